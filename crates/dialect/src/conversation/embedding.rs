@@ -1,0 +1,45 @@
+//! Embedding requests and replies. Owns types only.
+
+use super::Usage;
+use serde_json::{Map, Value};
+
+/// One embedding request.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct EmbeddingRequest {
+    /// The model as named to the provider.
+    pub model: String,
+    /// What to embed.
+    pub input: Vec<EmbeddingInput>,
+    /// The length of each vector, where the model offers a choice.
+    pub dimensions: Option<u64>,
+    /// The caller wants base64 of little-endian f32 instead of numbers (the `openai` packages ask for it by default).
+    pub base64: bool,
+    /// The caller's end user.
+    pub user: Option<String>,
+    /// Members that the model has no field for.
+    pub extra: Map<String, Value>,
+}
+
+/// One thing to embed.
+#[derive(Debug, Clone, PartialEq)]
+pub enum EmbeddingInput {
+    /// Text.
+    Text(String),
+    /// Token ids of the model's own vocabulary (OpenAI only).
+    Tokens(Vec<u64>),
+}
+
+/// The vectors.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct EmbeddingReply {
+    /// The model that answered.
+    pub model: String,
+    /// One vector per input, in order.
+    pub data: Vec<Embedding>,
+    /// What it used; output is 0.
+    pub usage: Usage,
+}
+
+/// One vector.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Embedding(pub Vec<f32>);

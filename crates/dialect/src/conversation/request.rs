@@ -1,0 +1,264 @@
+//! The request half of the conversation model. Owns types only; reading and writing them belongs to each wire.
+
+use serde_json::{Map, Value};
+
+/// One chat request, whatever dialect it came in.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct ChatRequest {
+    /// The model as named to the provider (already resolved from the group's name).
+    pub model: String,
+    /// The conversation so far, oldest first. System and developer messages stand where the caller put them.
+    pub messages: Vec<Message>,
+    /// Functions that the model may call.
+    pub tools: Vec<Tool>,
+    /// How the model must use `tools`; `None` leaves it to the provider.
+    pub tool_choice: Option<ToolChoice>,
+    /// Whether several calls may come in one turn; `None` leaves it to the provider.
+    pub parallel_tool_calls: Option<bool>,
+    /// Temperature, limits, penalties.
+    pub sampling: Sampling,
+    /// The form that the answer must take.
+    pub response_format: Option<ResponseFormat>,
+    /// How much hidden reasoning is asked for.
+    pub reasoning: Option<Reasoning>,
+    /// The reply is to be streamed.
+    pub stream: bool,
+    /// The caller's end user, as OpenAI's `user`.
+    pub user: Option<String>,
+    /// Top-level members of the caller's body that the model has no field for, by their name in that dialect.
+    pub extra: Map<String, Value>,
+}
+
+/// One turn.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Message {
+    /// Who speaks.
+    pub role: Role,
+    /// What is said, in order.
+    pub parts: Vec<Part>,
+    /// OpenAI's optional participant name.
+    pub name: Option<String>,
+}
+
+/// Who speaks in a message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Role {
+    /// Instructions of the operator.
+    System,
+    /// Instructions of the application's developer (OpenAI's newer name; elsewhere the same as system).
+    Developer,
+    /// The person or program that asks.
+    User,
+    /// The model.
+    Assistant,
+    /// The result of a tool call; its parts are [`Part::ToolResult`].
+    Tool,
+}
+
+/// A typed piece of a message.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Part {
+    /// Plain text.
+    Text {
+        /// The text.
+        text: String,
+        /// Anthropic's prompt-cache mark on this block, where the caller set one.
+        cache_control: Option<CacheControl>,
+    },
+    /// A picture.
+    Image {
+        /// Where its bytes are.
+        source: MediaSource,
+        /// OpenAI's `detail` (`low`, `high`, `auto`).
+        detail: Option<String>,
+        /// Anthropic's prompt-cache mark.
+        cache_control: Option<CacheControl>,
+    },
+    /// A sound.
+    Audio {
+        /// Where its bytes are.
+        source: MediaSource,
+        /// OpenAI's `format` (`wav`, `mp3`).
+        format: String,
+    },
+    /// A document.
+    File {
+        /// Where its bytes are.
+        source: MediaSource,
+        /// The name shown to the model.
+        filename: Option<String>,
+        /// Anthropic's prompt-cache mark.
+        cache_control: Option<CacheControl>,
+    },
+    /// The model asks for a function to be called.
+    ToolCall {
+        /// The call's id, which the result names again.
+        id: String,
+        /// The function.
+        name: String,
+        /// Its arguments: JSON text, exactly as the model wrote it (may be empty or invalid JSON).
+        arguments: String,
+        /// Gemini's thought signature that belongs to this call, where one came with it.
+        signature: Option<String>,
+    },
+    /// What the function returned.
+    ToolResult {
+        /// The id of the call that this answers.
+        call_id: String,
+        /// Text, image and file parts.
+        content: Vec<Part>,
+        /// The call failed.
+        is_error: bool,
+        /// Anthropic's prompt-cache mark.
+        cache_control: Option<CacheControl>,
+    },
+    /// The model's reasoning before its answer.
+    Reasoning {
+        /// The readable text; empty when only a signature came.
+        text: String,
+        /// What proves to the provider that the text is its own.
+        signature: Option<String>,
+    },
+    /// Reasoning that the provider sends only encrypted (Anthropic's `redacted_thinking`).
+    RedactedReasoning {
+        /// The opaque bytes, as sent.
+        data: String,
+    },
+    /// The model declines (OpenAI's `refusal`).
+    Refusal(String),
+}
+
+impl Part {
+    /// A text part without a cache mark.
+    pub fn text(text: impl Into<String>) -> Self {
+        Self::Text { text: text.into(), cache_control: None }
+    }
+}
+
+/// Where the bytes of an image, sound or document are.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum MediaSource {
+    /// An address that the provider fetches; the gateway never does.
+    Url(String),
+    /// The bytes themselves.
+    Base64 {
+        /// For example `image/png`.
+        media_type: String,
+        /// Standard base64, not decoded here.
+        data: String,
+    },
+    /// A file stored at the provider.
+    FileId(String),
+}
+
+/// Anthropic's prompt-cache mark.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CacheControl {
+    /// `5m` or `1h`; `None` is the provider's default (5 minutes).
+    pub ttl: Option<String>,
+}
+
+/// A function that the model may call.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Tool {
+    /// Its name.
+    pub name: String,
+    /// What it does, for the model.
+    pub description: Option<String>,
+    /// JSON Schema of its arguments; `None` is a function without arguments.
+    pub parameters: Option<Value>,
+    /// The provider must hold arguments to the schema.
+    pub strict: Option<bool>,
+    /// Anthropic's prompt-cache mark.
+    pub cache_control: Option<CacheControl>,
+}
+
+/// How the model must use its tools.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ToolChoice {
+    /// As it likes.
+    Auto,
+    /// Not at all.
+    None,
+    /// At least one, whichever.
+    Required,
+    /// This one.
+    Function(String),
+}
+
+/// Numbers that shape the answer. `None` everywhere leaves the provider's default.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Sampling {
+    /// 0 to 2 at OpenAI and Gemini, 0 to 1 at Anthropic.
+    pub temperature: Option<f64>,
+    /// Nucleus sampling.
+    pub top_p: Option<f64>,
+    /// Sample from the k likeliest tokens (Anthropic, Gemini).
+    pub top_k: Option<u64>,
+    /// Most tokens in the answer (`max_tokens` or `max_completion_tokens`).
+    pub max_tokens: Option<u64>,
+    /// Texts that end the answer.
+    pub stop: Vec<String>,
+    /// For repeatable answers.
+    pub seed: Option<i64>,
+    /// -2 to 2.
+    pub presence_penalty: Option<f64>,
+    /// -2 to 2.
+    pub frequency_penalty: Option<f64>,
+    /// How many answers.
+    pub n: Option<u64>,
+    /// Return log probabilities.
+    pub logprobs: Option<bool>,
+    /// How many alternatives per token.
+    pub top_logprobs: Option<u64>,
+    /// Bias by token id.
+    pub logit_bias: Option<Map<String, Value>>,
+}
+
+/// The form that the answer must take.
+#[derive(Debug, Clone, PartialEq)]
+pub enum ResponseFormat {
+    /// Free text.
+    Text,
+    /// Any JSON object.
+    JsonObject,
+    /// JSON that fits a schema.
+    JsonSchema {
+        /// The schema's name.
+        name: String,
+        /// What it is for.
+        description: Option<String>,
+        /// The JSON Schema.
+        schema: Value,
+        /// The provider must hold the answer to it.
+        strict: Option<bool>,
+    },
+}
+
+/// How much hidden reasoning is asked for: by level, by tokens, or switched off.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Reasoning {
+    /// OpenAI's `reasoning_effort`.
+    Effort(Effort),
+    /// Anthropic's `thinking.budget_tokens`.
+    Budget(u64),
+    /// Explicitly none (`thinking: {type: disabled}`).
+    Disabled,
+}
+
+/// OpenAI's levels of reasoning effort.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Effort {
+    /// No reasoning.
+    None,
+    /// The least.
+    Minimal,
+    /// Little.
+    Low,
+    /// The usual.
+    Medium,
+    /// Much.
+    High,
+    /// The most.
+    XHigh,
+}

@@ -1,0 +1,18 @@
+//! Wire formats of the field, to and from one conversation model.
+//!
+//! Owns: what a request, a reply, a stream and an error look like on each wire; the scan-and-splice road on which a
+//! body is relayed without being rebuilt; server-sent-event framing. Leaves to others: which deployment answers,
+//! prices, sockets, HTTP statuses towards the caller.
+//!
+//! **Invariant:** nothing here does I/O, reads a clock or draws a random number; bytes and seeds come in as
+//! arguments. **Invariant:** every decoder yields the same events for every way of cutting its input into chunks.
+
+pub mod anthropic;
+pub mod conversation;
+pub mod failure;
+pub mod gemini;
+pub mod json;
+pub mod openai;
+pub mod relay;
+pub mod sse;
+pub mod wire;

@@ -1,0 +1,2 @@
+//! Tests, benchmarks and services of the workspace.
+fn main() {}
