@@ -1,0 +1,1 @@
+//! Gemini's wire: generateContent, streams, embeddings, errors.

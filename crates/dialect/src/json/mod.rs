@@ -1,0 +1,1 @@
+//! JSON read by one strict scan and changed by splicing, without building a tree.

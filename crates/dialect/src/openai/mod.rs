@@ -1,0 +1,1 @@
+//! OpenAI's wire: chat completions, completions, embeddings, errors.
