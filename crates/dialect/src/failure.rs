@@ -48,4 +48,22 @@ pub struct ProviderError {
     pub param: Option<String>,
     /// The provider's code (`context_length_exceeded`, ...).
     pub code: Option<String>,
+    /// How long to wait before the next attempt, in milliseconds, where the body says so (Google's `RetryInfo`). The
+    /// `retry-after` header is read by whoever has the headers.
+    pub retry_delay_ms: Option<u64>,
+}
+
+impl Default for ProviderError {
+    /// A failure about which nothing is known but that the provider broke.
+    fn default() -> Self {
+        Self {
+            class: FailureClass::Server,
+            status: 500,
+            message: String::new(),
+            kind: None,
+            param: None,
+            code: None,
+            retry_delay_ms: None,
+        }
+    }
 }
