@@ -23,6 +23,8 @@ pub struct ChatRequest {
     pub reasoning: Option<Reasoning>,
     /// The reply is to be streamed.
     pub stream: bool,
+    /// The caller wants the usage at the end of the stream (OpenAI's `stream_options.include_usage`).
+    pub include_usage: bool,
     /// The caller's end user, as OpenAI's `user`.
     pub user: Option<String>,
     /// Top-level members of the caller's body that the model has no field for, by their name in that dialect.
@@ -259,6 +261,8 @@ pub enum Effort {
     Medium,
     /// Much.
     High,
-    /// The most.
+    /// More still, where the model knows it.
     XHigh,
+    /// The most.
+    Max,
 }
