@@ -1,0 +1,158 @@
+//! Decompression of a provider's reply, capped.
+//!
+//! The gateway asks for no encoding; a provider that compresses all the same is understood for gzip and deflate.
+//! **Invariant:** no more than `bytes_max` come out in all, and never more than [`RATIO_MAX`] times what went in (beyond a
+//! small allowance), so that a bomb is cut early.
+
+use crate::failure::{Failure, Kind, Phase};
+use bytes::Bytes;
+use flate2::write::{MultiGzDecoder, ZlibDecoder};
+use std::io::Write;
+
+/// Most bytes out per byte in.
+const RATIO_MAX: u64 = 100;
+/// Bytes out that are always fine, whatever the ratio.
+const ALLOWANCE: u64 = 64 * 1024;
+/// Input is fed in pieces of this size, so that one piece cannot expand beyond about a megabyte before it is judged.
+const PIECE: usize = 1_024;
+
+enum Decoder {
+    Gzip(MultiGzDecoder<Vec<u8>>),
+    Zlib(ZlibDecoder<Vec<u8>>),
+}
+
+/// A running decompression.
+pub(crate) struct Inflate {
+    decoder: Decoder,
+    bytes_in: u64,
+    bytes_out: u64,
+    bytes_max: u64,
+}
+
+impl Inflate {
+    /// For a `content-encoding`; `None` when there is nothing to undo.
+    pub(crate) fn for_encoding(encoding: Option<&[u8]>, bytes_max: u64) -> Result<Option<Self>, Failure> {
+        let Some(encoding) = encoding else { return Ok(None) };
+        let decoder = match encoding.trim_ascii() {
+            b"" | b"identity" => return Ok(None),
+            b"gzip" | b"x-gzip" => Decoder::Gzip(MultiGzDecoder::new(Vec::new())),
+            b"deflate" => Decoder::Zlib(ZlibDecoder::new(Vec::new())),
+            _ => return Err(Failure::new(Kind::Protocol, Phase::Reading, "unknown content-encoding")),
+        };
+        Ok(Some(Self { decoder, bytes_in: 0, bytes_out: 0, bytes_max }))
+    }
+
+    /// What a chunk decompresses to; may be empty.
+    pub(crate) fn push(&mut self, chunk: &[u8]) -> Result<Bytes, Failure> {
+        let mut out = Vec::new();
+        for piece in chunk.chunks(PIECE) {
+            self.bytes_in += piece.len() as u64;
+            self.write(piece)?;
+            self.take(&mut out)?;
+        }
+        self.flush()?;
+        self.take(&mut out)?;
+        Ok(Bytes::from(out))
+    }
+
+    /// The provider has sent everything.
+    pub(crate) fn finish(&mut self) -> Result<Bytes, Failure> {
+        let ended = match &mut self.decoder {
+            Decoder::Gzip(decoder) => decoder.try_finish(),
+            Decoder::Zlib(decoder) => decoder.try_finish(),
+        };
+        ended.map_err(|_| Failure::new(Kind::Protocol, Phase::Reading, "the compressed reply ended early"))?;
+        let mut out = Vec::new();
+        self.take(&mut out)?;
+        Ok(Bytes::from(out))
+    }
+
+    fn write(&mut self, piece: &[u8]) -> Result<(), Failure> {
+        let written = match &mut self.decoder {
+            Decoder::Gzip(decoder) => decoder.write_all(piece),
+            Decoder::Zlib(decoder) => decoder.write_all(piece),
+        };
+        written.map_err(|_| Failure::new(Kind::Protocol, Phase::Reading, "the reply is not valid compressed data"))
+    }
+
+    fn flush(&mut self) -> Result<(), Failure> {
+        let flushed = match &mut self.decoder {
+            Decoder::Gzip(decoder) => decoder.flush(),
+            Decoder::Zlib(decoder) => decoder.flush(),
+        };
+        flushed.map_err(|_| Failure::new(Kind::Protocol, Phase::Reading, "the reply is not valid compressed data"))
+    }
+
+    fn take(&mut self, out: &mut Vec<u8>) -> Result<(), Failure> {
+        let inner = match &mut self.decoder {
+            Decoder::Gzip(decoder) => decoder.get_mut(),
+            Decoder::Zlib(decoder) => decoder.get_mut(),
+        };
+        self.bytes_out += inner.len() as u64;
+        out.append(inner);
+        let by_ratio = self.bytes_in.saturating_mul(RATIO_MAX).saturating_add(ALLOWANCE);
+        if self.bytes_out > self.bytes_max.min(by_ratio) {
+            return Err(Failure::new(Kind::TooLarge, Phase::Reading, "the reply decompresses beyond the cap"));
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use flate2::Compression;
+    use flate2::write::{GzEncoder, ZlibEncoder};
+
+    const MAX: u64 = 1 << 20;
+
+    fn gzip(plain: &[u8]) -> Vec<u8> {
+        let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
+        encoder.write_all(plain).unwrap();
+        encoder.finish().unwrap()
+    }
+
+    fn inflate(encoding: &str, packed: &[u8], chunk: usize, max: u64) -> Result<Vec<u8>, Kind> {
+        let mut inflate = Inflate::for_encoding(Some(encoding.as_bytes()), max).map_err(|f| f.kind)?.unwrap();
+        let mut out = Vec::new();
+        for chunk in packed.chunks(chunk) {
+            out.extend_from_slice(&inflate.push(chunk).map_err(|f| f.kind)?);
+        }
+        out.extend_from_slice(&inflate.finish().map_err(|f| f.kind)?);
+        Ok(out)
+    }
+
+    #[test]
+    fn gzip_and_deflate_come_out_whole_however_they_are_cut() {
+        let plain: Vec<u8> = (0..50_000_u32).flat_map(|n| n.wrapping_mul(2_654_435_761).to_le_bytes()).collect();
+        let mut zlib = ZlibEncoder::new(Vec::new(), Compression::fast());
+        zlib.write_all(&plain).unwrap();
+        let zlib = zlib.finish().unwrap();
+        for chunk in [1, 7, 1_000, 1_000_000] {
+            assert_eq!(inflate("gzip", &gzip(&plain), chunk, MAX).unwrap(), plain);
+            assert_eq!(inflate("deflate", &zlib, chunk, MAX).unwrap(), plain);
+        }
+    }
+
+    #[test]
+    fn a_bomb_is_cut_by_ratio_and_a_large_reply_by_size() {
+        assert_eq!(inflate("gzip", &gzip(&vec![0; 50 << 20]), 4_096, 64 << 20), Err(Kind::TooLarge));
+        let noise: Vec<u8> = (0..400_000_u32).flat_map(|n| n.wrapping_mul(2_654_435_761).to_le_bytes()).collect();
+        assert_eq!(inflate("gzip", &gzip(&noise), 4_096, MAX), Err(Kind::TooLarge));
+    }
+
+    #[test]
+    fn a_truncated_or_false_stream_is_a_protocol_failure() {
+        let packed = gzip(b"hello hello hello");
+        assert_eq!(inflate("gzip", &packed[..packed.len() - 6], 4, MAX), Err(Kind::Protocol));
+        assert_eq!(inflate("gzip", b"<html>not gzip</html>", 4_096, MAX), Err(Kind::Protocol));
+    }
+
+    #[test]
+    fn unknown_encodings_are_refused_and_identity_is_nothing() {
+        assert_eq!(Inflate::for_encoding(Some(b"br"), MAX).err().map(|f| f.kind), Some(Kind::Protocol));
+        assert_eq!(Inflate::for_encoding(Some(b"gzip, gzip"), MAX).err().map(|f| f.kind), Some(Kind::Protocol));
+        assert!(Inflate::for_encoding(Some(b"identity"), MAX).unwrap().is_none());
+        assert!(Inflate::for_encoding(None, MAX).unwrap().is_none());
+    }
+}
