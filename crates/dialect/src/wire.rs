@@ -19,6 +19,10 @@ pub struct EncodeOptions {
     pub native_structured_output: bool,
     /// The model reasons by level (`effort`, Gemini's `thinkingLevel`) rather than by a number of tokens.
     pub reasoning_by_level: bool,
+    /// The model refuses `temperature`, `top_p` and `top_k` (Anthropic's from Opus 4.7 on).
+    pub rejects_sampling: bool,
+    /// The model refuses to be made to call a tool (some of Anthropic's newest).
+    pub rejects_forced_tools: bool,
 }
 
 /// A request as it goes to the provider.
