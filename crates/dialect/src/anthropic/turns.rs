@@ -1,0 +1,244 @@
+//! The conversation as this wire wants it: instructions apart, then user and assistant turns that alternate.
+//!
+//! **Invariant:** the first turn is the user's, roles alternate, results stand first in their turn and answer the
+//! calls of the turn before, no text is blank, and a closing assistant turn does not end in white space.
+
+use super::blocks::{self, Place, ToolResult, collapse, content_block};
+use super::members::{object, text};
+use super::tool_ids::ToolIds;
+use crate::conversation::{MediaSource, Message, Part, Role};
+use crate::wire::EncodeError;
+use serde_json::Value;
+use std::collections::HashSet;
+
+/// What stands where the wire demands a user turn and the caller has none (LiteLLM's placeholder).
+const PLACEHOLDER: &str = ".";
+
+/// The messages of a request, written for the wire.
+#[derive(Debug, Default)]
+pub(super) struct Conversation {
+    /// `system`, if there are instructions.
+    pub(super) system: Option<Value>,
+    /// `messages`.
+    pub(super) messages: Vec<Value>,
+    /// Functions that past turns call, each once, in order.
+    pub(super) called: Vec<String>,
+    /// A tool loop is under way whose first turn has no thinking block. With a thinking budget the API refuses to go on
+    /// from there ("Expected `thinking` or `redacted_thinking`, but found `tool_use`").
+    pub(super) is_loop_without_thinking: bool,
+    /// A block names a stored file.
+    pub(super) names_files: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Speaker {
+    User,
+    Assistant,
+}
+
+#[derive(Debug)]
+struct Turn {
+    speaker: Speaker,
+    /// `tool_result` blocks; they go before everything else.
+    results: Vec<Value>,
+    blocks: Vec<Value>,
+}
+
+impl Turn {
+    fn new(speaker: Speaker) -> Self {
+        Self { speaker, results: Vec::new(), blocks: Vec::new() }
+    }
+
+    fn is_empty(&self) -> bool {
+        self.results.is_empty() && self.blocks.is_empty()
+    }
+
+    fn calls_tools(&self) -> bool {
+        self.blocks.iter().any(|block| text(block, "type") == Some("tool_use"))
+    }
+
+    fn starts_with_thinking(&self) -> bool {
+        let kind = self.blocks.first().and_then(|block| text(block, "type"));
+        matches!(kind, Some("thinking" | "redacted_thinking"))
+    }
+
+    fn encode(self) -> Value {
+        let role = match self.speaker {
+            Speaker::User => "user",
+            Speaker::Assistant => "assistant",
+        };
+        let mut content = self.results;
+        content.extend(self.blocks);
+        if content.is_empty() {
+            content.push(placeholder());
+        }
+        Value::Object(object([("role", role.into()), ("content", collapse(content))]))
+    }
+}
+
+fn placeholder() -> Value {
+    Value::Object(object([("type", "text".into()), ("text", PLACEHOLDER.into())]))
+}
+
+/// Writes the caller's messages.
+///
+/// # Errors
+/// [`EncodeError`] names the message and part that cannot be written.
+pub(super) fn encode_messages(messages: &[Message]) -> Result<Conversation, EncodeError> {
+    if messages.is_empty() {
+        let message = "at least one message is needed".to_owned();
+        return Err(EncodeError::Invalid { param: "messages".to_owned(), message });
+    }
+    let mut builder = Builder::default();
+    for (index, message) in messages.iter().enumerate() {
+        match message.role {
+            Role::System | Role::Developer => builder.instructions(message, index)?,
+            Role::User | Role::Tool => builder.user(message, index)?,
+            Role::Assistant => builder.assistant(message, index)?,
+        }
+    }
+    builder.finish()
+}
+
+#[derive(Debug, Default)]
+struct Builder<'m> {
+    system: Vec<Value>,
+    turns: Vec<Turn>,
+    ids: ToolIds,
+    called: Vec<&'m str>,
+    called_before: HashSet<&'m str>,
+    names_files: bool,
+}
+
+impl<'m> Builder<'m> {
+    fn instructions(&mut self, message: &Message, index: usize) -> Result<(), EncodeError> {
+        for (place, part) in places(message, index) {
+            if !matches!(part, Part::Text { .. }) {
+                return Err(place.invalid("", "instructions can only be text"));
+            }
+            self.system.extend(content_block(part, place)?);
+        }
+        Ok(())
+    }
+
+    fn user(&mut self, message: &Message, index: usize) -> Result<(), EncodeError> {
+        self.open_turn(Speaker::User)?;
+        let (mut results, mut blocks) = (Vec::new(), Vec::new());
+        for (place, part) in places(message, index) {
+            self.names_files |= names_file(part);
+            match part {
+                Part::ToolResult { call_id, content, is_error, cache_control } => {
+                    let result = ToolResult { content, is_error: *is_error, mark: cache_control.as_ref() };
+                    let id = self.ids.result(call_id, index)?;
+                    results.push(blocks::tool_result(id, &result, place)?);
+                }
+                _ if message.role == Role::Tool => {
+                    return Err(place.invalid("", "a tool message can only hold results"));
+                }
+                part => blocks.extend(content_block(part, place)?),
+            }
+        }
+        self.append(results, blocks);
+        Ok(())
+    }
+
+    fn assistant(&mut self, message: &'m Message, index: usize) -> Result<(), EncodeError> {
+        self.open_turn(Speaker::Assistant)?;
+        let mut blocks = Vec::new();
+        for (place, part) in places(message, index) {
+            blocks.extend(match part {
+                Part::Text { .. } | Part::Refusal(_) | Part::Audio { .. } => content_block(part, place)?,
+                Part::Reasoning { text, signature } => blocks::thinking(text, signature.as_deref()),
+                Part::RedactedReasoning { data } => Some(blocks::redacted_thinking(data)),
+                Part::ToolCall { id, name, arguments, .. } => {
+                    if self.called_before.insert(name) {
+                        self.called.push(name);
+                    }
+                    Some(blocks::tool_use(self.ids.call(id, index), name, arguments, place)?)
+                }
+                Part::Image { .. } | Part::File { .. } | Part::ToolResult { .. } => {
+                    return Err(place.invalid("", "does not belong in an assistant message"));
+                }
+            });
+        }
+        self.append(Vec::new(), blocks);
+        Ok(())
+    }
+
+    /// Makes the last turn the speaker's: goes on with it, or begins one. An assistant turn in which nothing was left
+    /// to say is forgotten; a user turn stays, because without it the assistant's turn before would be continued.
+    fn open_turn(&mut self, speaker: Speaker) -> Result<(), EncodeError> {
+        if self.turns.last().is_some_and(|turn| turn.speaker == speaker) {
+            return Ok(());
+        }
+        if speaker == Speaker::Assistant {
+            self.ids.require_all_answered()?;
+        }
+        self.turns.pop_if(|turn| turn.speaker == Speaker::Assistant && turn.is_empty());
+        if self.turns.last().is_none_or(|turn| turn.speaker != speaker) {
+            self.turns.push(Turn::new(speaker));
+        }
+        Ok(())
+    }
+
+    /// Adds to the turn that was opened.
+    fn append(&mut self, results: Vec<Value>, blocks: Vec<Value>) {
+        if let Some(turn) = self.turns.last_mut() {
+            turn.results.extend(results);
+            turn.blocks.extend(blocks);
+        }
+    }
+
+    fn finish(mut self) -> Result<Conversation, EncodeError> {
+        self.ids.require_all_answered()?;
+        self.turns.pop_if(|turn| turn.speaker == Speaker::Assistant && turn.is_empty());
+        if self.turns.first().is_none_or(|turn| turn.speaker == Speaker::Assistant) {
+            self.turns.insert(0, Turn::new(Speaker::User));
+        }
+        if let Some(closing) = self.turns.last_mut().filter(|turn| turn.speaker == Speaker::Assistant) {
+            trim_end(closing);
+        }
+        Ok(Conversation {
+            system: (!self.system.is_empty()).then(|| collapse(self.system)),
+            is_loop_without_thinking: is_loop_without_thinking(&self.turns),
+            messages: self.turns.into_iter().map(Turn::encode).collect(),
+            called: self.called.into_iter().map(str::to_owned).collect(),
+            names_files: self.names_files,
+        })
+    }
+}
+
+fn places(message: &Message, index: usize) -> impl Iterator<Item = (Place, &Part)> {
+    let place = move |part| Place { message: index, part, nested: None };
+    message.parts.iter().enumerate().map(move |(part, content)| (place(part), content))
+}
+
+fn names_file(part: &Part) -> bool {
+    match part {
+        Part::Image { source, .. } | Part::File { source, .. } => matches!(source, MediaSource::FileId(_)),
+        Part::ToolResult { content, .. } => content.iter().any(names_file),
+        _ => false,
+    }
+}
+
+/// The API refuses a closing assistant text that ends in white space.
+fn trim_end(turn: &mut Turn) {
+    let last = turn.blocks.last_mut().and_then(|block| block.get_mut("text"));
+    if let Some(Value::String(text)) = last {
+        text.truncate(text.trim_end().len());
+    }
+}
+
+/// Whether the tool loop at the end of the conversation, if there is one, began without a thinking block.
+fn is_loop_without_thinking(turns: &[Turn]) -> bool {
+    let mut first_of_loop = None;
+    for pair in turns.rchunks(2) {
+        match pair {
+            [asked, answered] if asked.calls_tools() && !answered.results.is_empty() => {
+                first_of_loop = Some(asked);
+            }
+            _ => break,
+        }
+    }
+    first_of_loop.is_some_and(|turn| !turn.starts_with_thinking())
+}
