@@ -1,0 +1,298 @@
+//! Who is measured: no proxy at all, nginx, Tollgate, and the peers; how each is started and asked.
+//!
+//! Every contender is pinned to the core that the load does not use, and talks to the same stand-in. The peers'
+//! installs are `peers.rs`'s.
+//!
+//! **Invariant**: Tollgate runs as an operator would run it: release build, master key, cost and metrics on.
+
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::sync::Arc;
+
+use super::load::Target;
+use super::process::{Server, free_port};
+use crate::setup::write;
+use crate::shell::Workspace;
+
+/// The core that contenders are pinned to; load and stand-in share core 0.
+pub(crate) const CORE: usize = 1;
+/// Open files that a contender may have: a stream is two sockets to a proxy, and 1024 is a usual default.
+const FILES_MAX: u32 = 4096;
+const MASTER_KEY: &str = "sk-bench-master-key";
+/// Bytes of text in the large prompt.
+const LARGE_PROMPT_BYTES: usize = 200 * 1024;
+
+/// A kind of request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Road {
+    /// A short chat, answered whole.
+    Plain,
+    /// The same, answered as a stream of 8 tokens.
+    Stream,
+    /// A prompt of 200 KB to a model that a proxy of models renames.
+    Large,
+    /// A stream with a pause between its tokens.
+    Paced {
+        /// Milliseconds between tokens.
+        pace_ms: u64,
+        /// Tokens of the stream.
+        tokens: usize,
+    },
+}
+
+impl Road {
+    /// The words for tables.
+    pub(crate) fn title(self) -> &'static str {
+        match self {
+            Self::Plain => "plain chat",
+            Self::Stream => "stream of 8 tokens",
+            Self::Large => "200 KB prompt, model renamed",
+            Self::Paced { .. } => "paced stream",
+        }
+    }
+
+    fn model(self, renames: bool) -> String {
+        match self {
+            Self::Large if renames => "renamed".to_owned(),
+            Self::Plain | Self::Stream | Self::Large => "bench".to_owned(),
+            Self::Paced { pace_ms, tokens } => format!("pace-{pace_ms}-{tokens}"),
+        }
+    }
+
+    fn body(self, renames: bool) -> String {
+        let model = self.model(renames);
+        let stream = match self {
+            Self::Plain | Self::Large => "",
+            Self::Stream | Self::Paced { .. } => "\"stream\":true,",
+        };
+        let prompt = match self {
+            Self::Large => large_prompt(),
+            _ => "Answer in eight tokens, please.".to_owned(),
+        };
+        format!(
+            "{{\"model\":\"{model}\",{stream}\"messages\":[{{\"role\":\"user\",\"content\":\"{prompt}\"}}]}}"
+        )
+    }
+}
+
+/// Text with the escapes that real prompts have: a line feed and quotes in every hundred bytes or so.
+fn large_prompt() -> String {
+    let line =
+        "The gate keeper said \\\"one coin for each cart\\\" and wrote the sum into the book, as ever.\\n";
+    line.repeat(LARGE_PROMPT_BYTES / line.len() + 1)
+}
+
+/// Which contender.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// The load goes to the stand-in itself.
+    Direct,
+    /// `proxy_pass` with keep-alive and one worker.
+    Nginx,
+    /// The gateway.
+    Tollgate,
+    /// LiteLLM Proxy.
+    Litellm,
+    /// Portkey's gateway.
+    Portkey,
+}
+
+impl Kind {
+    /// The name for tables.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Direct => "direct",
+            Self::Nginx => "nginx",
+            Self::Tollgate => "tollgate",
+            Self::Litellm => "LiteLLM",
+            Self::Portkey => "Portkey",
+        }
+    }
+}
+
+/// A contender that runs and answers.
+pub(crate) struct Contender {
+    /// Which one.
+    pub(crate) kind: Kind,
+    /// Its process; none where nothing stands between.
+    pub(crate) server: Option<Server>,
+    port: u16,
+    headers: String,
+}
+
+impl Contender {
+    /// The stand-in itself.
+    pub(crate) fn direct(upstream_port: u16) -> Self {
+        Self { kind: Kind::Direct, server: None, port: upstream_port, headers: String::new() }
+    }
+
+    /// Starts nginx in a folder of its own.
+    ///
+    /// # Errors
+    /// When it does not start.
+    pub(crate) fn nginx(workspace: &Workspace, folder: &Path, upstream_port: u16) -> Result<Self, String> {
+        let port = free_port()?;
+        let file = folder.join("nginx.conf");
+        write(&file, &nginx_config(folder, port, upstream_port))?;
+        let program = crate::shell::which("nginx").ok_or("nginx is not installed")?;
+        let mut command = pinned(workspace, &program);
+        command.arg("-p").arg(folder).arg("-c").arg(&file);
+        let server = Server::start(&mut command, port, "/ready")?;
+        Ok(Self { kind: Kind::Nginx, server: Some(server), port, headers: String::new() })
+    }
+
+    /// Starts the release build of the gateway.
+    ///
+    /// # Errors
+    /// When it does not start.
+    pub(crate) fn tollgate(workspace: &Workspace, folder: &Path, upstream_port: u16) -> Result<Self, String> {
+        let port = free_port()?;
+        let file = folder.join("tollgate.yaml");
+        write(&file, &gateway_config(upstream_port))?;
+        let mut command = pinned(workspace, &workspace.target.join("release/tollgate"));
+        command.args(["serve", "--host", "127.0.0.1", "--port", &port.to_string(), "--config"]).arg(&file);
+        log_to(&mut command, &folder.join("tollgate.log"))?;
+        let server = Server::start(&mut command, port, "/health/liveliness")?;
+        Ok(Self { kind: Kind::Tollgate, server: Some(server), port, headers: bearer() })
+    }
+
+    /// A peer that was started elsewhere.
+    pub(crate) fn peer(kind: Kind, server: Server, port: u16, headers: String) -> Self {
+        Self { kind, server: Some(server), port, headers }
+    }
+
+    /// The request of a road, as this contender wants it.
+    pub(crate) fn target(&self, road: Road) -> Target {
+        let renames = matches!(self.kind, Kind::Tollgate | Kind::Litellm);
+        let body = road.body(renames);
+        let request = format!(
+            "POST /v1/chat/completions HTTP/1.1\r\nhost: 127.0.0.1:{}\r\naccept: application/json\r\n\
+             content-type: application/json\r\nuser-agent: OpenAI/Python 3.54.0\r\n{}content-length: {}\r\n\r\n{body}",
+            self.port,
+            self.headers,
+            body.len()
+        );
+        Target { port: self.port, request: Arc::from(request.into_bytes()) }
+    }
+}
+
+/// The header that carries the master key.
+pub(crate) fn bearer() -> String {
+    format!("authorization: Bearer {MASTER_KEY}\r\n")
+}
+
+/// A command that runs on the contenders' core.
+pub(crate) fn pinned(workspace: &Workspace, program: &Path) -> Command {
+    let files = format!("--nofile={FILES_MAX}:");
+    let mut command = workspace.command("taskset", &["--cpu-list", &CORE.to_string(), "prlimit", &files]);
+    command.arg(program);
+    command
+}
+
+/// Sends a server's output to a file, where it costs the terminal nothing.
+///
+/// # Errors
+/// When the file cannot be made.
+pub(crate) fn log_to(command: &mut Command, file: &Path) -> Result<(), String> {
+    let open =
+        || std::fs::File::create(file).map_err(|error| format!("cannot make {}: {error}", file.display()));
+    command.stdout(Stdio::from(open()?)).stderr(Stdio::from(open()?));
+    Ok(())
+}
+
+/// LiteLLM's configuration format, so that the same file serves Tollgate and LiteLLM.
+pub(crate) fn gateway_config(upstream_port: u16) -> String {
+    let mut text = String::from("model_list:\n");
+    let mut row = |name: &str, model: &str| {
+        text.push_str(&format!(
+            "  - model_name: \"{name}\"\n    litellm_params:\n      model: \"openai/{model}\"\n      \
+             api_base: \"http://127.0.0.1:{upstream_port}/v1\"\n      api_key: \"sk-upstream\"\n      \
+             input_cost_per_token: 0.0000025\n      output_cost_per_token: 0.00001\n"
+        ));
+    };
+    row("bench", "bench");
+    row("renamed", "bench");
+    for paced in super::PACED {
+        let name = paced.road().model(true);
+        row(&name, &name);
+    }
+    text.push_str(&format!("general_settings:\n  master_key: \"{MASTER_KEY}\"\n"));
+    text
+}
+
+/// One worker, kept-alive connections on both sides, bodies in memory, no access log.
+fn nginx_config(folder: &Path, port: u16, upstream_port: u16) -> String {
+    let at = folder.display();
+    format!(
+        "daemon off;
+worker_processes 1;
+worker_rlimit_nofile {FILES_MAX};
+pid {at}/nginx.pid;
+error_log {at}/nginx-error.log error;
+events {{ worker_connections 4096; }}
+http {{
+  access_log off;
+  client_body_temp_path {at}/client_body;
+  proxy_temp_path {at}/proxy;
+  fastcgi_temp_path {at}/fastcgi;
+  uwsgi_temp_path {at}/uwsgi;
+  scgi_temp_path {at}/scgi;
+  client_body_buffer_size 1m;
+  client_max_body_size 64m;
+  keepalive_timeout 600s;
+  keepalive_requests 1000000000;
+  upstream provider {{
+    server 127.0.0.1:{upstream_port};
+    keepalive 1024;
+    keepalive_requests 1000000000;
+    keepalive_timeout 600s;
+  }}
+  server {{
+    listen 127.0.0.1:{port} backlog=1024;
+    location = /ready {{ return 200 ready; }}
+    location / {{
+      proxy_pass http://provider;
+      proxy_http_version 1.1;
+      proxy_set_header Connection \"\";
+      proxy_buffer_size 16k;
+      proxy_buffers 8 32k;
+    }}
+  }}
+}}
+"
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bodies_are_json_and_say_what_the_road_is() {
+        let check = |road: Road, model: &str, stream: bool| {
+            let body: serde_json::Value = serde_json::from_str(&road.body(true)).unwrap();
+            assert_eq!(body["model"], model);
+            assert_eq!(body["stream"].as_bool().unwrap_or(false), stream);
+        };
+        check(Road::Plain, "bench", false);
+        check(Road::Stream, "bench", true);
+        check(Road::Large, "renamed", false);
+        check(Road::Paced { pace_ms: 50, tokens: 9 }, "pace-50-9", true);
+        assert!(Road::Large.body(false).len() > LARGE_PROMPT_BYTES);
+    }
+
+    #[test]
+    fn a_request_says_the_length_of_its_body() {
+        let contender = Contender::direct(9);
+        let request = contender.target(Road::Large).request;
+        assert_eq!(super::super::wire::message_length(&request), Some(request.len()));
+    }
+
+    #[test]
+    fn the_gateway_knows_every_model_that_is_asked_for() {
+        let config = gateway_config(1);
+        for name in ["bench", "renamed", "pace-50-200"] {
+            assert!(config.contains(&format!("model_name: \"{name}\"")), "{name}\n{config}");
+        }
+    }
+}
