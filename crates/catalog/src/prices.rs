@@ -1,0 +1,404 @@
+//! Prices: what one model, or one deployment of it, charges per token, request and query.
+//!
+//! Owns reading prices from a catalogue object and from an operator's overrides, and which price holds for a prompt
+//! length and a service tier. Leaves counting tokens to others and the sum to [`crate::cost`].
+//!
+//! **Invariant:** a price is the decimal text that was written; an absent price is absent, and never zero.
+
+mod keys;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use serde_json::value::RawValue;
+
+use crate::money::{MoneyError, Price};
+pub(crate) use keys::{Dimension, RateKey};
+pub use keys::{PRICE_KEYS, ServiceTier, UNBILLED_PRICE_KEYS};
+
+/// What a model charges. A clone shares the numbers.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Prices {
+    /// Sorted by key, so that a dimension's rates stand together.
+    rates: Arc<[(RateKey, Price)]>,
+    rare: Option<Arc<Rare>>,
+}
+
+/// What few models have.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct Rare {
+    /// `tiered_pricing`, sorted by where a range begins; takes the place of the rates.
+    ranges: Vec<Range>,
+    search: SearchPrices,
+    /// A grounded prompt is billed once, however many queries it led to.
+    search_is_per_prompt: bool,
+    /// A threshold is crossed by a prompt of exactly its length.
+    threshold_is_inclusive: bool,
+}
+
+/// One entry of `tiered_pricing`: the rates of prompts of `from < tokens <= to`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Range {
+    from: u64,
+    to: u64,
+    rates: Vec<(Dimension, Price)>,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct SearchPrices {
+    low: Option<Price>,
+    medium: Option<Price>,
+    high: Option<Price>,
+}
+
+/// How much of the web a search brings into the context; some models price the sizes apart.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum SearchContextSize {
+    /// `low`
+    Low,
+    /// `medium`, the default of the providers that have sizes.
+    #[default]
+    Medium,
+    /// `high`
+    High,
+}
+
+/// A price that cannot be used.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("`{key}`: {problem}")]
+pub struct PriceError {
+    /// The price's name.
+    pub key: String,
+    /// What is wrong with it.
+    pub problem: PriceProblem,
+}
+
+/// What is wrong with a price.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum PriceProblem {
+    /// The number is not one.
+    #[error("`{text}` is not a price in dollars: {error}")]
+    Number {
+        /// The text that was to be a number.
+        text: String,
+        /// Why it is none.
+        error: MoneyError,
+    },
+    /// A compound price of the wrong form.
+    #[error("must be {0}")]
+    Form(&'static str),
+    /// Nobody's name for a price.
+    #[error("is not the name of a price{}", .nearest.map_or_else(String::new, |name| format!(", did you mean `{name}`?")))]
+    Unknown {
+        /// The name that was likely meant.
+        nearest: Option<&'static str>,
+    },
+}
+
+/// The rates at which one request is billed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Billed {
+    pub(crate) input: Price,
+    pub(crate) output: Price,
+    pub(crate) cache_read: Price,
+    pub(crate) cache_write: Price,
+    pub(crate) cache_write_hour: Price,
+    pub(crate) reasoning: Price,
+    pub(crate) audio_input: Price,
+    pub(crate) audio_output: Price,
+    pub(crate) image_input: Price,
+    pub(crate) image_output: Price,
+    pub(crate) request: Price,
+}
+
+/// Whether `name` may stand in a configuration as a price.
+pub fn is_price_key(name: &str) -> bool {
+    RateKey::parse(name).is_some()
+        || PRICE_KEYS.binary_search(&name).is_ok()
+        || UNBILLED_PRICE_KEYS.binary_search(&name).is_ok()
+}
+
+impl Prices {
+    /// Reads the prices among a catalogue object's fields (name, JSON text); other fields are skipped.
+    pub(crate) fn read<'a>(
+        provider: &str,
+        fields: impl Iterator<Item = (&'a str, &'a str)>,
+    ) -> Result<Prices, PriceError> {
+        let mut draft = Draft::default();
+        // Only xAI counts a prompt of exactly the threshold as above it (its pricing page: "at or above").
+        draft.rare.threshold_is_inclusive = provider == "xai";
+        // Google bills a grounded prompt, not its queries, unless the model says otherwise.
+        draft.rare.search_is_per_prompt = provider == "gemini" || provider.starts_with("vertex_ai");
+        for (name, json) in fields.filter(|(_, json)| *json != "null") {
+            draft.put(name, json)?;
+        }
+        Ok(draft.finish())
+    }
+
+    /// These prices with an operator's numbers in place of some: (name, number or JSON text), as `input_cost_per_token`
+    /// may stand in `litellm_params` or `model_info`. A plain price (one without a threshold or a tier) also takes the
+    /// place of the catalogue's thresholds, tiers and ranges of the same dimension: the operator's number is the
+    /// price, unless the operator writes the others too. An unknown name or a wrong number is an error.
+    pub fn with_overrides<'a>(
+        &self,
+        overrides: impl Iterator<Item = (&'a str, &'a str)>,
+    ) -> Result<Prices, PriceError> {
+        let mut written = Draft::default();
+        let mut names = BTreeSet::new();
+        for (name, text) in overrides {
+            if !is_price_key(name) {
+                let problem = PriceProblem::Unknown { nearest: nearest_key(name) };
+                return Err(PriceError { key: name.to_owned(), problem });
+            }
+            written.put(name, text)?;
+            names.insert(name);
+        }
+
+        let mut draft = Draft {
+            rates: self.rates.iter().copied().collect(),
+            rare: self.rare.as_deref().cloned().unwrap_or_default(),
+        };
+        for (key, price) in written.rates.iter().filter(|(key, _)| **key == RateKey::base(key.dimension)) {
+            draft.rates.retain(|known, _| known.dimension != key.dimension);
+            for range in &mut draft.rare.ranges {
+                range.rates.retain(|(dimension, _)| *dimension != key.dimension);
+                range.rates.push((key.dimension, *price));
+            }
+        }
+        draft.rates.extend(written.rates);
+        if names.contains("tiered_pricing") {
+            draft.rare.ranges = written.rare.ranges;
+        }
+        if names.contains("search_context_cost_per_query") {
+            draft.rare.search = written.rare.search;
+        }
+        if names.contains("web_search_billing_unit") {
+            draft.rare.search_is_per_prompt = written.rare.search_is_per_prompt;
+        }
+        Ok(draft.finish())
+    }
+
+    /// Whether anything that [`crate::cost::cost`] bills has a price. A price of 0 is one.
+    pub fn is_priced(&self) -> bool {
+        !self.rates.is_empty() || self.rare.as_ref().is_some_and(|rare| !rare.ranges.is_empty())
+    }
+
+    /// The plain price of a prompt token. For models priced by ranges of prompt length, that of the shortest.
+    pub fn input(&self) -> Option<Price> {
+        self.plain(Dimension::Input)
+    }
+
+    /// The plain price of an answer's token; see [`Prices::input`].
+    pub fn output(&self) -> Option<Price> {
+        self.plain(Dimension::Output)
+    }
+
+    /// The price of exactly that name, such as `input_cost_per_token_above_200k_tokens`.
+    pub fn rate(&self, key: &str) -> Option<Price> {
+        let key = RateKey::parse(key)?;
+        self.rates.iter().find(|(known, _)| *known == key).map(|(_, price)| *price)
+    }
+
+    fn plain(&self, dimension: Dimension) -> Option<Price> {
+        let in_range = self.range(0).and_then(|range| range.rate(dimension));
+        in_range.or_else(|| self.at(dimension, 0, None))
+    }
+
+    /// The price of `queries` web searches: how often it is due, and at which rate.
+    pub(crate) fn search(&self, queries: u64, size: SearchContextSize) -> Option<(u64, Price)> {
+        let rare = self.rare.as_deref()?;
+        let price = match size {
+            SearchContextSize::Low => rare.search.low,
+            SearchContextSize::Medium => rare.search.medium,
+            SearchContextSize::High => rare.search.high,
+        }?;
+        Some((if rare.search_is_per_prompt { queries.min(1) } else { queries }, price))
+    }
+
+    /// The rates for a prompt of that many tokens at that tier. What has no price of its own is billed as what it is
+    /// a kind of: cached and cache-writing tokens, audio and images in a prompt as input; reasoning, audio and images
+    /// in an answer as output. What has no price at all costs nothing: an embedding model has no output.
+    pub(crate) fn billed(&self, prompt_tokens: u64, tier: Option<ServiceTier>) -> Billed {
+        let range = self.range(prompt_tokens);
+        let of = |dimension| match range {
+            // A range speaks for all text; only the output may be left to the model.
+            Some(range) if dimension < Dimension::AudioInput => range.rate(dimension).or_else(|| {
+                (dimension == Dimension::Output).then(|| self.at(dimension, prompt_tokens, tier)).flatten()
+            }),
+            _ => self.at(dimension, prompt_tokens, tier),
+        };
+        let input = of(Dimension::Input).unwrap_or_default();
+        let image_output = of(Dimension::ImageOutput);
+        let output = of(Dimension::Output).or(image_output).unwrap_or_default();
+        let cache_write = of(Dimension::CacheWrite).unwrap_or(input);
+        let tier_prices_output = range.is_none()
+            && tier.is_some()
+            && self.has(RateKey { tier, ..RateKey::base(Dimension::Output) });
+        let tier_prices_reasoning = self.has(RateKey { tier, ..RateKey::base(Dimension::Reasoning) });
+        let reasoning =
+            if tier_prices_output && !tier_prices_reasoning { None } else { of(Dimension::Reasoning) };
+        Billed {
+            input,
+            output,
+            cache_read: of(Dimension::CacheRead).unwrap_or(input),
+            cache_write,
+            cache_write_hour: of(Dimension::CacheWriteHour).unwrap_or(cache_write),
+            reasoning: reasoning.unwrap_or(output),
+            audio_input: of(Dimension::AudioInput).unwrap_or(input),
+            audio_output: of(Dimension::AudioOutput).unwrap_or(output),
+            image_input: of(Dimension::ImageInput).unwrap_or(input),
+            image_output: image_output.unwrap_or(output),
+            request: of(Dimension::Request).unwrap_or_default(),
+        }
+    }
+
+    fn has(&self, key: RateKey) -> bool {
+        self.rates.binary_search_by(|(known, _)| known.cmp(&key)).is_ok()
+    }
+
+    /// The rate of a dimension: of the highest threshold that the prompt crosses, and there the tier's before the
+    /// plain one.
+    fn at(&self, dimension: Dimension, prompt_tokens: u64, tier: Option<ServiceTier>) -> Option<Price> {
+        let is_inclusive = self.rare.as_ref().is_some_and(|rare| rare.threshold_is_inclusive);
+        let first = self.rates.partition_point(|(key, _)| key.dimension < dimension);
+        self.rates
+            .get(first..)?
+            .iter()
+            .take_while(|(key, _)| key.dimension == dimension)
+            .filter(|(key, _)| key.tier.is_none() || key.tier == tier)
+            .filter(|(key, _)| {
+                key.above == 0 || prompt_tokens > key.above || (is_inclusive && prompt_tokens == key.above)
+            })
+            .max_by_key(|(key, _)| (key.above, key.tier.is_some()))
+            .map(|(_, price)| *price)
+    }
+
+    /// The range of a prompt of that length: the first one that holds it, the last one for a prompt beyond them all.
+    fn range(&self, prompt_tokens: u64) -> Option<&Range> {
+        let ranges = &self.rare.as_deref()?.ranges;
+        ranges.iter().find(|range| prompt_tokens <= range.to).or_else(|| ranges.last())
+    }
+}
+
+impl Range {
+    fn rate(&self, dimension: Dimension) -> Option<Price> {
+        self.rates.iter().find(|(known, _)| *known == dimension).map(|(_, price)| *price)
+    }
+}
+
+/// Prices while they are read.
+#[derive(Default)]
+struct Draft {
+    rates: BTreeMap<RateKey, Price>,
+    rare: Rare,
+}
+
+impl Draft {
+    /// Takes one field; one that is no price is skipped.
+    fn put(&mut self, name: &str, json: &str) -> Result<(), PriceError> {
+        match name {
+            "tiered_pricing" => self.rare.ranges = ranges(json)?,
+            "search_context_cost_per_query" => self.rare.search = search(json)?,
+            "web_search_billing_unit" => {
+                self.rare.search_is_per_prompt = json.trim_matches('"') != "per_query";
+            }
+            // Other objects are prices that no usage is billed by yet; their form is not checked.
+            _ if json.starts_with(['{', '[']) => {}
+            _ => match RateKey::parse(name) {
+                Some(key) if name == "input_cost_per_token_cache_hit" => {
+                    let hit = number(name, json)?;
+                    self.rates.entry(key).or_insert(hit);
+                }
+                Some(key) => {
+                    self.rates.insert(key, number(name, json)?);
+                }
+                None if UNBILLED_PRICE_KEYS.binary_search(&name).is_ok() => {
+                    number(name, json)?;
+                }
+                None => {}
+            },
+        }
+        Ok(())
+    }
+
+    fn finish(self) -> Prices {
+        let rare = (self.rare != Rare::default()).then(|| Arc::new(self.rare));
+        Prices { rates: self.rates.into_iter().collect(), rare }
+    }
+}
+
+/// A price from the text of a JSON number, or of a JSON string that holds one.
+fn number(key: &str, json: &str) -> Result<Price, PriceError> {
+    let text = json.trim().trim_matches('"');
+    Price::parse(text).map_err(|error| PriceError {
+        key: key.to_owned(),
+        problem: PriceProblem::Number { text: text.chars().take(40).collect(), error },
+    })
+}
+
+type Fields<'a> = BTreeMap<String, &'a RawValue>;
+
+fn form(key: &str, expected: &'static str) -> PriceError {
+    PriceError { key: key.to_owned(), problem: PriceProblem::Form(expected) }
+}
+
+/// Reads `tiered_pricing`. Its entries for search results (`max_results_range`) price no tokens and are left out.
+fn ranges(json: &str) -> Result<Vec<Range>, PriceError> {
+    const KEY: &str = "tiered_pricing";
+    let wrong = || form(KEY, "a list of objects with `range: [from, to]` and prices per token");
+    let entries: Vec<Fields<'_>> = serde_json::from_str(json).map_err(|_| wrong())?;
+    let mut ranges = Vec::new();
+    for entry in entries {
+        let Some(bounds) = entry.get("range") else { continue };
+        // Token counts; the data writes them as floats (`256000.0`).
+        let [from, to]: [f64; 2] = serde_json::from_str(bounds.get()).map_err(|_| wrong())?;
+        if !(from >= 0.0 && to > from) {
+            return Err(wrong());
+        }
+        let mut rates = Vec::new();
+        for (name, value) in &entry {
+            let Some(key) = RateKey::parse(name) else { continue };
+            if key != RateKey::base(key.dimension) {
+                return Err(wrong());
+            }
+            rates.push((key.dimension, number(name, value.get())?));
+        }
+        if rates.iter().any(|(dimension, _)| *dimension == Dimension::Input) {
+            ranges.push(Range { from: from as u64, to: to as u64, rates });
+        }
+    }
+    ranges.sort_by_key(|range| range.from);
+    Ok(ranges)
+}
+
+/// Reads `search_context_cost_per_query`: an object of sizes, or one number for all of them.
+fn search(json: &str) -> Result<SearchPrices, PriceError> {
+    const KEY: &str = "search_context_cost_per_query";
+    if !json.starts_with('{') {
+        let price = Some(number(KEY, json)?);
+        return Ok(SearchPrices { low: price, medium: price, high: price });
+    }
+    let sizes: Fields<'_> = serde_json::from_str(json)
+        .map_err(|_| form(KEY, "an object with `search_context_size_low`, `_medium` and `_high`"))?;
+    let size = |name: &str| sizes.get(name).map(|value| number(KEY, value.get())).transpose();
+    Ok(SearchPrices {
+        low: size("search_context_size_low")?,
+        medium: size("search_context_size_medium")?,
+        high: size("search_context_size_high")?,
+    })
+}
+
+/// The price name with the fewest single-letter edits from `name`, at most a fifth of its letters.
+fn nearest_key(name: &str) -> Option<&'static str> {
+    let edits_max = name.len() / 5;
+    PRICE_KEYS
+        .iter()
+        .chain(UNBILLED_PRICE_KEYS)
+        .map(|known| (strsim::damerau_levenshtein(name, known), *known))
+        .filter(|(edits, _)| *edits <= edits_max)
+        .min()
+        .map(|(_, known)| known)
+}
+
+#[cfg(test)]
+mod tests;
