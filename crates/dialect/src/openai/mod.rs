@@ -1,1 +1,30 @@
-//! OpenAI's wire: chat completions, completions, embeddings, errors.
+//! OpenAI's wire, as the surface for callers and as the language of every OpenAI-compatible provider.
+//!
+//! Owns every fact about that wire: chat completions, legacy completions and embeddings, their streams, their usage,
+//! and what the error bodies of OpenAI and of those who imitate it mean. Where LiteLLM carries more than OpenAI
+//! publishes (`reasoning_content`, `thinking_blocks`, `cache_control`, `provider_specific_fields`), its names are used.
+//! Leaves credentials, base URLs, headers and the caller's error bodies (apart from [`error_frame`]) to others; a body
+//! that passes through between two ends of this dialect is [`crate::relay`]'s.
+//!
+//! **Invariant:** what is read here and written again is the same request, reply or stream; what OpenAI's form cannot
+//! hold is an error that names the place, never a silent change.
+
+mod error;
+mod read;
+mod reply;
+mod request;
+mod stream;
+mod thought;
+mod usage;
+mod write;
+
+pub use error::{decode_error, error_frame};
+pub use reply::{
+    ReplyFacts, VectorForm, decode_embedding_reply, decode_reply, encode_completion, encode_embeddings,
+    encode_reply,
+};
+pub use request::{
+    Extensions, decode_chat, decode_completions, decode_embeddings, encode_chat, encode_embedding_request,
+};
+pub use stream::{ChunkDecoder, ChunkEncoder, StreamPlan, StreamShape, Translator};
+pub use usage::read_usage;
