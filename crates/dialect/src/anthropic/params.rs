@@ -127,23 +127,20 @@ fn service_tier(value: &Value) -> Option<&'static str> {
     }
 }
 
-/// Adds the members of `extra` that go out, and the caller's end user. What the body has already is extended where
-/// both are objects (`output_config`) and kept otherwise.
+/// Adds the members of `extra` that go out, and the caller's end user. They are in the wire's own words, so they stand
+/// before what was translated; `output_config` is merged member by member.
 pub(super) fn add_native_members(body: &mut Map<String, Value>, request: &ChatRequest) {
     for (name, value) in &request.extra {
         if value.is_null() || !NATIVE_PARAMS.contains(&name.as_str()) {
             continue;
         }
         match (body.get_mut(name), value) {
-            (None, value) => {
+            (Some(Value::Object(ours)), Value::Object(theirs)) if name == "output_config" => {
+                ours.extend(theirs.clone());
+            }
+            _ => {
                 body.insert(name.clone(), value.clone());
             }
-            (Some(Value::Object(ours)), Value::Object(theirs)) if name == "output_config" => {
-                for (member, value) in theirs {
-                    ours.entry(member.clone()).or_insert_with(|| value.clone());
-                }
-            }
-            (Some(_), _) => {}
         }
     }
     if let Some(tier) = request.extra.get("service_tier").and_then(service_tier) {

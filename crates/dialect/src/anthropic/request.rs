@@ -31,8 +31,7 @@ pub fn encode_chat(request: &ChatRequest, options: &EncodeOptions) -> Result<Out
     insert_some(&mut body, "tool_choice", plan.choice);
     insert_some(&mut body, "stop_sequences", stop_sequences(&request.sampling.stop, options)?);
     reasoning::add_sampling(&mut body, request, options, thinking.is_on)?;
-    let native_thinking = request.extra.get("thinking").is_some_and(|native| !native.is_null());
-    insert_some(&mut body, "thinking", thinking.config.filter(|_| !native_thinking));
+    insert_some(&mut body, "thinking", thinking.config);
     insert_some(&mut body, "output_config", output_config(thinking.effort, plan.format));
     add_native_members(&mut body, request);
     if request.stream {

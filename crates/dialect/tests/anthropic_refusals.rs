@@ -1,0 +1,308 @@
+//! What the Anthropic encoder refuses, by name and place, and what parameters its tables hold.
+#![allow(clippy::unwrap_used)]
+
+use serde_json::{Map, Value, json};
+use tollgate_dialect::anthropic::encode_chat;
+use tollgate_dialect::anthropic::params::{
+    DROPPED_PARAMS, NATIVE_PARAMS, SUPPORTED_PARAMS, UNSUPPORTED_PARAMS,
+};
+use tollgate_dialect::conversation::{
+    CacheControl, ChatRequest, Effort, MediaSource, Message, Part, Reasoning, ResponseFormat, Role, Sampling,
+    Tool, ToolChoice,
+};
+use tollgate_dialect::wire::{EncodeError, EncodeOptions};
+
+fn message(role: Role, parts: Vec<Part>) -> Message {
+    Message { role, parts, name: None }
+}
+
+fn asked() -> ChatRequest {
+    saying(vec![Part::text("Hello")])
+}
+
+fn saying(parts: Vec<Part>) -> ChatRequest {
+    conversing(vec![message(Role::User, parts)])
+}
+
+fn conversing(messages: Vec<Message>) -> ChatRequest {
+    ChatRequest { model: "m".to_owned(), messages, ..ChatRequest::default() }
+}
+
+fn sampled(sampling: Sampling) -> ChatRequest {
+    ChatRequest { sampling, ..asked() }
+}
+
+fn with_extra(members: Value) -> ChatRequest {
+    ChatRequest { extra: members.as_object().unwrap().clone(), ..asked() }
+}
+
+fn call(id: &str, arguments: &str) -> Part {
+    let arguments = arguments.to_owned();
+    Part::ToolCall { id: id.to_owned(), name: "f".to_owned(), arguments, signature: None }
+}
+
+fn result(id: &str) -> Part {
+    let content = vec![Part::text("1")];
+    Part::ToolResult { call_id: id.to_owned(), content, is_error: false, cache_control: None }
+}
+
+fn base64(media_type: &str, data: &str) -> MediaSource {
+    MediaSource::Base64 { media_type: media_type.to_owned(), data: data.to_owned() }
+}
+
+fn image(source: MediaSource) -> Part {
+    Part::Image { source, detail: None, cache_control: None }
+}
+
+fn file(source: MediaSource) -> Part {
+    Part::File { source, filename: None, cache_control: None }
+}
+
+fn tool(parameters: Option<Value>, cache_control: Option<CacheControl>) -> Tool {
+    Tool { name: "f".to_owned(), description: None, parameters, strict: None, cache_control }
+}
+
+fn dropping() -> EncodeOptions {
+    EncodeOptions { drop_unsupported: true, ..EncodeOptions::default() }
+}
+
+/// The place that the refusal names; empty if the request was written.
+fn refused_at(request: &ChatRequest, options: &EncodeOptions) -> String {
+    match encode_chat(request, options) {
+        Err(EncodeError::Invalid { param, message }) => {
+            assert!(!message.is_empty(), "{param} says nothing");
+            param
+        }
+        Err(EncodeError::Unsupported { params }) => format!("unsupported {}", params.join(" ")),
+        Ok(_) => String::new(),
+    }
+}
+
+/// Refused at the place, whether or not parameters may be dropped: content and its order are no parameters.
+fn check_always(request: &ChatRequest, expect: &str) {
+    assert_eq!(refused_at(request, &EncodeOptions::default()), expect);
+    assert_eq!(refused_at(request, &dropping()), expect);
+}
+
+/// Refused at the place unless parameters may be dropped.
+fn check_unless_dropped(request: &ChatRequest, expect: &str) {
+    assert_eq!(refused_at(request, &EncodeOptions::default()), expect);
+    assert_eq!(refused_at(request, &dropping()), "", "{expect}");
+}
+
+#[test]
+fn all_unsupported_parameters_are_named_at_once() {
+    let sampling = Sampling {
+        seed: Some(7),
+        n: Some(2),
+        logprobs: Some(true),
+        top_logprobs: Some(3),
+        logit_bias: Some(Map::from_iter([("1".to_owned(), json!(2))])),
+        presence_penalty: Some(0.4),
+        frequency_penalty: Some(-0.4),
+        ..Sampling::default()
+    };
+    let extra = json!({
+        "audio": {"voice": "x"}, "prediction": {"type": "content"}, "verbosity": "low",
+        "modalities": ["text", "audio"], "service_tier": "flex", "unheard_of": 1, "store": true, "metadata": {}
+    });
+    let request = ChatRequest { sampling, ..with_extra(extra) };
+    let expect = "unsupported seed n logprobs top_logprobs logit_bias presence_penalty frequency_penalty audio \
+                  prediction verbosity modalities service_tier unheard_of";
+    check_unless_dropped(&request, expect);
+    let refused = refused_at(&request, &EncodeOptions::default());
+    assert!(UNSUPPORTED_PARAMS.iter().all(|name| refused.split(' ').any(|word| word == *name)));
+}
+
+#[test]
+fn the_tables_hold_every_parameter_once() {
+    let mut names: Vec<&str> =
+        [SUPPORTED_PARAMS, UNSUPPORTED_PARAMS, DROPPED_PARAMS].concat().into_iter().collect();
+    names.extend(NATIVE_PARAMS.iter().filter(|name| **name != "thinking"));
+    let count = names.len();
+    names.sort_unstable();
+    names.dedup();
+    assert_eq!(names.len(), count);
+}
+
+#[test]
+fn members_of_every_table_are_taken_or_left_without_a_word() {
+    for name in DROPPED_PARAMS {
+        let request = with_extra(json!({*name: "x"}));
+        let body = encode_chat(&request, &EncodeOptions::default()).unwrap().body;
+        assert_eq!(body, encode_chat(&asked(), &EncodeOptions::default()).unwrap().body, "{name}");
+    }
+    for name in NATIVE_PARAMS {
+        let request = with_extra(json!({*name: {"x": 1}}));
+        let body = encode_chat(&request, &EncodeOptions::default()).unwrap().body;
+        let body: Value = serde_json::from_slice(&body).unwrap();
+        assert_eq!(body.get(name), Some(&json!({"x": 1})), "{name}");
+    }
+}
+
+#[test]
+fn sampling_out_of_range_is_named() {
+    let temperature = |value| sampled(Sampling { temperature: Some(value), ..Sampling::default() });
+    let top_p = |value| sampled(Sampling { top_p: Some(value), ..Sampling::default() });
+    let stop = |text: &str| {
+        sampled(Sampling { stop: vec!["END".to_owned(), text.to_owned()], ..Sampling::default() })
+    };
+    check_unless_dropped(&temperature(1.01), "temperature");
+    check_unless_dropped(&temperature(-0.1), "temperature");
+    check_unless_dropped(&temperature(1.0), "");
+    check_unless_dropped(&top_p(1.5), "top_p");
+    check_unless_dropped(&top_p(0.0), "");
+    check_unless_dropped(&stop("\n"), "stop[1]");
+    check_unless_dropped(&stop(""), "stop[1]");
+    check_unless_dropped(&stop("x"), "");
+}
+
+#[test]
+fn a_model_that_refuses_sampling_says_so_before_it_is_asked() {
+    let sampling =
+        Sampling { temperature: Some(0.2), top_p: Some(0.5), top_k: Some(4), ..Sampling::default() };
+    let options = EncodeOptions { rejects_sampling: true, ..EncodeOptions::default() };
+    assert_eq!(refused_at(&sampled(sampling), &options), "unsupported temperature top_p top_k");
+}
+
+#[test]
+fn what_thinking_forbids_is_named() {
+    let thinking = |reasoning, sampling| ChatRequest { reasoning: Some(reasoning), ..sampled(sampling) };
+    let low = || Reasoning::Effort(Effort::Low);
+    let none = Sampling::default;
+    let check =
+        |reasoning, sampling, expect: &str| check_unless_dropped(&thinking(reasoning, sampling), expect);
+    check(low(), Sampling { temperature: Some(0.9), ..none() }, "temperature");
+    check(low(), Sampling { temperature: Some(1.0), ..none() }, "");
+    check(low(), Sampling { top_p: Some(0.94), ..none() }, "top_p");
+    check(low(), Sampling { top_p: Some(0.95), ..none() }, "");
+    check(low(), Sampling { top_k: Some(1), ..none() }, "top_k");
+    check(low(), Sampling { max_tokens: Some(1_024), ..none() }, "max_tokens");
+    check(low(), Sampling { max_tokens: Some(1_025), ..none() }, "");
+    check(Reasoning::Budget(1_023), none(), "thinking.budget_tokens");
+    check(Reasoning::Budget(2_000), Sampling { max_tokens: Some(2_000), ..none() }, "max_tokens");
+    check(Reasoning::Budget(2_000), Sampling { max_tokens: Some(2_001), ..none() }, "");
+    let forced = |tool_choice| ChatRequest {
+        tools: vec![tool(None, None)],
+        tool_choice: Some(tool_choice),
+        ..thinking(low(), none())
+    };
+    check_unless_dropped(&forced(ToolChoice::Required), "tool_choice");
+    check_unless_dropped(&forced(ToolChoice::Function("f".to_owned())), "tool_choice");
+    check_unless_dropped(&forced(ToolChoice::Auto), "");
+    check_unless_dropped(&forced(ToolChoice::None), "");
+}
+
+#[test]
+fn content_that_the_wire_does_not_have_is_named_by_its_place() {
+    let audio = || Part::Audio { source: base64("audio/wav", "d2F2"), format: "wav".to_owned() };
+    let said = || Part::text("x");
+    check_always(&saying(vec![said(), audio()]), "unsupported messages[0].content[1].input_audio");
+    check_always(&saying(vec![image(base64("image/tiff", "dA=="))]), "messages[0].content[0].image_url");
+    for url in ["http://example.org/a.png", "file:///etc/passwd", "data:image/png;base64,aW1n", "", "é"] {
+        check_always(
+            &saying(vec![image(MediaSource::Url(url.to_owned()))]),
+            "messages[0].content[0].image_url",
+        );
+    }
+    check_always(&saying(vec![file(base64("application/zip", "eg=="))]), "messages[0].content[0].file");
+    check_always(&saying(vec![file(base64("text/plain", "!"))]), "messages[0].content[0].file");
+    check_always(&saying(vec![file(base64("text/plain", "/w=="))]), "messages[0].content[0].file");
+    let hour = Some(CacheControl { ttl: Some("2h".to_owned()) });
+    let marked = Part::Text { text: "x".to_owned(), cache_control: hour.clone() };
+    check_always(&saying(vec![marked]), "messages[0].content[0].cache_control.ttl");
+    let request = ChatRequest { tools: vec![tool(None, hour)], ..asked() };
+    check_always(&request, "tools[0].cache_control.ttl");
+}
+
+#[test]
+fn parts_in_a_message_of_the_wrong_role_are_named() {
+    let second = |role, part| conversing(vec![message(Role::User, Vec::new()), message(role, vec![part])]);
+    let check = |role, part| check_always(&second(role, part), "messages[1].content[0]");
+    let picture = || image(MediaSource::FileId("f".to_owned()));
+    let thought = || Part::Reasoning { text: "x".to_owned(), signature: None };
+    check(Role::System, picture());
+    check(Role::Developer, call("a", "{}"));
+    check(Role::User, call("a", "{}"));
+    check(Role::User, thought());
+    check(Role::User, Part::RedactedReasoning { data: "x".to_owned() });
+    check(Role::Tool, Part::text("x"));
+    check(Role::Assistant, picture());
+    check(Role::Assistant, result("a"));
+}
+
+#[test]
+fn calls_and_results_must_pair() {
+    let user = || message(Role::User, vec![Part::text("x")]);
+    let calls = |ids: &[&str]| message(Role::Assistant, ids.iter().map(|id| call(id, "{}")).collect());
+    let results = |ids: &[&str]| message(Role::Tool, ids.iter().map(|id| result(id)).collect());
+    let check = |messages: Vec<Message>, expect: &str| check_always(&conversing(messages), expect);
+    check(vec![user(), calls(&["a", "b"]), results(&["b"]), results(&["a"])], "");
+    check(vec![user(), calls(&["a"]), user(), results(&["a"])], "");
+    check(vec![user(), results(&["a"])], "messages[1].tool_call_id");
+    check(vec![user(), calls(&["a"]), results(&["b"])], "messages[2].tool_call_id");
+    check(vec![user(), calls(&["a"]), results(&["a", "a"])], "messages[2].tool_call_id");
+    check(vec![user(), calls(&["a"])], "messages[1].tool_calls");
+    check(vec![user(), calls(&["a", "b"]), results(&["a"])], "messages[1].tool_calls");
+    check(vec![user(), calls(&["a"]), user(), calls(&["b"]), results(&["a", "b"])], "messages[1].tool_calls");
+    check(Vec::new(), "messages");
+}
+
+#[test]
+fn arguments_must_be_an_object() {
+    let with = |arguments: &str| {
+        let messages = vec![
+            message(Role::User, vec![Part::text("x")]),
+            message(Role::Assistant, vec![Part::text("y"), call("a", arguments)]),
+            message(Role::Tool, vec![result("a")]),
+        ];
+        conversing(messages)
+    };
+    let place = "messages[1].content[1].function.arguments";
+    for arguments in ["", "  ", "{}", "null", "{\"a\": {\"b\": [1]}}"] {
+        check_always(&with(arguments), "");
+    }
+    for arguments in ["{", "[]", "1", "\"x\"", "{\"a\": NaN}", "{} {}", &"[".repeat(100_000)] {
+        check_always(&with(arguments), place);
+    }
+}
+
+#[test]
+fn schemas_must_be_objects() {
+    let tools = |parameters| ChatRequest { tools: vec![tool(Some(parameters), None)], ..asked() };
+    check_always(&tools(json!({"type": "string"})), "tools[0].function.parameters");
+    check_always(&tools(json!([])), "tools[0].function.parameters");
+    check_always(&tools(json!(null)), "");
+    let format = |schema| ChatRequest {
+        response_format: Some(ResponseFormat::JsonSchema {
+            name: "n".to_owned(),
+            description: None,
+            schema,
+            strict: None,
+        }),
+        ..asked()
+    };
+    let place = "response_format.json_schema.schema";
+    let native = EncodeOptions { native_structured_output: true, ..EncodeOptions::default() };
+    check_always(&format(json!({"type": "array"})), place);
+    check_always(&format(json!("x")), place);
+    assert_eq!(refused_at(&format(json!({"type": "array"})), &native), "");
+    assert_eq!(refused_at(&format(json!("x")), &native), place);
+}
+
+#[test]
+fn end_users_go_out_unless_they_identify_a_person() {
+    let user_of = |user: Option<&str>, metadata: Value| {
+        let request =
+            ChatRequest { user: user.map(str::to_owned), ..with_extra(json!({"metadata": metadata})) };
+        let body = encode_chat(&request, &EncodeOptions::default()).unwrap().body;
+        serde_json::from_slice::<Value>(&body).unwrap().get("metadata").cloned().unwrap_or_default()
+    };
+    let check = |user, metadata, expect: Value| assert_eq!(user_of(user, metadata), expect, "{user:?}");
+    check(Some("u-1"), json!({}), json!({"user_id": "u-1"}));
+    check(Some("u-1"), json!({"user_id": "u-2", "tags": ["a"]}), json!({"user_id": "u-2"}));
+    check(Some("u-1"), json!({"user_id": "ann@example.org"}), json!({"user_id": "u-1"}));
+    check(Some("+1 555 010 9999"), json!({}), Value::Null);
+    check(Some(""), json!({"user_id": 7}), Value::Null);
+    check(None, json!({"tags": ["a"]}), Value::Null);
+}
