@@ -1,1 +1,18 @@
 //! JSON read by one strict scan and changed by splicing, without building a tree.
+//!
+//! Owns the grammar (RFC 8259), the limits on a body, and edits of top-level members. Leaves what members mean to the
+//! wires. **Invariant:** what the scan accepts, `serde_json` accepts with the same values, so the fast road and the
+//! decoders can never disagree about a body.
+
+pub mod scan;
+pub mod splice;
+mod text;
+mod walk;
+
+pub(crate) use scan::text_of;
+pub use scan::{Kind, Member, Object, Value, scan};
+pub use splice::{Segments, Splice};
+pub(crate) use text::unescaped_len;
+pub use text::write_string;
+pub(crate) use walk::{Fault, Text, Walker};
+pub use walk::{Limits, ScanError, ScanErrorKind};

@@ -1,0 +1,52 @@
+//! What changes in a request between caller and provider.
+
+use crate::json::{Object, ScanError, Segments, Splice};
+use bytes::Bytes;
+
+/// The edits of one request. They are made in the order of the fields.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct RequestEdits<'a> {
+    /// Members that the provider must not see (those that only LiteLLM knows, those that it rejects).
+    pub remove: &'a [&'a str],
+    /// Members that the provider knows by another name: from, to. Where the caller gave both, the renamed one stays.
+    pub rename: &'a [(&'a str, &'a str)],
+    /// The model as the provider names it; `None` leaves the caller's.
+    pub model: Option<&'a str>,
+    /// Ask for usage at the end of the stream (`stream_options.include_usage`).
+    pub include_usage: bool,
+}
+
+/// Writes the request for the provider. `body` is the text that `object` was scanned from; nothing of it is copied
+/// apart from `stream_options`.
+///
+/// # Errors
+/// [`ScanError`] when `stream_options` names a member twice, so that nobody could tell what the provider would read.
+pub fn plan_request(
+    object: &Object<'_>,
+    edits: &RequestEdits<'_>,
+    body: &Bytes,
+) -> Result<Segments, ScanError> {
+    let mut splice = Splice::new(object);
+    for name in edits.remove {
+        splice.remove(name);
+    }
+    for (from, to) in edits.rename {
+        splice.rename(from, *to);
+    }
+    if let Some(model) = edits.model {
+        let is_same =
+            object.get("model").and_then(|value| value.as_str()).is_some_and(|named| named == model);
+        if !is_same {
+            splice.set_string("model", model);
+        }
+    }
+    if edits.include_usage && !asks_for_usage(object) {
+        splice.set_in("stream_options", "include_usage", "true")?;
+    }
+    Ok(splice.finish(body))
+}
+
+fn asks_for_usage(object: &Object<'_>) -> bool {
+    let options = object.get("stream_options").and_then(|value| value.as_object());
+    options.and_then(|options| options.get("include_usage")?.as_bool()).unwrap_or(false)
+}

@@ -1,0 +1,247 @@
+//! A stream of OpenAI's dialect on its way to a caller of the same dialect.
+//!
+//! Owns what is changed, dropped and learned frame by frame. Leaves framing to [`crate::sse`]. **Invariant:** the
+//! bytes that come out, put together, are the same for every way of cutting the stream into chunks.
+
+use super::chunk::ChunkFacts;
+use super::output::Output;
+use super::reply::{STATUS_OK, is_error};
+use super::usage::{UsageMember, read_member};
+use crate::json::{Limits, scan, write_string};
+use crate::openai::decode_error;
+use crate::sse::{Frame, Framer};
+use crate::wire::{Progress, ReplyFault, Transducer};
+use bytes::Bytes;
+use std::ops::Range;
+
+/// The end mark of a stream.
+const DONE: &[u8] = b"[DONE]";
+/// The frame that ends a stream.
+const DONE_FRAME: &[u8] = b"data: [DONE]\n\n";
+
+/// How a stream is passed on.
+#[derive(Debug, Clone, Default)]
+pub struct RelayOptions {
+    /// The caller's name for the model, put in the place of the provider's; `None` leaves that.
+    pub client_model: Option<String>,
+    /// The caller did not ask for usage: chunks that have nothing else are dropped, `usage` is taken out of others.
+    pub hide_usage: bool,
+    /// A stream without `[DONE]` counts as cut even after a finish reason. Some compatible providers leave it out,
+    /// so normally the caller gets one made here.
+    pub demands_done: bool,
+}
+
+/// Passes a stream on without decoding it.
+#[derive(Debug)]
+pub struct OpenAiRelay {
+    framer: Framer,
+    reader: FrameReader,
+}
+
+impl OpenAiRelay {
+    /// A relay at the beginning of a stream.
+    pub fn new(options: RelayOptions) -> Self {
+        let model_json = options.client_model.map(|model| {
+            let mut json = Vec::new();
+            write_string(&mut json, &model);
+            json
+        });
+        let reader = FrameReader {
+            model_json,
+            hide_usage: options.hide_usage,
+            demands_done: options.demands_done,
+            has_finish_reason: false,
+            progress: Progress::default(),
+        };
+        Self { framer: Framer::new(), reader }
+    }
+}
+
+impl Transducer for OpenAiRelay {
+    fn push(&mut self, chunk: Bytes, out: &mut Vec<Bytes>) -> Result<(), ReplyFault> {
+        let mut output = Output::new(chunk.clone());
+        self.framer.push(chunk);
+        let result = loop {
+            let passed = match self.framer.next_block() {
+                Ok(None) => break Ok(()),
+                Ok(Some(frame)) => self.reader.pass(&frame, &mut output),
+                Err(fault) => Err(fault),
+            };
+            if passed.is_err() {
+                break passed;
+            }
+        };
+        output.flush(out);
+        result
+    }
+
+    fn finish(&mut self, out: &mut Vec<Bytes>) -> Result<(), ReplyFault> {
+        if let Some(frame) = self.framer.take_pending() {
+            let mut output = Output::default();
+            match self.reader.pass(&frame, &mut output) {
+                Ok(()) => output.end_frame(),
+                Err(fault @ ReplyFault::Error(_)) => return Err(fault),
+                // Half a frame: the stream was cut within it.
+                Err(ReplyFault::Malformed(_)) => output = Output::default(),
+            }
+            output.flush(out);
+        }
+        if self.reader.progress.complete {
+            return Ok(());
+        }
+        if self.reader.demands_done || !self.reader.has_finish_reason {
+            return Err(ReplyFault::Malformed("the stream ended early"));
+        }
+        out.push(Bytes::from_static(DONE_FRAME));
+        self.reader.progress.complete = true;
+        Ok(())
+    }
+
+    fn progress(&self) -> Progress {
+        self.reader.progress
+    }
+}
+
+/// Reads whole frames, decides what becomes of them.
+#[derive(Debug)]
+struct FrameReader {
+    /// The caller's name for the model as JSON text.
+    model_json: Option<Vec<u8>>,
+    hide_usage: bool,
+    demands_done: bool,
+    has_finish_reason: bool,
+    progress: Progress,
+}
+
+impl FrameReader {
+    fn pass(&mut self, frame: &Frame<'_>, output: &mut Output) -> Result<(), ReplyFault> {
+        // Nothing that comes after the end mark belongs to the answer.
+        if self.progress.complete {
+            return Ok(());
+        }
+        let data = frame.data.trim_ascii();
+        // Comments and empty frames keep a connection alive; the caller's connection needs them just as much.
+        if data.is_empty() {
+            output.keep_frame(frame);
+            return Ok(());
+        }
+        if data == DONE {
+            self.progress.complete = true;
+            output.keep_frame(frame);
+            return Ok(());
+        }
+        let Some(facts) = ChunkFacts::read(&frame.data).filter(|_| frame.event != Some("error")) else {
+            return Err(fault_of(data, frame.event));
+        };
+        if facts.has_error || (!facts.has_choices && is_error_chunk(data)) {
+            return Err(ReplyFault::Error(decode_error(STATUS_OK, data)));
+        }
+        self.learn(&facts, &frame.data);
+        self.write(&facts, frame, output);
+        Ok(())
+    }
+
+    fn learn(&mut self, facts: &ChunkFacts, data: &[u8]) {
+        self.has_finish_reason |= facts.has_finish_reason;
+        self.progress.content_started |= facts.has_content;
+        self.progress.content_bytes += facts.content_bytes as u64;
+        let usage = facts.usage.clone().and_then(|span| data.get(span)).unwrap_or(b"null");
+        if usage != b"null" {
+            // Scanned once more, which only chunks with counts pay for.
+            let object = scan(data, &Limits::REPLY).ok();
+            if let UsageMember::Counted(usage) = read_member(object.and_then(|object| object.get("usage"))) {
+                self.progress.usage = Some(usage);
+            }
+        }
+    }
+
+    fn write(&self, facts: &ChunkFacts, frame: &Frame<'_>, output: &mut Output) {
+        let usage = facts.usage.clone().filter(|_| self.hide_usage);
+        let is_usage_null = usage.clone().is_some_and(|span| frame.data.get(span) == Some(b"null"));
+        if usage.is_some() && facts.has_no_choices && !is_usage_null {
+            return;
+        }
+        let cut = usage.map(|_| (facts.usage_cut.clone(), &[][..]));
+        let renamed = facts.model.clone().zip(self.model_json.as_deref());
+        let renamed = renamed.filter(|(span, name)| frame.data.get(span.clone()) != Some(name));
+        match (cut, renamed) {
+            (None, None) => output.keep_frame(frame),
+            (Some(edit), None) | (None, Some(edit)) => output.edit_frame(frame, &[edit]),
+            (Some(cut), Some(renamed)) if cut.0.start < renamed.0.start => {
+                output.edit_frame(frame, &[cut, renamed]);
+            }
+            (Some(cut), Some(renamed)) => output.edit_frame(frame, &[renamed, cut]),
+        }
+    }
+}
+
+/// The fault for a frame that is no chunk.
+fn fault_of(data: &[u8], event: Option<&str>) -> ReplyFault {
+    if event == Some("error") || is_error_chunk(data) {
+        return ReplyFault::Error(decode_error(STATUS_OK, data));
+    }
+    ReplyFault::Malformed("an event of the stream is not a JSON object")
+}
+
+fn is_error_chunk(data: &[u8]) -> bool {
+    scan(data, &Limits::REPLY).is_ok_and(|object| is_error(&object))
+}
+
+/// A span of a frame's data, and what goes in its place.
+type Edit<'a> = (Range<usize>, &'a [u8]);
+
+impl Output {
+    fn keep_frame(&mut self, frame: &Frame<'_>) {
+        match frame.chunk_offset() {
+            Some(start) => self.keep(start..start + frame.raw().len()),
+            None => self.insert(frame.raw()),
+        }
+    }
+
+    /// Writes the frame with its data edited. The edits are in order and do not overlap.
+    fn edit_frame(&mut self, frame: &Frame<'_>, edits: &[Edit<'_>]) {
+        let Some(data_offset) = frame.data_offset() else { return self.rebuild_frame(frame, edits) };
+        let mut at = 0;
+        for (span, new) in edits {
+            self.keep_part(frame, at..data_offset + span.start);
+            self.insert(new);
+            at = data_offset + span.end;
+        }
+        self.keep_part(frame, at..frame.raw().len());
+    }
+
+    fn keep_part(&mut self, frame: &Frame<'_>, span: Range<usize>) {
+        match frame.chunk_offset() {
+            Some(start) => self.keep(start + span.start..start + span.end),
+            None => self.insert(frame.raw().get(span).unwrap_or_default()),
+        }
+    }
+
+    /// Data over several lines: written anew as one line. A line end within valid JSON is white space.
+    fn rebuild_frame(&mut self, frame: &Frame<'_>, edits: &[Edit<'_>]) {
+        if let Some(event) = frame.event {
+            self.insert(b"event: ");
+            self.insert(event.as_bytes());
+            self.insert(b"\n");
+        }
+        self.insert(b"data: ");
+        let line: Vec<u8> = frame.data.iter().map(|&byte| if byte == b'\n' { b' ' } else { byte }).collect();
+        let mut at = 0;
+        for (span, new) in edits {
+            self.insert(line.get(at..span.start).unwrap_or_default());
+            self.insert(new);
+            at = span.end;
+        }
+        self.insert(line.get(at..).unwrap_or_default());
+        self.insert(b"\n\n");
+    }
+
+    /// Closes a frame that came without its blank line. After a CR, the first LF belongs to it.
+    fn end_frame(&mut self) {
+        match self.last_byte() {
+            None => {}
+            Some(b'\n') => self.insert(b"\n"),
+            Some(_) => self.insert(b"\n\n"),
+        }
+    }
+}
