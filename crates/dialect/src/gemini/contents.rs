@@ -144,8 +144,11 @@ impl<'a> Writer<'a> {
         let mut media = Vec::new();
         for (number, piece) in content.iter().enumerate() {
             match piece {
-                Part::Text { text: piece, .. } => text.push_str(piece),
-                _ => media.extend(plain_part(piece, &part_place(index, number))?),
+                Part::Text { text: piece, .. } | Part::Refusal(piece) => text.push_str(piece),
+                Part::Image { .. } | Part::Audio { .. } | Part::File { .. } => {
+                    media.extend(plain_part(piece, &part_place(index, number))?);
+                }
+                _ => {}
             }
         }
         let mut response = Map::new();

@@ -1,0 +1,604 @@
+//! Chat requests on the Gemini wire, byte for byte against `fixtures/gemini/*.json`.
+
+#![allow(clippy::unwrap_used, clippy::panic)]
+
+use serde_json::{Value, json};
+use tollgate_dialect::conversation::{
+    ChatRequest, Effort, MediaSource, Message, Part, Reasoning, ResponseFormat, Role, Sampling, Tool,
+    ToolChoice,
+};
+use tollgate_dialect::gemini::encode_chat;
+use tollgate_dialect::wire::{EncodeError, EncodeOptions, Outbound};
+
+const PIXEL: &str = "iVBORw0KGgo=";
+
+fn says(role: Role, text: &str) -> Message {
+    has(role, vec![Part::text(text)])
+}
+
+fn has(role: Role, parts: Vec<Part>) -> Message {
+    Message { role, parts, name: None }
+}
+
+fn asks(messages: Vec<Message>) -> ChatRequest {
+    ChatRequest { model: "gemini-2.5-flash".to_owned(), messages, ..ChatRequest::default() }
+}
+
+fn call(id: &str, name: &str, arguments: &str, signature: Option<&str>) -> Part {
+    Part::ToolCall {
+        id: id.to_owned(),
+        name: name.to_owned(),
+        arguments: arguments.to_owned(),
+        signature: signature.map(str::to_owned),
+    }
+}
+
+fn result(call_id: &str, content: Vec<Part>, is_error: bool) -> Part {
+    Part::ToolResult { call_id: call_id.to_owned(), content, is_error, cache_control: None }
+}
+
+fn image(source: MediaSource) -> Part {
+    Part::Image { source, detail: Some("high".to_owned()), cache_control: None }
+}
+
+fn bytes(media_type: &str) -> MediaSource {
+    MediaSource::Base64 { media_type: media_type.to_owned(), data: PIXEL.to_owned() }
+}
+
+fn weather_tool() -> Tool {
+    Tool {
+        name: "get_weather".to_owned(),
+        description: Some("Weather of a city".to_owned()),
+        parameters: Some(json!({
+            "type": "object",
+            "properties": {
+                "city": {"type": "string", "description": "The city"},
+                "unit": {"type": "string", "enum": ["C", "F"]},
+            },
+            "required": ["city"],
+            "additionalProperties": false,
+        })),
+        strict: Some(true),
+        cache_control: None,
+    }
+}
+
+fn by_level() -> EncodeOptions {
+    EncodeOptions { reasoning_by_level: true, ..EncodeOptions::default() }
+}
+
+fn dropping() -> EncodeOptions {
+    EncodeOptions { drop_unsupported: true, ..EncodeOptions::default() }
+}
+
+fn encoded(request: &ChatRequest, options: &EncodeOptions) -> Outbound {
+    encode_chat(request, options).unwrap()
+}
+
+fn body(request: &ChatRequest, options: &EncodeOptions) -> Value {
+    serde_json::from_slice(&encoded(request, options).body).unwrap()
+}
+
+/// Holds a request to its fixture, member order included. `TOLLGATE_BLESS=1` rewrites the fixture.
+fn check(name: &str, request: &ChatRequest, options: &EncodeOptions) {
+    let path = format!("{}/tests/fixtures/gemini/{name}.json", env!("CARGO_MANIFEST_DIR"));
+    let written = serde_json::to_string_pretty(&body(request, options)).unwrap() + "\n";
+    if std::env::var_os("TOLLGATE_BLESS").is_some() {
+        std::fs::write(&path, &written).unwrap();
+    }
+    assert_eq!(written, std::fs::read_to_string(&path).unwrap(), "{name}");
+}
+
+#[test]
+fn a_plain_question_is_one_user_content() {
+    let request = asks(vec![says(Role::User, "Hello")]);
+    let out = encoded(&request, &EncodeOptions::default());
+    assert_eq!(out.path, "/models/gemini-2.5-flash:generateContent");
+    assert_eq!(out.headers, []);
+    assert_eq!(out.body, br#"{"contents":[{"role":"user","parts":[{"text":"Hello"}]}]}"#);
+}
+
+#[test]
+fn a_stream_is_asked_for_by_the_path_alone() {
+    let plain = asks(vec![says(Role::User, "Hello")]);
+    let streamed = ChatRequest { stream: true, include_usage: true, ..plain.clone() };
+    let out = encoded(&streamed, &EncodeOptions::default());
+    assert_eq!(out.path, "/models/gemini-2.5-flash:streamGenerateContent?alt=sse");
+    assert_eq!(out.body, encoded(&plain, &EncodeOptions::default()).body);
+}
+
+#[test]
+fn all_system_and_developer_messages_are_the_system_instruction() {
+    let request = asks(vec![
+        says(Role::System, "Be brief."),
+        says(Role::User, "One"),
+        says(Role::User, "Two"),
+        says(Role::Assistant, "Three"),
+        says(Role::Developer, "Count."),
+        says(Role::User, "Four"),
+    ]);
+    check("turns", &request, &EncodeOptions::default());
+}
+
+#[test]
+fn a_conversation_that_the_model_opens_gets_a_blank_word_of_the_user() {
+    check("model_first", &asks(vec![says(Role::Assistant, "Yes?")]), &EncodeOptions::default());
+    check("system_only", &asks(vec![says(Role::System, "Speak.")]), &EncodeOptions::default());
+}
+
+#[test]
+fn empty_texts_are_left_out_where_something_else_is_said() {
+    let request = asks(vec![
+        says(Role::User, ""),
+        says(Role::Assistant, ""),
+        has(Role::User, vec![Part::text(""), Part::text("So?")]),
+        has(Role::Assistant, vec![Part::Refusal("I would rather not.".to_owned())]),
+    ]);
+    let parts = json!([
+        {"role": "user", "parts": [{"text": " "}, {"text": "So?"}]},
+        {"role": "model", "parts": [{"text": "I would rather not."}]},
+    ]);
+    assert_eq!(body(&request, &EncodeOptions::default())["contents"], parts);
+}
+
+#[test]
+fn media_go_inline_or_by_address() {
+    let url = |url: &str| MediaSource::Url(url.to_owned());
+    let file = |source, filename: Option<&str>| Part::File {
+        source,
+        filename: filename.map(str::to_owned),
+        cache_control: None,
+    };
+    let parts = vec![
+        Part::text("What is this?"),
+        image(bytes("image/png")),
+        image(url("https://example.com/a/Photo.JPG?size=1.png#top")),
+        image(url("https://example.com/picture")),
+        image(url("gs://bucket/cat.webp")),
+        Part::Audio { source: bytes("audio/mpeg"), format: "mp3".to_owned() },
+        Part::Audio { source: url("https://example.com/a.wav"), format: "wav".to_owned() },
+        file(bytes("application/pdf"), Some("report.pdf")),
+        file(bytes(""), Some("table.csv")),
+        file(MediaSource::FileId("files/abc-123".to_owned()), Some("film.mp4")),
+        file(
+            MediaSource::FileId("https://generativelanguage.googleapis.com/v1beta/files/x".to_owned()),
+            None,
+        ),
+    ];
+    check("media", &asks(vec![has(Role::User, parts)]), &EncodeOptions::default());
+}
+
+fn tool_turns() -> Vec<Message> {
+    vec![
+        says(Role::User, "Weather in Rome and Oslo?"),
+        has(
+            Role::Assistant,
+            vec![
+                Part::Reasoning { text: "Two calls.".to_owned(), signature: None },
+                call("call_1", "get_weather", r#"{"city": "Rome", "unit": "C"}"#, Some("c2lnbmVk")),
+                call("call_2", "get_weather", r#"{"city": "Oslo"}"#, None),
+                call("call_3", "get_time", "", None),
+            ],
+        ),
+        has(Role::Tool, vec![result("call_1", vec![Part::text(r#"{"degrees": 31}"#)], false)]),
+        has(Role::Tool, vec![result("call_2", vec![Part::text("minus "), Part::text("four")], false)]),
+        has(Role::Tool, vec![result("call_3", vec![Part::text("[12, 30]")], true)]),
+        says(Role::User, "And tomorrow?"),
+    ]
+}
+
+#[test]
+fn calls_and_their_results_go_by_name_and_id() {
+    let request = ChatRequest {
+        tools: vec![weather_tool(), Tool { name: "get_time".to_owned(), parameters: None, ..weather_tool() }],
+        tool_choice: Some(ToolChoice::Auto),
+        ..asks(tool_turns())
+    };
+    check("tools", &request, &EncodeOptions::default());
+}
+
+#[test]
+fn the_first_call_of_a_step_has_a_signature_at_a_model_that_demands_one() {
+    let mut turns = tool_turns();
+    turns.push(has(
+        Role::Assistant,
+        vec![
+            call("toolu_9", "get_weather", "{}", Some("not base64!")),
+            call("toolu_10", "get_weather", "{}", None),
+        ],
+    ));
+    check("tools_by_level", &asks(turns), &by_level());
+}
+
+#[test]
+fn a_picture_in_a_result_stands_beside_it_or_in_it() {
+    let turns = vec![
+        has(Role::Assistant, vec![call("c1", "draw", "{}", None)]),
+        has(
+            Role::User,
+            vec![
+                Part::text("Look."),
+                result("c1", vec![Part::text("done"), image(bytes("image/png"))], false),
+            ],
+        ),
+    ];
+    check("result_media", &asks(turns.clone()), &EncodeOptions::default());
+    check("result_media_by_level", &asks(turns), &by_level());
+}
+
+#[test]
+fn reasoning_goes_back_as_thoughts_with_their_signatures() {
+    let turns = vec![
+        says(Role::User, "Why?"),
+        has(
+            Role::Assistant,
+            vec![
+                Part::Reasoning { text: "Hm.".to_owned(), signature: Some("YWJj".to_owned()) },
+                Part::Reasoning { text: String::new(), signature: Some("ZGVm".to_owned()) },
+                Part::Reasoning { text: String::new(), signature: Some("foreign signature".to_owned()) },
+                Part::RedactedReasoning { data: "opaque".to_owned() },
+                Part::text("Because."),
+            ],
+        ),
+    ];
+    let parts = json!([
+        {"text": "Hm.", "thought": true, "thoughtSignature": "YWJj"},
+        {"text": "", "thoughtSignature": "ZGVm"},
+        {"text": "Because."},
+    ]);
+    assert_eq!(body(&asks(turns), &EncodeOptions::default())["contents"][1]["parts"], parts);
+}
+
+#[test]
+fn only_strict_base64_counts_as_a_signature() {
+    let table = [
+        ("YWJj", true),
+        ("YWI=", true),
+        ("YWI", true),
+        ("YQ==", true),
+        ("a-_b", true),
+        ("a+/b", true),
+        ("skip_thought_signature_validator", true),
+        ("YWJ", false),
+        ("YWJjZ", false),
+        ("YWJj=", false),
+        ("a+_b", false),
+        ("Y===", false),
+        ("====", false),
+        ("", false),
+    ];
+    for (signature, is_sent) in table {
+        let turn = has(Role::Assistant, vec![call("c", "f", "{}", Some(signature))]);
+        let body = body(&asks(vec![says(Role::User, "x"), turn]), &EncodeOptions::default());
+        let sent = body["contents"][1]["parts"][0].get("thoughtSignature").is_some();
+        assert_eq!(sent, is_sent, "{signature}");
+    }
+}
+
+#[test]
+fn every_sampling_parameter_has_its_place() {
+    let request = ChatRequest {
+        sampling: Sampling {
+            temperature: Some(0.7),
+            top_p: Some(0.95),
+            top_k: Some(40),
+            max_tokens: Some(256),
+            stop: vec!["END".to_owned(), "\n\n".to_owned()],
+            seed: Some(42),
+            presence_penalty: Some(0.5),
+            frequency_penalty: Some(-0.5),
+            n: Some(2),
+            logprobs: Some(true),
+            top_logprobs: Some(3),
+            logit_bias: None,
+        },
+        response_format: Some(ResponseFormat::JsonSchema {
+            name: "answer".to_owned(),
+            description: None,
+            schema: json!({
+                "$schema": "https://json-schema.org/draft/2020-12/schema",
+                "type": "object",
+                "properties": {"steps": {"type": "array", "items": {"$ref": "#/definitions/step"}}},
+                "required": ["steps"],
+                "additionalProperties": false,
+                "definitions": {"step": {"type": "string"}},
+            }),
+            strict: Some(true),
+        }),
+        reasoning: Some(Reasoning::Effort(Effort::Medium)),
+        user: Some("someone".to_owned()),
+        ..asks(vec![says(Role::User, "Plan.")])
+    };
+    check("sampling", &request, &EncodeOptions::default());
+}
+
+#[test]
+fn alternatives_per_token_are_asked_for_only_with_logprobs() {
+    let sampling = Sampling { top_logprobs: Some(3), ..Sampling::default() };
+    let request = ChatRequest { sampling, ..asks(vec![says(Role::User, "x")]) };
+    assert_eq!(body(&request, &EncodeOptions::default()).get("generationConfig"), None);
+}
+
+#[test]
+fn a_seed_is_32_bits_wide_and_repeatable() {
+    let seed = |seed: i64| {
+        let sampling = Sampling { seed: Some(seed), ..Sampling::default() };
+        let request = ChatRequest { sampling, ..asks(vec![says(Role::User, "x")]) };
+        body(&request, &EncodeOptions::default())["generationConfig"]["seed"].as_i64().unwrap()
+    };
+    assert_eq!((seed(0), seed(-7), seed(i64::from(i32::MAX))), (0, -7, i64::from(i32::MAX)));
+    for wide in [i64::MAX, i64::MIN, 1 << 40, -(1 << 33)] {
+        assert!(i32::try_from(seed(wide)).is_ok(), "{wide}");
+        assert_eq!(seed(wide), seed(wide));
+    }
+    assert_ne!(seed(1 << 40), seed(1 << 41));
+}
+
+#[test]
+fn plain_json_needs_no_schema_and_text_needs_nothing() {
+    let asked = |format| {
+        let request = ChatRequest { response_format: Some(format), ..asks(vec![says(Role::User, "x")]) };
+        body(&request, &EncodeOptions::default()).get("generationConfig").cloned()
+    };
+    assert_eq!(asked(ResponseFormat::JsonObject), Some(json!({"responseMimeType": "application/json"})));
+    assert_eq!(asked(ResponseFormat::Text), None);
+}
+
+#[test]
+fn reasoning_is_a_budget_or_a_level_as_the_model_takes_it() {
+    let effort = Reasoning::Effort;
+    let table = [
+        (
+            "gemini-2.5-flash",
+            effort(Effort::None),
+            false,
+            json!({"includeThoughts": false, "thinkingBudget": 0}),
+        ),
+        (
+            "gemini-2.5-flash",
+            Reasoning::Disabled,
+            false,
+            json!({"includeThoughts": false, "thinkingBudget": 0}),
+        ),
+        (
+            "gemini-2.5-flash",
+            effort(Effort::Minimal),
+            false,
+            json!({"includeThoughts": true, "thinkingBudget": 1}),
+        ),
+        (
+            "gemini-2.5-flash-lite",
+            effort(Effort::Minimal),
+            false,
+            json!({"includeThoughts": true, "thinkingBudget": 512}),
+        ),
+        (
+            "gemini-2.5-pro",
+            effort(Effort::Minimal),
+            false,
+            json!({"includeThoughts": true, "thinkingBudget": 128}),
+        ),
+        ("another", effort(Effort::Minimal), false, json!({"includeThoughts": true, "thinkingBudget": 128})),
+        (
+            "gemini-2.5-pro",
+            effort(Effort::Low),
+            false,
+            json!({"includeThoughts": true, "thinkingBudget": 1024}),
+        ),
+        (
+            "gemini-2.5-pro",
+            effort(Effort::Medium),
+            false,
+            json!({"includeThoughts": true, "thinkingBudget": 2048}),
+        ),
+        (
+            "gemini-2.5-pro",
+            effort(Effort::High),
+            false,
+            json!({"includeThoughts": true, "thinkingBudget": 4096}),
+        ),
+        (
+            "gemini-2.5-pro",
+            effort(Effort::Max),
+            false,
+            json!({"includeThoughts": true, "thinkingBudget": 4096}),
+        ),
+        (
+            "gemini-2.5-pro",
+            Reasoning::Budget(8000),
+            false,
+            json!({"includeThoughts": true, "thinkingBudget": 8000}),
+        ),
+        (
+            "gemini-3-flash",
+            effort(Effort::None),
+            true,
+            json!({"includeThoughts": false, "thinkingLevel": "MINIMAL"}),
+        ),
+        (
+            "gemini-3-flash",
+            effort(Effort::Minimal),
+            true,
+            json!({"includeThoughts": true, "thinkingLevel": "MINIMAL"}),
+        ),
+        (
+            "gemini-3-flash",
+            effort(Effort::Medium),
+            true,
+            json!({"includeThoughts": true, "thinkingLevel": "MEDIUM"}),
+        ),
+        (
+            "gemini-3-pro-preview",
+            effort(Effort::Minimal),
+            true,
+            json!({"includeThoughts": true, "thinkingLevel": "LOW"}),
+        ),
+        (
+            "gemini-3-pro-preview",
+            effort(Effort::Medium),
+            true,
+            json!({"includeThoughts": true, "thinkingLevel": "HIGH"}),
+        ),
+        (
+            "gemini-3.1-pro-preview",
+            effort(Effort::Medium),
+            true,
+            json!({"includeThoughts": true, "thinkingLevel": "MEDIUM"}),
+        ),
+        (
+            "gemini-3-pro-preview",
+            effort(Effort::XHigh),
+            true,
+            json!({"includeThoughts": true, "thinkingLevel": "HIGH"}),
+        ),
+        (
+            "gemini-3-pro-preview",
+            Reasoning::Disabled,
+            true,
+            json!({"includeThoughts": false, "thinkingLevel": "LOW"}),
+        ),
+        (
+            "gemini-3-pro-preview",
+            Reasoning::Budget(900),
+            true,
+            json!({"includeThoughts": true, "thinkingBudget": 900}),
+        ),
+    ];
+    for (model, reasoning, reasoning_by_level, expect) in table {
+        let request = ChatRequest {
+            model: model.to_owned(),
+            reasoning: Some(reasoning.clone()),
+            ..asks(vec![says(Role::User, "x")])
+        };
+        let options = EncodeOptions { reasoning_by_level, ..EncodeOptions::default() };
+        let config = &body(&request, &options)["generationConfig"]["thinkingConfig"];
+        assert_eq!(*config, expect, "{model} {reasoning:?}");
+    }
+}
+
+#[test]
+fn the_choice_of_tools_is_a_calling_mode() {
+    let mode = |choice, tools| {
+        let request = ChatRequest { tools, tool_choice: Some(choice), ..asks(vec![says(Role::User, "x")]) };
+        body(&request, &EncodeOptions::default()).get("toolConfig").cloned()
+    };
+    let config = |config: Value| Some(json!({"functionCallingConfig": config}));
+    let tools = || vec![weather_tool()];
+    assert_eq!(mode(ToolChoice::Auto, tools()), config(json!({"mode": "AUTO"})));
+    assert_eq!(mode(ToolChoice::None, tools()), config(json!({"mode": "NONE"})));
+    assert_eq!(mode(ToolChoice::Required, tools()), config(json!({"mode": "ANY"})));
+    let one = config(json!({"mode": "ANY", "allowedFunctionNames": ["get_weather"]}));
+    assert_eq!(mode(ToolChoice::Function("get_weather".to_owned()), tools()), one);
+    assert_eq!(mode(ToolChoice::Required, Vec::new()), None);
+}
+
+#[test]
+fn a_model_name_cannot_leave_its_place_in_the_path() {
+    let path = |model: &str| {
+        let request = ChatRequest { model: model.to_owned(), ..asks(vec![says(Role::User, "x")]) };
+        encode_chat(&request, &EncodeOptions::default()).map(|out| out.path)
+    };
+    let good = [
+        ("gemini-2.5-pro", "/models/gemini-2.5-pro:generateContent"),
+        ("models/gemma-3-27b-it", "/models/gemma-3-27b-it:generateContent"),
+        ("tunedModels/my_model~1", "/tunedModels/my_model~1:generateContent"),
+    ];
+    for (model, expect) in good {
+        assert_eq!(path(model).as_deref(), Ok(expect));
+    }
+    let long = "m".repeat(129);
+    let bad = [
+        "",
+        ".",
+        "..",
+        "models/",
+        "models/..",
+        "../files",
+        "a/b",
+        "a?key=x",
+        "a#b",
+        "a:countTokens",
+        "a%2e%2e",
+        "a b",
+        "a\n",
+        "a\\b",
+        "modèle",
+        "models/models/a",
+        &long,
+    ];
+    for model in bad {
+        let Err(EncodeError::Invalid { param, .. }) = path(model) else { panic!("{model} passed") };
+        assert_eq!(param, "model");
+    }
+}
+
+#[test]
+fn what_has_no_meaning_here_is_named_with_its_place() {
+    let table = [
+        (
+            vec![has(Role::Tool, vec![result("gone", vec![Part::text("x")], false)])],
+            "messages[0].tool_call_id",
+        ),
+        (
+            vec![
+                says(Role::User, "x"),
+                has(Role::Assistant, vec![call("a", "f", "{}", None), call("c", "f", "{oops", None)]),
+            ],
+            "messages[1].tool_calls[1].function.arguments",
+        ),
+        (
+            vec![has(Role::Assistant, vec![call("c", "f", "[1]", None)])],
+            "messages[0].tool_calls[0].function.arguments",
+        ),
+        (
+            vec![has(Role::User, vec![Part::text("x"), image(MediaSource::FileId("file-abc".to_owned()))])],
+            "messages[0].content[1]",
+        ),
+        (vec![has(Role::System, vec![image(bytes("image/png"))])], "messages[0].content[0]"),
+        (vec![has(Role::User, vec![call("c", "f", "{}", None)])], "messages[0].content[0]"),
+        (vec![has(Role::Assistant, vec![result("c", Vec::new(), false)])], "messages[0].content[0]"),
+    ];
+    for (messages, place) in table {
+        for options in [EncodeOptions::default(), dropping()] {
+            let Err(EncodeError::Invalid { param, .. }) = encode_chat(&asks(messages.clone()), &options)
+            else {
+                panic!("{place} passed")
+            };
+            assert_eq!(param, place);
+        }
+    }
+}
+
+#[test]
+fn a_result_without_its_call_goes_by_the_messages_own_name() {
+    let message =
+        Message { name: Some("lookup".to_owned()), ..has(Role::Tool, vec![result("", Vec::new(), false)]) };
+    let expect = json!([{"functionResponse": {"name": "lookup", "response": {"result": ""}}}]);
+    assert_eq!(body(&asks(vec![message]), &EncodeOptions::default())["contents"][0]["parts"], expect);
+}
+
+#[test]
+fn a_sixth_stop_sequence_is_refused_or_dropped() {
+    let stop: Vec<String> = (0..6).map(|number| format!("stop{number}")).collect();
+    let request = ChatRequest {
+        sampling: Sampling { stop, ..Sampling::default() },
+        ..asks(vec![says(Role::User, "x")])
+    };
+    let Err(EncodeError::Invalid { param, .. }) = encode_chat(&request, &EncodeOptions::default()) else {
+        panic!("six passed")
+    };
+    assert_eq!(param, "stop");
+    let kept = &body(&request, &dropping())["generationConfig"]["stopSequences"];
+    assert_eq!(*kept, json!(["stop0", "stop1", "stop2", "stop3", "stop4"]));
+}
+
+#[test]
+fn made_up_ids_start_from_the_request_alone() {
+    let seed =
+        |text: &str| encoded(&asks(vec![says(Role::User, text)]), &EncodeOptions::default()).reading.id_seed;
+    assert_eq!(seed("Hello"), seed("Hello"));
+    let mut seeds: Vec<u64> = (0..1_000).map(|number| seed(&format!("Hello {number}"))).collect();
+    seeds.sort_unstable();
+    seeds.dedup();
+    assert_eq!(seeds.len(), 1_000);
+}
