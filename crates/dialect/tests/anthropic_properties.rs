@@ -1,5 +1,5 @@
 //! Properties of every Messages body that the encoder writes, whatever the conversation.
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, clippy::panic, clippy::needless_pass_by_value)]
 
 use proptest::prelude::*;
 use serde_json::Value;

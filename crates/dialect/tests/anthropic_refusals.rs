@@ -1,5 +1,5 @@
 //! What the Anthropic encoder refuses, by name and place, and what parameters its tables hold.
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, clippy::panic, clippy::needless_pass_by_value)]
 
 use serde_json::{Map, Value, json};
 use tollgate_dialect::anthropic::encode_chat;
@@ -112,6 +112,22 @@ fn all_unsupported_parameters_are_named_at_once() {
     check_unless_dropped(&request, expect);
     let refused = refused_at(&request, &EncodeOptions::default());
     assert!(UNSUPPORTED_PARAMS.iter().all(|name| refused.split(' ').any(|word| word == *name)));
+}
+
+#[test]
+fn tools_of_other_wires_are_refused_and_never_sent() {
+    let foreign = with_extra(json!({"tools": [
+        {"type": "web_search_20250305", "name": "web_search"},
+        {"type": "custom", "custom": {"name": "shell"}}
+    ]}));
+    check_unless_dropped(&foreign, "unsupported tools");
+    let body = encode_chat(&foreign, &dropping()).unwrap().body;
+    let body: Value = serde_json::from_slice(&body).unwrap();
+    assert_eq!(body["tools"], json!([{"type": "web_search_20250305", "name": "web_search"}]));
+    check_unless_dropped(
+        &with_extra(json!({"tool_choice": {"type": "allowed_tools"}})),
+        "unsupported tool_choice",
+    );
 }
 
 #[test]

@@ -1,5 +1,5 @@
 //! Chat requests as Anthropic's Messages bodies: one golden file per shape.
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, clippy::panic, clippy::needless_pass_by_value)]
 
 use serde_json::{Map, Value, json};
 use std::path::Path;
@@ -541,4 +541,19 @@ fn web_search_options_become_the_search_tool() {
         "user_location": {"type": "approximate", "approximate": {"city": "Oslo", "country": "NO"}}
     }});
     check("web_search", &ChatRequest { extra: extra(options), ..asked() }, &EncodeOptions::default());
+}
+
+#[test]
+fn the_providers_own_tools_stand_beside_functions() {
+    let own = json!({
+        "tools": [
+            {"type": "web_search_20260209", "name": "web_search", "max_uses": 2},
+            {"type": "computer_20251124", "name": "computer", "display_width_px": 800, "display_height_px": 600},
+            {"type": "custom", "name": "g", "input_schema": {"type": "object"}}
+        ],
+        "web_search_options": {}
+    });
+    let request = ChatRequest { tools: vec![weather()], extra: extra(own), ..asked() };
+    let outbound = check("hosted_tools", &request, &EncodeOptions::default());
+    assert_eq!(beta(&outbound), Some("computer-use-2025-11-24"));
 }

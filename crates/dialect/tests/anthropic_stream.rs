@@ -1,5 +1,5 @@
 //! Anthropic's streams as events, for every way of cutting them.
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, clippy::panic, clippy::needless_pass_by_value)]
 
 use bytes::Bytes;
 use serde_json::{Value, json};

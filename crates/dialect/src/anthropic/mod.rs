@@ -11,6 +11,7 @@
 mod base64;
 mod blocks;
 mod errors;
+mod hosted;
 mod media;
 mod members;
 pub mod params;

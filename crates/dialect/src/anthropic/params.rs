@@ -2,6 +2,7 @@
 //!
 //! Names are OpenAI's for what the conversation model has a field for, and the caller's own for what comes in `extra`.
 
+use super::hosted;
 use super::members::object;
 use crate::conversation::{ChatRequest, Sampling};
 use crate::wire::{EncodeError, EncodeOptions};
@@ -63,8 +64,8 @@ pub const NATIVE_PARAMS: &[&str] = &[
 
 /// Members of `extra` that are read one by one: `metadata` for its `user_id` (its other labels are OpenAI's and stay
 /// here), `service_tier` for the tiers that both sides have, `modalities` for plain text, `web_search_options` as the
-/// provider's search tool.
-const TRANSLATED_PARAMS: &[&str] = &["metadata", "modalities", "service_tier", "web_search_options"];
+/// provider's search tool, `tools` for those that are no functions.
+const TRANSLATED_PARAMS: &[&str] = &["metadata", "modalities", "service_tier", "tools", "web_search_options"];
 
 /// Members that the API takes only together with a header `anthropic-beta`, and its value.
 const BETA_MEMBERS: &[(&str, &str)] = &[
@@ -113,6 +114,7 @@ fn is_expressed(name: &str, value: &Value) -> bool {
     match name {
         _ if value.is_null() || DROPPED_PARAMS.contains(&name) || NATIVE_PARAMS.contains(&name) => true,
         "service_tier" => service_tier(value).is_some(),
+        "tools" => value.as_array().is_some_and(|tools| tools.iter().all(hosted::is_hosted)),
         "modalities" => value.as_array().is_some_and(|kinds| kinds.iter().all(|kind| kind == "text")),
         _ => TRANSLATED_PARAMS.contains(&name),
     }
@@ -208,6 +210,7 @@ pub(super) fn betas(extra: &Map<String, Value>, names_files: bool) -> Vec<&'stat
     if names_files {
         betas.push(BETA_FILES);
     }
+    betas.extend(hosted::betas(extra));
     betas
 }
 

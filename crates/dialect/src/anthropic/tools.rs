@@ -1,17 +1,14 @@
 //! Tools, how they are to be used, and the form of the answer (natively, or by a tool that stands in for it).
 
 use super::blocks::mark_for_cache;
-use super::members::{object, text};
-use super::schema;
+use super::members::object;
+use super::{hosted, schema};
 use crate::conversation::{ChatRequest, ResponseFormat, Tool, ToolChoice};
 use crate::wire::{EncodeError, EncodeOptions};
 use serde_json::{Map, Value};
 
 /// The tool that stands in for a response format (LiteLLM's name for it).
 pub const ANSWER_TOOL: &str = "json_tool_call";
-
-/// Searches that each of OpenAI's `search_context_size` allows (LiteLLM's figures).
-const SEARCHES: [(&str, u64); 3] = [("low", 1), ("medium", 5), ("high", 10)];
 
 /// Tools and answer format as they go out.
 #[derive(Debug, Default)]
@@ -42,7 +39,7 @@ pub(super) fn plan(
     for (index, tool) in request.tools.iter().enumerate() {
         plan.tools.push(encode_tool(tool, options, index)?);
     }
-    plan.tools.extend(request.extra.get("web_search_options").and_then(search_tool));
+    plan.tools.extend(hosted::tools(&request.extra));
     let has_own_tools = !plan.tools.is_empty();
     add_format(&mut plan, request, options)?;
     let choice = match (&plan.answer_tool, request.tool_choice.as_ref()) {
@@ -128,26 +125,6 @@ fn encode_tool(tool: &Tool, options: &EncodeOptions, index: usize) -> Result<Val
 fn declared_tool(name: &str) -> Value {
     let schema = object([("type", "object".into())]);
     Value::Object(object([("name", name.into()), ("input_schema", Value::Object(schema))]))
-}
-
-/// OpenAI's `web_search_options` as Anthropic's search tool.
-fn search_tool(asked: &Value) -> Option<Value> {
-    let asked = asked.as_object().map(|_| asked)?;
-    let mut tool = object([("type", "web_search_20250305".into()), ("name", "web_search".into())]);
-    let size = text(asked, "search_context_size");
-    if let Some((_, searches)) = SEARCHES.iter().find(|(name, _)| size == Some(*name)) {
-        tool.insert("max_uses".to_owned(), (*searches).into());
-    }
-    if let Some(place) = asked.get("user_location").and_then(|location| location.get("approximate")) {
-        let mut location = object([("type", "approximate".into())]);
-        for member in ["city", "region", "country", "timezone"] {
-            if let Some(name) = text(place, member) {
-                location.insert(member.to_owned(), name.into());
-            }
-        }
-        tool.insert("user_location".to_owned(), Value::Object(location));
-    }
-    Some(Value::Object(tool))
 }
 
 /// Adds the form of the answer: natively for a schema where the model can, by a tool otherwise. "Any JSON object" is
