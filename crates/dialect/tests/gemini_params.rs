@@ -182,7 +182,9 @@ fn modalities_other_than_text_are_asked_for_and_sound_is_refused() {
 
 #[test]
 fn tiers_of_service_have_googles_names() {
-    for (tier, native) in [("default", "standard"), ("flex", "flex"), ("priority", "priority")] {
+    for (tier, native) in
+        [("default", "standard"), ("standard_only", "standard"), ("flex", "flex"), ("priority", "priority")]
+    {
         check(json!({"service_tier": tier}), json!({"serviceTier": native}));
     }
     check(json!({"service_tier": "auto"}), json!({}));

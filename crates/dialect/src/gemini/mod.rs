@@ -31,4 +31,4 @@ pub use error::decode_error;
 pub use params::{IGNORED_PARAMS, SUPPORTED_PARAMS, UNSUPPORTED_PARAMS};
 pub use reply::decode_reply;
 pub use request::{STOP_SEQUENCES_MAX, encode_chat};
-pub use stream::StreamDecoder;
+pub use stream::{FRAME_BYTES_MAX, StreamDecoder};

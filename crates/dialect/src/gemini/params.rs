@@ -191,7 +191,7 @@ impl Natives {
     fn place_service_tier(&mut self, value: &Value) -> bool {
         let tier = match value.as_str() {
             Some("auto") => return true,
-            Some("default" | "standard") => "standard",
+            Some("default" | "standard" | "standard_only") => "standard",
             Some("flex") => "flex",
             Some("priority") => "priority",
             _ => return false,

@@ -13,6 +13,10 @@ use crate::sse::Frame;
 use crate::wire::{EventDecoder, Reading, ReplyFault};
 use serde_json::{Map, Value};
 
+/// Longest frame of a stream that is worth accepting, in bytes ([`crate::sse::Framer::with_cap`]): the image models send
+/// a whole picture as base64 in one frame.
+pub const FRAME_BYTES_MAX: usize = 16 << 20;
+
 /// Most candidates of one stream that are kept apart. Google's own limit is 8.
 const CANDIDATES_MAX: usize = 128;
 
