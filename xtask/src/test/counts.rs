@@ -103,7 +103,7 @@ fn words(line: &str) -> Counts {
         match *word {
             "passed" => counts.passed += number,
             "failed" | "error" | "errors" | "timed" => counts.failed += number,
-            "skipped" | "ignored" | "xfailed" | "deselected" => counts.skipped += number,
+            "skipped" | "ignored" | "xfailed" => counts.skipped += number,
             _ => {}
         }
     }

@@ -49,7 +49,7 @@ impl Source {
 
     /// Whether the file is part of what is built for use: not a test, bench, example or build script.
     pub(crate) fn is_product(&self) -> bool {
-        let apart = ["/tests/", "/benches/", "/examples/", "/build.rs", "/tests.rs"];
+        let apart = ["/tests/", "/benches/", "/examples/", "/build.rs", "/tests.rs", "_tests.rs"];
         self.name.contains("/src/") && !apart.iter().any(|part| self.name.contains(part))
     }
 
