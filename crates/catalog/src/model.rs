@@ -152,6 +152,16 @@ impl Model {
             .any(|(name, value)| name.strip_prefix("supports_") == Some(wanted) && value.get() == "true")
     }
 
+    /// Whether the catalogue says that the model has not that capability: `supports_sampling_params: false`. What it
+    /// does not mention is not denied.
+    pub fn denies(&self, capability: &str) -> bool {
+        let Ok(fields) = fields(&self.raw) else { return false };
+        let wanted = capability.strip_prefix("supports_").unwrap_or(capability);
+        fields
+            .iter()
+            .any(|(name, value)| name.strip_prefix("supports_") == Some(wanted) && value.get() == "false")
+    }
+
     /// The model's JSON object as it is in the catalogue, every field included.
     pub fn raw(&self) -> &str {
         &self.raw

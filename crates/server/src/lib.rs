@@ -1,1 +1,32 @@
-//! Placeholder.
+//! The gateway's HTTP side: routes, the road of a request, error replies, metrics.
+//!
+//! Owns: what a caller sees. Leaves to others: wire formats (dialect), which deployment and when again (policy), prices
+//! (catalog), sockets to providers (upstream), what the operator wrote (config), the process (the binary).
+//!
+//! **Invariant:** a status and an error body are written in [`error`] alone. **Invariant:** no request reaches a handler
+//! but through the table in [`routes`], which says who may call it.
+
+mod accept;
+mod auth;
+mod build;
+mod chance;
+mod drain;
+mod entra;
+mod error;
+mod gateway;
+mod info;
+mod pipeline;
+mod reply;
+pub mod routes;
+mod snapshot;
+mod stall;
+mod target;
+mod telemetry;
+mod worker;
+
+pub use accept::{ConnectionLimits, serve};
+pub use build::BuildError;
+pub use drain::{Drain, Stage};
+pub use gateway::{Gateway, GatewayError};
+pub use reply::GatewayBody;
+pub use worker::Worker;

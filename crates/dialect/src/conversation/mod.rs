@@ -12,6 +12,6 @@ pub use embedding::{Embedding, EmbeddingInput, EmbeddingReply, EmbeddingRequest}
 pub use event::StreamEvent;
 pub use reply::{ChatReply, Choice, StopReason, Usage};
 pub use request::{
-    CacheControl, ChatRequest, Effort, MediaSource, Message, Part, Reasoning, ResponseFormat, Role, Sampling, Tool,
-    ToolChoice,
+    CacheControl, ChatRequest, Effort, MediaSource, Message, Part, Reasoning, ResponseFormat, Role, Sampling,
+    Tool, ToolChoice,
 };

@@ -31,6 +31,46 @@ pub struct ChatRequest {
     pub extra: Map<String, Value>,
 }
 
+impl ChatRequest {
+    /// Takes from `defaults` what this request does not say: parameters of an operator for callers who gave none.
+    /// Messages and model stay.
+    pub fn fill_from(&mut self, defaults: ChatRequest) {
+        fn fill<T>(own: &mut Option<T>, default: Option<T>) {
+            if own.is_none() {
+                *own = default;
+            }
+        }
+        let (own, other) = (&mut self.sampling, defaults.sampling);
+        fill(&mut own.temperature, other.temperature);
+        fill(&mut own.top_p, other.top_p);
+        fill(&mut own.top_k, other.top_k);
+        fill(&mut own.max_tokens, other.max_tokens);
+        fill(&mut own.seed, other.seed);
+        fill(&mut own.presence_penalty, other.presence_penalty);
+        fill(&mut own.frequency_penalty, other.frequency_penalty);
+        fill(&mut own.n, other.n);
+        fill(&mut own.logprobs, other.logprobs);
+        fill(&mut own.top_logprobs, other.top_logprobs);
+        fill(&mut own.logit_bias, other.logit_bias);
+        if own.stop.is_empty() {
+            own.stop = other.stop;
+        }
+        if self.tools.is_empty() {
+            self.tools = defaults.tools;
+        }
+        fill(&mut self.tool_choice, defaults.tool_choice);
+        fill(&mut self.parallel_tool_calls, defaults.parallel_tool_calls);
+        fill(&mut self.response_format, defaults.response_format);
+        fill(&mut self.reasoning, defaults.reasoning);
+        fill(&mut self.user, defaults.user);
+        for (name, value) in defaults.extra {
+            if !self.extra.contains_key(&name) {
+                self.extra.insert(name, value);
+            }
+        }
+    }
+}
+
 /// One turn.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Message {

@@ -10,6 +10,7 @@
 //! hold is an error that names the place, never a silent change.
 
 mod error;
+mod params;
 mod read;
 mod reply;
 mod request;
@@ -19,6 +20,7 @@ mod usage;
 mod write;
 
 pub use error::{decode_error, error_frame};
+pub use params::CHAT_PARAMS;
 pub use reply::{
     ReplyFacts, VectorForm, decode_embedding_reply, decode_reply, encode_completion, encode_embeddings,
     encode_reply,

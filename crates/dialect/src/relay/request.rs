@@ -14,6 +14,8 @@ pub struct RequestEdits<'a> {
     pub model: Option<&'a str>,
     /// Ask for usage at the end of the stream (`stream_options.include_usage`).
     pub include_usage: bool,
+    /// Members that are added where the caller gave none: name, JSON text.
+    pub defaults: &'a [(String, String)],
 }
 
 /// Writes the request for the provider. `body` is the text that `object` was scanned from; nothing of it is copied
@@ -27,6 +29,7 @@ pub fn plan_request(
     body: &Bytes,
 ) -> Result<Segments, ScanError> {
     let mut splice = Splice::new(object);
+    let is_removed = |name: &str| edits.remove.contains(&name);
     for name in edits.remove {
         splice.remove(name);
     }
@@ -34,14 +37,19 @@ pub fn plan_request(
         splice.rename(from, *to);
     }
     if let Some(model) = edits.model {
-        let is_same =
-            object.get("model").and_then(|value| value.as_str()).is_some_and(|named| named == model);
-        if !is_same {
+        let named = object.get("model").and_then(|value| value.as_str());
+        if is_removed("model") || named.is_none_or(|named| named != model) {
             splice.set_string("model", model);
         }
     }
-    if edits.include_usage && !asks_for_usage(object) {
+    if edits.include_usage && (is_removed("stream_options") || !asks_for_usage(object)) {
         splice.set_in("stream_options", "include_usage", "true")?;
+    }
+    for (name, json) in edits.defaults {
+        // The caller's own may stand under another name by now, or have been taken out for good.
+        if object.get(name).is_none() && !splice.contains(name) {
+            splice.set(name.as_str(), json.as_str());
+        }
     }
     Ok(splice.finish(body))
 }

@@ -33,10 +33,19 @@ impl Fields {
 
     /// Reads a body that is not JSON: a plain sentence counts, markup does not.
     pub(super) fn of_text(body: &[u8]) -> Self {
-        let text = String::from_utf8_lossy(body.get(..MESSAGE_BYTES_MAX).unwrap_or(body));
+        let head = body.get(..MESSAGE_BYTES_MAX).unwrap_or(body);
+        let text = match std::str::from_utf8(head) {
+            Ok(text) => text,
+            // The cut fell into a character.
+            Err(error) if error.error_len().is_none() => head
+                .get(..error.valid_up_to())
+                .and_then(|valid| std::str::from_utf8(valid).ok())
+                .unwrap_or_default(),
+            Err(_) => return Self::default(),
+        };
         let text = text.trim_start_matches('\u{feff}').trim();
         // `{` and `[` begin JSON that was cut; quoting it would quote a body.
-        let is_sentence = !text.starts_with(['<', '{', '[']) && !text.contains('\u{fffd}');
+        let is_sentence = !text.starts_with(['<', '{', '[']);
         Self { message: if is_sentence { sentence(text) } else { String::new() }, ..Self::default() }
     }
 

@@ -44,7 +44,6 @@ impl<D: EventDecoder> Translator<D> {
         self.progress.complete = self.decoder.is_complete();
         self.encoder.encode(&self.events, bytes);
         self.events.clear();
-        self.progress.content_started |= !bytes.is_empty();
     }
 }
 
@@ -95,18 +94,23 @@ impl<D: EventDecoder> Transducer for Translator<D> {
 impl Progress {
     /// Counts what an event adds to what is known.
     fn note(&mut self, event: &StreamEvent) {
-        match event {
+        let is_content = match event {
             StreamEvent::Text { delta, .. }
             | StreamEvent::Reasoning { delta, .. }
             | StreamEvent::Refusal { delta, .. }
-            | StreamEvent::ToolCallArguments { delta, .. } => self.content_bytes += delta.len() as u64,
-            StreamEvent::Usage(usage) => self.usage = Some(*usage),
-            StreamEvent::Start { .. }
-            | StreamEvent::ReasoningSignature { .. }
+            | StreamEvent::ToolCallArguments { delta, .. } => {
+                self.content_bytes += delta.len() as u64;
+                !delta.is_empty()
+            }
+            StreamEvent::Usage(usage) => {
+                self.usage = Some(*usage);
+                false
+            }
+            StreamEvent::ReasoningSignature { .. }
             | StreamEvent::RedactedReasoning { .. }
-            | StreamEvent::ToolCallStart { .. }
-            | StreamEvent::Logprobs { .. }
-            | StreamEvent::Finish { .. } => {}
-        }
+            | StreamEvent::ToolCallStart { .. } => true,
+            StreamEvent::Start { .. } | StreamEvent::Logprobs { .. } | StreamEvent::Finish { .. } => false,
+        };
+        self.content_started |= is_content;
     }
 }

@@ -1,0 +1,166 @@
+//! The accept loop and what every connection is held to.
+//!
+//! Owns sockets of callers: how many, their time limits, the panic fence around a request. Leaves the requests to the
+//! pipeline. Takes its listener and its stop signal as arguments, so that a test owns both.
+
+use crate::drain::Stage;
+use crate::error::Rejection;
+use crate::pipeline;
+use crate::reply::GatewayBody;
+use crate::worker::Worker;
+use http::{Request, Response};
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use std::convert::Infallible;
+use std::future::Future;
+use std::net::SocketAddr;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Semaphore;
+
+/// After `accept` failed (usually: no file descriptor left) it is not tried again for so long.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+/// How long a connection may take to write its last error event once the grace time is over.
+const LAST_WORDS: Duration = Duration::from_secs(2);
+
+/// What every connection of a caller is held to.
+#[derive(Debug, Clone)]
+pub struct ConnectionLimits {
+    /// Most connections at a time, over all workers.
+    pub connections: Arc<Semaphore>,
+    /// Longest wait for a request's head, and for the next request on a kept connection.
+    pub head_timeout: Duration,
+    /// Most bytes of a head (64 KiB).
+    pub head_bytes_max: usize,
+    /// Most header lines (100).
+    pub headers_max: usize,
+    /// A caller that takes no byte for so long is let go.
+    pub write_stall_max: Duration,
+}
+
+/// Accepts and serves connections until the drain begins, then waits until those that run have ended.
+pub async fn serve(listener: TcpListener, worker: Arc<Worker>, limits: ConnectionLimits) {
+    let mut stage = worker.gateway.drain().subscribe();
+    let mut connections = tokio::task::JoinSet::new();
+    while *stage.borrow_and_update() == Stage::Running {
+        let accepted = tokio::select! {
+            accepted = accept(&listener, &limits.connections) => accepted,
+            _ = stage.changed() => continue,
+            Some(_) = connections.join_next(), if !connections.is_empty() => continue,
+        };
+        let Some((stream, address, permit)) = accepted else { continue };
+        let (worker, limits) = (Arc::clone(&worker), limits.clone());
+        connections.spawn(async move {
+            connection(stream, address, worker, &limits).await;
+            drop(permit);
+        });
+    }
+    drop(listener);
+    while connections.join_next().await.is_some() {}
+}
+
+async fn accept(
+    listener: &TcpListener,
+    connections: &Arc<Semaphore>,
+) -> Option<(TcpStream, SocketAddr, tokio::sync::OwnedSemaphorePermit)> {
+    let permit = Arc::clone(connections).acquire_owned().await.ok()?;
+    match listener.accept().await {
+        Ok((stream, address)) => Some((stream, address, permit)),
+        Err(error) => {
+            tracing::warn!(%error, "accept failed");
+            tokio::time::sleep(ACCEPT_PAUSE).await;
+            None
+        }
+    }
+}
+
+async fn connection(stream: TcpStream, address: SocketAddr, worker: Arc<Worker>, limits: &ConnectionLimits) {
+    // Without this, every frame of a stream waits up to 40 ms for the caller's delayed acknowledgement.
+    if let Err(error) = stream.set_nodelay(true) {
+        tracing::debug!(%error, "TCP_NODELAY");
+    }
+    let mut stage = worker.gateway.drain().subscribe();
+    let service = service_fn(move |request: Request<Incoming>| {
+        let worker = Arc::clone(&worker);
+        async move { Ok::<_, Infallible>(fenced(&worker, request, address).await) }
+    });
+    let connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(limits.head_timeout)
+        .max_buf_size(limits.head_bytes_max)
+        .max_headers(limits.headers_max)
+        .pipeline_flush(true)
+        .serve_connection(
+            TokioIo::new(crate::stall::StallGuard::new(stream, limits.write_stall_max)),
+            service,
+        );
+    let mut connection = pin!(connection);
+    loop {
+        tokio::select! {
+            ended = connection.as_mut() => {
+                if let Err(error) = ended {
+                    tracing::debug!(%error, "caller's connection ended");
+                }
+                return;
+            }
+            _ = stage.changed() => {
+                connection.as_mut().graceful_shutdown();
+                if *stage.borrow_and_update() == Stage::Over {
+                    // The streams see the stage when they are polled, say so to the caller, and end.
+                    let _ = tokio::time::timeout(LAST_WORDS, connection.as_mut()).await;
+                    return;
+                }
+            }
+        }
+    }
+}
+
+/// A defect in one request's code ends that request with a 500 and nothing else.
+async fn fenced(worker: &Worker, request: Request<Incoming>, address: SocketAddr) -> Response<GatewayBody> {
+    let answered = PanicFence { inner: Box::pin(pipeline::answer(worker, request, address)) }.await;
+    answered.unwrap_or_else(|()| {
+        worker.gateway.metrics().bugs.inc();
+        tracing::error!("a request's code panicked");
+        pipeline::finish_headers(Rejection::internal().into_response())
+    })
+}
+
+struct PanicFence<F> {
+    inner: Pin<Box<F>>,
+}
+
+impl<F: Future> Future for PanicFence<F> {
+    type Output = Result<F::Output, ()>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        let inner = self.inner.as_mut();
+        match catch_unwind(AssertUnwindSafe(|| inner.poll(context))) {
+            Ok(poll) => poll.map(Ok),
+            Err(_) => Poll::Ready(Err(())),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_panic_is_fenced_and_the_next_future_runs() {
+        let fenced = |panics: bool| PanicFence {
+            inner: Box::pin(async move {
+                tokio::task::yield_now().await;
+                assert!(!panics, "on purpose");
+                7
+            }),
+        };
+        assert_eq!(fenced(true).await, Err(()));
+        assert_eq!(fenced(false).await, Ok(7));
+    }
+}

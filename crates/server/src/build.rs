@@ -1,0 +1,304 @@
+//! From a deployment as configured to a target that can be called.
+
+use crate::entra::EntraToken;
+use crate::pipeline::outbound::place_key;
+use crate::reply::{TargetHeaders, header_text};
+use crate::target::{Paths, Target};
+use crate::telemetry::{Metrics, TargetLabels};
+use http::header::{ACCEPT, HeaderMap, HeaderName, HeaderValue, USER_AGENT};
+use std::collections::HashMap;
+use std::sync::Arc;
+use tollgate_catalog::{KeyPlacement, Mode, Model, Overlay, Prices, Wire};
+use tollgate_config::{Config, Deployment};
+use tollgate_dialect::wire::EncodeOptions;
+use tollgate_policy::shuffle::Share;
+use tollgate_upstream::{Endpoint, Trust};
+
+/// LiteLLM's Azure API version where none is configured.
+const AZURE_API_VERSION_DEFAULT: &str = "2025-02-01-preview";
+/// Azure API versions that mean its version-free surface.
+const AZURE_V1_VERSIONS: [&str; 3] = ["v1", "preview", "latest"];
+
+/// Why a configuration cannot be served.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("model_list entry '{model_name}': {reason}")]
+pub struct BuildError {
+    model_name: String,
+    reason: String,
+}
+
+impl BuildError {
+    fn new(deployment: &Deployment, reason: impl Into<String>) -> Self {
+        Self { model_name: deployment.model_name.clone(), reason: reason.into() }
+    }
+}
+
+/// What building targets takes besides the deployments.
+#[derive(Debug)]
+pub(crate) struct Builder {
+    drop_params: bool,
+    overlay: Option<Overlay>,
+    entra: HashMap<String, Arc<EntraToken>>,
+}
+
+impl Builder {
+    /// Keeps the tokens of `previous` for those who still use them.
+    pub(crate) fn new(
+        config: &Config,
+        overlay: Option<Overlay>,
+        previous: Option<&Builder>,
+    ) -> Result<Self, BuildError> {
+        let mut entra = HashMap::new();
+        for deployment in &config.deployments {
+            let Some(auth) = &deployment.azure else { continue };
+            let token = EntraToken::new(auth).map_err(|reason| BuildError::new(deployment, reason))?;
+            let Some(token) = token else { continue };
+            let kept = previous.and_then(|builder| builder.entra.get(token.identity())).map(Arc::clone);
+            entra.insert(token.identity().to_owned(), kept.unwrap_or_else(|| Arc::new(token)));
+        }
+        Ok(Self { drop_params: config.litellm.drop_params, overlay, entra })
+    }
+
+    /// What the catalogue, or the operator's price file, knows of a model.
+    pub(crate) fn facts(&self, deployment: &Deployment, model: &str) -> Option<Model> {
+        let provider = deployment.provider.name;
+        let find = |model: &str| match &self.overlay {
+            Some(overlay) => overlay.model(provider, model),
+            None => tollgate_catalog::model(provider, model),
+        };
+        match &deployment.base_model {
+            // A base model may name its provider: `azure/gpt-4o`.
+            Some(base) => {
+                find(base.strip_prefix(provider).and_then(|rest| rest.strip_prefix('/')).unwrap_or(base))
+            }
+            None => find(model),
+        }
+    }
+
+    /// Whether a wildcard's deployments can be built, tried with a name of no meaning.
+    pub(crate) fn check(&self, deployment: &Deployment) -> Result<(), BuildError> {
+        endpoint(deployment)?;
+        headers(deployment)?;
+        prices(deployment, None).map(|_| ())
+    }
+
+    /// Makes a deployment ready under a group's name, for one model of its provider.
+    pub(crate) fn target(
+        &self,
+        deployment: &Deployment,
+        group: &str,
+        model: &str,
+        metrics: &Metrics,
+    ) -> Result<Target, BuildError> {
+        let facts = self.facts(deployment, model);
+        let endpoint = endpoint(deployment)?;
+        let paths = paths(deployment, &endpoint, model)
+            .ok_or_else(|| BuildError::new(deployment, "not a model name"))?;
+        let provider = deployment.provider;
+        let entra = deployment.azure.as_ref().and_then(|auth| {
+            let token = EntraToken::new(auth).ok().flatten()?;
+            self.entra.get(token.identity()).cloned()
+        });
+        Ok(Target {
+            id: deployment.id.clone(),
+            provider,
+            model: model.to_owned(),
+            paths,
+            headers: headers(deployment)?,
+            secret: deployment.api_key.clone(),
+            entra,
+            share: Share { weight: deployment.weight, rpm: deployment.rpm, tpm: deployment.tpm },
+            timeout: deployment.timeout,
+            stream_timeout: deployment.stream_timeout,
+            num_retries: deployment.num_retries,
+            options: encode_options(deployment, facts.as_ref(), model, self.drop_params),
+            drop_params: deployment.additional_drop_params.clone(),
+            refused_params: provider.unsupported,
+            defaults: defaults(deployment),
+            has_completions: has_completions(provider.name, facts.as_ref()),
+            prices: prices(deployment, facts.as_ref())?,
+            reply_headers: TargetHeaders {
+                model_id: header_text(&deployment.id),
+                model_name: header_text(&format!("{}/{model}", provider.name)),
+                api_base: header_text(base_url(deployment).as_deref().unwrap_or_default()),
+                group: header_text(group),
+            },
+            metrics: metrics.target(TargetLabels {
+                requested_model: group.to_owned(),
+                // A wildcard that remembers no more names counts under its pattern.
+                model: if group.contains('*') { group.to_owned() } else { model.to_owned() },
+                model_id: deployment.id.clone(),
+                api_provider: provider.name.to_owned(),
+            }),
+            endpoint,
+        })
+    }
+}
+
+/// The deployment's base URL: its own, the operator's environment's, or the provider's public one.
+fn base_url(deployment: &Deployment) -> Option<String> {
+    let written =
+        deployment.api_base.as_deref().map(|base| deployment.provider.complete_base(base).into_owned());
+    written.or_else(|| deployment.provider.base_url.map(str::to_owned))
+}
+
+fn endpoint(deployment: &Deployment) -> Result<Endpoint, BuildError> {
+    let base = base_url(deployment).ok_or_else(|| {
+        BuildError::new(deployment, "api_base is missing and the provider has no public address")
+    })?;
+    // A table row with a local address (a server that people run themselves) means the operator's own machine.
+    let is_public = deployment.api_base.is_none() && base.starts_with("https://");
+    let trust = if is_public { Trust::Catalogue } else { Trust::Operator };
+    Endpoint::parse(&base, trust).map_err(|error| BuildError::new(deployment, format!("api_base: {error}")))
+}
+
+fn paths(deployment: &Deployment, endpoint: &Endpoint, model: &str) -> Option<Paths> {
+    let base = base_url(deployment).unwrap_or_default();
+    let prefix = match deployment.provider.wire {
+        Wire::Azure => azure_prefix(deployment, &base, model),
+        _ => (String::new(), String::new()),
+    };
+    let (before, query) = prefix;
+    let path = |operation: &str| endpoint.target(&format!("{before}/{operation}{query}")).ok();
+    Some(Paths {
+        chat: path("chat/completions")?,
+        completions: path("completions")?,
+        embeddings: path("embeddings")?,
+    })
+}
+
+/// Azure's path before the operation, and the query after it. Three spellings: the version-free surface, a base that
+/// names the deployment itself, and the resource's endpoint alone.
+fn azure_prefix(deployment: &Deployment, base: &str, model: &str) -> (String, String) {
+    let version = deployment.api_version.as_deref();
+    let query = |version: &str| format!("?api-version={}", encode_segment(version));
+    if base.contains("/openai/v1") {
+        let named = version.filter(|version| !AZURE_V1_VERSIONS.contains(version) || *version != "v1");
+        return (String::new(), named.map(query).unwrap_or_default());
+    }
+    if let Some(version) = version.filter(|version| AZURE_V1_VERSIONS.contains(version)) {
+        let query = if version == "v1" { String::new() } else { query("preview") };
+        return ("/openai/v1".to_owned(), query);
+    }
+    let query = query(version.unwrap_or(AZURE_API_VERSION_DEFAULT));
+    if base.contains("/openai/deployments/") {
+        return (String::new(), query);
+    }
+    (format!("/openai/deployments/{}", encode_segment(model)), query)
+}
+
+/// One path segment, so that a name cannot climb or add a query.
+fn encode_segment(text: &str) -> String {
+    use std::fmt::Write as _;
+    text.bytes().fold(String::with_capacity(text.len()), |mut out, byte| {
+        if byte.is_ascii_alphanumeric()
+            || matches!(byte, b'-' | b'_' | b'~')
+            || (byte == b'.' && !text.starts_with('.'))
+        {
+            out.push(char::from(byte));
+        } else {
+            // Writing to a String cannot fail.
+            let _ = write!(out, "%{byte:02X}");
+        }
+        out
+    })
+}
+
+fn headers(deployment: &Deployment) -> Result<HeaderMap, BuildError> {
+    let mut headers = HeaderMap::new();
+    headers.insert(ACCEPT, HeaderValue::from_static("*/*"));
+    headers.insert(USER_AGENT, HeaderValue::from_static(concat!("tollgate/", env!("CARGO_PKG_VERSION"))));
+    let invalid =
+        |name: &str| BuildError::new(deployment, format!("{name} has characters that a header cannot carry"));
+    if let Some(organization) = &deployment.organization {
+        let value = HeaderValue::from_str(organization).map_err(|_| invalid("organization"))?;
+        headers.insert(HeaderName::from_static("openai-organization"), value);
+    }
+    if let Some(token) = deployment.azure.as_ref().and_then(|auth| auth.ad_token.as_ref()) {
+        place_key(&mut headers, KeyPlacement::Bearer, token).map_err(|()| invalid("azure_ad_token"))?;
+    } else if let Some(key) = &deployment.api_key {
+        place_key(&mut headers, deployment.provider.key, key).map_err(|()| invalid("api_key"))?;
+    }
+    for (name, value) in &deployment.extra_headers {
+        let header = HeaderName::try_from(name.as_str()).map_err(|_| invalid("extra_headers"))?;
+        let mut value = HeaderValue::from_str(value.expose()).map_err(|_| invalid("extra_headers"))?;
+        value.set_sensitive(true);
+        headers.insert(header, value);
+    }
+    Ok(headers)
+}
+
+/// The catalogue's prices with the operator's in their place.
+pub(crate) fn prices(deployment: &Deployment, facts: Option<&Model>) -> Result<Prices, BuildError> {
+    let known = facts.map(|facts| facts.prices.clone()).unwrap_or_default();
+    let own = deployment.prices.iter().map(|(name, text)| (name.as_str(), text.as_str()));
+    known.with_overrides(own).map_err(|error| BuildError::new(deployment, error.to_string()))
+}
+
+fn defaults(deployment: &Deployment) -> Vec<(String, String)> {
+    let both = deployment.default_params.iter().chain(&deployment.extra_body);
+    both.map(|(name, value)| (name.clone(), value.to_string())).collect()
+}
+
+/// OpenAI's own chat models have no legacy endpoint; LiteLLM sends their completions through chat, and so does this.
+fn has_completions(provider: &str, facts: Option<&Model>) -> bool {
+    facts.is_some_and(|facts| facts.mode == Mode::Completion)
+        || provider.starts_with("text-completion-")
+        || matches!(provider, "hosted_vllm" | "vllm")
+}
+
+fn encode_options(
+    deployment: &Deployment,
+    facts: Option<&Model>,
+    model: &str,
+    drop_params: bool,
+) -> EncodeOptions {
+    let supports = |capability: &str| facts.is_some_and(|facts| facts.supports(capability));
+    let denies = |capability: &str| facts.is_some_and(|facts| facts.denies(capability));
+    let reasoning_by_level = match deployment.provider.wire {
+        Wire::Anthropic => supports("adaptive_thinking"),
+        // Gemini takes levels from its third generation on (thinkingLevel, Gemini API reference).
+        Wire::Gemini => gemini_generation(model).is_some_and(|generation| generation >= 3),
+        Wire::OpenAi | Wire::Azure => true,
+    };
+    EncodeOptions {
+        drop_unsupported: deployment.drop_params.unwrap_or(drop_params),
+        default_max_tokens: facts.and_then(|facts| facts.max_output_tokens.or(facts.max_tokens)),
+        native_structured_output: supports("native_structured_output"),
+        reasoning_by_level,
+        rejects_sampling: denies("sampling_params"),
+        rejects_forced_tools: denies("forced_tool_use"),
+    }
+}
+
+fn gemini_generation(model: &str) -> Option<u32> {
+    let rest = model.strip_prefix("gemini-")?;
+    rest.split(['.', '-']).next()?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_segment_cannot_climb_or_add_a_query() {
+        for (text, expected) in [
+            ("gpt-4o", "gpt-4o"),
+            ("gpt-4.1", "gpt-4.1"),
+            ("..", "%2E%2E"),
+            ("../admin", "%2E%2E%2Fadmin"),
+            ("a?b=c", "a%3Fb%3Dc"),
+            ("a b", "a%20b"),
+            ("a#b", "a%23b"),
+        ] {
+            assert_eq!(encode_segment(text), expected);
+        }
+    }
+
+    #[test]
+    fn geminis_generation_is_in_its_name() {
+        assert_eq!(gemini_generation("gemini-2.5-flash"), Some(2));
+        assert_eq!(gemini_generation("gemini-3-flash-preview"), Some(3));
+        assert_eq!(gemini_generation("gemini-flash-latest"), None);
+    }
+}

@@ -1,0 +1,353 @@
+//! Every refusal and failure as the caller sees it: status, body, headers, in one table.
+//!
+//! Statuses, types, codes and the opening words of the messages are LiteLLM's, since clients read them. **Invariant:** no
+//! message has an upstream body, host, address or key in it; a provider's own sentence passes through with the
+//! deployment's credential struck out.
+
+use crate::reply::{GatewayBody, header_number};
+use http::header::{ALLOW, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
+use http::{Method, Response, StatusCode};
+use serde_json::{Map, Value, json};
+use std::time::Duration;
+use tollgate_dialect::failure::{FailureClass, ProviderError};
+
+/// OpenAI's `param`, as LiteLLM fills it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Param {
+    Null,
+    Text(String),
+}
+
+/// A refusal or failure on its way to the caller.
+#[derive(Debug, Clone)]
+pub(crate) struct Rejection {
+    status: StatusCode,
+    kind: &'static str,
+    param: Param,
+    code: String,
+    message: String,
+    repeats_message: bool,
+    retry_after: Option<Duration>,
+    headers: HeaderMap,
+}
+
+impl Rejection {
+    fn new(status: StatusCode, kind: &'static str, message: impl Into<String>) -> Self {
+        Self {
+            status,
+            kind,
+            param: Param::Null,
+            code: status.as_u16().to_string(),
+            message: message.into(),
+            repeats_message: false,
+            retry_after: None,
+            headers: HeaderMap::new(),
+        }
+    }
+
+    fn at(mut self, param: impl Into<String>) -> Self {
+        self.param = Param::Text(param.into());
+        self
+    }
+
+    /// What is wrong with the request, and where.
+    fn bad_request(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, "invalid_request_error", message)
+    }
+
+    /// No key where one is asked for.
+    pub(crate) fn no_key() -> Self {
+        Self::new(StatusCode::UNAUTHORIZED, "auth_error", "Authentication Error, No api key passed in.")
+            .at("None")
+    }
+
+    /// A key that cannot be one of ours.
+    pub(crate) fn not_a_virtual_key() -> Self {
+        let message = "LiteLLM Virtual Key expected. Received=****, expected to start with 'sk-'.";
+        Self::new(StatusCode::UNAUTHORIZED, "auth_error", message).at("None")
+    }
+
+    /// A key that nobody was given. `hash` is the SHA-256 of it in hex, by which an operator finds it in a log.
+    pub(crate) fn unknown_key(hash: &str) -> Self {
+        let message = format!(
+            "Authentication Error, Invalid proxy server token passed. Received API Key = sk-..., Key Hash (Token) ={hash}. \
+             Unable to find token in cache or `LiteLLM_VerificationTokenTable`"
+        );
+        Self::new(StatusCode::UNAUTHORIZED, "token_not_found_in_db", message).at("key")
+    }
+
+    /// Nothing at this path.
+    pub(crate) fn no_route(method: &Method, path: &str) -> Self {
+        let path: String = path.chars().take(200).collect();
+        Self::new(
+            StatusCode::NOT_FOUND,
+            "invalid_request_error",
+            format!("Not Found: there is no route {method} {path}"),
+        )
+    }
+
+    /// Another method is served at this path.
+    pub(crate) fn wrong_method(allowed: &[Method]) -> Self {
+        let names: Vec<&str> = allowed.iter().map(Method::as_str).collect();
+        let names = names.join(", ");
+        let message = format!("Method Not Allowed: this route takes {names}");
+        let mut rejection = Self::new(StatusCode::METHOD_NOT_ALLOWED, "invalid_request_error", message);
+        if let Ok(value) = HeaderValue::from_str(&names) {
+            rejection.headers.insert(ALLOW, value);
+        }
+        rejection
+    }
+
+    /// LiteLLM has this route, this gateway does not have it yet.
+    pub(crate) fn not_implemented(path: &str) -> Self {
+        let path: String = path.chars().take(200).collect();
+        let message = format!(
+            "Not Implemented: {path} is a LiteLLM route that this version of Tollgate does not have."
+        );
+        Self::new(StatusCode::NOT_IMPLEMENTED, "not_implemented_error", message)
+    }
+
+    /// The body's type is not JSON.
+    pub(crate) fn wrong_content_type() -> Self {
+        let message =
+            "Unsupported Media Type: send the request body as application/json, without content-encoding.";
+        Self::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "invalid_request_error", message).at("content-type")
+    }
+
+    /// The body is larger than allowed.
+    pub(crate) fn body_too_large(bytes_max: u64) -> Self {
+        let message = format!("Request body is too large: at most {bytes_max} bytes are accepted.");
+        Self::new(StatusCode::PAYLOAD_TOO_LARGE, "invalid_request_error", message).at("request_body")
+    }
+
+    /// The body did not come to its end in time, or broke off.
+    pub(crate) fn body_incomplete() -> Self {
+        let message = "The request body did not arrive completely in time.";
+        Self::new(StatusCode::REQUEST_TIMEOUT, "invalid_request_error", message).at("request_body")
+    }
+
+    /// The body is no JSON object that is accepted; `reason` names the place.
+    pub(crate) fn bad_json(reason: &str) -> Self {
+        Self::bad_request(format!("Invalid JSON payload: {reason}")).at("request_body")
+    }
+
+    /// A parameter that must be there is not.
+    pub(crate) fn missing(path: &str, param: &str) -> Self {
+        Self::bad_request(format!("{path}: Missing required parameter: '{param}'.")).at(param)
+    }
+
+    /// A parameter is wrong.
+    pub(crate) fn invalid(path: &str, param: &str, reason: &str) -> Self {
+        Self::bad_request(format!("{path}: Invalid value for '{param}': {reason}")).at(param)
+    }
+
+    /// A parameter that a caller may not set.
+    pub(crate) fn not_allowed(param: &str) -> Self {
+        let message = format!(
+            "Rejected Request: {param} is not allowed in request body. The operator's configuration decides it."
+        );
+        Self::bad_request(message).at(param)
+    }
+
+    /// No group of this name.
+    pub(crate) fn unknown_model(path: &str, model: Option<&str>) -> Self {
+        let model: String = model.unwrap_or("None").chars().take(200).collect();
+        let mut rejection = Self::bad_request(format!(
+            "{path}: Invalid model name passed in model={model}. Call `/v1/models` to view available models for your key."
+        ));
+        rejection.repeats_message = true;
+        rejection
+    }
+
+    /// `GET /v1/models/{id}` of a model that is not there.
+    pub(crate) fn no_such_model(model: &str) -> Self {
+        let model: String = model.chars().take(200).collect();
+        let message = format!("The model `{model}` does not exist");
+        Self::new(StatusCode::NOT_FOUND, "invalid_request_error", message).at("model")
+    }
+
+    /// Parameters that the provider's wire cannot express.
+    pub(crate) fn unsupported_params(provider: &str, model: &str, params: &[String]) -> Self {
+        let list = params.iter().map(|param| format!("'{param}'")).collect::<Vec<_>>().join(", ");
+        let message = format!(
+            "litellm.UnsupportedParamsError: {provider} does not support parameters: [{list}], for model={model}. To drop \
+             these, set `litellm_settings: drop_params: true`."
+        );
+        Self::bad_request(message).at(params.first().cloned().unwrap_or_default())
+    }
+
+    /// The request has something that has no meaning for the provider that was chosen.
+    pub(crate) fn not_expressible(exception: &str, param: &str, reason: &str) -> Self {
+        Self::bad_request(format!("litellm.BadRequestError: {exception} - {param}: {reason}")).at(param)
+    }
+
+    /// The group has no deployment that can be called.
+    pub(crate) fn no_deployments(model: &str) -> Self {
+        let message = format!(
+            "No deployments available for selected model, Try again in 5 seconds. Passed model={model}. \
+             pre-call-checks=False, cooldown_list=[]"
+        );
+        let mut rejection = Self::new(StatusCode::TOO_MANY_REQUESTS, "rate_limit_error", message);
+        rejection.retry_after = Some(Duration::from_secs(5));
+        rejection
+    }
+
+    /// A defect of the gateway itself; the request's id leads to the log.
+    pub(crate) fn internal() -> Self {
+        Self::new(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            "internal_server_error",
+            "Internal error of the gateway.",
+        )
+    }
+
+    /// An error that a provider reported.
+    pub(crate) fn from_provider(exception: &str, error: &ProviderError, secret: Option<&str>) -> Self {
+        let sentence = match secret {
+            Some(secret) if secret.len() >= 4 => error.message.replace(secret, "****"),
+            _ => error.message.clone(),
+        };
+        let (status, kind, opening) = provider_row(error);
+        let mut rejection = Self::new(status, kind, format!("{opening}{exception} - {sentence}"));
+        if let Some(param) = &error.param {
+            rejection.param = Param::Text(param.clone());
+        }
+        // A client tells these two apart by the provider's code; for the others it reads the status.
+        if let (FailureClass::ContextWindow | FailureClass::ContentPolicy, Some(code)) =
+            (error.class, &error.code)
+        {
+            rejection.code.clone_from(code);
+        }
+        rejection
+    }
+
+    /// The provider's time ran out.
+    pub(crate) fn timed_out(limit: Duration, taken: Duration) -> Self {
+        let message = format!(
+            "litellm.Timeout: APITimeoutError - Request timed out. Error_str: Request timed out. - timeout value={:?}, time \
+             taken={:.1} seconds",
+            limit.as_secs_f64(),
+            taken.as_secs_f64()
+        );
+        Self::new(StatusCode::REQUEST_TIMEOUT, "invalid_request_error", message)
+    }
+
+    /// No connection to the provider, or it broke.
+    pub(crate) fn connection_error(exception: &str) -> Self {
+        let message =
+            format!("litellm.InternalServerError: InternalServerError: {exception} - Connection error.");
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal_server_error", message)
+    }
+
+    /// The provider answered something that is not an answer. `rule` says which rule it breaks.
+    pub(crate) fn bad_gateway(exception: &str, rule: &str) -> Self {
+        let message = format!(
+            "litellm.BadGatewayError: BadGatewayError: {exception} - The provider's reply could not be used: {rule}."
+        );
+        Self::new(StatusCode::BAD_GATEWAY, "internal_server_error", message)
+    }
+
+    pub(crate) fn with_retry_after(mut self, retry_after: Option<Duration>) -> Self {
+        self.retry_after = retry_after.or(self.retry_after);
+        self
+    }
+
+    pub(crate) fn status(&self) -> StatusCode {
+        self.status
+    }
+
+    pub(crate) fn message(&self) -> &str {
+        &self.message
+    }
+
+    pub(crate) fn headers_mut(&mut self) -> &mut HeaderMap {
+        &mut self.headers
+    }
+
+    /// The body in OpenAI's shape.
+    fn body(&self) -> String {
+        let param = match &self.param {
+            Param::Null => Value::Null,
+            Param::Text(text) => Value::String(text.clone()),
+        };
+        let mut error = Map::new();
+        error.insert("message".to_owned(), json!(self.message));
+        error.insert("type".to_owned(), json!(self.kind));
+        error.insert("param".to_owned(), param);
+        error.insert("code".to_owned(), json!(self.code));
+        if self.repeats_message {
+            error.insert("provider_specific_fields".to_owned(), json!({"error": self.message}));
+        }
+        json!({ "error": error }).to_string()
+    }
+
+    /// The reply, without the headers that every reply has.
+    pub(crate) fn into_response(self) -> Response<GatewayBody> {
+        let mut response = Response::new(GatewayBody::whole(self.body()));
+        *response.status_mut() = self.status;
+        let headers = response.headers_mut();
+        headers.extend(self.headers);
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        if let Some(retry_after) = self.retry_after {
+            headers.insert(RETRY_AFTER, header_number(ceil_seconds(retry_after)));
+        }
+        response
+    }
+}
+
+/// Whole seconds, never too few.
+fn ceil_seconds(duration: Duration) -> u64 {
+    duration.as_secs() + u64::from(duration.subsec_nanos() > 0)
+}
+
+/// The caller's status, type and opening words for a provider's error.
+fn provider_row(error: &ProviderError) -> (StatusCode, &'static str, &'static str) {
+    const BAD: &str = "invalid_request_error";
+    const INTERNAL: &str = "internal_server_error";
+    match error.class {
+        FailureClass::BadRequest => match StatusCode::from_u16(error.status) {
+            Ok(status) if status.is_client_error() => (status, BAD, "litellm.BadRequestError: "),
+            _ => (StatusCode::BAD_REQUEST, BAD, "litellm.BadRequestError: "),
+        },
+        FailureClass::ContextWindow => (
+            StatusCode::BAD_REQUEST,
+            BAD,
+            "litellm.ContextWindowExceededError: litellm.BadRequestError: ContextWindowExceededError: ",
+        ),
+        FailureClass::ContentPolicy => (
+            StatusCode::BAD_REQUEST,
+            BAD,
+            "litellm.BadRequestError: litellm.ContentPolicyViolationError: ContentPolicyViolationError: ",
+        ),
+        FailureClass::Authentication => (
+            StatusCode::UNAUTHORIZED,
+            "authentication_error",
+            "litellm.AuthenticationError: AuthenticationError: ",
+        ),
+        FailureClass::Permission => {
+            (StatusCode::FORBIDDEN, "permission_error", "litellm.APIError: APIError: ")
+        }
+        FailureClass::NotFound => (StatusCode::NOT_FOUND, BAD, "litellm.NotFoundError: "),
+        FailureClass::TooLarge => (StatusCode::PAYLOAD_TOO_LARGE, BAD, "litellm.BadRequestError: "),
+        FailureClass::RateLimit => {
+            (StatusCode::TOO_MANY_REQUESTS, "throttling_error", "litellm.RateLimitError: RateLimitError: ")
+        }
+        FailureClass::Timeout => (StatusCode::REQUEST_TIMEOUT, BAD, "litellm.Timeout: Timeout Error: "),
+        FailureClass::Overloaded => (
+            StatusCode::SERVICE_UNAVAILABLE,
+            INTERNAL,
+            "litellm.ServiceUnavailableError: ServiceUnavailableError: ",
+        ),
+        FailureClass::Server if error.status == 502 => {
+            (StatusCode::BAD_GATEWAY, INTERNAL, "litellm.BadGatewayError: BadGatewayError: ")
+        }
+        FailureClass::Server => (
+            StatusCode::INTERNAL_SERVER_ERROR,
+            INTERNAL,
+            "litellm.InternalServerError: InternalServerError: ",
+        ),
+    }
+}
+
+/// LiteLLM's header for the time limit that an error met.
+pub(crate) const X_LITELLM_TIMEOUT: HeaderName = HeaderName::from_static("x-litellm-timeout");

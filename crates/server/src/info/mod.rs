@@ -1,0 +1,81 @@
+//! What the gateway says about itself and its models: every route that calls no model for the caller.
+
+mod health;
+mod models;
+mod openapi;
+
+use crate::error::Rejection;
+use crate::pipeline::json_response;
+use crate::reply::{GatewayBody, header_text};
+use crate::routes::Route;
+use crate::snapshot::Snapshot;
+use crate::worker::Worker;
+use http::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
+use http::{Request, Response, StatusCode};
+
+/// Answers an authenticated request.
+pub(crate) async fn answer<B>(
+    worker: &Worker,
+    snapshot: &Snapshot,
+    route: Route,
+    model: Option<&str>,
+    request: &Request<B>,
+) -> Result<Response<GatewayBody>, Rejection> {
+    let query = request.uri().query().unwrap_or_default();
+    match route {
+        Route::Models => Ok(json_response(models::list(snapshot).to_string())),
+        Route::Model => models::one(snapshot, worker.gateway.metrics(), model.unwrap_or_default())
+            .map(|model| json_response(model.to_string()))
+            .ok_or_else(|| Rejection::no_such_model(model.unwrap_or_default())),
+        Route::ModelInfo => {
+            let wanted = parameter(query, "litellm_model_id");
+            Ok(json_response(models::info(snapshot, wanted.as_deref()).to_string()))
+        }
+        Route::ModelGroupInfo => {
+            let wanted = parameter(query, "model_group");
+            Ok(json_response(models::groups(snapshot, wanted.as_deref()).to_string()))
+        }
+        Route::Liveliness => Ok(json_response("\"I'm alive!\"")),
+        Route::Readiness => Ok(health::readiness(worker)),
+        Route::Health => {
+            Ok(health::ask_deployments(worker, snapshot, parameter(query, "model").as_deref()).await)
+        }
+        Route::Metrics => Ok(metrics(worker)),
+        Route::OpenApi => Ok(json_response(openapi::description().to_string())),
+        Route::DocsPage => Ok(openapi::page()),
+        Route::NotImplemented => Err(Rejection::not_implemented(request.uri().path())),
+        Route::ChatCompletions | Route::Completions | Route::Embeddings => Err(Rejection::internal()),
+    }
+}
+
+fn metrics(worker: &Worker) -> Response<GatewayBody> {
+    let mut response = Response::new(GatewayBody::whole(worker.gateway.metrics().text()));
+    let kind = HeaderValue::from_static("application/openmetrics-text; version=1.0.0; charset=utf-8");
+    response.headers_mut().insert(CONTENT_TYPE, kind);
+    response
+}
+
+/// The answer to a browser's question whether it may call (CORS preflight, as LiteLLM allows it).
+pub(crate) fn preflight(asked: &HeaderMap) -> Response<GatewayBody> {
+    let mut response = Response::new(GatewayBody::whole(""));
+    *response.status_mut() = StatusCode::NO_CONTENT;
+    let headers = response.headers_mut();
+    let methods = HeaderValue::from_static("GET, POST, OPTIONS");
+    headers.insert(HeaderName::from_static("access-control-allow-methods"), methods);
+    let wanted = asked.get("access-control-request-headers").and_then(|value| value.to_str().ok());
+    let allowed = header_text(wanted.unwrap_or("authorization, content-type"));
+    headers.insert(HeaderName::from_static("access-control-allow-headers"), allowed);
+    headers.insert(HeaderName::from_static("access-control-max-age"), HeaderValue::from_static("600"));
+    response
+}
+
+/// One parameter of a query, percent-decoded.
+fn parameter(query: &str, name: &str) -> Option<String> {
+    query.split('&').find_map(|pair| {
+        let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
+        if key != name || value.is_empty() {
+            return None;
+        }
+        crate::routes::percent_decode(&value.replace('+', " "))
+    })
+}

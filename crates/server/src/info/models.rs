@@ -1,0 +1,216 @@
+//! `/v1/models`, `/v1/model/info`, `/model_group/info`.
+
+use crate::snapshot::Snapshot;
+use crate::telemetry::Metrics;
+use serde_json::{Map, Value, json};
+use std::collections::BTreeMap;
+use tollgate_catalog::{Mode, Model, Prices, Wire};
+use tollgate_config::Deployment;
+
+/// LiteLLM's fixed time of creation of every model.
+const CREATED: u64 = 1_677_610_602;
+/// Price fields that LiteLLM lists for every deployment, null where there is none.
+const PRICE_FIELDS: [&str; 12] = [
+    "input_cost_per_token",
+    "output_cost_per_token",
+    "cache_read_input_token_cost",
+    "cache_creation_input_token_cost",
+    "cache_creation_input_token_cost_above_1hr",
+    "input_cost_per_token_batches",
+    "output_cost_per_token_batches",
+    "input_cost_per_token_priority",
+    "output_cost_per_token_priority",
+    "input_cost_per_token_above_200k_tokens",
+    "output_cost_per_token_above_200k_tokens",
+    "output_cost_per_reasoning_token",
+];
+/// Capabilities that LiteLLM lists for every deployment and group.
+const CAPABILITIES: [&str; 12] = [
+    "supports_system_messages",
+    "supports_response_schema",
+    "supports_vision",
+    "supports_function_calling",
+    "supports_tool_choice",
+    "supports_parallel_function_calling",
+    "supports_prompt_caching",
+    "supports_audio_input",
+    "supports_audio_output",
+    "supports_pdf_input",
+    "supports_web_search",
+    "supports_reasoning",
+];
+
+/// `GET /v1/models`.
+pub(super) fn list(snapshot: &Snapshot) -> Value {
+    let data: Vec<Value> = snapshot.names().into_iter().map(|name| entry(snapshot, name)).collect();
+    json!({ "data": data, "object": "list" })
+}
+
+/// `GET /v1/models/{id}`: a listed name, or one that a wildcard answers to.
+pub(super) fn one(snapshot: &Snapshot, metrics: &Metrics, name: &str) -> Option<Value> {
+    let is_listed = snapshot.names().contains(&name);
+    (is_listed || snapshot.group(metrics, name).is_some()).then(|| entry(snapshot, name))
+}
+
+fn entry(snapshot: &Snapshot, name: &str) -> Value {
+    let group = snapshot.resolve_alias(name);
+    let deployment = snapshot.config().deployments.iter().find(|deployment| deployment.model_name == group);
+    let facts = deployment.and_then(|deployment| snapshot.model_facts(deployment));
+    let mut model = Map::new();
+    model.insert("id".to_owned(), json!(name));
+    model.insert("object".to_owned(), json!("model"));
+    model.insert("created".to_owned(), json!(CREATED));
+    // LiteLLM says so of every model, whoever serves it.
+    model.insert("owned_by".to_owned(), json!("openai"));
+    if let Some(facts) = facts {
+        if let Some(mode) = facts.mode.name() {
+            model.insert("mode".to_owned(), json!(mode));
+        }
+        for (name, count) in
+            [("max_input_tokens", facts.max_input_tokens), ("max_output_tokens", facts.max_output_tokens)]
+        {
+            if let Some(count) = count {
+                model.insert(name.to_owned(), json!(count));
+            }
+        }
+    }
+    Value::Object(model)
+}
+
+/// `GET /v1/model/info`: every deployment, or the one of this id.
+pub(super) fn info(snapshot: &Snapshot, id: Option<&str>) -> Value {
+    let wanted =
+        snapshot.config().deployments.iter().filter(|deployment| id.is_none_or(|id| deployment.id == id));
+    json!({ "data": wanted.map(|deployment| deployment_info(snapshot, deployment)).collect::<Vec<_>>() })
+}
+
+fn deployment_info(snapshot: &Snapshot, deployment: &Deployment) -> Value {
+    let facts = snapshot.model_facts(deployment);
+    let prices = snapshot.prices(deployment);
+    let mut info = deployment.model_info.clone();
+    info.insert("id".to_owned(), json!(deployment.id));
+    info.insert("db_model".to_owned(), json!(false));
+    insert_missing(&mut info, "key", facts.as_ref().map(|facts| json!(facts.key)));
+    insert_missing(&mut info, "litellm_provider", Some(json!(deployment.provider.name)));
+    insert_missing(
+        &mut info,
+        "mode",
+        facts.as_ref().and_then(|facts| facts.mode.name()).map(|mode| json!(mode)),
+    );
+    let windows =
+        facts.as_ref().map(|facts| (facts.max_tokens, facts.max_input_tokens, facts.max_output_tokens));
+    let (tokens, input, output) = windows.unwrap_or_default();
+    for (name, count) in [("max_tokens", tokens), ("max_input_tokens", input), ("max_output_tokens", output)]
+    {
+        insert_missing(&mut info, name, count.map(|count| json!(count)));
+    }
+    for name in PRICE_FIELDS {
+        info.insert(name.to_owned(), price(&prices, name));
+    }
+    for name in CAPABILITIES {
+        insert_missing(&mut info, name, capability(facts.as_ref(), name));
+    }
+    json!({ "model_name": deployment.model_name, "litellm_params": deployment.params_written, "model_info": info })
+}
+
+/// Null where nothing is known, so that a client finds every field.
+fn insert_missing(info: &mut Map<String, Value>, name: &str, value: Option<Value>) {
+    if !info.contains_key(name) {
+        info.insert(name.to_owned(), value.unwrap_or(Value::Null));
+    }
+}
+
+fn capability(facts: Option<&Model>, name: &str) -> Option<Value> {
+    let facts = facts?;
+    if facts.supports(name) {
+        return Some(json!(true));
+    }
+    facts.denies(name).then(|| json!(false))
+}
+
+/// A price as a JSON number; the text is exact, the reader's double is not.
+fn price(prices: &Prices, name: &str) -> Value {
+    let text = prices.rate(name).map(|price| price.to_string());
+    text.and_then(|text| text.parse::<f64>().ok()).map_or(Value::Null, |number| json!(number))
+}
+
+/// `GET /model_group/info`: every group, or the one of this name.
+pub(super) fn groups(snapshot: &Snapshot, wanted: Option<&str>) -> Value {
+    let mut grouped: BTreeMap<&str, Vec<&Deployment>> = BTreeMap::new();
+    for deployment in &snapshot.config().deployments {
+        grouped.entry(deployment.model_name.as_str()).or_default().push(deployment);
+    }
+    let names = snapshot.names().into_iter().filter(|name| wanted.is_none_or(|wanted| *name == wanted));
+    let data: Vec<Value> = names
+        .filter_map(|name| Some(group_info(snapshot, name, grouped.get(snapshot.resolve_alias(name))?)))
+        .collect();
+    json!({ "data": data })
+}
+
+fn group_info(snapshot: &Snapshot, name: &str, deployments: &[&Deployment]) -> Value {
+    let facts: Vec<Model> =
+        deployments.iter().filter_map(|deployment| snapshot.model_facts(deployment)).collect();
+    let most = |field: fn(&Model) -> Option<u64>| {
+        facts.iter().filter_map(field).max().map(|count| json!(count as f64))
+    };
+    let sum = |field: fn(&Deployment) -> Option<u64>| {
+        let known: Vec<u64> = deployments.iter().filter_map(|deployment| field(deployment)).collect();
+        (!known.is_empty()).then(|| json!(known.iter().sum::<u64>()))
+    };
+    let mut providers: Vec<&str> = Vec::new();
+    for deployment in deployments {
+        if !providers.contains(&deployment.provider.name) {
+            providers.push(deployment.provider.name);
+        }
+    }
+    let prices = deployments.first().map(|deployment| snapshot.prices(deployment)).unwrap_or_default();
+    let mode = facts.first().and_then(|facts| facts.mode.name());
+    let mut info = json!({
+        "model_group": name,
+        "providers": providers,
+        "max_input_tokens": most(|facts| facts.max_input_tokens),
+        "max_output_tokens": most(|facts| facts.max_output_tokens),
+        "input_cost_per_token": price(&prices, "input_cost_per_token"),
+        "output_cost_per_token": price(&prices, "output_cost_per_token"),
+        "input_cost_per_pixel": null,
+        "mode": mode,
+        "tpm": sum(|deployment| deployment.tpm),
+        "rpm": sum(|deployment| deployment.rpm),
+        "itpm": null,
+        "otpm": null,
+        "supported_openai_params": supported_params(deployments, &facts),
+        "configurable_clientside_auth_params": null,
+        "is_public_model_group": false,
+        "health_status": null,
+        "health_response_time": null,
+        "health_checked_at": null,
+    });
+    if let Some(info) = info.as_object_mut() {
+        for name in CAPABILITIES {
+            info.insert(name.to_owned(), json!(facts.iter().any(|facts| facts.supports(name))));
+        }
+    }
+    info
+}
+
+/// The OpenAI parameters that at least one deployment of the group takes.
+fn supported_params(deployments: &[&Deployment], facts: &[Model]) -> Value {
+    if facts.iter().any(|facts| facts.mode == Mode::Embedding) {
+        return json!(["timeout", "dimensions", "encoding_format", "user"]);
+    }
+    let mut names: Vec<&str> = Vec::new();
+    for deployment in deployments {
+        let own: &[&str] = match deployment.provider.wire {
+            Wire::OpenAi | Wire::Azure => tollgate_dialect::openai::CHAT_PARAMS,
+            Wire::Anthropic => tollgate_dialect::anthropic::params::SUPPORTED_PARAMS,
+            Wire::Gemini => tollgate_dialect::gemini::SUPPORTED_PARAMS,
+        };
+        let taken = own.iter().filter(|name| !deployment.provider.unsupported.contains(*name));
+        for name in taken {
+            if !names.contains(name) {
+                names.push(name);
+            }
+        }
+    }
+    json!(names)
+}

@@ -1,0 +1,365 @@
+//! The attempts of a call: choose a deployment, send, read what came, and try again where the plan says so.
+//!
+//! A stream counts as answered only when something the caller sees as content is there, so that a provider that breaks
+//! before its first token costs the caller nothing. **Invariant:** every attempt ends in one [`Answer`] or one
+//! [`AttemptFailure`], and the plan in `policy` alone decides what follows a failure.
+
+use super::Call;
+use super::outbound::{self, Road};
+use super::receive::Received;
+use super::respond::{self, Answer};
+use crate::error::{Rejection, X_LITELLM_TIMEOUT};
+use crate::reply::{ReplyHeaders, header_text};
+use crate::snapshot::{Group, Snapshot};
+use crate::target::Target;
+use crate::worker::Worker;
+use http::header::{HeaderMap, RETRY_AFTER};
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+use tokio::time::Instant;
+use tollgate_catalog::Wire;
+use tollgate_dialect::failure::{FailureClass, ProviderError};
+use tollgate_dialect::wire::ReplyFault;
+use tollgate_dialect::{anthropic, gemini, openai};
+use tollgate_policy::plan::{AttemptPlan, FailedAttempt, NextStep, RetryRules, RetryVerdict};
+use tollgate_upstream::{Failure, Kind, Phase, Reply, Timeouts};
+
+/// Longest provider error body that is read, in bytes.
+const ERROR_BYTES_MAX: usize = 256 << 10;
+/// Longest Retry-After that is believed.
+const RETRY_AFTER_MAX: Duration = Duration::from_secs(3_600);
+/// Longest life of a stream.
+const STREAM_LIFE_MAX: Duration = Duration::from_secs(6_000);
+
+/// One attempt that did not answer.
+#[derive(Debug)]
+pub(crate) struct AttemptFailure {
+    /// What may follow.
+    pub(crate) verdict: RetryVerdict,
+    /// The provider's word on when to come back.
+    pub(crate) retry_after: Option<Duration>,
+    /// What the caller gets if nothing follows.
+    pub(crate) rejection: Rejection,
+    /// One word for metrics and logs.
+    pub(crate) class: &'static str,
+    /// For the log only.
+    pub(crate) detail: String,
+}
+
+/// The time limits of one call.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct CallLimits {
+    /// When all attempts must have ended.
+    pub(crate) deadline: Instant,
+    /// Longest wait for a connection.
+    pub(crate) connect: Duration,
+    /// Longest attempt (plain), or wait for the first content (stream).
+    pub(crate) attempt: Duration,
+    /// Longest silence within a stream.
+    pub(crate) idle: Duration,
+    /// The reply is a stream.
+    pub(crate) stream: bool,
+}
+
+impl CallLimits {
+    fn timeouts(&self) -> Timeouts {
+        let now = Instant::now();
+        let by = (now + self.attempt).min(self.deadline);
+        if self.stream {
+            let whole_by = now + STREAM_LIFE_MAX;
+            return Timeouts { connect: self.connect, head_by: by, idle: self.idle, whole_by };
+        }
+        Timeouts { connect: self.connect, head_by: by, idle: self.attempt, whole_by: by }
+    }
+}
+
+/// Walks the plan of one group until a deployment answers or the plan stops.
+pub(crate) async fn walk(
+    worker: &Worker,
+    snapshot: &Snapshot,
+    call: &Call,
+    received: &Received<'_>,
+    group: &Group,
+) -> Result<Answer, Rejection> {
+    let targets = group.targets();
+    let rules = RetryRules {
+        num_retries: received.overrides.num_retries.unwrap_or_else(|| snapshot.num_retries(group)),
+        wait_min: snapshot.retry_wait_min(),
+    };
+    let mut plan = AttemptPlan::new(targets.iter().map(|target| target.share), rules);
+    let first =
+        plan.first(crate::chance::draw()).and_then(|position| Some((position, targets.get(position)?)));
+    let Some((mut position, mut target)) = first else { return Err(Rejection::no_deployments(group.name())) };
+    let deadline = snapshot.deadline(&received.overrides);
+    let mut soonest_retry: Option<Duration> = None;
+    loop {
+        let limits = snapshot.call_limits(received, target, deadline);
+        let failure = match attempt(worker, call, received, target, limits).await {
+            Ok(answer) => return Ok(answer.after(plan.retries(), rules.num_retries)),
+            Err(failure) => failure,
+        };
+        note_failure(worker, call, target, &failure);
+        soonest_retry = [soonest_retry, failure.retry_after].into_iter().flatten().min();
+        let failed = FailedAttempt {
+            position,
+            verdict: failure.verdict,
+            retry_after: failure.retry_after,
+            time_left: deadline.saturating_duration_since(Instant::now()),
+        };
+        match plan.after_failure(failed, crate::chance::draw()) {
+            NextStep::Retry { position: next, wait } => {
+                if !wait.is_zero() {
+                    tokio::time::sleep(wait).await;
+                }
+                position = next;
+                target = targets.get(next).ok_or_else(Rejection::internal)?;
+            }
+            NextStep::Stop => {
+                let is_limit = failure.class == "rate_limit";
+                return Err(failure.rejection.with_retry_after(soonest_retry.filter(|_| is_limit)));
+            }
+        }
+    }
+}
+
+fn note_failure(worker: &Worker, call: &Call, target: &Target, failure: &AttemptFailure) {
+    let status = failure.rejection.status().as_u16();
+    worker.gateway.metrics().attempt_failed(&target.metrics, status, failure.class);
+    tracing::warn!(
+        call_id = %call.id.to_str().unwrap_or_default(),
+        deployment = %target.id,
+        provider = target.provider.name,
+        model = %target.model,
+        class = failure.class,
+        status,
+        detail = %failure.detail,
+        "attempt failed"
+    );
+}
+
+/// Sends once and reads what came as far as it has to be read before the caller's head can be sent.
+async fn attempt(
+    worker: &Worker,
+    call: &Call,
+    received: &Received<'_>,
+    target: &Arc<Target>,
+    limits: CallLimits,
+) -> Result<Answer, AttemptFailure> {
+    target.metrics.attempts.inc();
+    let mut prepared =
+        outbound::prepare(received, call.surface, target).map_err(|rejection| AttemptFailure {
+            // Another deployment may be able to express it.
+            verdict: RetryVerdict::Elsewhere,
+            retry_after: None,
+            rejection,
+            class: "bad_request",
+            detail: "the request cannot be written for this deployment".to_owned(),
+        })?;
+    if let Some(entra) = &target.entra {
+        let token =
+            entra.bearer(&worker.client).await.map_err(|failure| from_failure(&failure, target, limits))?;
+        prepared.headers.insert(http::header::AUTHORIZATION, token);
+    }
+    let sent = Instant::now();
+    let timeouts = limits.timeouts();
+    let (outgoing, road) = prepared.outgoing(timeouts);
+    let reply = worker
+        .client
+        .send(&target.endpoint, outgoing)
+        .await
+        .map_err(|failure| from_failure(&failure, target, limits))?;
+    if !reply.status.is_success() {
+        return Err(from_error_reply(reply, target, timeouts).await);
+    }
+    let reading = ReadReply { call, received, target, road, sent, head_by: timeouts.head_by };
+    respond::read_reply(worker, reading, reply).await.map_err(|fault| match fault {
+        Unread::Failure(failure) => from_failure(&failure, target, limits),
+        Unread::Fault(fault) => from_fault(&fault, target),
+    })
+}
+
+/// What reading a reply takes.
+pub(crate) struct ReadReply<'a> {
+    pub(crate) call: &'a Call,
+    pub(crate) received: &'a Received<'a>,
+    pub(crate) target: &'a Arc<Target>,
+    pub(crate) road: Road,
+    pub(crate) sent: Instant,
+    pub(crate) head_by: Instant,
+}
+
+/// Why a reply that began well could not be used.
+pub(crate) enum Unread {
+    /// The connection or a limit.
+    Failure(Failure),
+    /// The bytes.
+    Fault(ReplyFault),
+}
+
+fn from_failure(failure: &Failure, target: &Target, limits: CallLimits) -> AttemptFailure {
+    let exception = target.provider.exception;
+    let rejection = match (failure.kind, failure.phase) {
+        (Kind::Timeout, Phase::Connecting) => Rejection::connection_error(exception),
+        (Kind::Timeout, _) => {
+            let mut rejection = Rejection::timed_out(limits.attempt, limits.attempt);
+            let seconds = header_text(&format!("{:?}", limits.attempt.as_secs_f64()));
+            rejection.headers_mut().insert(X_LITELLM_TIMEOUT, seconds);
+            rejection
+        }
+        (Kind::Protocol, _) => Rejection::bad_gateway(exception, "it is not valid HTTP"),
+        (Kind::TooLarge, _) => Rejection::bad_gateway(exception, "it is larger than the cap"),
+        (Kind::Dns | Kind::Blocked | Kind::Connect | Kind::Tls | Kind::Reset, _) => {
+            Rejection::connection_error(exception)
+        }
+    };
+    let verdict =
+        if failure.kind == Kind::Blocked { RetryVerdict::Elsewhere } else { RetryVerdict::Anywhere };
+    let detail = failure.to_string();
+    AttemptFailure { verdict, retry_after: None, rejection, class: failure.kind.word(), detail }
+}
+
+fn from_fault(fault: &ReplyFault, target: &Target) -> AttemptFailure {
+    match fault {
+        ReplyFault::Malformed(rule) => AttemptFailure {
+            verdict: RetryVerdict::Anywhere,
+            retry_after: None,
+            rejection: Rejection::bad_gateway(target.provider.exception, rule),
+            class: "malformed_reply",
+            detail: (*rule).to_owned(),
+        },
+        ReplyFault::Error(error) => from_provider_error(error, None, target),
+    }
+}
+
+/// Reads a provider's error reply.
+pub(super) async fn from_error_reply(reply: Reply, target: &Target, timeouts: Timeouts) -> AttemptFailure {
+    let status = reply.status;
+    if status.is_redirection() || status.is_informational() {
+        return from_fault(&ReplyFault::Malformed("a redirect, which is never followed"), target);
+    }
+    let mut body = reply.body;
+    let mut bytes = Vec::new();
+    // Whatever part of the error's body comes in time is read; the status alone says enough otherwise.
+    let collected = tokio::time::timeout_at(timeouts.head_by, async {
+        while let Some(Ok(piece)) = body.next().await {
+            bytes.extend_from_slice(
+                piece.get(..ERROR_BYTES_MAX.saturating_sub(bytes.len()).min(piece.len())).unwrap_or_default(),
+            );
+            if bytes.len() >= ERROR_BYTES_MAX {
+                break;
+            }
+        }
+    });
+    let _ = collected.await;
+    let error = match target.provider.wire {
+        Wire::OpenAi | Wire::Azure => openai::decode_error(status.as_u16(), &bytes),
+        Wire::Anthropic => anthropic::decode_error(status.as_u16(), &bytes),
+        Wire::Gemini => gemini::decode_error(status.as_u16(), &bytes),
+    };
+    let mut failure = from_provider_error(&error, Some(&reply.headers), target);
+    let mut headers = ReplyHeaders::empty();
+    headers.provider(&reply.headers);
+    failure.rejection.headers_mut().extend(headers.into_map());
+    failure
+}
+
+fn from_provider_error(
+    error: &ProviderError,
+    headers: Option<&HeaderMap>,
+    target: &Target,
+) -> AttemptFailure {
+    let (verdict, class) = disposition(error.class);
+    let said = headers.and_then(retry_after).or(error.retry_delay_ms.map(Duration::from_millis));
+    let secret = target.secret.as_ref().map(tollgate_config::Secret::expose);
+    let rejection = Rejection::from_provider(target.provider.exception, error, secret);
+    // Retry-After reaches the caller from any status that has one; waiting for it is the plan's business.
+    let rejection = rejection.with_retry_after(said);
+    AttemptFailure {
+        verdict,
+        retry_after: said,
+        rejection,
+        class,
+        detail: format!("status {}", error.status),
+    }
+}
+
+/// What each class of a provider's error allows, and its word for metrics.
+fn disposition(class: FailureClass) -> (RetryVerdict, &'static str) {
+    match class {
+        FailureClass::BadRequest => (RetryVerdict::Never, "bad_request"),
+        FailureClass::ContextWindow => (RetryVerdict::Never, "context_window"),
+        FailureClass::ContentPolicy => (RetryVerdict::Never, "content_policy"),
+        FailureClass::TooLarge => (RetryVerdict::Never, "too_large"),
+        FailureClass::Authentication => (RetryVerdict::Elsewhere, "authentication"),
+        FailureClass::Permission => (RetryVerdict::Elsewhere, "permission"),
+        FailureClass::NotFound => (RetryVerdict::Elsewhere, "not_found"),
+        FailureClass::RateLimit => (RetryVerdict::Anywhere, "rate_limit"),
+        FailureClass::Timeout => (RetryVerdict::Anywhere, "provider_timeout"),
+        FailureClass::Overloaded => (RetryVerdict::Anywhere, "overloaded"),
+        FailureClass::Server => (RetryVerdict::Anywhere, "server"),
+    }
+}
+
+/// `retry-after-ms` (OpenAI, Azure), or `Retry-After` as seconds or as a date (RFC 9110, 10.2.3). Garbage is none.
+fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+    let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).map(str::trim);
+    let number = |text: &str| text.parse::<f64>().ok().filter(|number| number.is_finite() && *number >= 0.0);
+    let milliseconds = text("retry-after-ms").and_then(number).map(|number| number / 1_000.0);
+    let seconds = milliseconds.or_else(|| text(RETRY_AFTER.as_str()).and_then(number));
+    let duration = match seconds {
+        Some(seconds) => Duration::try_from_secs_f64(seconds).ok(),
+        None => text(RETRY_AFTER.as_str())
+            .and_then(|text| httpdate::parse_http_date(text).ok())
+            .and_then(|date| date.duration_since(SystemTime::now()).ok()),
+    };
+    duration.map(|duration| duration.min(RETRY_AFTER_MAX))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use http::HeaderValue;
+
+    #[test]
+    fn retry_after_is_read_in_every_form_and_garbage_is_none() {
+        let check = |rows: &[(&'static str, &str)], expect: Option<Duration>| {
+            let headers: HeaderMap = rows
+                .iter()
+                .map(|(name, value)| (name.parse().unwrap(), HeaderValue::from_str(value).unwrap()))
+                .collect();
+            assert_eq!(retry_after(&headers), expect, "{rows:?}");
+        };
+        check(&[], None);
+        check(&[("retry-after", "2")], Some(Duration::from_secs(2)));
+        check(&[("retry-after", "0")], Some(Duration::ZERO));
+        check(&[("retry-after", "1.5")], Some(Duration::from_millis(1_500)));
+        check(&[("retry-after", "99999")], Some(Duration::from_secs(3_600)));
+        check(&[("retry-after", "soon")], None);
+        check(&[("retry-after", "-1")], None);
+        check(&[("retry-after", "NaN")], None);
+        check(&[("retry-after-ms", "250"), ("retry-after", "9")], Some(Duration::from_millis(250)));
+        check(&[("retry-after", "Sun, 06 Nov 1994 08:49:37 GMT")], None);
+        let soon = httpdate::fmt_http_date(SystemTime::now() + Duration::from_secs(100));
+        let headers: HeaderMap = [(RETRY_AFTER, HeaderValue::from_str(&soon).unwrap())].into_iter().collect();
+        let read = retry_after(&headers).unwrap();
+        assert!(read > Duration::from_secs(90) && read <= Duration::from_secs(100), "{read:?}");
+    }
+
+    #[test]
+    fn a_callers_fault_is_never_retried_and_a_credentials_fault_goes_elsewhere() {
+        use FailureClass::{
+            Authentication, BadRequest, ContentPolicy, ContextWindow, NotFound, Permission, TooLarge,
+        };
+        for class in [BadRequest, ContextWindow, ContentPolicy, TooLarge] {
+            assert_eq!(disposition(class).0, RetryVerdict::Never, "{class:?}");
+        }
+        for class in [Authentication, Permission, NotFound] {
+            assert_eq!(disposition(class).0, RetryVerdict::Elsewhere, "{class:?}");
+        }
+        for class in
+            [FailureClass::RateLimit, FailureClass::Timeout, FailureClass::Overloaded, FailureClass::Server]
+        {
+            assert_eq!(disposition(class).0, RetryVerdict::Anywhere, "{class:?}");
+        }
+    }
+}

@@ -1,0 +1,226 @@
+//! The road of a request, from the socket to the settlement.
+//!
+//! [`answer`] finds the route; [`serve_call`] is the road of a model call and reads like the list in ARCHITECTURE.md.
+//! Each stage is one call. **Invariant:** no stage reaches back; what a stage needs of an earlier one is its result.
+
+pub(crate) mod attempt;
+pub(crate) mod outbound;
+pub(crate) mod overrides;
+mod probe;
+pub(crate) mod receive;
+mod respond;
+pub(crate) mod settle;
+
+use crate::error::Rejection;
+use crate::gateway::Gateway;
+use crate::info;
+use crate::reply::{GatewayBody, ReplyHeaders, add_security_headers, header_text};
+use crate::routes::{Found, Route};
+use crate::snapshot::Snapshot;
+use crate::worker::Worker;
+use http::header::{CONTENT_TYPE, HeaderValue};
+use http::{Method, Request, Response};
+use hyper::body::Incoming;
+use std::net::SocketAddr;
+use std::time::Instant;
+
+pub(crate) use probe::probe;
+
+/// The kinds of model calls.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Surface {
+    /// Chat completions.
+    Chat,
+    /// Legacy text completions.
+    Completions,
+    /// Embeddings.
+    Embeddings,
+}
+
+impl Surface {
+    fn of(route: Route) -> Option<Self> {
+        match route {
+            Route::ChatCompletions => Some(Self::Chat),
+            Route::Completions => Some(Self::Completions),
+            Route::Embeddings => Some(Self::Embeddings),
+            _ => None,
+        }
+    }
+
+    /// The path as LiteLLM names it in messages and metrics.
+    pub(crate) fn path(self) -> &'static str {
+        match self {
+            Self::Chat => "/chat/completions",
+            Self::Completions => "/completions",
+            Self::Embeddings => "/embeddings",
+        }
+    }
+}
+
+/// One model call, from its arrival on.
+#[derive(Debug)]
+pub(crate) struct Call {
+    /// What was asked for.
+    pub(crate) surface: Surface,
+    /// When its head had come.
+    pub(crate) started: Instant,
+    /// Its id, as a header.
+    pub(crate) id: HeaderValue,
+}
+
+/// Answers one request. Never fails: a failure is an answer too.
+pub(crate) async fn answer(
+    worker: &Worker,
+    request: Request<Incoming>,
+    _address: SocketAddr,
+) -> Response<GatewayBody> {
+    let started = Instant::now();
+    let snapshot = worker.gateway.snapshot();
+    let is_head = request.method() == Method::HEAD;
+    let found = worker.gateway.routes().find(request.method(), request.uri().path());
+    let answered = match found {
+        Found::Served { route, access, model } => {
+            let caller = snapshot.admit_to(access, request.headers());
+            match (caller, Surface::of(route)) {
+                (Err(rejection), _) => Err(rejection),
+                (Ok(()), Some(surface)) => {
+                    return model_call(worker, &snapshot, surface, model, request, started).await;
+                }
+                (Ok(()), None) => info::answer(worker, &snapshot, route, model.as_deref(), &request).await,
+            }
+        }
+        Found::WrongMethod(_) if request.method() == Method::OPTIONS => {
+            Ok(info::preflight(request.headers()))
+        }
+        Found::WrongMethod(allowed) => Err(Rejection::wrong_method(&allowed)),
+        Found::Nothing => Err(Rejection::no_route(request.method(), request.uri().path())),
+    };
+    let mut response = answered.unwrap_or_else(Rejection::into_response);
+    if is_head {
+        *response.body_mut() = GatewayBody::whole("");
+    }
+    finish_headers(response)
+}
+
+/// Adds what every reply has.
+pub(crate) fn finish_headers(mut response: Response<GatewayBody>) -> Response<GatewayBody> {
+    add_security_headers(response.headers_mut());
+    response
+}
+
+/// One model call: its id, its road, and the shape of its failure.
+async fn model_call(
+    worker: &Worker,
+    snapshot: &Snapshot,
+    surface: Surface,
+    path_model: Option<String>,
+    request: Request<Incoming>,
+    started: Instant,
+) -> Response<GatewayBody> {
+    let gateway = &worker.gateway;
+    let id = overrides::call_id(request.headers()).unwrap_or_else(new_call_id);
+    let call = Call { surface, started, id };
+    let _in_flight = InFlight::new(gateway);
+    let mut group_name = String::new();
+    let response = match serve_call(worker, snapshot, &call, path_model, request, &mut group_name).await {
+        Ok(response) => response,
+        Err(rejection) => {
+            gateway.metrics().request_failed(&group_name, rejection.status().as_u16(), surface.path());
+            tracing::info!(
+                call_id = %call.id.to_str().unwrap_or_default(),
+                status = rejection.status().as_u16(),
+                model = %group_name,
+                message = rejection.message(),
+                "request failed"
+            );
+            let mut headers = ReplyHeaders::new(&call.id);
+            headers.failed_cost();
+            let mut response = rejection.into_response();
+            for (name, value) in &headers.into_map() {
+                response.headers_mut().insert(name.clone(), value.clone());
+            }
+            response
+        }
+    };
+    finish_headers(response)
+}
+
+/// The road of a model call. Whoever comes here has been authenticated.
+async fn serve_call(
+    worker: &Worker,
+    snapshot: &Snapshot,
+    call: &Call,
+    path_model: Option<String>,
+    request: Request<Incoming>,
+    group_name: &mut String,
+) -> Result<Response<GatewayBody>, Rejection> {
+    let limits = snapshot.receive_limits();
+    let (head, body) = request.into_parts();
+    receive::check_content_type(&head.headers)?;
+    let body = receive::read_body(&head.headers, body, limits).await?;
+    let received = receive::read(&body, call.surface, path_model, &head.headers)?;
+    let group = snapshot.group(worker.gateway.metrics(), &received.model).ok_or_else(|| {
+        Rejection::unknown_model(call.surface.path(), (!received.model_is_missing).then_some(&received.model))
+    })?;
+    group.name().clone_into(group_name);
+    receive::require_content(&received, call.surface)?;
+    let answered = attempt::walk(worker, snapshot, call, &received, &group).await?;
+    respond::respond(worker, call, &received, answered)
+}
+
+/// Counts a request while it is being answered (a stream's body is counted by its settlement).
+struct InFlight<'a>(&'a Gateway);
+
+impl<'a> InFlight<'a> {
+    fn new(gateway: &'a Gateway) -> Self {
+        gateway.metrics().in_flight.inc();
+        Self(gateway)
+    }
+}
+
+impl Drop for InFlight<'_> {
+    fn drop(&mut self) {
+        self.0.metrics().in_flight.dec();
+    }
+}
+
+/// A random UUID (RFC 9562, version 4).
+fn new_call_id() -> HeaderValue {
+    const HEX: &[u8; 16] = b"0123456789abcdef";
+    let bits =
+        (crate::chance::bits() & !(0xf_u128 << 76) & !(0x3_u128 << 62)) | (0x4_u128 << 76) | (0x2_u128 << 62);
+    let mut text = [b'-'; 36];
+    let mut shift = 128;
+    for (position, place) in text.iter_mut().enumerate() {
+        if matches!(position, 8 | 13 | 18 | 23) {
+            continue;
+        }
+        shift -= 4;
+        *place = HEX.get((bits >> shift) as usize & 0xf).copied().unwrap_or(b'0');
+    }
+    HeaderValue::from_bytes(&text).unwrap_or_else(|_| header_text(""))
+}
+
+/// A JSON answer of the gateway itself.
+pub(crate) fn json_response(body: impl Into<bytes::Bytes>) -> Response<GatewayBody> {
+    let mut response = Response::new(GatewayBody::whole(body));
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn call_ids_are_version_4_uuids_and_differ() {
+        let one = new_call_id();
+        let text = one.to_str().unwrap().to_owned();
+        assert_eq!(text.len(), 36);
+        let marks: Vec<char> = text.chars().collect();
+        assert_eq!((marks[8], marks[13], marks[14], marks[18], marks[23]), ('-', '-', '4', '-', '-'));
+        assert!("89ab".contains(marks[19]), "{text}");
+        assert!(text.chars().all(|c| c == '-' || c.is_ascii_hexdigit()));
+        assert_ne!(one, new_call_id());
+    }
+}

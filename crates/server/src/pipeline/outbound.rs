@@ -1,0 +1,216 @@
+//! One attempt's request, written for the deployment that was chosen.
+//!
+//! Where caller and deployment speak the same dialect the body is spliced, else it is decoded once and encoded for the
+//! deployment's wire. A parity test holds the two roads together.
+
+use super::Surface;
+use super::receive::Received;
+use crate::error::Rejection;
+use crate::target::Target;
+use http::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
+use http::{Method, Uri};
+use tollgate_catalog::{KeyPlacement, Wire};
+use tollgate_config::Secret;
+use tollgate_dialect::conversation::EmbeddingRequest;
+use tollgate_dialect::openai::Extensions;
+use tollgate_dialect::relay::{RequestEdits, plan_request};
+use tollgate_dialect::wire::{EncodeError, Outbound, Reading};
+use tollgate_dialect::{anthropic, gemini, openai};
+use tollgate_upstream::{Outgoing, SegmentBody, Timeouts};
+
+/// How the reply is to be read.
+#[derive(Debug)]
+pub(crate) enum Road {
+    /// The provider's bytes are the caller's, but for a few members.
+    Relay,
+    /// Chat through the conversation model.
+    Translate(Reading),
+    /// Embeddings through the conversation model.
+    TranslateEmbeddings(Box<EmbeddingRequest>),
+}
+
+/// A request ready to go.
+pub(crate) struct Prepared {
+    pub(crate) method: Method,
+    pub(crate) target: Uri,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: SegmentBody,
+    pub(crate) road: Road,
+}
+
+impl Prepared {
+    /// With its time limits.
+    pub(crate) fn outgoing(self, timeouts: Timeouts) -> (Outgoing, Road) {
+        let Self { method, target, headers, body, road } = self;
+        (Outgoing { method, target, headers, body, timeouts }, road)
+    }
+}
+
+/// Writes the request.
+pub(crate) fn prepare(
+    received: &Received<'_>,
+    surface: Surface,
+    target: &Target,
+) -> Result<Prepared, Rejection> {
+    match (target.provider.wire, surface) {
+        (Wire::OpenAi | Wire::Azure, Surface::Chat) => relay(received, target, target.paths.chat.clone()),
+        (Wire::OpenAi | Wire::Azure, Surface::Embeddings) => {
+            relay(received, target, target.paths.embeddings.clone())
+        }
+        (Wire::OpenAi | Wire::Azure, Surface::Completions) if target.has_completions => {
+            relay(received, target, target.paths.completions.clone())
+        }
+        (_, Surface::Embeddings) => translate_embeddings(received, target),
+        (_, Surface::Chat | Surface::Completions) => translate(received, surface, target),
+    }
+}
+
+fn relay(received: &Received<'_>, target: &Target, path: Uri) -> Result<Prepared, Rejection> {
+    let mut remove: Vec<&str> = received.overrides.remove.clone();
+    let refused: Vec<&'static str> =
+        target.refused_params.iter().filter(|name| received.object.get(name).is_some()).copied().collect();
+    // What the gateway itself would add is never the caller's fault.
+    let callers: Vec<String> =
+        refused.iter().filter(|name| **name != "stream_options").map(|name| (*name).to_owned()).collect();
+    if !callers.is_empty() && !target.options.drop_unsupported {
+        return Err(Rejection::unsupported_params(target.provider.name, &target.model, &callers));
+    }
+    remove.extend(refused);
+    remove.extend(target.drop_params.iter().map(String::as_str));
+    let may_ask_usage = !target.refused_params.contains(&"stream_options");
+    let edits = RequestEdits {
+        remove: &remove,
+        rename: target.provider.renames,
+        model: Some(&target.model),
+        include_usage: received.stream && may_ask_usage,
+        defaults: &target.defaults,
+    };
+    let segments = plan_request(&received.object, &edits, received.body)
+        .map_err(|error| Rejection::bad_json(&error.to_string()))?;
+    let mut headers = target.headers.clone();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    let body = SegmentBody::new(segments.iter().cloned());
+    Ok(Prepared { method: Method::POST, target: path, headers, body, road: Road::Relay })
+}
+
+fn translate(received: &Received<'_>, surface: Surface, target: &Target) -> Result<Prepared, Rejection> {
+    let mut conversation = received.conversation(surface)?.clone();
+    conversation.model.clone_from(&target.model);
+    conversation.stream = received.stream;
+    for name in received.overrides.remove.iter().copied().chain(target.drop_params.iter().map(String::as_str))
+    {
+        conversation.extra.shift_remove(name);
+    }
+    apply_defaults(&mut conversation, received, target)?;
+    let outbound = match target.provider.wire {
+        Wire::OpenAi | Wire::Azure => {
+            conversation.include_usage =
+                received.stream && !target.refused_params.contains(&"stream_options");
+            let body = openai::encode_chat(&conversation, Extensions::Omit, &target.options);
+            return body
+                .map(|body| openai_chat(target, body))
+                .map_err(|error| encode_rejection(&error, target));
+        }
+        Wire::Anthropic => anthropic::encode_chat(&conversation, &target.options),
+        Wire::Gemini => gemini::encode_chat(&conversation, &target.options),
+    };
+    let outbound = outbound.map_err(|error| encode_rejection(&error, target))?;
+    finish(outbound, target, Road::Translate)
+}
+
+/// Text completions through chat at a provider that speaks OpenAI's dialect.
+fn openai_chat(target: &Target, body: Vec<u8>) -> Prepared {
+    let mut headers = target.headers.clone();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    Prepared {
+        method: Method::POST,
+        target: target.paths.chat.clone(),
+        headers,
+        body: SegmentBody::from(bytes::Bytes::from(body)),
+        road: Road::Translate(Reading::default()),
+    }
+}
+
+/// The deployment's defaults are members that the caller did not send; they are read as if it had.
+fn apply_defaults(
+    conversation: &mut tollgate_dialect::conversation::ChatRequest,
+    received: &Received<'_>,
+    target: &Target,
+) -> Result<(), Rejection> {
+    let missing: Vec<_> =
+        target.defaults.iter().filter(|(name, _)| received.object.get(name).is_none()).collect();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let members: Vec<String> = missing
+        .iter()
+        .map(|(name, json)| format!("{}:{json}", serde_json::Value::from(name.as_str())))
+        .collect();
+    let text = format!("{{\"model\":\"\",\"messages\":[],{}}}", members.join(","));
+    let defaults = openai::decode_chat(text.as_bytes())
+        .map_err(|error| Rejection::invalid("litellm_params", &error.param, &error.message))?;
+    conversation.fill_from(defaults);
+    Ok(())
+}
+
+fn translate_embeddings(received: &Received<'_>, target: &Target) -> Result<Prepared, Rejection> {
+    let mut request = openai::decode_embeddings(received.body)
+        .map_err(|error| Rejection::invalid(Surface::Embeddings.path(), &error.param, &error.message))?;
+    request.model.clone_from(&target.model);
+    let outbound = match target.provider.wire {
+        Wire::Gemini => {
+            gemini::encode_embeddings(&request).map_err(|error| encode_rejection(&error, target))?
+        }
+        _ => {
+            let reason = "this provider has no embeddings";
+            return Err(Rejection::not_expressible(target.provider.exception, "model", reason));
+        }
+    };
+    finish(outbound, target, |_| Road::TranslateEmbeddings(Box::new(request)))
+}
+
+fn finish(
+    outbound: Outbound,
+    target: &Target,
+    road: impl FnOnce(Reading) -> Road,
+) -> Result<Prepared, Rejection> {
+    let prefix = if target.provider.wire == Wire::Gemini { "/v1beta" } else { "" };
+    let path = target.endpoint.target(&format!("{prefix}{}", outbound.path));
+    let path = path
+        .map_err(|_| Rejection::not_expressible(target.provider.exception, "model", "not a model's name"))?;
+    let mut headers = target.headers.clone();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    for (name, value) in outbound.headers {
+        let value = HeaderValue::from_str(&value).ok().filter(|_| !headers.contains_key(name));
+        if let Some(value) = value {
+            headers.insert(name, value);
+        }
+    }
+    let body = SegmentBody::from(bytes::Bytes::from(outbound.body));
+    Ok(Prepared { method: Method::POST, target: path, headers, body, road: road(outbound.reading) })
+}
+
+fn encode_rejection(error: &EncodeError, target: &Target) -> Rejection {
+    match error {
+        EncodeError::Unsupported { params } => {
+            Rejection::unsupported_params(target.provider.name, &target.model, params)
+        }
+        EncodeError::Invalid { param, message } => {
+            Rejection::not_expressible(target.provider.exception, param, message)
+        }
+    }
+}
+
+/// Puts a credential where the provider wants it.
+pub(crate) fn place_key(headers: &mut HeaderMap, placement: KeyPlacement, key: &Secret) -> Result<(), ()> {
+    let (name, text) = match placement {
+        KeyPlacement::Bearer | KeyPlacement::OptionalBearer => {
+            (AUTHORIZATION, format!("Bearer {}", key.expose()))
+        }
+        KeyPlacement::Header(name) => (HeaderName::from_static(name), key.expose().to_owned()),
+    };
+    let mut value = HeaderValue::from_str(&text).map_err(|_| ())?;
+    value.set_sensitive(true);
+    headers.insert(name, value);
+    Ok(())
+}

@@ -1,0 +1,252 @@
+//! Bytes in: the caller's body, read within its limits, and what routing needs of it.
+//!
+//! One scan validates the whole body and finds its top-level members; nothing else is parsed here. **Invariant:** the
+//! model that is authorised and routed is the one member named `model` after unescaping, and no second can exist.
+
+use super::Surface;
+use super::overrides::Overrides;
+use crate::error::Rejection;
+use bytes::{Bytes, BytesMut};
+use http::HeaderMap;
+use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE};
+use http_body::Body;
+use hyper::body::Incoming;
+use std::pin::Pin;
+use std::sync::OnceLock;
+use std::time::Duration;
+use tollgate_dialect::conversation::ChatRequest;
+use tollgate_dialect::json::{Limits, Object, scan};
+use tollgate_dialect::wire::RequestError;
+
+/// The limits of a caller's body.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct ReceiveLimits {
+    /// Most bytes.
+    pub(crate) bytes_max: u64,
+    /// Longest silence while it comes.
+    pub(crate) idle: Duration,
+}
+
+/// A call as received.
+pub(crate) struct Received<'b> {
+    /// The body's bytes.
+    pub(crate) body: &'b Bytes,
+    /// Its top-level members.
+    pub(crate) object: Object<'b>,
+    /// The group that is asked for, from body or path.
+    pub(crate) model: String,
+    /// Neither body nor path named one.
+    pub(crate) model_is_missing: bool,
+    /// The reply is to be streamed.
+    pub(crate) stream: bool,
+    /// The caller wants usage at the end of its stream.
+    pub(crate) asks_usage: bool,
+    /// How it wants to be served.
+    pub(crate) overrides: Overrides,
+    /// The body as a conversation, read when a provider of another dialect is the first to need it.
+    conversation: OnceLock<Result<ChatRequest, RequestError>>,
+}
+
+impl Received<'_> {
+    /// The body as a conversation.
+    pub(crate) fn conversation(&self, surface: Surface) -> Result<&ChatRequest, Rejection> {
+        let read = self.conversation.get_or_init(|| match surface {
+            Surface::Completions => tollgate_dialect::openai::decode_completions(self.body),
+            _ => tollgate_dialect::openai::decode_chat(self.body),
+        });
+        read.as_ref().map_err(|error| Rejection::invalid(surface.path(), &error.param, &error.message))
+    }
+}
+
+/// Refuses what is not JSON before a byte of it is read. A missing type is taken for JSON, as LiteLLM does.
+pub(crate) fn check_content_type(headers: &HeaderMap) -> Result<(), Rejection> {
+    let is_json = headers.get(CONTENT_TYPE).is_none_or(|value| {
+        let essence = value.as_bytes().split(|byte| *byte == b';').next().unwrap_or_default().trim_ascii();
+        essence.eq_ignore_ascii_case(b"application/json")
+            || (essence.len() > 5 && essence.to_ascii_lowercase().ends_with(b"+json"))
+    });
+    let is_plain =
+        headers.get(CONTENT_ENCODING).is_none_or(|value| value.as_bytes().eq_ignore_ascii_case(b"identity"));
+    if is_json && is_plain { Ok(()) } else { Err(Rejection::wrong_content_type()) }
+}
+
+/// Reads the body. A body that comes in one piece is not copied.
+pub(crate) async fn read_body(
+    headers: &HeaderMap,
+    mut body: Incoming,
+    limits: ReceiveLimits,
+) -> Result<Bytes, Rejection> {
+    let too_large = || Rejection::body_too_large(limits.bytes_max);
+    let announced = headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
+    if announced.is_some_and(|length| length > limits.bytes_max) {
+        return Err(too_large());
+    }
+    let Some(first) = next_piece(&mut body, limits.idle).await? else { return Ok(Bytes::new()) };
+    if body.is_end_stream() {
+        return if first.len() as u64 > limits.bytes_max { Err(too_large()) } else { Ok(first) };
+    }
+    // What was announced is believed only up to a point, so that a lie costs the liar's bytes and not memory.
+    let expected = usize::try_from(announced.unwrap_or(0)).unwrap_or(0).clamp(first.len(), 1 << 20);
+    let mut whole = BytesMut::with_capacity(expected);
+    whole.extend_from_slice(&first);
+    while let Some(piece) = next_piece(&mut body, limits.idle).await? {
+        if (whole.len() + piece.len()) as u64 > limits.bytes_max {
+            return Err(too_large());
+        }
+        whole.extend_from_slice(&piece);
+    }
+    Ok(whole.freeze())
+}
+
+async fn next_piece(body: &mut Incoming, idle: Duration) -> Result<Option<Bytes>, Rejection> {
+    loop {
+        let frame = std::future::poll_fn(|context| Pin::new(&mut *body).poll_frame(context));
+        match tokio::time::timeout(idle, frame).await {
+            Ok(None) => return Ok(None),
+            Ok(Some(Ok(frame))) => {
+                if let Ok(piece) = frame.into_data() {
+                    return Ok(Some(piece));
+                }
+            }
+            Ok(Some(Err(_))) | Err(_) => return Err(Rejection::body_incomplete()),
+        }
+    }
+}
+
+/// Finds what routing needs.
+pub(crate) fn read<'b>(
+    body: &'b Bytes,
+    surface: Surface,
+    path_model: Option<String>,
+    headers: &HeaderMap,
+) -> Result<Received<'b>, Rejection> {
+    if body.iter().all(u8::is_ascii_whitespace) {
+        return Err(Rejection::missing(surface.path(), content_member(surface)));
+    }
+    let object = scan(body, &Limits::REQUEST).map_err(|error| Rejection::bad_json(&error.to_string()))?;
+    let named = match object.get("model") {
+        Some(value) if value.is_null() => None,
+        Some(value) => match value.as_str() {
+            Some(name) => Some(name.into_owned()),
+            None => return Err(Rejection::invalid(surface.path(), "model", "expected a string")),
+        },
+        None => None,
+    };
+    // The path of the Azure and engine spellings names the deployment; what the body says then does not count.
+    let model = path_model.or(named);
+    let stream = match object.get("stream") {
+        Some(value) if value.is_null() => false,
+        Some(value) => value
+            .as_bool()
+            .ok_or_else(|| Rejection::invalid(surface.path(), "stream", "expected true or false"))?,
+        None => false,
+    };
+    let options = object.get("stream_options").and_then(|value| value.as_object());
+    let asks_usage = options.and_then(|options| options.get("include_usage")?.as_bool()).unwrap_or(false);
+    let overrides = Overrides::read(surface.path(), headers, &object)?;
+    Ok(Received {
+        body,
+        object,
+        model_is_missing: model.is_none(),
+        model: model.unwrap_or_default(),
+        stream: stream && surface != Surface::Embeddings,
+        asks_usage,
+        overrides,
+        conversation: OnceLock::new(),
+    })
+}
+
+/// The member that a call cannot do without.
+fn content_member(surface: Surface) -> &'static str {
+    match surface {
+        Surface::Chat => "messages",
+        Surface::Completions => "prompt",
+        Surface::Embeddings => "input",
+    }
+}
+
+/// Refuses a call without content. Asked after the model was found, in LiteLLM's order.
+pub(crate) fn require_content(received: &Received<'_>, surface: Surface) -> Result<(), Rejection> {
+    let name = content_member(surface);
+    let content = received.object.get(name).filter(|value| !value.is_null());
+    let Some(content) = content else { return Err(Rejection::missing(surface.path(), name)) };
+    if surface == Surface::Chat && content.kind() != tollgate_dialect::json::Kind::Array {
+        return Err(Rejection::invalid(surface.path(), name, "expected a list of messages"));
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use http::HeaderValue;
+
+    fn read_chat(body: &str, path_model: Option<&str>) -> Result<(String, bool, bool), (u16, String)> {
+        let body = Bytes::copy_from_slice(body.as_bytes());
+        let read = read(&body, Surface::Chat, path_model.map(str::to_owned), &HeaderMap::new());
+        let received = read.map_err(|r| (r.status().as_u16(), r.message().to_owned()))?;
+        require_content(&received, Surface::Chat)
+            .map_err(|r| (r.status().as_u16(), r.message().to_owned()))?;
+        Ok((received.model, received.stream, received.asks_usage))
+    }
+
+    #[test]
+    fn routing_reads_model_stream_and_usage() {
+        let check = |body: &str, expect: (&str, bool, bool)| {
+            let (model, stream, usage) = read_chat(body, None).unwrap();
+            assert_eq!((model.as_str(), stream, usage), expect, "{body}");
+        };
+        check(r#"{"model":"m","messages":[]}"#, ("m", false, false));
+        check(r#"{"messages":[],"mod\u0065l":"m","stream":true}"#, ("m", true, false));
+        check(
+            r#"{"model":"m","messages":[],"stream":true,"stream_options":{"include_usage":true}}"#,
+            ("m", true, true),
+        );
+        check(r#"{"model":"m","messages":[],"stream":null}"#, ("m", false, false));
+    }
+
+    #[test]
+    fn the_paths_model_comes_before_the_bodys() {
+        assert_eq!(read_chat(r#"{"model":"b","messages":[]}"#, Some("a")).unwrap().0, "a");
+        assert_eq!(read_chat(r#"{"messages":[]}"#, Some("a")).unwrap().0, "a");
+    }
+
+    #[test]
+    fn bad_bodies_name_their_place() {
+        let check = |body: &str, part: &str| {
+            let (status, message) = read_chat(body, None).unwrap_err();
+            assert_eq!(status, 400, "{body}");
+            assert!(message.contains(part), "{body}: {message}");
+        };
+        check("{bad", "Invalid JSON payload: ");
+        check("[]", "Invalid JSON payload: expected an object");
+        check("", "Missing required parameter: 'messages'");
+        check("  \n", "Missing required parameter: 'messages'");
+        check(r#"{"model":"m"}"#, "Missing required parameter: 'messages'");
+        check(r#"{"model":"m","messages":null}"#, "Missing required parameter: 'messages'");
+        check(r#"{"model":"m","messages":"hi"}"#, "'messages': expected a list");
+        check(r#"{"model":7,"messages":[]}"#, "'model': expected a string");
+        check(r#"{"model":"m","messages":[],"stream":"yes"}"#, "'stream': expected true or false");
+        check(r#"{"model":"cheap","model":"dear","messages":[]}"#, "Invalid JSON payload");
+        check(r#"{"model":"cheap","mod\u0065l":"dear","messages":[]}"#, "Invalid JSON payload");
+        check(&format!("{{\"a\":{}{}}}", "[".repeat(200), "]".repeat(200)), "Invalid JSON payload");
+    }
+
+    #[test]
+    fn only_json_is_read() {
+        let check = |name: &'static str, value: &'static str, ok: bool| {
+            let mut headers = HeaderMap::new();
+            headers.insert(name, HeaderValue::from_static(value));
+            assert_eq!(check_content_type(&headers).is_ok(), ok, "{name}: {value}");
+        };
+        check("content-type", "application/json", true);
+        check("content-type", "Application/JSON; charset=utf-8", true);
+        check("content-type", "application/vnd.api+json", true);
+        check("content-type", "text/plain", false);
+        check("content-type", "application/x-www-form-urlencoded", false);
+        check("content-type", "multipart/form-data; boundary=x", false);
+        check("content-encoding", "gzip", false);
+        check("content-encoding", "identity", true);
+        assert!(check_content_type(&HeaderMap::new()).is_ok());
+    }
+}

@@ -1,0 +1,200 @@
+//! The end of an attempt that answered: tokens, cost, metrics; once, whatever happened.
+//!
+//! In this stage the money is counted, not yet kept: reservations and the ledger come with the keys. **Invariant:** a
+//! settlement is made exactly once for every answered attempt, also when the caller has gone.
+
+use super::Call;
+use crate::gateway::Gateway;
+use crate::target::Target;
+use crate::worker::Worker;
+use http::HeaderValue;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use tollgate_catalog::{Cost, ServiceTier, cost};
+use tollgate_dialect::conversation::Usage;
+use tollgate_dialect::wire::Progress;
+
+/// Bytes of text per token where a provider reports no tokens: OpenAI's rule of thumb for English.
+const BYTES_PER_TOKEN: u64 = 4;
+
+/// How a stream ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Ending {
+    /// As it should.
+    Complete,
+    /// The provider broke it off, or the gateway did.
+    Cut,
+    /// The caller went away.
+    CallerGone,
+}
+
+/// What is to be billed.
+#[derive(Debug, Clone)]
+pub(crate) struct Billing {
+    usage: Usage,
+    is_estimated: bool,
+    tier: Option<ServiceTier>,
+}
+
+impl Billing {
+    /// The provider's usage; an estimate from the sizes where it gave none.
+    pub(crate) fn new(
+        usage: Option<Usage>,
+        prompt_bytes: u64,
+        answer_bytes: u64,
+        tier: Option<String>,
+    ) -> Self {
+        let estimate = || Usage {
+            input_tokens: prompt_bytes.div_ceil(BYTES_PER_TOKEN),
+            output_tokens: answer_bytes.div_ceil(BYTES_PER_TOKEN),
+            ..Usage::default()
+        };
+        Self {
+            is_estimated: usage.is_none(),
+            usage: usage.unwrap_or_else(estimate),
+            tier: tier.as_deref().and_then(ServiceTier::from_name),
+        }
+    }
+}
+
+/// What is due when an attempt that answered has ended.
+pub(crate) struct Settlement {
+    gateway: Arc<Gateway>,
+    target: Arc<Target>,
+    call_id: HeaderValue,
+    surface: super::Surface,
+    started: Instant,
+    prompt_bytes: u64,
+    at_provider: Duration,
+    is_settled: bool,
+}
+
+impl Settlement {
+    pub(crate) fn new(
+        worker: &Worker,
+        call: &Call,
+        target: &Arc<Target>,
+        prompt_bytes: u64,
+        at_provider: Duration,
+    ) -> Self {
+        Self {
+            gateway: Arc::clone(&worker.gateway),
+            target: Arc::clone(target),
+            call_id: call.id.clone(),
+            surface: call.surface,
+            started: call.started,
+            prompt_bytes,
+            at_provider,
+            is_settled: false,
+        }
+    }
+
+    /// The first content of a stream is there, so long after the request came.
+    pub(crate) fn first_token(&self, since_start: Duration) {
+        self.target.metrics.first_token.observe(since_start.as_secs_f64());
+    }
+
+    /// Settles a plain reply and says what it cost.
+    pub(crate) fn settle_plain(&mut self, billing: &Billing) -> Option<Cost> {
+        let total = self.started.elapsed();
+        let overhead = total.saturating_sub(self.at_provider);
+        self.target.metrics.overhead.observe(overhead.as_secs_f64());
+        self.target.metrics.api_latency.observe(self.at_provider.as_secs_f64());
+        self.settle(billing, Ending::Complete)
+    }
+
+    /// Settles a stream; does nothing when it was settled already.
+    pub(crate) fn settle_stream(&mut self, progress: Progress, ending: Ending) {
+        if self.is_settled {
+            return;
+        }
+        // A stream that was cut may have reported its prompt only; then what was delivered is the lower bound.
+        let delivered = progress.content_bytes.div_ceil(BYTES_PER_TOKEN);
+        let usage =
+            progress.usage.filter(|usage| ending == Ending::Complete || usage.output_tokens >= delivered);
+        let mut billing = Billing::new(usage, self.prompt_bytes, progress.content_bytes, None);
+        if let (true, Some(reported)) = (billing.is_estimated, progress.usage) {
+            billing.usage = Usage { output_tokens: delivered, ..reported };
+        }
+        if ending == Ending::CallerGone {
+            self.gateway.metrics().disconnects.inc();
+        }
+        let api_latency = self.started.elapsed();
+        self.target.metrics.api_latency.observe(api_latency.as_secs_f64());
+        self.settle(&billing, ending);
+    }
+
+    fn settle(&mut self, billing: &Billing, ending: Ending) -> Option<Cost> {
+        self.is_settled = true;
+        let metrics = &self.target.metrics;
+        let cost = cost(&self.target.prices, &catalogue_usage(&billing.usage), billing.tier);
+        match &cost {
+            Some(cost) => {
+                // A display of money: Prometheus knows only doubles.
+                metrics.spend.inc_by(cost.total.0 as f64 / 1e12);
+            }
+            None => {
+                metrics.unpriced.inc();
+            }
+        }
+        metrics.input_tokens.inc_by(billing.usage.input_tokens);
+        metrics.output_tokens.inc_by(billing.usage.output_tokens);
+        metrics.total_tokens.inc_by(billing.usage.total_tokens());
+        metrics.successes.inc();
+        if let Some(answered) = metrics.answered.get(self.surface as usize) {
+            answered.inc();
+        }
+        if billing.is_estimated {
+            metrics.estimated.inc();
+        }
+        let total = self.started.elapsed();
+        metrics.total_latency.observe(total.as_secs_f64());
+        tracing::debug!(
+            call_id = %self.call_id.to_str().unwrap_or_default(),
+            deployment = %self.target.id,
+            model = %self.target.model,
+            input_tokens = billing.usage.input_tokens,
+            output_tokens = billing.usage.output_tokens,
+            cost_usd = %cost.map(|cost| cost.total.to_string()).unwrap_or_default(),
+            estimated = billing.is_estimated,
+            ending = ?ending,
+            duration_ms = total.as_millis() as u64,
+            "request answered"
+        );
+        cost
+    }
+}
+
+/// The wire's counts as the catalogue bills them.
+fn catalogue_usage(usage: &Usage) -> tollgate_catalog::Usage {
+    tollgate_catalog::Usage {
+        input_tokens: usage.input_tokens,
+        cached_tokens: usage.cached_tokens,
+        // The wire counts the two kinds of writes apart; the catalogue's first count includes the second.
+        cache_write_tokens: usage.cache_write_tokens.saturating_add(usage.cache_write_1h_tokens),
+        cache_write_1h_tokens: usage.cache_write_1h_tokens,
+        input_audio_tokens: usage.input_audio_tokens,
+        input_image_tokens: usage.input_image_tokens,
+        output_tokens: usage.output_tokens,
+        reasoning_tokens: usage.reasoning_tokens,
+        output_audio_tokens: usage.output_audio_tokens,
+        output_image_tokens: usage.output_image_tokens,
+        web_search_requests: usage.web_search_requests,
+        ..tollgate_catalog::Usage::default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_usage_that_was_reported_is_believed_even_if_zero_and_one_that_was_not_is_estimated() {
+        let reported = Billing::new(Some(Usage::default()), 400, 400, None);
+        assert!(!reported.is_estimated);
+        assert_eq!(reported.usage.total_tokens(), 0);
+        let estimated = Billing::new(None, 401, 7, None);
+        assert!(estimated.is_estimated);
+        assert_eq!((estimated.usage.input_tokens, estimated.usage.output_tokens), (101, 2));
+    }
+}

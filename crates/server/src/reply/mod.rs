@@ -1,0 +1,79 @@
+//! Replies to the caller: bodies, whole or streamed, and headers.
+
+mod headers;
+mod stream;
+
+pub(crate) use headers::{ReplyHeaders, TargetHeaders, add_security_headers, header_number, header_text};
+pub(crate) use stream::{StreamBody, StreamParts};
+
+use crate::drain::Drain;
+use bytes::Bytes;
+use http_body::{Body, Frame, SizeHint};
+use std::collections::VecDeque;
+use std::convert::Infallible;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+/// The body of any reply of the gateway.
+pub struct GatewayBody(Inner);
+
+enum Inner {
+    Whole { segments: VecDeque<Bytes>, left: u64 },
+    Stream(Box<StreamBody>),
+}
+
+impl GatewayBody {
+    /// A body that is there already.
+    pub(crate) fn whole(bytes: impl Into<Bytes>) -> Self {
+        Self::segments([bytes.into()])
+    }
+
+    /// A body in a few pieces, not copied together.
+    pub(crate) fn segments(segments: impl IntoIterator<Item = Bytes>) -> Self {
+        let segments: VecDeque<Bytes> = segments.into_iter().filter(|segment| !segment.is_empty()).collect();
+        let left = segments.iter().map(|segment| segment.len() as u64).sum();
+        Self(Inner::Whole { segments, left })
+    }
+
+    /// A body that comes piece by piece.
+    pub(crate) fn stream(stream: StreamBody) -> Self {
+        Self(Inner::Stream(Box::new(stream)))
+    }
+}
+
+impl Body for GatewayBody {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        let piece = match &mut self.0 {
+            Inner::Whole { segments, left } => {
+                let piece = segments.pop_front();
+                *left = left.saturating_sub(piece.as_ref().map_or(0, |piece| piece.len() as u64));
+                Poll::Ready(piece)
+            }
+            Inner::Stream(stream) => stream.poll_piece(context),
+        };
+        piece.map(|piece| piece.map(|piece| Ok(Frame::data(piece))))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match &self.0 {
+            Inner::Whole { segments, .. } => segments.is_empty(),
+            Inner::Stream(_) => false,
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match &self.0 {
+            Inner::Whole { left, .. } => SizeHint::with_exact(*left),
+            Inner::Stream(_) => SizeHint::default(),
+        }
+    }
+}
+
+/// What a stream needs to know of the gateway's end.
+pub(crate) type DrainHandle = std::sync::Arc<Drain>;

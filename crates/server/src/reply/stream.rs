@@ -1,0 +1,155 @@
+//! A streamed reply: the provider's chunks, turned into the caller's, as fast as the caller takes them.
+//!
+//! Nothing runs beside it: the provider is read when the caller's connection asks for more, so a slow reader slows the
+//! provider, and a caller that goes away drops the provider's connection at once. **Invariant:** however the stream
+//! ends, its settlement happens once.
+
+use super::DrainHandle;
+use crate::drain::Stage;
+use crate::pipeline::settle::{Ending, Settlement};
+use bytes::Bytes;
+use std::collections::VecDeque;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::task::{Context, Poll};
+use tollgate_dialect::openai::error_frame;
+use tollgate_dialect::wire::{ReplyFault, Transducer};
+use tollgate_upstream::{Failure, Kind, ReplyBody};
+
+/// What a stream is made of.
+pub(crate) struct StreamParts {
+    /// The provider's body.
+    pub(crate) upstream: ReplyBody,
+    /// Turns its chunks into the caller's.
+    pub(crate) transducer: Box<dyn Transducer>,
+    /// What has been turned already.
+    pub(crate) ready: Vec<Bytes>,
+    /// The provider's body has ended.
+    pub(crate) ended: bool,
+    /// What is due at the end.
+    pub(crate) settlement: Settlement,
+    /// The name that LiteLLM's messages give the provider.
+    pub(crate) exception: &'static str,
+    /// The gateway's end.
+    pub(crate) drain: DrainHandle,
+}
+
+/// A streamed reply's body.
+pub(crate) struct StreamBody {
+    upstream: Option<ReplyBody>,
+    transducer: Box<dyn Transducer>,
+    ready: VecDeque<Bytes>,
+    scratch: Vec<Bytes>,
+    settlement: Settlement,
+    exception: &'static str,
+    drain: DrainHandle,
+}
+
+impl StreamBody {
+    pub(crate) fn new(parts: StreamParts) -> Self {
+        let mut body = Self {
+            upstream: (!parts.ended).then_some(parts.upstream),
+            transducer: parts.transducer,
+            ready: parts.ready.into(),
+            scratch: Vec::new(),
+            settlement: parts.settlement,
+            exception: parts.exception,
+            drain: parts.drain,
+        };
+        if parts.ended {
+            body.settle(Ending::Complete);
+        }
+        body
+    }
+
+    /// The next piece for the caller; `None` at the end.
+    pub(crate) fn poll_piece(&mut self, context: &mut Context<'_>) -> Poll<Option<Bytes>> {
+        loop {
+            if let Some(piece) = self.ready.pop_front() {
+                if !piece.is_empty() {
+                    return Poll::Ready(Some(piece));
+                }
+                continue;
+            }
+            let Some(upstream) = &mut self.upstream else { return Poll::Ready(None) };
+            match upstream.poll_next(context) {
+                Poll::Ready(outcome) => self.advance(outcome),
+                Poll::Pending if self.drain.stage() == Stage::Over => {
+                    self.break_off("the gateway is shutting down", Ending::Cut);
+                }
+                Poll::Pending => return Poll::Pending,
+            }
+        }
+    }
+
+    /// Takes what the provider's body gave.
+    fn advance(&mut self, outcome: Option<Result<Bytes, Failure>>) {
+        match outcome {
+            Some(Ok(chunk)) => {
+                let turned = self.turn(|transducer, out| transducer.push(chunk, out));
+                if let Err(fault) = turned {
+                    self.break_off(&fault_sentence(&fault), Ending::Cut);
+                }
+            }
+            None => {
+                self.upstream = None;
+                match self.turn(|transducer, out| transducer.finish(out)) {
+                    Ok(()) => self.settle(Ending::Complete),
+                    Err(fault) => self.break_off(&fault_sentence(&fault), Ending::Cut),
+                }
+            }
+            // What comes after the provider's own end of stream cannot hurt the answer.
+            Some(Err(_)) if self.transducer.progress().complete => self.advance(None),
+            Some(Err(failure)) => self.break_off(failure_sentence(&failure), Ending::Cut),
+        }
+    }
+
+    /// Runs the transducer behind the panic fence; what it made before a fault is still good.
+    fn turn(
+        &mut self,
+        step: impl FnOnce(&mut dyn Transducer, &mut Vec<Bytes>) -> Result<(), ReplyFault>,
+    ) -> Result<(), ReplyFault> {
+        let (transducer, scratch) = (&mut self.transducer, &mut self.scratch);
+        let turned = catch_unwind(AssertUnwindSafe(|| step(transducer.as_mut(), scratch)));
+        self.ready.extend(self.scratch.drain(..));
+        turned.unwrap_or_else(|_| {
+            tracing::error!("reading a stream panicked");
+            Err(ReplyFault::Malformed("the gateway could not read the stream"))
+        })
+    }
+
+    /// Ends the stream with an error event and without `[DONE]`.
+    fn break_off(&mut self, sentence: &str, ending: Ending) {
+        self.upstream = None;
+        let message =
+            format!("litellm.APIConnectionError: APIConnectionError: {} - {sentence}", self.exception);
+        self.ready.push_back(Bytes::from(error_frame(&message, None, "500")));
+        self.settle(ending);
+    }
+
+    fn settle(&mut self, ending: Ending) {
+        self.settlement.settle_stream(self.transducer.progress(), ending);
+    }
+}
+
+impl Drop for StreamBody {
+    fn drop(&mut self) {
+        // Only a stream that was not settled yet; the caller went away.
+        self.settle(Ending::CallerGone);
+    }
+}
+
+fn fault_sentence(fault: &ReplyFault) -> String {
+    match fault {
+        ReplyFault::Malformed(rule) => (*rule).to_owned(),
+        ReplyFault::Error(error) => error.message.clone(),
+    }
+}
+
+fn failure_sentence(failure: &Failure) -> &'static str {
+    match failure.kind {
+        Kind::Timeout => "Request timed out: the stream stalled",
+        Kind::TooLarge => "the stream is larger than the cap",
+        Kind::Protocol => "the stream could not be read",
+        _ => "Response payload is not completed",
+    }
+}

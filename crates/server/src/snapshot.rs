@@ -1,0 +1,265 @@
+//! The configuration made ready for requests, swapped as a whole when it changes.
+//!
+//! A request takes the snapshot once and lives with it to its end, so a reload never changes a request half-way.
+//! **Invariant:** nothing in a snapshot changes but the memory of names that wildcards have answered to.
+
+use crate::auth::Keys;
+use crate::build::{self, BuildError, Builder};
+use crate::error::Rejection;
+use crate::pipeline::attempt::CallLimits;
+use crate::pipeline::overrides::Overrides;
+use crate::pipeline::receive::{ReceiveLimits, Received};
+use crate::routes::Access;
+use crate::target::Target;
+use crate::telemetry::Metrics;
+use http::HeaderMap;
+use std::collections::HashMap;
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
+use tokio::time::Instant;
+use tollgate_catalog::Overlay;
+use tollgate_config::{Config, Deployment, REQUEST_TIMEOUT_DEFAULT};
+
+/// Most names that wildcards have answered to and that are remembered; beyond it a name is worked out each time and
+/// counted under its pattern, so that callers cannot grow memory or metrics with invented names.
+const WILDCARD_NAMES_MAX: usize = 1_024;
+/// Longest model name that a wildcard answers to, in bytes.
+const MODEL_NAME_BYTES_MAX: usize = 256;
+
+/// A model group: the deployments that answer to one name.
+#[derive(Debug)]
+pub(crate) struct Group {
+    name: String,
+    targets: Vec<Arc<Target>>,
+}
+
+impl Group {
+    /// The name that callers use.
+    pub(crate) fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Its deployments.
+    pub(crate) fn targets(&self) -> &[Arc<Target>] {
+        &self.targets
+    }
+}
+
+/// A group whose name has a star.
+#[derive(Debug)]
+struct Pattern {
+    name: String,
+    before: String,
+    after: String,
+    deployments: Vec<Deployment>,
+}
+
+impl Pattern {
+    /// What the star stands for in `name`.
+    fn captured<'n>(&self, name: &'n str) -> Option<&'n str> {
+        name.strip_prefix(self.before.as_str())?
+            .strip_suffix(self.after.as_str())
+            .filter(|star| !star.is_empty())
+    }
+}
+
+/// The configuration made ready.
+pub(crate) struct Snapshot {
+    config: Config,
+    keys: Keys,
+    groups: HashMap<String, Arc<Group>>,
+    by_id: HashMap<String, Arc<Group>>,
+    /// Longest fixed part first: the most specific pattern answers.
+    patterns: Vec<Pattern>,
+    matched: RwLock<HashMap<String, Arc<Group>>>,
+    aliases: HashMap<String, String>,
+    builder: Builder,
+}
+
+impl Snapshot {
+    /// Makes a configuration ready. `previous` lends what can live on: tokens of Entra.
+    pub(crate) fn build(
+        config: Config,
+        overlay: Option<Overlay>,
+        metrics: &Metrics,
+        previous: Option<&Snapshot>,
+    ) -> Result<Self, BuildError> {
+        let builder = Builder::new(&config, overlay, previous.map(|snapshot| &snapshot.builder))?;
+        let mut groups: HashMap<String, Group> = HashMap::new();
+        let mut by_id = HashMap::new();
+        let mut patterns: Vec<Pattern> = Vec::new();
+        for deployment in &config.deployments {
+            if let Some((before, after)) = deployment.model_name.split_once('*') {
+                builder.check(deployment)?;
+                match patterns.iter_mut().find(|pattern| pattern.name == deployment.model_name) {
+                    Some(pattern) => pattern.deployments.push(deployment.clone()),
+                    None => patterns.push(Pattern {
+                        name: deployment.model_name.clone(),
+                        before: before.to_owned(),
+                        after: after.to_owned(),
+                        deployments: vec![deployment.clone()],
+                    }),
+                }
+                continue;
+            }
+            let name = deployment.model_name.clone();
+            let target = Arc::new(builder.target(deployment, &name, &deployment.model, metrics)?);
+            let alone = Group { name: name.clone(), targets: vec![Arc::clone(&target)] };
+            by_id.entry(deployment.id.clone()).or_insert_with(|| Arc::new(alone));
+            groups
+                .entry(name.clone())
+                .or_insert_with(|| Group { name, targets: Vec::new() })
+                .targets
+                .push(target);
+        }
+        patterns.sort_by_key(|pattern| std::cmp::Reverse(pattern.before.len() + pattern.after.len()));
+        let aliases =
+            config.router.model_group_alias.iter().map(|alias| (alias.name.clone(), alias.group.clone()));
+        Ok(Self {
+            keys: Keys::new(config.general.master_key.as_ref().map(tollgate_config::Secret::expose)),
+            groups: groups.into_iter().map(|(name, group)| (name, Arc::new(group))).collect(),
+            by_id,
+            patterns,
+            matched: RwLock::new(HashMap::new()),
+            aliases: aliases.collect(),
+            builder,
+            config,
+        })
+    }
+
+    /// The configuration as it was read.
+    pub(crate) fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// Refuses who may not call a route.
+    pub(crate) fn admit_to(&self, access: Access, headers: &HeaderMap) -> Result<(), Rejection> {
+        match access {
+            Access::Open => Ok(()),
+            Access::Caller => self.keys.authenticate(headers).map(|_caller| ()),
+        }
+    }
+
+    /// The group that answers to a name: an alias, a group, a deployment's id, or the most specific wildcard.
+    pub(crate) fn group(&self, metrics: &Metrics, asked: &str) -> Option<Arc<Group>> {
+        let name = self.aliases.get(asked).map_or(asked, String::as_str);
+        if let Some(group) = self.groups.get(name).or_else(|| self.by_id.get(name)) {
+            return Some(Arc::clone(group));
+        }
+        if self.patterns.is_empty() || name.len() > MODEL_NAME_BYTES_MAX {
+            return None;
+        }
+        let matched = self.matched.read().unwrap_or_else(PoisonError::into_inner).get(name).cloned();
+        matched.or_else(|| self.match_pattern(metrics, name))
+    }
+
+    fn match_pattern(&self, metrics: &Metrics, name: &str) -> Option<Arc<Group>> {
+        let (pattern, star) =
+            self.patterns.iter().find_map(|pattern| Some((pattern, pattern.captured(name)?)))?;
+        let has_room = self.matched.read().unwrap_or_else(PoisonError::into_inner).len() < WILDCARD_NAMES_MAX;
+        let label = if has_room { name } else { &pattern.name };
+        let targets = pattern.deployments.iter().filter_map(|deployment| {
+            let model = deployment.model.replacen('*', star, 1);
+            self.builder.target(deployment, label, &model, metrics).ok().map(Arc::new)
+        });
+        let group = Arc::new(Group { name: name.to_owned(), targets: targets.collect() });
+        if has_room {
+            let mut matched = self.matched.write().unwrap_or_else(PoisonError::into_inner);
+            matched.insert(name.to_owned(), Arc::clone(&group));
+        }
+        Some(group)
+    }
+
+    /// The names of the groups in the order in which the configuration first names them, visible aliases last.
+    pub(crate) fn names(&self) -> Vec<&str> {
+        let mut names: Vec<&str> = Vec::new();
+        let mut seen = std::collections::HashSet::new();
+        let written = self.config.deployments.iter().map(|deployment| deployment.model_name.as_str());
+        let aliases = self
+            .config
+            .router
+            .model_group_alias
+            .iter()
+            .filter(|alias| !alias.hidden)
+            .map(|alias| alias.name.as_str());
+        for name in written.chain(aliases) {
+            if seen.insert(name) {
+                names.push(name);
+            }
+        }
+        names
+    }
+
+    /// The group behind a visible alias.
+    pub(crate) fn resolve_alias<'n>(&'n self, name: &'n str) -> &'n str {
+        self.aliases.get(name).map_or(name, String::as_str)
+    }
+
+    /// What is known of a deployment's model.
+    pub(crate) fn model_facts(&self, deployment: &Deployment) -> Option<tollgate_catalog::Model> {
+        self.builder.facts(deployment, &deployment.model)
+    }
+
+    /// A deployment's prices, its own in place of the catalogue's.
+    pub(crate) fn prices(&self, deployment: &Deployment) -> tollgate_catalog::Prices {
+        let facts = self.model_facts(deployment);
+        build::prices(deployment, facts.as_ref()).unwrap_or_default()
+    }
+
+    /// The limits of a caller's body.
+    pub(crate) fn receive_limits(&self) -> ReceiveLimits {
+        let own = self.config.tollgate.body_bytes_max;
+        let bytes_max = self.config.general.request_bytes_max.unwrap_or(own);
+        ReceiveLimits { bytes_max, idle: self.config.tollgate.body_timeout }
+    }
+
+    /// Further attempts after the first, where the request does not say.
+    pub(crate) fn num_retries(&self, group: &Group) -> u32 {
+        let own = group.targets.iter().filter_map(|target| target.num_retries).max();
+        own.unwrap_or(self.config.router.num_retries)
+    }
+
+    /// The least wait before going back to a deployment.
+    pub(crate) fn retry_wait_min(&self) -> Duration {
+        self.config.router.retry_after
+    }
+
+    /// When all attempts of a request must have ended.
+    pub(crate) fn deadline(&self, overrides: &Overrides) -> Instant {
+        let whole = overrides.timeout.or(self.request_timeout()).unwrap_or(REQUEST_TIMEOUT_DEFAULT);
+        Instant::now() + whole
+    }
+
+    fn request_timeout(&self) -> Option<Duration> {
+        self.config.litellm.request_timeout.or(self.config.router.timeout)
+    }
+
+    /// The time limits of one attempt. For a stream they bound the wait for its first content.
+    pub(crate) fn call_limits(
+        &self,
+        received: &Received<'_>,
+        target: &Target,
+        deadline: Instant,
+    ) -> CallLimits {
+        let own = &self.config.tollgate;
+        let whole = received.overrides.timeout.or(target.timeout).or(self.request_timeout());
+        let attempt = if received.stream {
+            let first = received
+                .overrides
+                .stream_timeout
+                .or(target.stream_timeout)
+                .or(self.config.router.stream_timeout);
+            let longest = whole.unwrap_or(REQUEST_TIMEOUT_DEFAULT);
+            first.unwrap_or(own.first_token_timeout).min(longest)
+        } else {
+            whole.unwrap_or(REQUEST_TIMEOUT_DEFAULT)
+        };
+        CallLimits {
+            deadline,
+            connect: own.connect_timeout,
+            attempt,
+            idle: own.chunk_timeout,
+            stream: received.stream,
+        }
+    }
+}

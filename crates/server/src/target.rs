@@ -1,0 +1,69 @@
+//! A deployment made ready to be called: everything about it that does not depend on the request is worked out once.
+
+use crate::entra::EntraToken;
+use crate::reply::TargetHeaders;
+use crate::telemetry::TargetMetrics;
+use http::{HeaderMap, Uri};
+use std::sync::Arc;
+use std::time::Duration;
+use tollgate_catalog::{Prices, Provider};
+use tollgate_config::Secret;
+use tollgate_dialect::wire::EncodeOptions;
+use tollgate_policy::shuffle::Share;
+use tollgate_upstream::Endpoint;
+
+/// One deployment under one group's name, with the provider's model settled (a wildcard's star filled in).
+#[derive(Debug)]
+pub(crate) struct Target {
+    /// The deployment's id.
+    pub(crate) id: String,
+    /// The provider's row.
+    pub(crate) provider: &'static Provider,
+    /// The model as the provider names it.
+    pub(crate) model: String,
+    /// Where it is.
+    pub(crate) endpoint: Endpoint,
+    /// The request targets.
+    pub(crate) paths: Paths,
+    /// Credentials and other headers of every request, without those of the wire.
+    pub(crate) headers: HeaderMap,
+    /// Its credential, to be struck out of what the provider says.
+    pub(crate) secret: Option<Secret>,
+    /// Where its token comes from, for Azure with Entra.
+    pub(crate) entra: Option<Arc<EntraToken>>,
+    /// Its part in the choice.
+    pub(crate) share: Share,
+    /// Its own limit on an attempt.
+    pub(crate) timeout: Option<Duration>,
+    /// Its own limit on the first token.
+    pub(crate) stream_timeout: Option<Duration>,
+    /// Its own number of retries.
+    pub(crate) num_retries: Option<u32>,
+    /// What an encoder needs to know of the model.
+    pub(crate) options: EncodeOptions,
+    /// OpenAI parameters that are left out before sending.
+    pub(crate) drop_params: Vec<String>,
+    /// The same parameters that the provider is known to refuse: left out if `drop_params`, else refused here.
+    pub(crate) refused_params: &'static [&'static str],
+    /// Parameters that are sent when the caller gave none: name, JSON text.
+    pub(crate) defaults: Vec<(String, String)>,
+    /// Legacy completions go to the provider's own endpoint, not through chat.
+    pub(crate) has_completions: bool,
+    /// What it costs.
+    pub(crate) prices: Prices,
+    /// Its part of a reply's headers.
+    pub(crate) reply_headers: TargetHeaders,
+    /// Its metrics.
+    pub(crate) metrics: TargetMetrics,
+}
+
+/// The request targets of the wires whose path does not depend on the request.
+#[derive(Debug, Clone)]
+pub(crate) struct Paths {
+    /// Chat completions.
+    pub(crate) chat: Uri,
+    /// Legacy completions.
+    pub(crate) completions: Uri,
+    /// Embeddings.
+    pub(crate) embeddings: Uri,
+}

@@ -1,0 +1,270 @@
+//! Prometheus metrics.
+//!
+//! Handles are resolved once per deployment and model, when it is first used; a request adds to them without a look-up.
+//! **Invariant:** label values come from the configuration, never from a request's free text, so their number is bounded.
+
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::encoding::text::encode;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::Histogram;
+use prometheus_client::registry::Registry;
+use std::sync::atomic::AtomicU64;
+
+type DollarCounter = Counter<f64, AtomicU64>;
+
+/// Seconds; LiteLLM's span of buckets.
+const LATENCY_BUCKETS: [f64; 16] =
+    [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.0];
+/// Seconds; the gateway's own share is far below a millisecond.
+const OVERHEAD_BUCKETS: [f64; 12] =
+    [0.00001, 0.000025, 0.00005, 0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.025, 0.1, 1.0];
+
+/// The labels of everything that one deployment answers under one group's name.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(crate) struct TargetLabels {
+    /// The group.
+    pub(crate) requested_model: String,
+    /// The provider's model.
+    pub(crate) model: String,
+    /// The deployment's id.
+    pub(crate) model_id: String,
+    /// The provider.
+    pub(crate) api_provider: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct RequestLabels {
+    requested_model: String,
+    status_code: u16,
+    route: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct FailureLabels {
+    requested_model: String,
+    model: String,
+    model_id: String,
+    api_provider: String,
+    exception_status: u16,
+    exception_class: &'static str,
+}
+
+/// All metrics of the process.
+pub(crate) struct Metrics {
+    registry: Registry,
+    requests: Family<RequestLabels, Counter>,
+    failed_requests: Family<RequestLabels, Counter>,
+    spend: Family<TargetLabels, DollarCounter>,
+    input_tokens: Family<TargetLabels, Counter>,
+    output_tokens: Family<TargetLabels, Counter>,
+    total_tokens: Family<TargetLabels, Counter>,
+    total_latency: Family<TargetLabels, Histogram>,
+    api_latency: Family<TargetLabels, Histogram>,
+    first_token: Family<TargetLabels, Histogram>,
+    overhead: Family<TargetLabels, Histogram>,
+    deployment_requests: Family<TargetLabels, Counter>,
+    deployment_successes: Family<TargetLabels, Counter>,
+    deployment_failures: Family<FailureLabels, Counter>,
+    unpriced: Family<TargetLabels, Counter>,
+    estimated: Family<TargetLabels, Counter>,
+    /// Requests that are being answered.
+    pub(crate) in_flight: Gauge,
+    /// Callers that went away before their answer was complete.
+    pub(crate) disconnects: Counter,
+    /// Panics that were fenced.
+    pub(crate) bugs: Counter,
+    /// Configurations taken over while running.
+    pub(crate) reloads: Counter,
+    /// Configurations refused while running.
+    pub(crate) reload_failures: Counter,
+}
+
+/// One deployment's handles.
+#[derive(Debug, Clone)]
+pub(crate) struct TargetMetrics {
+    labels: TargetLabels,
+    pub(crate) spend: DollarCounter,
+    pub(crate) input_tokens: Counter,
+    pub(crate) output_tokens: Counter,
+    pub(crate) total_tokens: Counter,
+    pub(crate) total_latency: Histogram,
+    pub(crate) api_latency: Histogram,
+    pub(crate) first_token: Histogram,
+    pub(crate) overhead: Histogram,
+    pub(crate) attempts: Counter,
+    pub(crate) successes: Counter,
+    pub(crate) unpriced: Counter,
+    pub(crate) estimated: Counter,
+    /// Requests answered with 200, by route in the order of [`Metrics::ROUTES`].
+    pub(crate) answered: [Counter; 3],
+}
+
+fn latency() -> Histogram {
+    Histogram::new(LATENCY_BUCKETS)
+}
+
+fn overhead() -> Histogram {
+    Histogram::new(OVERHEAD_BUCKETS)
+}
+
+impl Metrics {
+    /// The routes that call models, as labels.
+    pub(crate) const ROUTES: [&'static str; 3] = ["/chat/completions", "/completions", "/embeddings"];
+
+    /// An empty set.
+    pub(crate) fn new() -> Self {
+        let mut metrics = Self {
+            registry: Registry::default(),
+            requests: Family::default(),
+            failed_requests: Family::default(),
+            spend: Family::default(),
+            input_tokens: Family::default(),
+            output_tokens: Family::default(),
+            total_tokens: Family::default(),
+            total_latency: Family::new_with_constructor(latency),
+            api_latency: Family::new_with_constructor(latency),
+            first_token: Family::new_with_constructor(latency),
+            overhead: Family::new_with_constructor(overhead),
+            deployment_requests: Family::default(),
+            deployment_successes: Family::default(),
+            deployment_failures: Family::default(),
+            unpriced: Family::default(),
+            estimated: Family::default(),
+            in_flight: Gauge::default(),
+            disconnects: Counter::default(),
+            bugs: Counter::default(),
+            reloads: Counter::default(),
+            reload_failures: Counter::default(),
+        };
+        metrics.register_litellm();
+        metrics.register_own();
+        metrics
+    }
+
+    fn register_litellm(&mut self) {
+        let r = &mut self.registry;
+        r.register("litellm_proxy_total_requests_metric", "Requests for models", self.requests.clone());
+        r.register(
+            "litellm_proxy_failed_requests_metric",
+            "Requests that failed",
+            self.failed_requests.clone(),
+        );
+        r.register("litellm_spend_metric", "Spend in USD", self.spend.clone());
+        r.register("litellm_input_tokens_metric", "Tokens of prompts", self.input_tokens.clone());
+        r.register("litellm_output_tokens_metric", "Tokens of answers", self.output_tokens.clone());
+        r.register("litellm_total_tokens_metric", "Tokens of prompts and answers", self.total_tokens.clone());
+        r.register("litellm_request_total_latency_metric", "Seconds in all", self.total_latency.clone());
+        r.register("litellm_llm_api_latency_metric", "Seconds at the provider", self.api_latency.clone());
+        let help = "Seconds to the first token of a stream";
+        r.register("litellm_llm_api_time_to_first_token_metric", help, self.first_token.clone());
+        r.register("litellm_overhead_latency_metric", "Seconds added by the gateway", self.overhead.clone());
+        r.register("litellm_deployment_total_requests", "Attempts", self.deployment_requests.clone());
+        let help = "Attempts that were answered";
+        r.register("litellm_deployment_success_responses", help, self.deployment_successes.clone());
+        r.register(
+            "litellm_deployment_failure_responses",
+            "Attempts that failed",
+            self.deployment_failures.clone(),
+        );
+        r.register("litellm_in_flight_requests", "Requests being answered", self.in_flight.clone());
+    }
+
+    fn register_own(&mut self) {
+        let r = &mut self.registry;
+        let help = "Answers of models without a known price";
+        r.register("tollgate_unpriced_requests", help, self.unpriced.clone());
+        let help = "Answers whose tokens were estimated since the provider did not report them";
+        r.register("tollgate_estimated_usage", help, self.estimated.clone());
+        let help = "Callers that went away before their answer was complete";
+        r.register("tollgate_client_disconnects", help, self.disconnects.clone());
+        r.register("tollgate_bugs", "Panics that were fenced", self.bugs.clone());
+        r.register("tollgate_config_reloads", "Configurations taken over", self.reloads.clone());
+        r.register("tollgate_config_reload_failures", "Configurations refused", self.reload_failures.clone());
+    }
+
+    /// The handles of one deployment.
+    pub(crate) fn target(&self, labels: TargetLabels) -> TargetMetrics {
+        let answered = Self::ROUTES.map(|route| {
+            let labels =
+                RequestLabels { requested_model: labels.requested_model.clone(), status_code: 200, route };
+            self.requests.get_or_create_owned(&labels)
+        });
+        TargetMetrics {
+            spend: self.spend.get_or_create_owned(&labels),
+            input_tokens: self.input_tokens.get_or_create_owned(&labels),
+            output_tokens: self.output_tokens.get_or_create_owned(&labels),
+            total_tokens: self.total_tokens.get_or_create_owned(&labels),
+            total_latency: self.total_latency.get_or_create_owned(&labels),
+            api_latency: self.api_latency.get_or_create_owned(&labels),
+            first_token: self.first_token.get_or_create_owned(&labels),
+            overhead: self.overhead.get_or_create_owned(&labels),
+            attempts: self.deployment_requests.get_or_create_owned(&labels),
+            successes: self.deployment_successes.get_or_create_owned(&labels),
+            unpriced: self.unpriced.get_or_create_owned(&labels),
+            estimated: self.estimated.get_or_create_owned(&labels),
+            answered,
+            labels,
+        }
+    }
+
+    /// An attempt failed.
+    pub(crate) fn attempt_failed(&self, target: &TargetMetrics, status: u16, class: &'static str) {
+        let TargetLabels { requested_model, model, model_id, api_provider } = target.labels.clone();
+        let labels = FailureLabels {
+            requested_model,
+            model,
+            model_id,
+            api_provider,
+            exception_status: status,
+            exception_class: class,
+        };
+        self.deployment_failures.get_or_create(&labels).inc();
+    }
+
+    /// A request ended without an answer. `requested_model` is a configured group's name, or empty.
+    pub(crate) fn request_failed(&self, requested_model: &str, status: u16, route: &'static str) {
+        let labels =
+            RequestLabels { requested_model: requested_model.to_owned(), status_code: status, route };
+        self.requests.get_or_create(&labels).inc();
+        self.failed_requests.get_or_create(&labels).inc();
+    }
+
+    /// The text that Prometheus scrapes (OpenMetrics 1.0).
+    pub(crate) fn text(&self) -> String {
+        let mut text = String::new();
+        // Writing to a String cannot fail.
+        let _ = encode(&mut text, &self.registry);
+        text
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_counted_is_in_the_text_under_litellms_names() {
+        let metrics = Metrics::new();
+        let target = metrics.target(TargetLabels {
+            requested_model: "gpt-4o".into(),
+            model: "gpt-4o".into(),
+            model_id: "a".into(),
+            api_provider: "openai".into(),
+        });
+        target.spend.inc_by(0.25);
+        target.answered[0].inc();
+        metrics.request_failed("gpt-4o", 429, "/chat/completions");
+        metrics.attempt_failed(&target, 500, "server");
+        let text = metrics.text();
+        for line in [
+            "litellm_spend_metric_total{requested_model=\"gpt-4o\",model=\"gpt-4o\",model_id=\"a\",api_provider=\"openai\"} 0.25",
+            "litellm_proxy_total_requests_metric_total{requested_model=\"gpt-4o\",status_code=\"200\",route=\"/chat/completions\"} 1",
+            "litellm_proxy_failed_requests_metric_total{requested_model=\"gpt-4o\",status_code=\"429\",route=\"/chat/completions\"} 1",
+            "exception_status=\"500\",exception_class=\"server\"} 1",
+        ] {
+            assert!(text.contains(line), "{line}\n{text}");
+        }
+    }
+}

@@ -1,0 +1,5 @@
+//! What the gateway tells about itself. This stage: Prometheus metrics, under LiteLLM's names where it has them.
+
+mod metrics;
+
+pub(crate) use metrics::{Metrics, TargetLabels, TargetMetrics};
