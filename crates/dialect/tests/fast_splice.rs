@@ -84,6 +84,7 @@ proptest! {
             edit_splice(&mut splice, edit);
             edit_tree(&mut tree, edit);
         }
+        prop_assert!(NAMES.iter().all(|name| splice.contains(name) == tree.contains_key(*name)));
         let segments = splice.finish(&body);
         let whole = segments.to_bytes();
         prop_assert_eq!(segments.len(), whole.len());
@@ -263,8 +264,13 @@ fn check_plan(body: &'static str, edits: &RequestEdits<'_>, expect: &str) {
 fn a_request_that_needs_no_edit_is_passed_on_as_it_came() {
     let body = r#"{"model":"m","stream":true,"stream_options":{"include_usage":true}}"#;
     check_plan(body, &RequestEdits::default(), body);
-    let edits =
-        RequestEdits { model: Some("m"), include_usage: true, remove: &["metadata"], rename: &[("a", "b")] };
+    let edits = RequestEdits {
+        model: Some("m"),
+        include_usage: true,
+        remove: &["metadata"],
+        rename: &[("a", "b")],
+        ..RequestEdits::default()
+    };
     check_plan(body, &edits, body);
 }
 
@@ -275,6 +281,7 @@ fn the_edits_of_a_request_are_all_made() {
         include_usage: true,
         remove: &["metadata", "tags"],
         rename: &[("max_completion_tokens", "max_tokens")],
+        ..RequestEdits::default()
     };
     check_plan(
         r#"{"metadata":{"a":1},"model":"alias","max_completion_tokens":9,"stream":true,"tags":[]}"#,
@@ -286,4 +293,50 @@ fn the_edits_of_a_request_are_all_made() {
         &edits,
         r#"{"model":"gpt-4o-2024","max_tokens":9,"stream_options":{"include_usage":true}}"#,
     );
+}
+
+#[test]
+fn what_is_removed_is_not_taken_for_what_is_asked() {
+    let edits = RequestEdits {
+        model: Some("m"),
+        include_usage: true,
+        remove: &["stream_options", "model"],
+        ..RequestEdits::default()
+    };
+    check_plan(
+        r#"{"model":"m","stream_options":{"include_usage":true,"x":1},"n":1}"#,
+        &edits,
+        r#"{"n":1,"model":"m","stream_options":{"include_usage":true}}"#,
+    );
+}
+
+#[test]
+fn a_default_is_added_only_where_the_caller_gave_nothing() {
+    let defaults = [("max_tokens".to_owned(), "7".to_owned()), ("seed".to_owned(), "1".to_owned())];
+    let rename = &[("max_completion_tokens", "max_tokens")];
+    let edits = RequestEdits { defaults: &defaults, rename, remove: &["seed"], ..RequestEdits::default() };
+    check_plan("{}", &edits, r#"{"max_tokens":7,"seed":1}"#);
+    check_plan(r#"{"max_tokens":9,"seed":null}"#, &edits, r#"{"max_tokens":9}"#);
+    check_plan(r#"{"max_completion_tokens":9}"#, &edits, r#"{"max_tokens":9,"seed":1}"#);
+    check_plan(r#"{"max_\u0074okens":9,"s":1}"#, &edits, r#"{"max_\u0074okens":9,"s":1,"seed":1}"#);
+}
+
+#[test]
+fn usage_that_is_asked_for_in_two_ways_is_refused() {
+    let body = Bytes::from_static(br#"{"stream_options":{"include_usage":true,"include_usage":false}}"#);
+    let object = scan(&body, &Limits::REQUEST).unwrap();
+    let edits = RequestEdits { include_usage: true, ..RequestEdits::default() };
+    assert!(plan_request(&object, &edits, &body).is_err());
+}
+
+#[test]
+fn pieces_come_in_order_by_reference_and_by_value() {
+    let body = Bytes::from_static(br#"{"model":"a","n":1}"#);
+    let object = scan(&body, &Limits::REQUEST).unwrap();
+    let edits = RequestEdits { model: Some("b"), ..RequestEdits::default() };
+    let segments = plan_request(&object, &edits, &body).unwrap();
+    let by_reference: Vec<u8> = (&segments).into_iter().flatten().copied().collect();
+    let by_value: Vec<u8> = segments.into_iter().flatten().collect();
+    assert_eq!(by_reference, br#"{"model":"b","n":1}"#);
+    assert_eq!(by_value, by_reference);
 }

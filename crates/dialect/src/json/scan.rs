@@ -210,6 +210,15 @@ pub struct Value<'a> {
 }
 
 impl<'a> Value<'a> {
+    /// The value that a text begins with, if there is a valid one. Spans are those of the text.
+    pub(crate) fn read(text: &'a str) -> Option<Self> {
+        let mut walker = Walker::new(text, &Limits::REPLY);
+        walker.peek();
+        let start = walker.position();
+        let kind = walker.skip().ok()?;
+        Some(Self { text: walker.slice(start, walker.position()), start, kind })
+    }
+
     /// What it is.
     pub fn kind(&self) -> Kind {
         self.kind

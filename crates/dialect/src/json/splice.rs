@@ -127,6 +127,11 @@ impl<'a> Splice<'a> {
         self
     }
 
+    /// Whether there is a member of this name after the edits so far.
+    pub fn contains(&self, name: &str) -> bool {
+        self.find(name).is_some()
+    }
+
     fn find(&self, name: &str) -> Option<Place> {
         if let Some(index) = self.added.iter().position(|added| added.name == name) {
             return Some(Place::Added(index));

@@ -343,15 +343,16 @@ impl<'a> Walker<'a> {
         }
     }
 
+    /// Passes the escape here and those that follow it directly, as text in other scripts is often written.
     fn escape(&mut self) -> Result<(), Fault> {
-        match self.byte(self.at + 1) {
-            Some(b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't') => {
-                self.at += 2;
-                Ok(())
+        while self.byte(self.at) == Some(b'\\') {
+            match self.byte(self.at + 1) {
+                Some(b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't') => self.at += 2,
+                Some(b'u') => self.unicode_escape()?,
+                _ => return Err(self.fault(ScanErrorKind::InvalidEscape)),
             }
-            Some(b'u') => self.unicode_escape(),
-            _ => Err(self.fault(ScanErrorKind::InvalidEscape)),
         }
+        Ok(())
     }
 
     fn unicode_escape(&mut self) -> Result<(), Fault> {

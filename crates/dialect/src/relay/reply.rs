@@ -37,7 +37,7 @@ pub fn relay_reply(body: &Bytes, client_model: Option<&str>) -> Result<ReplyView
     if !has_array("choices") && !has_array("data") {
         return Err(ReplyFault::Malformed("the reply has neither choices nor data"));
     }
-    let usage = read_member(object.get("usage"));
+    let usage = read_member(object.get("usage").map(|value| value.text()));
     let text = |name: &str| object.get(name).and_then(|value| Some(value.as_str()?.into_owned()));
     let model = text("model");
     Ok(ReplyView {

@@ -145,13 +145,9 @@ impl FrameReader {
         self.has_finish_reason |= facts.has_finish_reason;
         self.progress.content_started |= facts.has_content;
         self.progress.content_bytes += facts.content_bytes as u64;
-        let usage = facts.usage.clone().and_then(|span| data.get(span)).unwrap_or(b"null");
-        if usage != b"null" {
-            // Scanned once more, which only chunks with counts pay for.
-            let object = scan(data, &Limits::REPLY).ok();
-            if let UsageMember::Counted(usage) = read_member(object.and_then(|object| object.get("usage"))) {
-                self.progress.usage = Some(usage);
-            }
+        let usage = facts.usage.clone().and_then(|span| std::str::from_utf8(data.get(span)?).ok());
+        if let UsageMember::Counted(usage) = read_member(usage) {
+            self.progress.usage = Some(usage);
         }
     }
 
