@@ -1,0 +1,234 @@
+//! The validated configuration, and the road from text to it.
+//!
+//! Owns: the order of the steps and what concerns several sections at once. Leaves to others: each step (include,
+//! environment, section, model, router, settings).
+//!
+//! **Invariant:** no I/O of its own: files and variables come through closures. **Invariant:** a configuration with an
+//! error is no configuration; nothing of it is handed out.
+
+use std::collections::HashMap;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use tollgate_catalog::providers;
+
+use crate::environment::{self, Environment, ProcessEnvironment};
+use crate::include::{Reader, read_all};
+use crate::keys::{Kind, top};
+use crate::model::{self, Deployment};
+use crate::report::{Collector, Report, printable};
+use crate::router::{self, Router, matches_pattern};
+use crate::secret::Secret;
+use crate::section::{Section, check};
+use crate::settings::{self, General, LitellmSettings, REQUEST_TIMEOUT_DEFAULT, TollgateSettings};
+use crate::yaml::{Node, Place};
+
+/// A validated configuration. Printing it shows no secret.
+#[derive(Clone, Debug, Default)]
+pub struct Config {
+    /// The deployments in the order of the files.
+    pub deployments: Vec<Deployment>,
+    /// How a deployment is chosen, retried and replaced.
+    pub router: Router,
+    /// Defaults for every request.
+    pub litellm: LitellmSettings,
+    /// The gateway as a server.
+    pub general: General,
+    /// What only Tollgate has.
+    pub tollgate: TollgateSettings,
+    /// `environment_variables`, for the environment of the process.
+    pub environment: Vec<(String, Secret)>,
+    /// Every file that was read, for watching.
+    pub files: Vec<PathBuf>,
+}
+
+/// What came of reading a configuration.
+#[derive(Clone, Debug)]
+pub struct Loaded {
+    /// The configuration; `None` if there is any error.
+    pub config: Option<Config>,
+    /// Everything that was found.
+    pub report: Report,
+    /// The files that were read or tried, for watching even where there is no configuration.
+    pub files: Vec<PathBuf>,
+}
+
+/// Reads the configuration that begins with the file `entry`. `read` reads a file, `process` looks a variable up.
+pub fn load(
+    entry: &Path,
+    read: &mut dyn FnMut(&Path) -> io::Result<String>,
+    process: &dyn Fn(&str) -> Option<String>,
+) -> Loaded {
+    let mut found = Collector::default();
+    let config = read_config(entry, read, process, &mut found);
+    let files = found.files().to_vec();
+    let config = if found.has_errors() { None } else { config };
+    Loaded { config, report: found.into_report(), files }
+}
+
+fn read_config(
+    entry: &Path,
+    read: Reader<'_>,
+    process: ProcessEnvironment<'_>,
+    found: &mut Collector,
+) -> Option<Config> {
+    let written = read_all(entry, read, found)?;
+    let (root, environment) = environment::resolve(&written, process, found);
+    check(&root, Kind::Section(top::TABLE), "", found);
+    let deployments = deployments(&root, &environment, found);
+    let router = router::resolve(&root, found);
+    let groups: Vec<&str> = deployments.iter().map(|deployment| deployment.model_name.as_str()).collect();
+    router::check_targets(&router, &root, &left_out(&root, groups), found);
+    Some(Config {
+        deployments,
+        router,
+        litellm: settings::litellm(&root, found),
+        general: settings::general(&root, &environment, found),
+        tollgate: settings::tollgate(&root, found),
+        environment: environment.into_own(),
+        files: found.files().to_vec(),
+    })
+}
+
+/// `groups` and the names of entries that were left out, which are no mistakes of whoever refers to them.
+fn left_out<'a>(root: &'a Node, mut groups: Vec<&'a str>) -> Vec<&'a str> {
+    let top = Section::new(Some(root), top::TABLE, "");
+    groups.extend(top.items("model_list").iter().filter_map(|entry| entry.get("model_name")?.text()));
+    groups
+}
+
+fn deployments(root: &Node, environment: &Environment<'_>, found: &mut Collector) -> Vec<Deployment> {
+    let top = Section::new(Some(root), top::TABLE, "");
+    let items = top.items("model_list");
+    let mut all: Vec<Deployment> = Vec::new();
+    let mut ids: HashMap<String, Place> = HashMap::new();
+    for (index, node) in items.iter().enumerate() {
+        let Some(mut deployment) = model::resolve(node, index, environment, found) else { continue };
+        if let Some(first) = ids.insert(deployment.id.clone(), node.place) {
+            keep_apart(&mut deployment, node, (index, first), found);
+        }
+        all.extend(catch_all(&deployment, items, environment));
+        all.push(deployment);
+    }
+    if items.is_empty() && !top.is_unset("model_list") {
+        let place = top.place("model_list").unwrap_or(root.place);
+        found.warning(place, "model_list", "no deployments: no model can be called");
+    }
+    all
+}
+
+/// Two entries with one id: an error where it was written, a second deployment of the same kind where it was not.
+fn keep_apart(
+    deployment: &mut Deployment,
+    node: &Node,
+    (index, first): (usize, Place),
+    found: &mut Collector,
+) {
+    let path = format!("model_list[{index}]");
+    let where_first = format!("{}:{}", printable(&found.file(first).to_string_lossy()), first.line);
+    if let Some(id) = node.get("model_info").and_then(|info| info.get("id")).filter(|id| !id.is_null()) {
+        let message = format!("is the id of the entry at {where_first} too");
+        found.error(id.place, &format!("{path}.model_info.id"), message);
+    } else {
+        found.warning(node.place, &path, format!("is the same as the entry at {where_first}"));
+        deployment.id = crate::identity::derived(&deployment.id, &index.to_string());
+    }
+}
+
+/// What `model_name: "*"` with `model: "*"` stands for besides OpenAI's own names: the models of every provider whose
+/// key is in the environment, under `provider/*`. Nothing for an entry that has a key or an address of its own.
+fn catch_all(deployment: &Deployment, items: &[Node], environment: &Environment<'_>) -> Vec<Deployment> {
+    let written = |name: &str| deployment.params_written.contains_key(name);
+    let is_catch_all = deployment.model_name == "*"
+        && deployment.params_written.get("model").is_some_and(|model| model == "*")
+        && !["api_key", "api_base", "base_url", "custom_llm_provider"].into_iter().any(written);
+    if !is_catch_all {
+        return Vec::new();
+    }
+    let is_taken =
+        |name: &str| items.iter().any(|item| item.get("model_name").and_then(Node::text) == Some(name));
+    let mut all = Vec::new();
+    for provider in providers() {
+        let model_name = format!("{}/*", provider.name);
+        let api_base = environment.first_of(provider.base_env);
+        let api_base = api_base.filter(|base| crate::address::why_not(base).is_none());
+        let Some(key) = environment.first_of(provider.key_env) else { continue };
+        if is_taken(&model_name) || (api_base.is_none() && provider.base_url.is_none()) {
+            continue;
+        }
+        let id = crate::identity::derived(&deployment.id, provider.name);
+        let api_key = Some(Secret::new(key));
+        all.push(Deployment { model_name, id, provider, api_key, api_base, ..deployment.clone() });
+    }
+    all
+}
+
+impl Config {
+    /// Reads a configuration that is one text, as if it stood in `config.yaml`; `include` finds no files.
+    pub fn from_yaml_text(text: &str, process: &dyn Fn(&str) -> Option<String>) -> Loaded {
+        let entry = Path::new("config.yaml");
+        let mut read = |path: &Path| {
+            if path == entry { Ok(text.to_owned()) } else { Err(io::Error::from(io::ErrorKind::NotFound)) }
+        };
+        load(entry, &mut read, process)
+    }
+
+    /// The names of the model groups, each once, in the order of the files; aliases are not among them.
+    pub fn groups(&self) -> Vec<&str> {
+        let mut names: Vec<&str> = Vec::new();
+        for deployment in &self.deployments {
+            if !names.contains(&deployment.model_name.as_str()) {
+                names.push(&deployment.model_name);
+            }
+        }
+        names
+    }
+
+    /// Whether a caller may ask for `model`: the name of a group, of an alias, or one that a pattern matches.
+    pub fn has_model(&self, model: &str) -> bool {
+        self.router.model_group_alias.iter().any(|alias| alias.name == model)
+            || self.deployments.iter().any(|deployment| matches_pattern(&deployment.model_name, model))
+    }
+
+    /// Time for a whole reply of `deployment`.
+    pub fn request_timeout(&self, deployment: &Deployment) -> Duration {
+        let chain = deployment.timeout.or(self.litellm.request_timeout).or(self.router.timeout);
+        chain.unwrap_or(REQUEST_TIMEOUT_DEFAULT)
+    }
+
+    /// Time to the first part of a stream of `deployment`.
+    pub fn first_token_timeout(&self, deployment: &Deployment) -> Duration {
+        deployment.stream_timeout.or(self.router.stream_timeout).unwrap_or(self.tollgate.first_token_timeout)
+    }
+
+    /// Retries after `deployment` has failed.
+    pub fn num_retries(&self, deployment: &Deployment) -> u32 {
+        deployment.num_retries.unwrap_or(self.router.num_retries)
+    }
+
+    /// Whether parameters that the provider of `deployment` does not take are left out.
+    pub fn drops_params(&self, deployment: &Deployment) -> bool {
+        deployment.drop_params.unwrap_or(self.litellm.drop_params)
+    }
+
+    /// Largest request body, in bytes: the smaller of LiteLLM's limit and Tollgate's.
+    pub fn request_bytes_max(&self) -> u64 {
+        let ours = self.tollgate.body_bytes_max;
+        self.general.request_bytes_max.map_or(ours, |theirs| theirs.min(ours))
+    }
+
+    /// Every secret of the configuration, for scrubbing what providers send back.
+    pub fn secrets(&self) -> Vec<&Secret> {
+        let mut all: Vec<&Secret> = self.environment.iter().map(|(_, value)| value).collect();
+        all.extend([&self.general.master_key, &self.general.database_url].into_iter().flatten());
+        for deployment in &self.deployments {
+            all.extend(&deployment.api_key);
+            all.extend(deployment.extra_headers.iter().map(|(_, value)| value));
+            if let Some(azure) = &deployment.azure {
+                all.extend([&azure.ad_token, &azure.client_secret].into_iter().flatten());
+            }
+        }
+        all
+    }
+}

@@ -1,0 +1,67 @@
+//! The keys of `tollgate_settings`, which LiteLLM does not have.
+//!
+//! Owns: their names, types and defaults. Leaves to others: their effect (tollgate).
+//!
+//! **Invariant:** a duration says its unit in its name.
+
+use super::{Kind, TEXTS, Table, active, later};
+
+/// `tollgate_settings`.
+pub(crate) static TABLE: Table = &[&[
+    active("body_bytes_max", Kind::Positive, "33554432", "Largest request body, in bytes."),
+    active(
+        "header_timeout_seconds",
+        Kind::Timeout,
+        "10",
+        "A caller has this long for the head of a request.",
+    ),
+    active("body_timeout_seconds", Kind::Timeout, "30", "A request body may pause this long."),
+    active(
+        "idle_timeout_seconds",
+        Kind::Timeout,
+        "75",
+        "A caller's connection without a request is closed after this.",
+    ),
+    active(
+        "connect_timeout_seconds",
+        Kind::Timeout,
+        "3",
+        "Connecting to a provider, TLS included, may take this long.",
+    ),
+    active("first_token_timeout_seconds", Kind::Timeout, "60", "A stream has this long for its first part."),
+    active("chunk_timeout_seconds", Kind::Timeout, "30", "A stream may pause this long between two parts."),
+    active(
+        "client_stall_timeout_seconds",
+        Kind::Timeout,
+        "60",
+        "A caller who reads nothing for this long is dropped.",
+    ),
+    active("drain_timeout_seconds", Kind::Timeout, "120", "Requests in flight at shutdown have this long."),
+    active(
+        "connections_max",
+        Kind::Positive,
+        "from the limit of open files",
+        "Callers' connections at one time.",
+    ),
+    active("trusted_proxies", TEXTS, "", "Addresses or CIDR ranges whose `x-forwarded-for` is believed."),
+    active("log", Kind::Section(LOG), "", "What is logged, and how."),
+    active(
+        "model_prices_file",
+        Kind::Text,
+        "",
+        "JSON file in LiteLLM's format that overrides the catalogue's models.",
+    ),
+    active("workers", Kind::Positive, "one per core", "Threads that serve requests."),
+    later("admin_listen", Kind::Text, ""),
+]];
+
+/// `tollgate_settings.log`.
+pub(crate) static LOG: Table = &[&[
+    active(
+        "level",
+        Kind::Choice(&["error", "warn", "info", "debug", "trace"]),
+        "info",
+        "Least important line shown.",
+    ),
+    active("format", Kind::Choice(&["text", "json"]), "text", "Lines for people or for machines."),
+]];

@@ -1,0 +1,466 @@
+//! One entry of `model_list`: from what was written to a deployment that can be called.
+//!
+//! Owns: `litellm_params` and `model_info` together, what the environment adds, and what is missing. Leaves to others:
+//! the provider of a name (providers), how a deployment is known across reloads (identity).
+//!
+//! **Invariant:** a deployment has a provider, and an address wherever its provider has none of its own.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use serde_json::{Map, Value};
+use tollgate_catalog::Provider;
+
+use crate::environment::Environment;
+use crate::identity;
+use crate::keys::{self, Kind, model};
+use crate::providers::{self, Resolved};
+use crate::report::Collector;
+use crate::scalar::{to_json, to_json_map};
+use crate::secret::{MASK, Secret};
+use crate::section::{Section, entries_of};
+use crate::yaml::{Data, Node, Place};
+
+/// Where something was written.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SourcePlace {
+    /// The file as it was named.
+    pub file: PathBuf,
+    /// Line from 1.
+    pub line: usize,
+    /// Column from 1.
+    pub column: usize,
+}
+
+/// How Azure's Entra ID is asked for a token, in place of an `api_key`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct AzureAuth {
+    /// A token that is ready to be used.
+    pub ad_token: Option<Secret>,
+    /// Tenant of a service principal; present exactly if the client and its secret are.
+    pub tenant_id: Option<String>,
+    /// Client of a service principal.
+    pub client_id: Option<String>,
+    /// Secret of a service principal.
+    pub client_secret: Option<Secret>,
+    /// The scope to ask for, where it is not Azure's usual one.
+    pub scope: Option<String>,
+    /// Where tokens are given out (`AZURE_AUTHORITY_HOST`), where it is not Microsoft's public cloud.
+    pub authority: Option<String>,
+}
+
+/// One upstream endpoint with its key. Printing it shows no secret.
+#[derive(Clone)]
+pub struct Deployment {
+    /// The model group: what callers ask for. May be a pattern such as `openai/*` or `*`.
+    pub model_name: String,
+    /// `model_info.id`, else 64 hexadecimal digits that depend on the group and the parameters alone.
+    pub id: String,
+    /// Who serves it.
+    pub provider: &'static Provider,
+    /// The provider's name of the model, `*` where the caller's is used.
+    pub model: String,
+    /// The provider's key, as written or from the provider's key variables.
+    pub api_key: Option<Secret>,
+    /// Where the provider is, as written or from the provider's address variables; `None` for its public address.
+    pub api_base: Option<String>,
+    /// Azure's `api-version`.
+    pub api_version: Option<String>,
+    /// OpenAI's organization.
+    pub organization: Option<String>,
+    /// Requests per minute.
+    pub rpm: Option<u64>,
+    /// Tokens per minute.
+    pub tpm: Option<u64>,
+    /// Share of the group's requests.
+    pub weight: Option<f64>,
+    /// Lower is tried first.
+    pub order: Option<i64>,
+    /// Time for a whole reply.
+    pub timeout: Option<Duration>,
+    /// Time to the first part of a stream.
+    pub stream_timeout: Option<Duration>,
+    /// `num_retries`, else `max_retries`.
+    pub num_retries: Option<u32>,
+    /// Requests in flight at one time.
+    pub max_parallel_requests: Option<u32>,
+    /// Tags that callers choose by.
+    pub tags: Vec<String>,
+    /// Headers to add, names in lower case.
+    pub extra_headers: Vec<(String, Secret)>,
+    /// Request parameters to add where the caller gave none.
+    pub default_params: Map<String, Value>,
+    /// Fields to add to the upstream body.
+    pub extra_body: Map<String, Value>,
+    /// Whether parameters that the provider does not take are left out; `None` for `litellm_settings.drop_params`.
+    pub drop_params: Option<bool>,
+    /// Parameters that are never sent.
+    pub additional_drop_params: Vec<String>,
+    /// Prices in place of the catalogue's: name and decimal or JSON text. `litellm_params` wins over `model_info`.
+    pub prices: Vec<(String, String)>,
+    /// The catalogue's name of the model.
+    pub base_model: Option<String>,
+    /// `model_info` as written.
+    pub model_info: Map<String, Value>,
+    /// How Entra ID is asked for a token.
+    pub azure: Option<AzureAuth>,
+    /// `mock_response` as written.
+    pub mock_response: Option<Value>,
+    /// `litellm_params` as written, every secret masked, for `/model/info`.
+    pub params_written: Map<String, Value>,
+    /// Where the entry begins.
+    pub place: SourcePlace,
+    pub(crate) fingerprint: [u8; 32],
+}
+
+impl fmt::Debug for Deployment {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Deployment")
+            .field("model_name", &self.model_name)
+            .field("id", &self.id)
+            .field("provider", &self.provider.name)
+            .field("model", &self.model)
+            .field("api_base", &self.api_base.as_deref().map(crate::address::without_query))
+            .field("params_written", &self.params_written)
+            .field("place", &self.place)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Reads `model_list[index]`. `None` if there is an error or if its provider is not active yet; `found` says which.
+pub(crate) fn resolve(
+    node: &Node,
+    index: usize,
+    environment: &Environment<'_>,
+    found: &mut Collector,
+) -> Option<Deployment> {
+    let path = format!("model_list[{index}]");
+    let entry = Section::new(Some(node), model::ENTRY, &path);
+    let params = entry.section("litellm_params", model::PARAMS);
+    let info = entry.section("model_info", model::INFO);
+    let model_name = required(&entry, "model_name", node.place, found);
+    let written = required(&params, "model", params_place(&entry, node), found);
+    let (model_name, written) = (model_name?, written?);
+    let place = params.place("model").unwrap_or(node.place);
+    let custom = params.text("custom_llm_provider");
+    let Resolved { provider, model } =
+        providers::resolve(&written, custom.as_deref(), place, &params.path_of("model"), found)?;
+    let reading = Reading { params: &params, info: &info, provider, environment, place };
+    let azure = reading.azure(found);
+    let api_key = reading.api_key(azure.is_some(), found);
+    let api_base = reading.api_base(found);
+    let params_node = entry.node("litellm_params");
+    let id = info.text("id").filter(|id| !id.is_empty());
+    Some(Deployment {
+        id: id.unwrap_or_else(|| identity::id(&model_name, params_node)),
+        fingerprint: identity::fingerprint(node, api_key.as_ref(), api_base.as_deref()),
+        model_name,
+        provider,
+        model,
+        api_key,
+        api_base,
+        azure,
+        api_version: reading.text_or_env("api_version", provider.name == "azure", &["AZURE_API_VERSION"]),
+        organization: reading.text_or_env(
+            "organization",
+            provider.name == "openai",
+            &["OPENAI_ORGANIZATION"],
+        ),
+        rpm: params.count("rpm"),
+        tpm: params.count("tpm"),
+        weight: params.number("weight"),
+        order: params.integer("order"),
+        timeout: params.seconds("timeout"),
+        stream_timeout: params.seconds("stream_timeout"),
+        num_retries: params.count32("num_retries").or(params.count32("max_retries")),
+        max_parallel_requests: params.count32("max_parallel_requests"),
+        tags: params.texts("tags"),
+        extra_headers: reading.extra_headers(found),
+        default_params: reading.default_params(),
+        extra_body: params.node("extra_body").map(to_json_map).unwrap_or_default(),
+        drop_params: params.flag("drop_params"),
+        additional_drop_params: params.texts("additional_drop_params"),
+        prices: reading.prices(found),
+        base_model: info.text("base_model"),
+        model_info: reading.model_info(&entry),
+        mock_response: params.node("mock_response").map(to_json),
+        params_written: params_node.map(params_written).unwrap_or_default(),
+        place: SourcePlace { file: found.file(node.place), line: node.place.line, column: node.place.column },
+    })
+}
+
+/// The text of `name`, which must be there.
+fn required(
+    section: &Section<'_>,
+    name: &'static str,
+    place: Place,
+    found: &mut Collector,
+) -> Option<String> {
+    let text = section.text(name).filter(|text| !text.trim().is_empty());
+    let has_wrong_type = section.node(name).is_some_and(|node| node.text().is_none());
+    if text.is_none() && !has_wrong_type && !section.is_unset(name) {
+        found.error(section.place(name).unwrap_or(place), &section.path_of(name), "is required");
+    }
+    text
+}
+
+fn params_place(entry: &Section<'_>, node: &Node) -> Place {
+    entry.place("litellm_params").unwrap_or(node.place)
+}
+
+/// What a deployment is read from.
+struct Reading<'a> {
+    params: &'a Section<'a>,
+    info: &'a Section<'a>,
+    provider: &'static Provider,
+    environment: &'a Environment<'a>,
+    /// Of the model's name.
+    place: Place,
+}
+
+impl Reading<'_> {
+    fn text_or_env(&self, name: &'static str, has_variable: bool, variables: &[&str]) -> Option<String> {
+        let written = self.params.text(name).filter(|text| !text.is_empty());
+        written.or_else(|| has_variable.then(|| self.environment.first_of(variables)).flatten())
+    }
+
+    fn api_key(&self, has_azure_auth: bool, found: &mut Collector) -> Option<Secret> {
+        let path = self.params.path_of("api_key");
+        if let Some(key) = self.params.secret("api_key") {
+            if !key.expose().trim().is_empty() {
+                return Some(key);
+            }
+            found.warning(self.params.place("api_key").unwrap_or(self.place), &path, "is empty");
+            return None;
+        }
+        let key = self.environment.first_of(self.provider.key_env);
+        if let Some(key) = &key
+            && key.chars().any(char::is_control)
+        {
+            let names = self.provider.key_env.join(" or ");
+            found.error(self.place, &path, format!("the variable {names} holds a control character"));
+        }
+        let needs_key = key.is_none() && !has_azure_auth && !providers::works_without_key(self.provider);
+        let is_reported = self.params.is_unset("api_key") || self.params.node("api_key").is_some();
+        if needs_key && !is_reported {
+            let names = self.provider.key_env.join(" nor ");
+            let message = if names.is_empty() {
+                "no api_key".to_owned()
+            } else {
+                format!("no api_key, and {names} is not set")
+            };
+            found.warning(self.place, &path, message);
+        }
+        key.map(Secret::new)
+    }
+
+    fn api_base(&self, found: &mut Collector) -> Option<String> {
+        let (written, other) = (self.params.text("api_base"), self.params.text("base_url"));
+        if written.is_some() && other.is_some() {
+            let place = self.params.place("base_url").unwrap_or(self.place);
+            found.warning(place, &self.params.path_of("base_url"), "has no effect: api_base is written too");
+        }
+        let written = written.or(other);
+        if let Some(base) = written.filter(|base| !base.is_empty()) {
+            return Some(base);
+        }
+        let path = self.params.path_of("api_base");
+        let variables = self.provider.base_env;
+        let base = self.environment.first_of(variables);
+        if let Some(why) = base.as_deref().and_then(crate::address::why_not) {
+            let names = variables.join(" or ");
+            found.error(self.place, &path, format!("the variable {names} is no http(s) address: {why}"));
+        }
+        let is_missing = base.is_none() && self.provider.base_url.is_none();
+        if is_missing && !self.params.is_unset("api_base") && !self.params.is_unset("base_url") {
+            let variables = match variables {
+                [] => String::new(),
+                names => format!(", or the variable {}", names.join(" or ")),
+            };
+            let message = format!("{} needs an api_base{variables}", self.provider.name);
+            found.error(self.place, &path, message);
+        }
+        base
+    }
+
+    fn azure(&self, found: &mut Collector) -> Option<AzureAuth> {
+        let params = self.params;
+        let is_azure = self.provider.wire == tollgate_catalog::Wire::Azure;
+        let from = |name: &'static str, variable: &str| {
+            let written = params.text(name).filter(|text| !text.is_empty());
+            written.or_else(|| is_azure.then(|| self.environment.first_of(&[variable])).flatten())
+        };
+        let auth = AzureAuth {
+            ad_token: from("azure_ad_token", "AZURE_AD_TOKEN").map(Secret::new),
+            tenant_id: from("tenant_id", "AZURE_TENANT_ID"),
+            client_id: from("client_id", "AZURE_CLIENT_ID"),
+            client_secret: from("client_secret", "AZURE_CLIENT_SECRET").map(Secret::new),
+            scope: params.text("azure_scope"),
+            authority: self.environment.first_of(&["AZURE_AUTHORITY_HOST"]),
+        };
+        let principal = [
+            ("tenant_id", auth.tenant_id.is_some()),
+            ("client_id", auth.client_id.is_some()),
+            ("client_secret", auth.client_secret.is_some()),
+        ];
+        let missing: Vec<_> =
+            principal.iter().filter(|(_, is_there)| !is_there).map(|(name, _)| *name).collect();
+        let is_written =
+            ["tenant_id", "client_id", "client_secret"].iter().any(|name| params.place(name).is_some());
+        let is_whole = missing.is_empty();
+        if is_written && !is_whole && !missing.iter().any(|name| params.is_unset(name)) {
+            let message = format!("a service principal needs {} too", missing.join(" and "));
+            found.error(self.place, &params.path_of("tenant_id"), message);
+        }
+        if is_whole {
+            return Some(auth);
+        }
+        let (ad_token, scope) = (auth.ad_token?, auth.scope);
+        Some(AzureAuth { ad_token: Some(ad_token), scope, ..AzureAuth::default() })
+    }
+
+    fn extra_headers(&self, found: &mut Collector) -> Vec<(String, Secret)> {
+        let mut headers = Vec::new();
+        for entry in self.params.entries("extra_headers") {
+            let Some(value) = entry.value.text() else { continue };
+            let name = entry.key.to_ascii_lowercase();
+            let is_token = |b: u8| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b);
+            let path =
+                format!("{}.{}", self.params.path_of("extra_headers"), crate::report::printable(&entry.key));
+            if name.is_empty() || !name.bytes().all(is_token) {
+                found.error(entry.place, &path, "is no name of a header");
+            } else if OWN_HEADERS.contains(&name.as_str()) {
+                found.error(entry.place, &path, "is set by the gateway alone");
+            } else if value.chars().any(char::is_control) {
+                // The value's type has been refused already.
+            } else if !value.is_ascii() {
+                found.error(entry.place, &path, "wants printable ASCII");
+            } else {
+                headers.push((name, Secret::new(value)));
+            }
+        }
+        headers
+    }
+
+    fn default_params(&self) -> Map<String, Value> {
+        let written = model::DEFAULTS.iter().filter_map(|key| Some((key, self.params.node(key.name)?)));
+        written.map(|(key, node)| (key.name.to_owned(), typed(node, key.kind))).collect()
+    }
+
+    fn prices(&self, found: &mut Collector) -> Vec<(String, String)> {
+        let mut prices = Vec::new();
+        for key in keys::prices::BILLED {
+            let Some(node) = self.params.node(key.name).or_else(|| self.info.node(key.name)) else {
+                continue;
+            };
+            let text = match key.kind {
+                Kind::Price => node.price(),
+                _ => Some(to_json(node).to_string()),
+            };
+            let Some(text) = text else { continue };
+            if !providers::is_price(key.name, &text) {
+                found.error(node.place, &self.params.path_of(key.name), "is no price that can be billed by");
+            }
+            prices.push((key.name.to_owned(), text));
+        }
+        prices
+    }
+
+    /// The map as written; facts that have a type keep it, whatever the spelling.
+    fn model_info(&self, entry: &Section<'_>) -> Map<String, Value> {
+        let mut map = entry.node("model_info").map(to_json_map).unwrap_or_default();
+        for name in ["max_tokens", "max_input_tokens", "max_output_tokens"] {
+            if let Some(count) = self.info.count(name) {
+                map.insert(name.to_owned(), count.into());
+            }
+        }
+        if let Some(mode) = self.info.text("mode") {
+            map.insert("mode".to_owned(), mode.into());
+        }
+        map
+    }
+}
+
+/// Headers that frame or address a request, or that carry the provider's key.
+const OWN_HEADERS: &[&str] = &[
+    "connection",
+    "content-length",
+    "content-type",
+    "expect",
+    "host",
+    "keep-alive",
+    "proxy-connection",
+    "te",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
+];
+
+/// A value in the type that its key wants, so that `"0.5"` and `1e-1` reach the provider as numbers.
+fn typed(node: &Node, kind: Kind) -> Value {
+    let value = match kind {
+        Kind::Bool => node.flag().map(Value::Bool),
+        Kind::Integer | Kind::Count | Kind::Positive => node.integer().map(Value::from),
+        Kind::Number => match node.integer() {
+            Some(whole) => Some(Value::from(whole)),
+            None => node.number().map(Value::from),
+        },
+        Kind::Text => node.text().map(Value::from),
+        Kind::Either(Kind::Bool, other) => {
+            node.flag().map_or_else(|| Some(typed(node, *other)), |f| Some(f.into()))
+        }
+        _ => None,
+    };
+    value.unwrap_or_else(|| to_json(node))
+}
+
+/// `litellm_params` for showing: secrets masked, and everything that may be one.
+fn params_written(node: &Node) -> Map<String, Value> {
+    let shown = |name: &str, node: &Node| match keys::find(model::PARAMS, name).map(|key| key.kind) {
+        Some(Kind::Secret) => masked(node),
+        Some(Kind::Map(Kind::Secret)) => masked(node),
+        Some(Kind::Url) => Value::from(node.text().map(crate::address::without_query)),
+        _ if sounds_secret(name) => masked(node),
+        Some(kind) if !matches!(kind, Kind::Any | Kind::Map(_) | Kind::List(_)) => typed(node, kind),
+        _ => shown_below(node),
+    };
+    entries_of(node).iter().map(|entry| (entry.key.to_string(), shown(&entry.key, &entry.value))).collect()
+}
+
+/// A value without a type of its own: shown, but for what came from the environment or is named like a secret.
+fn shown_below(node: &Node) -> Value {
+    match &node.data {
+        Data::Map(entries) => {
+            let shown = entries.iter().map(|entry| {
+                let value =
+                    if sounds_secret(&entry.key) { masked(&entry.value) } else { shown_below(&entry.value) };
+                (entry.key.to_string(), value)
+            });
+            Value::Object(shown.collect())
+        }
+        Data::List(items) => Value::Array(items.iter().map(shown_below).collect()),
+        Data::Scalar(scalar) if scalar.is_from_environment => Value::from(MASK),
+        Data::Scalar(_) | Data::Unset => to_json(node),
+    }
+}
+
+fn masked(node: &Node) -> Value {
+    match &node.data {
+        Data::Map(entries) => {
+            Value::Object(entries.iter().map(|entry| (entry.key.to_string(), masked(&entry.value))).collect())
+        }
+        Data::List(items) => Value::Array(items.iter().map(masked).collect()),
+        Data::Scalar(_) if node.is_null() => Value::Null,
+        Data::Scalar(_) | Data::Unset => Value::from(MASK),
+    }
+}
+
+/// Whether a name is that of a secret, by the words that LiteLLM's own masking goes by.
+fn sounds_secret(name: &str) -> bool {
+    const WORDS: &[&str] = &["key", "secret", "password", "passphrase", "credential", "auth", "private"];
+    let name = name.to_ascii_lowercase();
+    let is_token = name == "token" || name.ends_with("_token") || name.ends_with("-token");
+    let is_price = name.contains("cost_per");
+    !is_price && (is_token || WORDS.iter().any(|word| name.contains(word)))
+}

@@ -1,0 +1,110 @@
+//! The tables of the configuration page, made from the tables of keys.
+//!
+//! Owns: their shape in Markdown. Leaves to others: the prose around them (docs/configuration.md), which a test holds to
+//! this output.
+//!
+//! **Invariant:** every key of every table is on the page, active or not.
+
+use std::fmt::Write as _;
+
+use crate::keys::{Key, Kind, State, Table, general, litellm, model, prices, router, rows, tollgate, top};
+
+/// The generated part of docs/configuration.md.
+pub fn reference() -> String {
+    let mut out = String::new();
+    section(&mut out, "The file", "", top::TABLE);
+    section(&mut out, "`model_list[]`", "", model::ENTRY);
+    section(&mut out, "`litellm_params`", "", model::PARAMS);
+    section(&mut out, "`model_info`", "Other keys are yours; `/model/info` shows them.", model::INFO);
+    section(&mut out, "`router_settings`", "", router::TABLE);
+    section(
+        &mut out,
+        "`router_settings.model_group_alias.<name>`",
+        "Or the name of the group alone.",
+        router::ALIAS,
+    );
+    section(&mut out, "`router_settings.retry_policy`", "", router::RETRY_POLICY);
+    section(&mut out, "`router_settings.allowed_fails_policy`", "", router::ALLOWED_FAILS_POLICY);
+    section(
+        &mut out,
+        "`litellm_settings`",
+        "The keys of `router_settings` are accepted here too.",
+        litellm::OWN,
+    );
+    section(&mut out, "`litellm_settings.cache_params`", "", litellm::CACHE_PARAMS);
+    section(&mut out, "`general_settings`", "", general::TABLE);
+    section(&mut out, "`tollgate_settings`", "", tollgate::TABLE);
+    section(&mut out, "`tollgate_settings.log`", "", tollgate::LOG);
+    out
+}
+
+fn section(out: &mut String, title: &str, remark: &str, table: Table) {
+    // Writing to a text cannot fail.
+    let _ = write!(out, "### {title}\n\n");
+    if !remark.is_empty() {
+        let _ = write!(out, "{remark}\n\n");
+    }
+    let active: Vec<Key> = rows(table).filter(|key| key.state == State::Active).collect();
+    let (compact, whole): (Vec<Key>, Vec<Key>) = active.into_iter().partition(is_compact);
+    if !whole.is_empty() {
+        out.push_str("| key | type | default | what it does |\n|---|---|---|---|\n");
+    }
+    for key in &whole {
+        let default = cell(key.default);
+        let _ =
+            writeln!(out, "| `{}` | {} | {default} | {} |", key.name, cell(&key.kind.words()), cell(key.doc));
+    }
+    if !whole.is_empty() {
+        out.push('\n');
+    }
+    let defaults = compact.iter().filter(|key| key.kind_is_request_default());
+    list(out, "Defaults of request parameters, used where the caller gives none", defaults);
+    let prices = compact.iter().filter(|key| !key.kind_is_request_default());
+    list(out, "Prices in USD per unit, in place of the catalogue's", prices);
+    let later: Vec<Key> = rows(table).filter(|key| key.state == State::NotYetActive).collect();
+    list(out, "Accepted and checked, not yet active", later.iter());
+    let never: Vec<Key> = rows(table).filter(|key| key.state == State::Unsupported).collect();
+    list(out, "Never active here (Python code and the like)", never.iter());
+}
+
+/// Long families of keys that one line describes.
+fn is_compact(key: &Key) -> bool {
+    key.kind_is_request_default() || prices::BILLED.iter().any(|price| price.name == key.name)
+}
+
+impl Key {
+    fn kind_is_request_default(&self) -> bool {
+        model::DEFAULTS.iter().any(|default| default.name == self.name && default.doc == self.doc)
+    }
+}
+
+fn list<'a>(out: &mut String, title: &str, keys: impl Iterator<Item = &'a Key>) {
+    let names: Vec<String> = keys.map(|key| format!("`{}` ({})", key.name, short(&key.kind))).collect();
+    if !names.is_empty() {
+        let _ = write!(out, "{title}: {}.\n\n", names.join(", "));
+    }
+}
+
+/// The type in a word or two.
+fn short(kind: &Kind) -> String {
+    match kind {
+        Kind::Bool => "boolean".into(),
+        Kind::Count | Kind::Positive | Kind::Integer => "whole number".into(),
+        Kind::Number | Kind::Price => "number".into(),
+        Kind::Seconds | Kind::Timeout => "seconds".into(),
+        Kind::Span => "time span".into(),
+        Kind::Text => "text".into(),
+        Kind::Secret => "secret".into(),
+        Kind::Url => "address".into(),
+        Kind::Choice(_) => "word".into(),
+        Kind::List(_) => "list".into(),
+        Kind::Map(_) | Kind::Section(_) | Kind::OpenSection(_) => "map".into(),
+        Kind::Either(a, b) => format!("{} or {}", short(a), short(b)),
+        Kind::Any => "any".into(),
+    }
+}
+
+/// A text in a cell of a table.
+fn cell(text: &str) -> String {
+    text.replace('|', "\\|")
+}

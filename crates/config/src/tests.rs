@@ -1,0 +1,83 @@
+//! Tests that hold the tables of keys to the code that reads them.
+
+use std::fmt::Write as _;
+
+use crate::keys::{Kind, State, Table, general, litellm, model, router, rows, tollgate, top};
+use crate::section::asked;
+use crate::{Config, Severity};
+
+/// Every section of a configuration, so that every reader runs.
+const WHOLE: &str = "
+model_list:
+  - model_name: a
+    litellm_params: {model: azure/a, api_base: 'https://a', api_key: k, extra_headers: {x: y}}
+    model_info: {id: a}
+router_settings:
+  model_group_alias: {b: {model: a}}
+  retry_policy: {DefaultRetries: 1}
+  allowed_fails_policy: {NotFoundErrorAllowedFails: 1}
+general_settings: {master_key: sk-x}
+tollgate_settings: {log: {level: info}}
+";
+
+#[test]
+fn every_active_key_is_read_by_the_code() {
+    let loaded = Config::from_yaml_text(WHOLE, &|_| None);
+    assert_eq!(loaded.report.count(Severity::Error), 0, "{}", loaded.report);
+    let tables: [(&str, Table); 10] = [
+        ("model_list[]", model::ENTRY),
+        ("litellm_params", model::PARAMS),
+        ("router_settings", router::TABLE),
+        ("alias", router::ALIAS),
+        ("general_settings", general::TABLE),
+        ("litellm_settings", litellm::TABLE),
+        ("tollgate_settings", tollgate::TABLE),
+        ("log", tollgate::LOG),
+        ("model_info", model::INFO),
+        ("the file", top::TABLE),
+    ];
+    let mut unread = String::new();
+    for (name, table) in tables {
+        for key in rows(table).filter(|key| key.state == State::Active) {
+            let is_elsewhere = match name {
+                // Read from the router's table, after the two sections have been merged.
+                "litellm_settings" => rows(router::TABLE).any(|other| other.name == key.name),
+                // The sections themselves, which are opened by name, and `include`, which goes before all.
+                "the file" => key.name != "model_list",
+                // Prices are read there only where litellm_params has none; the names are the same.
+                "model_info" => {
+                    matches!(key.kind, Kind::Price)
+                        || key.name.contains("cost")
+                        || key.name == "tiered_pricing"
+                }
+                _ => false,
+            };
+            if !is_elsewhere && !asked::was_read(table, key.name) {
+                let _ = writeln!(unread, "{name}.{}", key.name);
+            }
+        }
+    }
+    assert_eq!(unread, "");
+}
+
+#[test]
+fn a_key_is_in_one_state_and_each_state_says_something_else() {
+    let check = |line: &str, expect: &str| {
+        let loaded = Config::from_yaml_text(&format!("general_settings:\n  {line}\n"), &|_| None);
+        let first = loaded.report.findings.iter().find(|finding| finding.line == 2);
+        assert_eq!(first.map(ToString::to_string).unwrap_or_default(), expect);
+    };
+    check("max_request_size_mb: 5", "");
+    check(
+        "store_model_in_db: true",
+        "config.yaml:2: note: general_settings.store_model_in_db: not yet active",
+    );
+    check(
+        "custom_auth: my.auth",
+        "config.yaml:2: warning: general_settings.custom_auth: unsupported: Names Python code; Tollgate runs no code from a configuration.",
+    );
+    check(
+        "master_kay: sk-secret",
+        "config.yaml:2: warning: general_settings.master_kay: unknown key (nearest: master_key)",
+    );
+}

@@ -1,0 +1,150 @@
+//! The configuration files that LiteLLM users bring, as they stand.
+
+use std::path::Path;
+use std::time::Duration;
+
+use tollgate_config::{Config, Loaded, Severity, Strategy, check_summary, load};
+
+const KEYS: &[(&str, &str)] = &[
+    ("OPENAI_API_KEY", "sk-openai"),
+    ("AZURE_API_KEY", "azure-key"),
+    ("ANTHROPIC_API_KEY", "sk-ant"),
+    ("GEMINI_API_KEY", "gemini-key"),
+    ("GATEWAY_MASTER_KEY", "sk-master"),
+];
+
+fn example(name: &str) -> Loaded {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/examples").join(name);
+    load(&path, &mut |path| std::fs::read_to_string(path), &|name| {
+        KEYS.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned())
+    })
+}
+
+#[cfg(test)]
+fn usable(loaded: &Loaded) -> &Config {
+    assert_eq!(loaded.report.count(Severity::Error), 0, "{}", loaded.report);
+    loaded.config.as_ref().expect("a configuration without errors")
+}
+
+/// group, provider, model, rpm, tpm
+type Row<'a> = (&'a str, &'a str, &'a str, Option<u64>, Option<u64>);
+
+fn rows(config: &Config) -> Vec<Row<'_>> {
+    let row = |d| {
+        let d: &tollgate_config::Deployment = d;
+        (d.model_name.as_str(), d.provider.name, d.model.as_str(), d.rpm, d.tpm)
+    };
+    config.deployments.iter().map(row).collect()
+}
+
+#[test]
+fn the_founding_proxy_file_loads_unchanged() {
+    let loaded = example("seed_proxy.yaml");
+    let config = usable(&loaded);
+    assert_eq!(
+        rows(config),
+        [
+            ("gpt-4o", "openai", "gpt-4o", Some(500), Some(200_000)),
+            ("gpt-4o", "azure", "gpt-4o-eastus", Some(300), None),
+            ("gpt-4o-mini", "openai", "gpt-4o-mini", None, None),
+            ("claude-sonnet", "anthropic", "claude-sonnet-4-20250514", None, None),
+        ]
+    );
+    let azure = &config.deployments[1];
+    assert_eq!(azure.api_base.as_deref(), Some("https://my-eastus.openai.azure.com"));
+    assert_eq!(azure.api_key.as_ref().map(|key| key.expose()), Some("azure-key"));
+    assert_eq!((config.router.strategy, config.router.num_retries), (Strategy::LatencyBased, 3));
+    assert_eq!(config.router.retry_after, Duration::from_secs(5));
+    assert_eq!(
+        (config.router.allowed_fails, config.router.cooldown_time),
+        (Some(2), Duration::from_secs(60))
+    );
+    assert_eq!(config.general.master_key.as_ref().map(|key| key.expose()), Some("sk-gateway-master-key"));
+    assert_eq!(config.general.max_budget.as_deref(), Some("1000.0"));
+    assert_eq!(config.general.budget_duration.as_deref(), Some("30d"));
+    assert_eq!(loaded.report.count(Severity::Warning), 0, "{}", loaded.report);
+}
+
+#[test]
+fn what_does_not_act_yet_is_listed_with_its_line() {
+    let loaded = example("seed_proxy.yaml");
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/examples/seed_proxy.yaml");
+    let file = path.display();
+    assert_eq!(
+        check_summary(&loaded),
+        format!(
+            "The configuration can be used: 0 errors, 0 warnings in 1 file.\n\
+             It has 4 deployments in 3 model groups, 0 aliases, a master key.\n\
+             Accepted and checked, but not yet active:\n\
+             \x20 router_settings.routing_strategy  {file}:33\n\
+             \x20 router_settings.allowed_fails  {file}:36\n\
+             \x20 router_settings.cooldown_time  {file}:37\n\
+             \x20 general_settings.database_url  {file}:42\n\
+             \x20 general_settings.max_budget  {file}:43\n\
+             \x20 general_settings.budget_duration  {file}:44\n"
+        )
+    );
+}
+
+#[test]
+fn the_founding_router_file_loads_and_google_is_gemini() {
+    let loaded = example("seed_router.yaml");
+    let config = usable(&loaded);
+    assert_eq!(
+        rows(config),
+        [
+            ("primary-chat", "openai", "gpt-4o", None, None),
+            ("primary-chat", "anthropic", "claude-sonnet-4-20250514", None, None),
+            ("primary-chat", "gemini", "gemini-2.5-pro", None, None),
+            ("fallback-chat", "openai", "gpt-4o-mini", None, None),
+            ("long-context-chat", "gemini", "gemini-2.5-flash", None, None),
+        ]
+    );
+    let chain = |fallbacks: &tollgate_config::Fallbacks| {
+        let flat = fallbacks.iter().map(|(group, to)| (group.clone(), to[0].model.clone()));
+        flat.collect::<Vec<_>>()
+    };
+    assert_eq!(chain(&config.router.fallbacks), [("primary-chat".into(), "fallback-chat".into())]);
+    assert_eq!(
+        chain(&config.router.context_window_fallbacks),
+        [("primary-chat".into(), "long-context-chat".into())]
+    );
+    assert_eq!(config.groups(), ["primary-chat", "fallback-chat", "long-context-chat"]);
+}
+
+#[test]
+fn the_shape_that_most_users_run_loads_but_for_the_provider_that_is_not_active() {
+    let loaded = example("teams.yaml");
+    let config = usable(&loaded);
+    assert_eq!(
+        rows(config),
+        [
+            ("openai/*", "openai", "*", None, None),
+            ("claude", "anthropic", "claude-sonnet-4-20250514", None, None),
+            ("embed", "openai", "text-embedding-3-small", None, None),
+        ]
+    );
+    let claude = &config.deployments[1];
+    assert_eq!((claude.id.as_str(), claude.weight, claude.order), ("claude-a", Some(3.0), Some(1)));
+    assert_eq!(claude.tags, ["paid"]);
+    assert_eq!(claude.model_info["access_groups"], serde_json::json!(["premium"]));
+    assert_eq!(claude.params_written["api_key"], "****");
+    assert_eq!(claude.params_written["weight"], 3);
+    assert_eq!(config.router.model_group_alias[0].name, "gpt-4");
+    assert_eq!(config.router.model_group_alias[0].group, "openai/gpt-4o");
+    assert_eq!(config.router.retry_policy.as_ref().and_then(|policy| policy.rate_limit), Some(3));
+    assert!(config.litellm.drop_params && config.litellm.cache && config.router.enable_pre_call_checks);
+    assert_eq!(config.request_timeout(claude), Duration::from_secs(600));
+    assert_eq!(config.general.master_key.as_ref().map(|key| key.expose()), Some("sk-master"));
+    assert_eq!(config.environment[0].0, "SLACK_WEBHOOK_URL");
+    assert!(
+        config.has_model("gpt-4") && config.has_model("openai/anything") && !config.has_model("bedrock/x")
+    );
+    let bedrock = loaded.report.findings.iter().find(|finding| finding.message.contains("bedrock"));
+    let bedrock = bedrock.expect("the left out deployment is reported");
+    assert_eq!(
+        (bedrock.severity, bedrock.key.as_str()),
+        (Severity::Note, "model_list[2].litellm_params.model")
+    );
+    assert_eq!(loaded.report.count(Severity::Warning), 0, "{}", loaded.report);
+}
