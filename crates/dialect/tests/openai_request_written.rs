@@ -1,0 +1,221 @@
+//! Requests written in OpenAI's form; legacy completions and embeddings read.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::needless_pass_by_value)]
+
+use serde_json::{Value, json};
+use tollgate_dialect::conversation::{
+    ChatRequest, EmbeddingInput, MediaSource, Message, Part, Reasoning, Role,
+};
+use tollgate_dialect::openai::{
+    Extensions, decode_chat, decode_completions, decode_embeddings, encode_chat, encode_embedding_request,
+};
+use tollgate_dialect::wire::{EncodeError, EncodeOptions};
+
+/// A body of these members on top of a model and one user message.
+fn with(members: Value) -> Value {
+    let mut body = json!({"model": "m", "messages": [{"role": "user", "content": "hi"}]});
+    for (name, value) in members.as_object().unwrap() {
+        body[name] = value.clone();
+    }
+    body
+}
+
+fn decode(body: &Value) -> ChatRequest {
+    decode_chat(body.to_string().as_bytes()).unwrap_or_else(|error| panic!("{error}: {body}"))
+}
+
+fn encode(request: &ChatRequest, extensions: Extensions) -> Value {
+    let bytes = encode_chat(request, extensions, &EncodeOptions::default()).unwrap();
+    serde_json::from_slice(&bytes).unwrap()
+}
+
+#[test]
+fn what_openai_does_not_publish_is_left_out_for_openai() {
+    let body = json!({
+        "model": "m",
+        "messages": [
+            {"role": "user", "content": "x", "cache_control": {"type": "ephemeral"}},
+            {"role": "assistant", "content": "y", "reasoning_content": "r",
+                "thinking_blocks": [{"type": "thinking", "thinking": "r", "signature": "s"}],
+                "tool_calls": [{"id": "c", "type": "function", "function": {"name": "f", "arguments": "{}"},
+                    "provider_specific_fields": {"thought_signature": "s"}}]},
+            {"role": "tool", "tool_call_id": "c", "name": "f", "content": "z", "cache_control": {"type": "ephemeral"}},
+        ],
+        "tools": [{"type": "function", "function": {"name": "f"}, "cache_control": {"type": "ephemeral"}}],
+        "thinking": {"type": "enabled", "budget_tokens": 2048},
+    });
+    let request = decode(&body);
+    let plain = json!({
+        "model": "m",
+        "messages": [
+            {"role": "user", "content": "x"},
+            {"role": "assistant", "content": "y",
+                "tool_calls": [{"id": "c", "type": "function", "function": {"name": "f", "arguments": "{}"}}]},
+            {"role": "tool", "tool_call_id": "c", "content": "z"},
+        ],
+        "tools": [{"type": "function", "function": {"name": "f"}}],
+        "reasoning_effort": "medium",
+    });
+    assert_eq!(encode(&request, Extensions::Omit), plain);
+    let kept = encode(&request, Extensions::Include);
+    assert_eq!(decode(&kept), request, "and with extensions nothing is lost");
+}
+
+#[test]
+fn a_parameter_that_openai_lacks_is_refused_or_dropped_as_asked() {
+    let request = decode(&with(json!({"top_k": 5})));
+    let options = EncodeOptions::default();
+    let refusal = encode_chat(&request, Extensions::Omit, &options).unwrap_err();
+    assert_eq!(refusal, EncodeError::Unsupported { params: vec!["top_k".to_owned()] });
+    let options = EncodeOptions { drop_unsupported: true, ..options };
+    let bytes = encode_chat(&request, Extensions::Omit, &options).unwrap();
+    assert_eq!(serde_json::from_slice::<Value>(&bytes).unwrap(), with(json!({})));
+}
+
+#[test]
+fn a_budget_of_reasoning_becomes_the_nearest_effort() {
+    let effort = |budget: u64| {
+        let request = ChatRequest { reasoning: Some(Reasoning::Budget(budget)), ..decode(&with(json!({}))) };
+        encode(&request, Extensions::Omit)["reasoning_effort"].clone()
+    };
+    assert_eq!(
+        [effort(0), effort(1024), effort(1025), effort(2048), effort(2049)],
+        ["low", "low", "medium", "medium", "high"]
+    );
+    let disabled = ChatRequest { reasoning: Some(Reasoning::Disabled), ..decode(&with(json!({}))) };
+    assert_eq!(encode(&disabled, Extensions::Omit), with(json!({})));
+}
+
+#[test]
+fn a_part_without_a_form_in_its_message_is_refused_where_it_stands() {
+    let check = |role: Role, part: Part, param: &str| {
+        let messages = vec![Message { role, parts: vec![Part::text("x"), part], name: None }];
+        let request = ChatRequest { model: "m".to_owned(), messages, ..ChatRequest::default() };
+        let error = encode_chat(&request, Extensions::Omit, &EncodeOptions::default()).unwrap_err();
+        assert!(matches!(&error, EncodeError::Invalid { param: place, .. } if place == param), "{error}");
+    };
+    let url = || MediaSource::Url("https://x/y".to_owned());
+    check(Role::User, Part::Audio { source: url(), format: "wav".to_owned() }, "messages[0].content[1]");
+    check(
+        Role::User,
+        Part::File { source: url(), filename: None, cache_control: None },
+        "messages[0].content[1]",
+    );
+    let by_id =
+        Part::Image { source: MediaSource::FileId("f".to_owned()), detail: None, cache_control: None };
+    check(Role::User, by_id, "messages[0].content[1]");
+    check(Role::User, Part::Reasoning { text: String::new(), signature: None }, "messages[0].content[1]");
+    let result =
+        Part::ToolResult { call_id: "c".into(), content: vec![], is_error: false, cache_control: None };
+    check(Role::Assistant, result, "messages[0].content[1]");
+    check(Role::Tool, Part::text("x"), "messages[0].content[0]");
+}
+
+#[test]
+fn several_tool_results_in_one_message_become_a_message_each() {
+    let result = |id: &str| Part::ToolResult {
+        call_id: id.to_owned(),
+        content: vec![Part::text(id)],
+        is_error: false,
+        cache_control: None,
+    };
+    let messages = vec![Message { role: Role::Tool, parts: vec![result("a"), result("b")], name: None }];
+    let request = ChatRequest { model: "m".to_owned(), messages, ..ChatRequest::default() };
+    let expect = json!([
+        {"role": "tool", "tool_call_id": "a", "content": "a"}, {"role": "tool", "tool_call_id": "b", "content": "b"},
+    ]);
+    assert_eq!(encode(&request, Extensions::Omit)["messages"], expect);
+}
+
+#[test]
+fn a_legacy_completion_is_a_chat_of_one_message() {
+    let decode = |members: Value| {
+        let mut body = json!({"model": "m"});
+        for (name, value) in members.as_object().unwrap() {
+            body[name] = value.clone();
+        }
+        decode_completions(body.to_string().as_bytes())
+    };
+    for prompt in [json!("hi"), json!(["hi"])] {
+        assert_eq!(decode(json!({"prompt": prompt})), decode_chat(with(json!({})).to_string().as_bytes()));
+    }
+    let request = decode(json!({
+        "prompt": "hi", "max_tokens": 5, "logprobs": 3, "stop": ["a"], "stream": true, "temperature": 0.7,
+        "stream_options": {"include_usage": true}, "user": "u", "n": 2, "seed": 1,
+        "echo": false, "suffix": "", "best_of": 1,
+    }))
+    .unwrap();
+    assert_eq!(request.sampling.max_tokens, Some(5));
+    assert_eq!((request.sampling.logprobs, request.sampling.top_logprobs), (Some(true), Some(3)));
+    assert_eq!((request.sampling.n, request.sampling.temperature), (Some(2), Some(0.7)));
+    assert!(request.stream && request.include_usage);
+    assert!(request.extra.is_empty(), "what asks for nothing is not passed on");
+    let request = decode(json!({"prompt": "hi", "echo": true, "suffix": "!", "best_of": 3})).unwrap();
+    assert_eq!(Value::Object(request.extra), json!({"echo": true, "suffix": "!", "best_of": 3}));
+    let check = |members: Value, param: &str, message: &str| {
+        let error = decode(members).unwrap_err();
+        assert_eq!((error.param.as_str(), error.message.as_str()), (param, message));
+    };
+    let tokens = "is made of token ids, which this model cannot take; send text";
+    check(json!({"prompt": [1, 2]}), "prompt", tokens);
+    check(json!({"prompt": [[1, 2]]}), "prompt", tokens);
+    let several = "has several prompts, but this model takes one at a time; send a request for each";
+    check(json!({"prompt": ["a", "b"]}), "prompt", several);
+    check(json!({"prompt": []}), "prompt", "must not be an empty list");
+    check(json!({"prompt": {}}), "prompt", "must be a string or a list of strings, not an object");
+    check(json!({}), "prompt", "Missing required parameter: 'prompt'.");
+    check(json!({"prompt": "x", "echo": "yes"}), "echo", "must be a boolean, not a string");
+    check(json!({"prompt": "x", "model": null}), "model", "Missing required parameter: 'model'.");
+}
+
+#[test]
+fn embedding_requests_are_read_and_written_in_every_form_of_input() {
+    let decode =
+        |input: Value| decode_embeddings(json!({"model": "e", "input": input}).to_string().as_bytes());
+    let text = |text: &str| EmbeddingInput::Text(text.to_owned());
+    let check = |input: Value, expect: &[EmbeddingInput]| {
+        let request = decode(input).unwrap();
+        assert_eq!(request.input, expect);
+        assert_eq!(decode_embeddings(&encode_embedding_request(&request)), Ok(request));
+    };
+    check(json!("a"), &[text("a")]);
+    check(json!(["a", "b"]), &[text("a"), text("b")]);
+    check(json!([1, 2]), &[EmbeddingInput::Tokens(vec![1, 2])]);
+    check(json!([[1], [2, 3]]), &[EmbeddingInput::Tokens(vec![1]), EmbeddingInput::Tokens(vec![2, 3])]);
+    let full = json!({"model": "e", "input": ["a"], "dimensions": 256, "encoding_format": "base64", "user": "u", "input_type": "query"});
+    let request = decode_embeddings(full.to_string().as_bytes()).unwrap();
+    assert_eq!((request.dimensions, request.base64, request.user.as_deref()), (Some(256), true, Some("u")));
+    assert_eq!(serde_json::from_slice::<Value>(&encode_embedding_request(&request)).unwrap(), full);
+    let refuse = |body: Value, param: &str, message: &str| {
+        let error = decode_embeddings(body.to_string().as_bytes()).unwrap_err();
+        assert_eq!((error.param.as_str(), error.message.as_str()), (param, message));
+    };
+    refuse(json!({"input": "a"}), "model", "Missing required parameter: 'model'.");
+    refuse(json!({"model": "e"}), "input", "Missing required parameter: 'input'.");
+    refuse(json!({"model": "e", "input": []}), "input", "must not be an empty list");
+    refuse(json!({"model": "e", "input": [[]]}), "input[0]", "must not be an empty list");
+    refuse(
+        json!({"model": "e", "input": 5}),
+        "input",
+        "must be a string or a list of strings or of token ids, not an integer",
+    );
+    refuse(
+        json!({"model": "e", "input": ["a", 1]}),
+        "input[1]",
+        "must be a string or a list of token ids, not an integer",
+    );
+    refuse(
+        json!({"model": "e", "input": [1.5]}),
+        "input[0]",
+        "must be an integer of at least 0, not a decimal number",
+    );
+    refuse(
+        json!({"model": "e", "input": "a", "encoding_format": "int8"}),
+        "encoding_format",
+        "must be one of 'float', 'base64', not 'int8'",
+    );
+    refuse(
+        json!({"model": "e", "input": "a", "dimensions": "256"}),
+        "dimensions",
+        "must be an integer of at least 0, not a string",
+    );
+}
