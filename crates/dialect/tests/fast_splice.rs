@@ -323,10 +323,14 @@ fn a_default_is_added_only_where_the_caller_gave_nothing() {
 
 #[test]
 fn usage_that_is_asked_for_in_two_ways_is_refused() {
-    let body = Bytes::from_static(br#"{"stream_options":{"include_usage":true,"include_usage":false}}"#);
+    let body = Bytes::from_static(
+        b"{\"n\":1,\n \"stream_options\":{\"include_usage\":true,\"include_usage\":false}}",
+    );
     let object = scan(&body, &Limits::REQUEST).unwrap();
     let edits = RequestEdits { include_usage: true, ..RequestEdits::default() };
-    assert!(plan_request(&object, &edits, &body).is_err());
+    let error = plan_request(&object, &edits, &body).unwrap_err();
+    let sentence = "the member \"include_usage\" is given twice: line 2 column 41 (char 48)";
+    assert_eq!(error.to_string(), sentence);
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! What changes in a request between caller and provider.
 
-use crate::json::{Object, ScanError, Segments, Splice};
+use crate::json::{Fault, Object, ScanError, Segments, Splice};
 use bytes::Bytes;
 
 /// The edits of one request. They are made in the order of the fields.
@@ -43,7 +43,8 @@ pub fn plan_request(
         }
     }
     if edits.include_usage && (is_removed("stream_options") || !asks_for_usage(object)) {
-        splice.set_in("stream_options", "include_usage", "true")?;
+        let asked = splice.set_in("stream_options", "include_usage", "true");
+        asked.map_err(|error| error_in_body(error, object, body))?;
     }
     for (name, json) in edits.defaults {
         // The caller's own may stand under another name by now, or have been taken out for good.
@@ -52,6 +53,12 @@ pub fn plan_request(
         }
     }
     Ok(splice.finish(body))
+}
+
+/// The place of an error in `stream_options` as a place in the body.
+fn error_in_body(error: ScanError, object: &Object<'_>, body: &Bytes) -> ScanError {
+    let start = object.get("stream_options").map_or(0, |options| options.span().start);
+    Fault { offset: start + error.offset, kind: error.kind }.locate(body)
 }
 
 fn asks_for_usage(object: &Object<'_>) -> bool {
