@@ -32,7 +32,7 @@ pub(crate) fn resolve(
     match error {
         ResolveError::NotYetActive { provider, instead } => {
             let message = format!("the provider {provider} is {NOT_YET_ACTIVE}: the deployment is left out");
-            found.note(place, path, Message::with_nearest(message, instead.as_deref()));
+            found.warning(place, path, Message::with_nearest(message, instead.as_deref()));
         }
         ResolveError::UnknownProvider { provider, nearest } => {
             let message = format!("unknown provider {}", shown(&provider));

@@ -208,7 +208,8 @@ fn check_key(key: Key, entry: &Entry, at: &str, found: &mut Collector) {
 pub(crate) const NOT_YET_ACTIVE: &str = "not yet active";
 
 fn report_stranger(entry: &Entry, table: Table, at: &str, found: &mut Collector, strangers: Strangers) {
-    let near = nearest(&entry.key, rows(table).map(|key| key.name));
+    let known = rows(table).filter(|key| key.state != State::Unsupported);
+    let near = nearest(&entry.key, known.map(|key| key.name));
     match strangers {
         Strangers::AreWelcome
             if near.is_none_or(|name| strsim::damerau_levenshtein(&entry.key, name) > 2) => {}

@@ -41,9 +41,7 @@ pub fn check_summary(loaded: &Loaded) -> String {
 /// Keys with the indices of lists left out, in the order of first appearance, and where each is written.
 fn not_yet_active(findings: &[Finding]) -> Vec<(String, Vec<String>)> {
     let mut keys: Vec<(String, Vec<String>)> = Vec::new();
-    let waiting = findings
-        .iter()
-        .filter(|finding| finding.severity == Severity::Note && finding.message.contains(NOT_YET_ACTIVE));
+    let waiting = findings.iter().filter(|finding| finding.message.contains(NOT_YET_ACTIVE));
     for finding in waiting {
         let name = without_indices(&finding.key);
         let place = format!("{}:{}", printable(&finding.file.to_string_lossy()), finding.line);

@@ -144,7 +144,7 @@ fn the_shape_that_most_users_run_loads_but_for_the_provider_that_is_not_active()
     let bedrock = bedrock.expect("the left out deployment is reported");
     assert_eq!(
         (bedrock.severity, bedrock.key.as_str()),
-        (Severity::Note, "model_list[2].litellm_params.model")
+        (Severity::Warning, "model_list[2].litellm_params.model")
     );
-    assert_eq!(loaded.report.count(Severity::Warning), 0, "{}", loaded.report);
+    assert_eq!(loaded.report.count(Severity::Warning), 1, "{}", loaded.report);
 }
