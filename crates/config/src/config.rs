@@ -6,10 +6,9 @@
 //! **Invariant:** no I/O of its own: files and variables come through closures. **Invariant:** a configuration with an
 //! error is no configuration; nothing of it is handed out.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::io;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use tollgate_catalog::providers;
 
@@ -18,10 +17,10 @@ use crate::include::{Reader, read_all};
 use crate::keys::{Kind, top};
 use crate::model::{self, Deployment};
 use crate::report::{Collector, Report, printable};
-use crate::router::{self, Router, matches_pattern};
+use crate::router::{self, Router};
 use crate::secret::Secret;
 use crate::section::{Section, check};
-use crate::settings::{self, General, LitellmSettings, REQUEST_TIMEOUT_DEFAULT, TollgateSettings};
+use crate::settings::{self, General, LitellmSettings, TollgateSettings};
 use crate::yaml::{Node, Place};
 
 /// A validated configuration. Printing it shows no secret.
@@ -108,7 +107,10 @@ fn deployments(root: &Node, environment: &Environment<'_>, found: &mut Collector
         if let Some(first) = ids.insert(deployment.id.clone(), node.place) {
             keep_apart(&mut deployment, node, (index, first), found);
         }
-        all.extend(catch_all(&deployment, items, environment));
+        // A second catch-all adds nothing that the first has not opened.
+        if is_catch_all(&deployment) && !all.iter().any(is_catch_all) {
+            all.extend(catch_all(&deployment, items, environment));
+        }
         all.push(deployment);
     }
     if items.is_empty() && !top.is_unset("model_list") {
@@ -136,16 +138,17 @@ fn keep_apart(
     }
 }
 
-/// What `model_name: "*"` with `model: "*"` stands for besides OpenAI's own names: the models of every provider whose
-/// key is in the environment, under `provider/*`. Nothing for an entry that has a key or an address of its own.
-fn catch_all(deployment: &Deployment, items: &[Node], environment: &Environment<'_>) -> Vec<Deployment> {
+/// Whether this is `model_name: "*"` with `model: "*"` and neither a key nor an address of its own.
+fn is_catch_all(deployment: &Deployment) -> bool {
     let written = |name: &str| deployment.params_written.contains_key(name);
-    let is_catch_all = deployment.model_name == "*"
+    deployment.model_name == "*"
         && deployment.params_written.get("model").is_some_and(|model| model == "*")
-        && !["api_key", "api_base", "base_url", "custom_llm_provider"].into_iter().any(written);
-    if !is_catch_all {
-        return Vec::new();
-    }
+        && !["api_key", "api_base", "base_url", "custom_llm_provider"].into_iter().any(written)
+}
+
+/// What a catch-all stands for besides OpenAI's own names: the models of every provider whose key is in the
+/// environment, under `provider/*`.
+fn catch_all(deployment: &Deployment, items: &[Node], environment: &Environment<'_>) -> Vec<Deployment> {
     let is_taken =
         |name: &str| items.iter().any(|item| item.get("model_name").and_then(Node::text) == Some(name));
     let mut all = Vec::new();
@@ -176,46 +179,9 @@ impl Config {
 
     /// The names of the model groups, each once, in the order of the files; aliases are not among them.
     pub fn groups(&self) -> Vec<&str> {
-        let mut names: Vec<&str> = Vec::new();
-        for deployment in &self.deployments {
-            if !names.contains(&deployment.model_name.as_str()) {
-                names.push(&deployment.model_name);
-            }
-        }
-        names
-    }
-
-    /// Whether a caller may ask for `model`: the name of a group, of an alias, or one that a pattern matches.
-    pub fn has_model(&self, model: &str) -> bool {
-        self.router.model_group_alias.iter().any(|alias| alias.name == model)
-            || self.deployments.iter().any(|deployment| matches_pattern(&deployment.model_name, model))
-    }
-
-    /// Time for a whole reply of `deployment`.
-    pub fn request_timeout(&self, deployment: &Deployment) -> Duration {
-        let chain = deployment.timeout.or(self.litellm.request_timeout).or(self.router.timeout);
-        chain.unwrap_or(REQUEST_TIMEOUT_DEFAULT)
-    }
-
-    /// Time to the first part of a stream of `deployment`.
-    pub fn first_token_timeout(&self, deployment: &Deployment) -> Duration {
-        deployment.stream_timeout.or(self.router.stream_timeout).unwrap_or(self.tollgate.first_token_timeout)
-    }
-
-    /// Retries after `deployment` has failed.
-    pub fn num_retries(&self, deployment: &Deployment) -> u32 {
-        deployment.num_retries.unwrap_or(self.router.num_retries)
-    }
-
-    /// Whether parameters that the provider of `deployment` does not take are left out.
-    pub fn drops_params(&self, deployment: &Deployment) -> bool {
-        deployment.drop_params.unwrap_or(self.litellm.drop_params)
-    }
-
-    /// Largest request body, in bytes: the smaller of LiteLLM's limit and Tollgate's.
-    pub fn request_bytes_max(&self) -> u64 {
-        let ours = self.tollgate.body_bytes_max;
-        self.general.request_bytes_max.map_or(ours, |theirs| theirs.min(ours))
+        let mut seen = HashSet::new();
+        let names = self.deployments.iter().map(|deployment| deployment.model_name.as_str());
+        names.filter(|name| seen.insert(*name)).collect()
     }
 
     /// Every secret of the configuration, for scrubbing what providers send back.

@@ -6,6 +6,7 @@
 //! **Invariant:** after [`resolve`] no scalar of the tree is a reference; one that could not be followed is
 //! [`Data::Unset`] and has been reported.
 
+use std::collections::HashMap;
 use std::rc::Rc;
 
 use crate::keys;
@@ -23,13 +24,15 @@ pub(crate) type ProcessEnvironment<'a> = &'a dyn Fn(&str) -> Option<String>;
 /// The variables that a configuration sees: its own section first, then the process.
 pub(crate) struct Environment<'a> {
     own: Vec<(String, Secret)>,
+    /// Positions in `own` by name.
+    index: HashMap<String, usize>,
     process: ProcessEnvironment<'a>,
 }
 
 impl<'a> Environment<'a> {
     /// The value of `name`, if it is set; it may be empty.
     pub(crate) fn get(&self, name: &str) -> Option<String> {
-        let own = self.own.iter().rev().find(|(known, _)| known == name);
+        let own = self.index.get(name).and_then(|at| self.own.get(*at));
         own.map(|(_, value)| value.expose().to_owned()).or_else(|| (self.process)(name))
     }
 
@@ -50,7 +53,7 @@ pub(crate) fn resolve<'a>(
     process: ProcessEnvironment<'a>,
     found: &mut Collector,
 ) -> (Node, Environment<'a>) {
-    let mut environment = Environment { own: Vec::new(), process };
+    let mut environment = Environment { own: Vec::new(), index: HashMap::new(), process };
     let section = root.get("environment_variables").map(entries_of).unwrap_or_default();
     for entry in section {
         // A variable may refer to one that is written above it. Unset ones are reported when the tree is followed.
@@ -59,6 +62,7 @@ pub(crate) fn resolve<'a>(
             None => entry.value.text().map(str::to_owned),
         };
         if let Some(value) = value {
+            environment.index.insert(entry.key.to_string(), environment.own.len());
             environment.own.push((entry.key.to_string(), Secret::new(value)));
         }
     }

@@ -6,7 +6,7 @@
 //! **Invariant:** a file is read once; a list of an included file extends the list of the file before it, a map is
 //! merged key by key, and the included value wins.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::io;
 use std::path::{Component, Path, PathBuf};
 use std::rc::Rc;
@@ -134,8 +134,10 @@ fn normalized(path: &Path) -> PathBuf {
 fn merge(first: Node, included: &Node, found: &mut Collector) -> Node {
     let (Data::Map(mine), Data::Map(theirs)) = (&first.data, &included.data) else { return first };
     let mut entries = mine.to_vec();
+    let index: HashMap<Rc<str>, usize> =
+        mine.iter().enumerate().map(|(at, entry)| (entry.key.clone(), at)).collect();
     for entry in theirs.iter().filter(|entry| &*entry.key != "include") {
-        let Some(known) = entries.iter_mut().find(|known| known.key == entry.key) else {
+        let Some(known) = index.get(&entry.key).and_then(|at| entries.get_mut(*at)) else {
             entries.push(entry.clone());
             continue;
         };
@@ -152,8 +154,10 @@ fn merge_value(known: &Entry, entry: &Entry, found: &mut Collector) -> Node {
         }
         (Data::Map(mine), Data::Map(theirs)) => {
             let mut entries: Vec<Entry> = mine.to_vec();
+            let index: HashMap<Rc<str>, usize> =
+                mine.iter().enumerate().map(|(at, entry)| (entry.key.clone(), at)).collect();
             for theirs in theirs.iter() {
-                match entries.iter_mut().find(|mine| mine.key == theirs.key) {
+                match index.get(&theirs.key).and_then(|at| entries.get_mut(*at)) {
                     None => entries.push(theirs.clone()),
                     Some(mine) => {
                         overridden(&format!("{}.{}", known.key, theirs.key), mine.place, theirs.place, found);

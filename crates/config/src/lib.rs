@@ -34,7 +34,7 @@ pub use diff::{ReloadDiff, diff};
 pub use keys::{Key, Kind, State, Table};
 pub use model::{AzureAuth, Deployment, SourcePlace};
 pub use page::reference;
-pub use report::{Finding, Report, Severity};
+pub use report::{FINDINGS_MAX, Finding, Report, Severity};
 pub use router::{
     ALLOWED_FAILS_DEFAULT, Alias, AllowedFailsPolicy, COOLDOWN_DEFAULT, FallbackTarget, Fallbacks,
     MAX_FALLBACKS_DEFAULT, NUM_RETRIES_DEFAULT, RetryPolicy, Router, Strategy, matches_pattern,

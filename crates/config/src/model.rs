@@ -50,6 +50,17 @@ pub struct AzureAuth {
     pub authority: Option<String>,
 }
 
+/// The parts of a service principal.
+const PRINCIPAL: [&str; 3] = ["tenant_id", "client_id", "client_secret"];
+
+impl AzureAuth {
+    /// The parts of a service principal that are not there.
+    fn missing(&self) -> Vec<&'static str> {
+        let is_there = [self.tenant_id.is_some(), self.client_id.is_some(), self.client_secret.is_some()];
+        PRINCIPAL.into_iter().zip(is_there).filter(|(_, is_there)| !is_there).map(|(name, _)| name).collect()
+    }
+}
+
 /// One upstream endpoint with its key. Printing it shows no secret.
 #[derive(Clone)]
 pub struct Deployment {
@@ -147,8 +158,7 @@ pub(crate) fn resolve(
     let Resolved { provider, model } =
         providers::resolve(&written, custom.as_deref(), place, &params.path_of("model"), found)?;
     let reading = Reading { params: &params, info: &info, provider, environment, place };
-    let azure = reading.azure(found);
-    let api_key = reading.api_key(azure.is_some(), found);
+    let (api_key, azure) = reading.credentials(found);
     let api_base = reading.api_base(found);
     let params_node = entry.node("litellm_params");
     let id = info.text("id").filter(|id| !id.is_empty());
@@ -225,34 +235,38 @@ impl Reading<'_> {
         written.or_else(|| has_variable.then(|| self.environment.first_of(variables)).flatten())
     }
 
-    fn api_key(&self, has_azure_auth: bool, found: &mut Collector) -> Option<Secret> {
+    /// What is written comes before the environment, and there a key before a service principal.
+    fn credentials(&self, found: &mut Collector) -> (Option<Secret>, Option<AzureAuth>) {
         let path = self.params.path_of("api_key");
-        if let Some(key) = self.params.secret("api_key") {
-            if !key.expose().trim().is_empty() {
-                return Some(key);
+        let key = self.params.secret("api_key").filter(|key| !key.expose().trim().is_empty());
+        let azure = self.azure_written(found);
+        if key.is_some() || azure.is_some() {
+            return (key, azure);
+        }
+        if let Some(place) = self.params.place("api_key") {
+            // The type of anything but a text has been refused already.
+            if self.params.text("api_key").is_some() {
+                found.warning(place, &path, "is empty");
             }
-            found.warning(self.params.place("api_key").unwrap_or(self.place), &path, "is empty");
-            return None;
+            return (None, None);
         }
-        let key = self.environment.first_of(self.provider.key_env);
-        if let Some(key) = &key
-            && key.chars().any(char::is_control)
+        if let Some(key) = self.environment.first_of(self.provider.key_env) {
+            if key.chars().any(char::is_control) {
+                let names = self.provider.key_env.join(" or ");
+                found.error(self.place, &path, format!("the variable {names} holds a control character"));
+            }
+            return (Some(Secret::new(key)), None);
+        }
+        let azure = self.azure_of_environment();
+        if azure.is_none() && !self.params.is_unset("api_key") && !providers::works_without_key(self.provider)
         {
-            let names = self.provider.key_env.join(" or ");
-            found.error(self.place, &path, format!("the variable {names} holds a control character"));
-        }
-        let needs_key = key.is_none() && !has_azure_auth && !providers::works_without_key(self.provider);
-        let is_reported = self.params.is_unset("api_key") || self.params.node("api_key").is_some();
-        if needs_key && !is_reported {
-            let names = self.provider.key_env.join(" nor ");
-            let message = if names.is_empty() {
-                "no api_key".to_owned()
-            } else {
-                format!("no api_key, and {names} is not set")
+            let message = match self.provider.key_env {
+                [] => "no api_key".to_owned(),
+                names => format!("no api_key, and {} is not set", names.join(" nor ")),
             };
             found.warning(self.place, &path, message);
         }
-        key.map(Secret::new)
+        (None, azure)
     }
 
     fn api_base(&self, found: &mut Collector) -> Option<String> {
@@ -284,40 +298,50 @@ impl Reading<'_> {
         base
     }
 
-    fn azure(&self, found: &mut Collector) -> Option<AzureAuth> {
+    fn azure_written(&self, found: &mut Collector) -> Option<AzureAuth> {
         let params = self.params;
-        let is_azure = self.provider.wire == tollgate_catalog::Wire::Azure;
-        let from = |name: &'static str, variable: &str| {
-            let written = params.text(name).filter(|text| !text.is_empty());
-            written.or_else(|| is_azure.then(|| self.environment.first_of(&[variable])).flatten())
+        let text = |name: &'static str| params.text(name).filter(|text| !text.is_empty());
+        // A principal that is written in part takes the rest from the environment.
+        let is_written = PRINCIPAL.iter().any(|name| params.place(name).is_some());
+        let part = |name: &'static str, variable: &str| {
+            text(name).or_else(|| is_written.then(|| self.environment.first_of(&[variable])).flatten())
         };
         let auth = AzureAuth {
-            ad_token: from("azure_ad_token", "AZURE_AD_TOKEN").map(Secret::new),
-            tenant_id: from("tenant_id", "AZURE_TENANT_ID"),
-            client_id: from("client_id", "AZURE_CLIENT_ID"),
-            client_secret: from("client_secret", "AZURE_CLIENT_SECRET").map(Secret::new),
-            scope: params.text("azure_scope"),
+            ad_token: text("azure_ad_token").map(Secret::new),
+            tenant_id: part("tenant_id", "AZURE_TENANT_ID"),
+            client_id: part("client_id", "AZURE_CLIENT_ID"),
+            client_secret: part("client_secret", "AZURE_CLIENT_SECRET").map(Secret::new),
+            scope: text("azure_scope"),
             authority: self.environment.first_of(&["AZURE_AUTHORITY_HOST"]),
         };
-        let principal = [
-            ("tenant_id", auth.tenant_id.is_some()),
-            ("client_id", auth.client_id.is_some()),
-            ("client_secret", auth.client_secret.is_some()),
-        ];
-        let missing: Vec<_> =
-            principal.iter().filter(|(_, is_there)| !is_there).map(|(name, _)| *name).collect();
-        let is_written =
-            ["tenant_id", "client_id", "client_secret"].iter().any(|name| params.place(name).is_some());
-        let is_whole = missing.is_empty();
-        if is_written && !is_whole && !missing.iter().any(|name| params.is_unset(name)) {
+        let missing = auth.missing();
+        if (1..PRINCIPAL.len()).contains(&missing.len()) && !missing.iter().any(|name| params.is_unset(name))
+        {
             let message = format!("a service principal needs {} too", missing.join(" and "));
             found.error(self.place, &params.path_of("tenant_id"), message);
         }
-        if is_whole {
-            return Some(auth);
+        let is_usable = missing.is_empty() || auth.ad_token.is_some();
+        is_usable.then_some(auth)
+    }
+
+    fn azure_of_environment(&self) -> Option<AzureAuth> {
+        if self.provider.wire != tollgate_catalog::Wire::Azure {
+            return None;
         }
-        let (ad_token, scope) = (auth.ad_token?, auth.scope);
-        Some(AzureAuth { ad_token: Some(ad_token), scope, ..AzureAuth::default() })
+        let variable = |name: &str| self.environment.first_of(&[name]);
+        let principal = AzureAuth {
+            ad_token: None,
+            tenant_id: variable("AZURE_TENANT_ID"),
+            client_id: variable("AZURE_CLIENT_ID"),
+            client_secret: variable("AZURE_CLIENT_SECRET").map(Secret::new),
+            scope: self.params.text("azure_scope"),
+            authority: variable("AZURE_AUTHORITY_HOST"),
+        };
+        let scope = principal.scope.clone();
+        if let Some(token) = variable("AZURE_AD_TOKEN") {
+            return Some(AzureAuth { ad_token: Some(Secret::new(token)), scope, ..AzureAuth::default() });
+        }
+        principal.missing().is_empty().then_some(principal)
     }
 
     fn extra_headers(&self, found: &mut Collector) -> Vec<(String, Secret)> {

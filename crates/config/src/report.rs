@@ -13,6 +13,9 @@ use crate::yaml::Place;
 /// Longest name from a file that is printed whole.
 const NAME_CHARS_MAX: usize = 80;
 
+/// Findings that are kept; of the others only their number is told.
+pub const FINDINGS_MAX: usize = 1_000;
+
 /// How much a finding matters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Severity {
@@ -129,6 +132,9 @@ impl From<String> for Message {
 pub(crate) struct Collector {
     files: Vec<PathBuf>,
     found: Vec<(Place, Finding)>,
+    /// Findings beyond [`FINDINGS_MAX`], and the gravest of them.
+    beyond: usize,
+    beyond_severity: Option<Severity>,
 }
 
 impl Collector {
@@ -140,7 +146,12 @@ impl Collector {
 
     /// Number of findings so far.
     pub(crate) fn len(&self) -> usize {
-        self.found.len()
+        self.found.len() + self.beyond
+    }
+
+    /// Whether a further finding is only counted, so that no work needs to go into it.
+    pub(crate) fn is_full(&self) -> bool {
+        self.found.len() >= FINDINGS_MAX
     }
 
     pub(crate) fn files(&self) -> &[PathBuf] {
@@ -152,7 +163,8 @@ impl Collector {
     }
 
     pub(crate) fn has_errors(&self) -> bool {
-        self.found.iter().any(|(_, f)| f.severity == Severity::Error)
+        self.beyond_severity == Some(Severity::Error)
+            || self.found.iter().any(|(_, f)| f.severity == Severity::Error)
     }
 
     pub(crate) fn error(&mut self, place: Place, key: &str, message: impl Into<Message>) {
@@ -168,6 +180,12 @@ impl Collector {
     }
 
     fn add(&mut self, severity: Severity, place: Place, key: &str, message: Message) {
+        if self.is_full() {
+            self.beyond += 1;
+            self.beyond_severity =
+                Some(self.beyond_severity.map_or(severity, |gravest| gravest.min(severity)));
+            return;
+        }
         let Message { text: message, nearest } = message;
         let Place { line, column, .. } = place;
         let finding =
@@ -177,7 +195,19 @@ impl Collector {
 
     pub(crate) fn into_report(mut self) -> Report {
         self.found.sort_by_key(|(place, _)| *place);
-        Report { findings: self.found.into_iter().map(|(_, finding)| finding).collect() }
+        let mut findings: Vec<Finding> = self.found.into_iter().map(|(_, finding)| finding).collect();
+        if let Some(severity) = self.beyond_severity {
+            findings.push(Finding {
+                severity,
+                file: self.files.first().cloned().unwrap_or_default(),
+                line: 0,
+                column: 0,
+                key: String::new(),
+                message: format!("{} more findings are not shown", self.beyond),
+                nearest: None,
+            });
+        }
+        Report { findings }
     }
 }
 
@@ -236,6 +266,24 @@ mod tests {
         check("a\u{202e}b", "a?b");
         check("sk-abcdef", "****");
         check(&"x".repeat(100), &format!("{}...", "x".repeat(80)));
+    }
+
+    #[test]
+    fn findings_have_an_end_and_an_error_beyond_it_still_counts() {
+        let mut collector = Collector::default();
+        let place = Place { file: collector.add_file("a.yaml".into()), line: 1, column: 1 };
+        for _ in 0..FINDINGS_MAX {
+            collector.note(place, "", "x");
+        }
+        collector.warning(place, "", "x");
+        assert!(collector.is_full() && !collector.has_errors());
+        collector.error(place, "", "x");
+        assert!(collector.has_errors());
+        let report = collector.into_report();
+        assert!(report.has_errors());
+        assert_eq!(report.findings.len(), FINDINGS_MAX + 1);
+        let last = report.findings.last().map(ToString::to_string);
+        assert_eq!(last.as_deref(), Some("a.yaml: error: 2 more findings are not shown"));
     }
 
     #[test]

@@ -4,6 +4,7 @@
 //!
 //! **Invariant:** what was written is kept whole, whether it acts or not.
 
+use std::collections::HashSet;
 use std::time::Duration;
 
 use serde_json::{Map, Value};
@@ -305,7 +306,11 @@ fn allowed_fails_policy(node: Option<&Node>) -> AllowedFailsPolicy {
 pub(crate) fn check_targets(router: &Router, root: &Node, groups: &[&str], found: &mut Collector) {
     let aliases = router.model_group_alias.iter();
     let known: Vec<&str> = groups.iter().copied().chain(aliases.clone().map(|a| a.name.as_str())).collect();
-    let is_known = |name: &str| name == "*" || known.iter().any(|pattern| matches_pattern(pattern, name));
+    let exact: HashSet<&str> = known.iter().copied().collect();
+    let patterns: HashSet<&str> = exact.iter().copied().filter(|name| name.contains('*')).collect();
+    let is_known = |name: &str| {
+        name == "*" || exact.contains(name) || patterns.iter().any(|pattern| matches_pattern(pattern, name))
+    };
     let mut targets: Vec<(&'static str, &str)> = Vec::new();
     targets.extend(aliases.map(|alias| ("model_group_alias", alias.group.as_str())));
     let chains = [
@@ -322,7 +327,10 @@ pub(crate) fn check_targets(router: &Router, root: &Node, groups: &[&str], found
     targets.extend(router.default_fallbacks.iter().map(|group| ("default_fallbacks", group.as_str())));
     for (name, target) in targets.into_iter().filter(|(_, target)| !is_known(target)) {
         let (place, path) = place_of(root, name);
-        let near = crate::keys::nearest(target, known.iter().copied());
+        if found.is_full() {
+            break;
+        }
+        let near = crate::keys::nearest(target, exact.iter().copied());
         let message = format!("no model group is named {}", printable(target));
         found.warning(place, &path, Message::with_nearest(message, near));
     }

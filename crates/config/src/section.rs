@@ -208,6 +208,9 @@ fn check_key(key: Key, entry: &Entry, at: &str, found: &mut Collector) {
 pub(crate) const NOT_YET_ACTIVE: &str = "not yet active";
 
 fn report_stranger(entry: &Entry, table: Table, at: &str, found: &mut Collector, strangers: Strangers) {
+    if found.is_full() {
+        return found.warning(entry.place, at, "unknown key");
+    }
     let known = rows(table).filter(|key| key.state != State::Unsupported);
     let near = nearest(&entry.key, known.map(|key| key.name));
     match strangers {

@@ -1,7 +1,7 @@
 //! Configurations that nobody should send: bombs, broken syntax, secrets in every place, arbitrary text.
 
 use proptest::prelude::*;
-use tollgate_config::{Config, DEPTH_MAX, FILE_BYTES_MAX, Loaded};
+use tollgate_config::{Config, DEPTH_MAX, FILE_BYTES_MAX, FINDINGS_MAX, Loaded};
 
 fn read(text: &str) -> Loaded {
     Config::from_yaml_text(text, &|_| None)
@@ -76,6 +76,20 @@ fn a_file_has_a_largest_size_and_the_worst_of_that_size_ends() {
         let text = unit.repeat(FILE_BYTES_MAX / unit.len());
         assert!(read(&text).config.is_none(), "{unit}");
     }
+}
+
+#[test]
+fn many_findings_are_counted_and_not_kept() {
+    let unknown: String = (0..40_000).map(|n| format!("router_setting{n}:\n")).collect();
+    let loaded = read(&unknown);
+    assert_eq!(loaded.report.findings.len(), FINDINGS_MAX + 1);
+    let last = loaded.report.findings.last().map(ToString::to_string);
+    assert_eq!(last.as_deref(), Some("config.yaml: warning: 39001 more findings are not shown"));
+    let entries: String =
+        (0..30_000).map(|_| "- {model_name: '*', litellm_params: {model: '*'}}\n").collect();
+    let loaded =
+        Config::from_yaml_text(&format!("model_list:\n{}", &entries[..FILE_BYTES_MAX / 2]), &|_| None);
+    assert!(loaded.report.findings.len() > FINDINGS_MAX);
 }
 
 #[test]

@@ -171,10 +171,7 @@ fn an_empty_configuration_has_the_documented_defaults() {
         settings.drain_timeout,
     ];
     assert_eq!(seconds.map(|timeout| timeout.as_secs()), [10, 30, 75, 3, 60, 30, 60, 120]);
-    assert_eq!(
-        (config.request_bytes_max(), settings.workers, settings.connections_max),
-        (32 << 20, None, None)
-    );
+    assert_eq!((settings.body_bytes_max, settings.workers, settings.connections_max), (32 << 20, None, None));
     assert_eq!((settings.log_level, settings.log_format), (LogLevel::Info, LogFormat::Text));
     assert_eq!(format!("{:?}", Config::default().tollgate), format!("{settings:?}"));
     assert_eq!(Config::default().router, config.router);
@@ -197,7 +194,11 @@ fn the_settings_of_tollgate_reach_their_fields() {
     assert_eq!(settings.model_prices_file.as_deref(), Some(Path::new("etc/sub/prices.json")));
     assert_eq!((settings.log_level, settings.log_format), (LogLevel::Debug, LogFormat::Json));
     assert_eq!(settings.drain_timeout, Duration::from_millis(1500));
-    assert_eq!((config.request_bytes_max(), config.general.response_bytes_max), (4 << 20, Some(8 << 20)));
+    assert_eq!(settings.body_bytes_max, 9_000_000);
+    assert_eq!(
+        (config.general.request_bytes_max, config.general.response_bytes_max),
+        (Some(4 << 20), Some(8 << 20))
+    );
 }
 
 #[test]
@@ -319,34 +320,47 @@ fn a_catch_all_opens_every_provider_whose_key_is_there() {
 }
 
 #[test]
-fn timeouts_and_retries_come_from_the_nearest_setting() {
-    let yaml = "model_list:
-- {model_name: a, litellm_params: {model: openai/a, api_key: k, timeout: 1, stream_timeout: 2, num_retries: 0, drop_params: false}}
-- {model_name: b, litellm_params: {model: openai/b, api_key: k}}
-litellm_settings: {request_timeout: 30, drop_params: true, stream_timeout: 4}
+fn keys_of_the_router_are_taken_from_litellm_settings_too() {
+    let config = config(
+        "litellm_settings: {request_timeout: 30, drop_params: true, stream_timeout: 4, num_retries: 1}
 router_settings: {timeout: 60, num_retries: 9}
-";
-    let config = config(yaml);
-    let shown = |d: &Deployment| {
-        let (whole, first) = (config.request_timeout(d).as_secs(), config.first_token_timeout(d).as_secs());
-        (whole, first, config.num_retries(d), config.drops_params(d))
-    };
-    assert_eq!(shown(&config.deployments[0]), (1, 2, 0, false));
-    assert_eq!(shown(&config.deployments[1]), (30, 4, 9, true));
-    let (bare, router) = (config_of("{}"), config_of("{timeout: 60}"));
-    assert_eq!(
-        (
-            bare.request_timeout(&bare.deployments[0]).as_secs(),
-            bare.first_token_timeout(&bare.deployments[0]).as_secs()
-        ),
-        (6000, 60)
+",
     );
-    assert_eq!(router.request_timeout(&router.deployments[0]).as_secs(), 60);
+    assert_eq!(
+        (config.litellm.request_timeout, config.litellm.drop_params),
+        (Some(Duration::from_secs(30)), true)
+    );
+    assert_eq!(config.router.timeout, Some(Duration::from_secs(60)));
+    assert_eq!((config.router.stream_timeout, config.router.num_retries), (Some(Duration::from_secs(4)), 9));
 }
 
-#[cfg(test)]
-fn config_of(router_settings: &str) -> Config {
-    config(&format!("model_list: [{}]\nrouter_settings: {router_settings}\n", entry("a")))
+#[test]
+fn a_written_credential_comes_before_those_of_the_environment() {
+    let principal = [("AZURE_TENANT_ID", "t"), ("AZURE_CLIENT_ID", "c"), ("AZURE_CLIENT_SECRET", "s")];
+    let check = |params: &str,
+                 key: Option<&str>,
+                 has_principal: bool,
+                 has_token: bool,
+                 more: &[(&str, &str)]| {
+        let yaml = format!(
+            "model_list: [{{model_name: a, litellm_params: {{model: azure/a, api_base: 'https://a'{params}}}}}]"
+        );
+        let deployment = with_environment(&yaml, &[&principal, more].concat()).deployments.remove(0);
+        assert_eq!(deployment.api_key.as_ref().map(|key| key.expose()), key, "{params}");
+        let azure = deployment.azure.unwrap_or_default();
+        assert_eq!(
+            (azure.tenant_id.is_some(), azure.ad_token.is_some()),
+            (has_principal, has_token),
+            "{params}"
+        );
+    };
+    check("", None, true, false, &[]);
+    check("", Some("k"), false, false, &[("AZURE_API_KEY", "k")]);
+    check("", None, false, true, &[("AZURE_AD_TOKEN", "token")]);
+    check(", api_key: own", Some("own"), false, false, &[("AZURE_AD_TOKEN", "token")]);
+    check(", tenant_id: t, client_id: c, client_secret: s", None, true, false, &[("AZURE_API_KEY", "k")]);
+    check(", tenant_id: mine", None, true, false, &[("AZURE_API_KEY", "k")]);
+    check(", azure_ad_token: mine", None, false, true, &[("AZURE_API_KEY", "k")]);
 }
 
 #[test]
