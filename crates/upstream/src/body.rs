@@ -1,12 +1,16 @@
 //! Request bodies out and reply bodies in.
+//!
+//! Owns the reading of a reply: its limits, and what becomes of its connection. Leaves to others what the bytes mean.
+//! **Invariant:** a connection goes back to the pool only when its reply was read to its end; in every other case,
+//! being dropped included, it is closed.
 
+use crate::connection::{Connection, kind_of};
 use crate::failure::{Failure, Kind, Phase};
 use crate::inflate::Inflate;
 use crate::pool::{Pool, PoolKey};
 use bytes::{Bytes, BytesMut};
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
-use hyper::client::conn::http1::SendRequest;
 use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::future::Future;
@@ -14,7 +18,12 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
-use tokio::time::{Instant, Sleep};
+use tokio::runtime::Handle;
+use tokio::time::{Instant, Sleep, timeout};
+
+/// How long a connection whose reply has ended may take until it can carry another request: the rest of the request may
+/// still be on its way out.
+const SETTLE_MAX: Duration = Duration::from_secs(1);
 
 /// A request body of known length in a few pieces that are not copied together.
 #[derive(Debug, Clone, Default)]
@@ -31,7 +40,7 @@ impl SegmentBody {
         Self { segments, length }
     }
 
-    /// Bytes in all.
+    /// Bytes in all that are still to be sent.
     pub fn length(&self) -> u64 {
         self.length
     }
@@ -47,7 +56,10 @@ impl Body for SegmentBody {
     type Data = Bytes;
     type Error = Infallible;
 
-    fn poll_frame(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
         Poll::Ready(self.segments.pop_front().map(|segment| {
             self.length = self.length.saturating_sub(segment.len() as u64);
             Ok(Frame::data(segment))
@@ -65,12 +77,31 @@ impl Body for SegmentBody {
 
 /// Gives the connection back to its pool once the reply was read to its end.
 pub(crate) struct Lease {
-    pub(crate) sender: SendRequest<SegmentBody>,
+    pub(crate) connection: Connection,
     pub(crate) pool: Arc<Pool>,
-    pub(crate) key: PoolKey,
+    pub(crate) key: Arc<PoolKey>,
+    /// The reply leaves the connection open for another request.
+    pub(crate) is_reusable: bool,
 }
 
-/// The time limits of reading a reply.
+impl Lease {
+    fn give_back(mut self) {
+        if !self.is_reusable {
+            return;
+        }
+        if self.connection.is_ready() {
+            self.pool.put(&self.key, self.connection);
+        } else if let Ok(runtime) = Handle::try_current() {
+            runtime.spawn(async move {
+                if timeout(SETTLE_MAX, self.connection.becomes_ready()).await == Ok(true) {
+                    self.pool.put(&self.key, self.connection);
+                }
+            });
+        }
+    }
+}
+
+/// The limits of reading a reply.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct ReadLimits {
     /// Longest silence.
@@ -89,28 +120,47 @@ pub struct ReplyBody {
     limits: ReadLimits,
     bytes: u64,
     timer: Option<Pin<Box<Sleep>>>,
-    last_chunk: Option<Instant>,
+    /// Since when the reader waits for more; nothing before the first piece, which has the deadline alone.
+    waits_since: Option<Instant>,
+    has_begun: bool,
     ended: bool,
 }
 
+impl std::fmt::Debug for ReplyBody {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ReplyBody")
+            .field("bytes", &self.bytes)
+            .field("ended", &self.ended)
+            .finish_non_exhaustive()
+    }
+}
+
 impl ReplyBody {
-    pub(crate) fn new(incoming: Incoming, lease: Lease, inflate: Option<Inflate>, limits: ReadLimits) -> Self {
-        Self {
+    pub(crate) fn new(
+        incoming: Incoming,
+        lease: Lease,
+        inflate: Option<Inflate>,
+        limits: ReadLimits,
+    ) -> Self {
+        let mut body = Self {
             incoming,
             lease: Some(lease),
             inflate,
             limits,
             bytes: 0,
             timer: None,
-            last_chunk: None,
+            waits_since: None,
+            has_begun: false,
             ended: false,
-        }
+        };
+        body.release_at_end();
+        body
     }
 
     /// The next piece; `None` at the end.
     ///
     /// # Errors
-    /// [`Failure`] when the connection broke, a limit was reached, or the encoding is false.
+    /// [`Failure`] when the connection broke, a limit was reached, or the encoding is false. Nothing follows a failure.
     pub async fn next(&mut self) -> Option<Result<Bytes, Failure>> {
         std::future::poll_fn(|context| self.poll_next(context)).await
     }
@@ -141,6 +191,8 @@ impl ReplyBody {
                 Poll::Ready(outcome) => outcome,
                 Poll::Pending => return self.poll_timer(context).map(|failure| Some(Err(failure))),
             };
+            self.waits_since = None;
+            self.has_begun = true;
             match self.accept(outcome) {
                 Ok(Some(bytes)) if bytes.is_empty() => {}
                 outcome => return Poll::Ready(outcome.transpose()),
@@ -149,24 +201,24 @@ impl ReplyBody {
     }
 
     /// What an outcome of the connection means: bytes to pass on (none when they wait for more), or the end.
-    fn accept(&mut self, outcome: Option<Result<Frame<Bytes>, hyper::Error>>) -> Result<Option<Bytes>, Failure> {
+    fn accept(
+        &mut self,
+        outcome: Option<Result<Frame<Bytes>, hyper::Error>>,
+    ) -> Result<Option<Bytes>, Failure> {
         match outcome {
             Some(Ok(frame)) => {
-                self.last_chunk = Some(Instant::now());
                 let Ok(chunk) = frame.into_data() else { return Ok(Some(Bytes::new())) };
                 self.bytes += chunk.len() as u64;
                 if self.bytes > self.limits.bytes_max {
                     return Err(self.fail(Kind::TooLarge, "the reply is larger than the cap"));
                 }
+                self.release_at_end();
                 match &mut self.inflate {
-                    Some(inflate) => inflate.push(&chunk).map(Some).inspect_err(|_| self.ended = true),
+                    Some(inflate) => inflate.push(&chunk).map(Some).inspect_err(|_| self.close()),
                     None => Ok(Some(chunk)),
                 }
             }
-            Some(Err(error)) => {
-                let kind = if error.is_parse() { Kind::Protocol } else { Kind::Reset };
-                Err(self.fail(kind, &error.to_string()))
-            }
+            Some(Err(error)) => Err(self.fail(kind_of(&error), &error.to_string())),
             None => self.end(),
         }
     }
@@ -174,7 +226,7 @@ impl ReplyBody {
     fn end(&mut self) -> Result<Option<Bytes>, Failure> {
         self.ended = true;
         if let Some(lease) = self.lease.take() {
-            lease.pool.put(&lease.key, lease.sender);
+            lease.give_back();
         }
         match self.inflate.take() {
             Some(mut inflate) => {
@@ -185,19 +237,41 @@ impl ReplyBody {
         }
     }
 
-    fn fail(&mut self, kind: Kind, detail: &str) -> Failure {
+    /// Where the length was declared, the end is known before it is asked for.
+    fn release_at_end(&mut self) {
+        if self.incoming.is_end_stream()
+            && let Some(lease) = self.lease.take()
+        {
+            lease.give_back();
+        }
+    }
+
+    fn close(&mut self) {
         self.ended = true;
         self.lease = None;
+    }
+
+    fn fail(&mut self, kind: Kind, detail: &str) -> Failure {
+        self.close();
         Failure::new(kind, Phase::Reading, detail)
     }
 
+    /// Silence counts from when the reader began to wait: a reader that was busy elsewhere says nothing of the provider.
     fn poll_timer(&mut self, context: &mut Context<'_>) -> Poll<Failure> {
+        let deadline = self.limits.deadline;
+        let due = if self.has_begun {
+            let since = *self.waits_since.get_or_insert_with(Instant::now);
+            since.checked_add(self.limits.idle).map_or(deadline, |idle_until| idle_until.min(deadline))
+        } else {
+            deadline
+        };
         loop {
-            let idle_until = self.last_chunk.map_or(self.limits.deadline, |last| last + self.limits.idle);
-            let due = idle_until.min(self.limits.deadline);
             let timer = self.timer.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(due)));
+            // It is not moved at every piece: one that fires early looks again, only one that would be late is moved.
+            if timer.deadline() > due {
+                timer.as_mut().reset(due);
+            }
             ready!(timer.as_mut().poll(context));
-            // The timer is not moved at every chunk; it looks again when it fires.
             if Instant::now() >= due {
                 return Poll::Ready(self.fail(Kind::Timeout, "the reply stalled"));
             }

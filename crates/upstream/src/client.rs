@@ -1,21 +1,50 @@
 //! Runs one attempt: a connection from the pool or a new one, the request, the reply's head.
+//!
+//! Owns what goes out beside the caller's headers, what of a reply's head is refused, and the one second try on a kept
+//! connection. Leaves whether to try elsewhere to others. **Invariant:** the framing of a request is ours alone, and a
+//! reply whose framing is in doubt is a failure. **Invariant:** a request that a provider may have worked on is never
+//! sent twice here.
 
 use crate::body::{Lease, ReadLimits, ReplyBody, SegmentBody};
 use crate::connect;
+use crate::connection::{Connection, kind_of};
 use crate::endpoint::Endpoint;
 use crate::failure::{Failure, Kind, Phase};
 use crate::inflate::Inflate;
 use crate::pool::{Pool, PoolKey};
 use crate::resolve::Resolver;
-use http::header::{CONTENT_ENCODING, HOST, HeaderMap};
-use http::{Method, Request, Response, StatusCode, Uri};
+use crate::tls;
+use http::header::{
+    CONNECTION, CONTENT_ENCODING, CONTENT_LENGTH, EXPECT, HOST, HeaderMap, HeaderName, HeaderValue, TE,
+    TRAILER, TRANSFER_ENCODING, UPGRADE,
+};
+use http::{Method, Request, Response, StatusCode, Uri, Version};
+use http_body::Body;
 use hyper::body::Incoming;
-use hyper::client::conn::http1::SendRequest;
-use rustls::RootCertStore;
 use rustls::pki_types::CertificateDer;
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::{Instant, timeout_at};
+
+/// How soon a kept connection must turn out to be closed for the request to be sent again. The peer's close was on its
+/// way when the request went out, so the news takes no longer than one round trip; a close that comes later is the
+/// provider's answer to the request, which it may have worked on.
+const STALE_WITHIN: Duration = Duration::from_secs(1);
+
+/// Headers that speak of one connection (RFC 9110, 7.6.1) or of the body's framing; whoever made the request, they are
+/// decided here.
+const OURS: [HeaderName; 9] = [
+    CONNECTION,
+    CONTENT_LENGTH,
+    EXPECT,
+    HeaderName::from_static("keep-alive"),
+    HeaderName::from_static("proxy-connection"),
+    TE,
+    TRAILER,
+    TRANSFER_ENCODING,
+    UPGRADE,
+];
 
 /// Caps on what a provider may make the gateway hold.
 #[derive(Debug, Clone, Copy)]
@@ -24,7 +53,7 @@ pub struct Limits {
     pub reply_bytes_max: u64,
     /// Most header lines of a reply (100).
     pub headers_max: usize,
-    /// Most bytes of a reply's head, and of one read (64 KiB).
+    /// Most bytes of a reply's head, and of one read (64 KiB; less than 8 KiB counts as 8 KiB).
     pub read_buffer_bytes_max: usize,
     /// Most idle connections kept per host and worker.
     pub idle_per_host_max: usize,
@@ -57,17 +86,12 @@ impl Shared {
     ///
     /// # Errors
     /// The TLS library's own text when it has no usable protocol version.
-    pub fn new(resolver: Resolver, limits: Limits, extra_roots: Vec<CertificateDer<'static>>) -> Result<Self, String> {
-        let mut roots = RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
-        roots.add_parsable_certificates(extra_roots);
-        let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let mut tls = rustls::ClientConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()
-            .map_err(|error| error.to_string())?
-            .with_root_certificates(roots)
-            .with_no_client_auth();
-        tls.alpn_protocols = vec![b"http/1.1".to_vec()];
-        Ok(Self { resolver, tls: Arc::new(tls), limits })
+    pub fn new(
+        resolver: Resolver,
+        limits: Limits,
+        extra_roots: Vec<CertificateDer<'static>>,
+    ) -> Result<Self, String> {
+        Ok(Self { resolver, tls: Arc::new(tls::client_config(extra_roots)?), limits })
     }
 }
 
@@ -85,13 +109,13 @@ pub struct Timeouts {
 }
 
 /// A request to a provider.
-#[derive(Debug)]
 pub struct Outgoing {
     /// Usually POST.
     pub method: Method,
     /// From [`Endpoint::target`].
     pub target: Uri,
-    /// All headers but `Host` and `Content-Length`, credentials included.
+    /// All headers but those of the connection and the body's framing, which are not taken from here; credentials
+    /// included.
     pub headers: HeaderMap,
     /// The body.
     pub body: SegmentBody,
@@ -99,11 +123,24 @@ pub struct Outgoing {
     pub timeouts: Timeouts,
 }
 
+impl fmt::Debug for Outgoing {
+    /// Without headers, query and body: credentials and prompts.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut printed = f.debug_struct("Outgoing");
+        printed.field("method", &self.method).field("path", &self.target.path());
+        printed
+            .field("body_bytes", &self.body.length())
+            .field("timeouts", &self.timeouts)
+            .finish_non_exhaustive()
+    }
+}
+
 /// The head of a provider's reply, and its body to be read.
+#[derive(Debug)]
 pub struct Reply {
     /// The status; 3xx come as they are and are never followed.
     pub status: StatusCode,
-    /// The headers.
+    /// The headers; those that spoke of an encoding that was undone are gone.
     pub headers: HeaderMap,
     /// The body.
     pub body: ReplyBody,
@@ -122,7 +159,7 @@ impl Client {
         Self { shared, pool }
     }
 
-    /// Sends a request and waits for the reply's head.
+    /// Sends a request and waits for the reply's head. Dropped before that, it closes the connection.
     ///
     /// A kept connection that turns out to be closed before a byte of the reply came is replaced by a new one, once:
     /// providers close idle connections at any moment (RFC 9112, 9.3.1).
@@ -130,30 +167,22 @@ impl Client {
     /// # Errors
     /// [`Failure`] with kind and phase.
     pub async fn send(&self, endpoint: &Endpoint, outgoing: Outgoing) -> Result<Reply, Failure> {
-        let key = PoolKey { tls: endpoint.tls, host: endpoint.host.clone(), port: endpoint.port };
         let timeouts = outgoing.timeouts;
-        let mut request = Request::new(outgoing.body);
-        *request.method_mut() = outgoing.method;
-        *request.uri_mut() = outgoing.target;
-        *request.headers_mut() = outgoing.headers;
-        request.headers_mut().insert(HOST, endpoint.authority().clone());
-        if let Some(sender) = self.kept(&key).await {
+        let mut request = request(endpoint, outgoing);
+        if let Some(kept) = self.pool.take(&endpoint.key) {
             let spare = clone_request(&request);
-            match self.exchange(sender, request, &key, timeouts).await {
+            match self.exchange(kept, request, &endpoint.key, timeouts).await {
                 Ok(reply) => return Ok(reply),
-                Err(Exchange::Stale) => request = spare,
-                Err(Exchange::Failed(failure)) => return Err(failure),
+                Err(broken) if broken.was_stale => request = spare,
+                Err(broken) => return Err(broken.failure),
             }
         }
         let limit = timeouts.connect.min(timeouts.head_by.saturating_duration_since(Instant::now()));
-        let sender = connect::open(&self.shared, endpoint, limit).await?;
-        self.exchange(sender, request, &key, timeouts).await.map_err(|outcome| match outcome {
-            Exchange::Failed(failure) => failure,
-            Exchange::Stale => Failure::new(Kind::Reset, Phase::AwaitingHead, "closed before the reply"),
-        })
+        let fresh = connect::open(&self.shared, endpoint, limit).await?;
+        self.exchange(fresh, request, &endpoint.key, timeouts).await.map_err(|broken| broken.failure)
     }
 
-    /// Lets go of idle connections that are too old; call now and then.
+    /// Lets go at once of idle connections that are too old; it happens now and then without being asked for, too.
     pub fn prune(&self) {
         self.pool.prune();
     }
@@ -163,61 +192,123 @@ impl Client {
         self.pool.len()
     }
 
-    async fn kept(&self, key: &PoolKey) -> Option<SendRequest<SegmentBody>> {
-        while let Some(mut sender) = self.pool.take(key) {
-            if sender.ready().await.is_ok() {
-                return Some(sender);
-            }
-        }
-        None
-    }
-
     async fn exchange(
         &self,
-        mut sender: SendRequest<SegmentBody>,
+        mut connection: Connection,
         request: Request<SegmentBody>,
-        key: &PoolKey,
+        key: &Arc<PoolKey>,
         timeouts: Timeouts,
-    ) -> Result<Reply, Exchange> {
-        let response = match timeout_at(timeouts.head_by, sender.send_request(request)).await {
-            Err(_) => return Err(failed(Kind::Timeout, "no reply in time")),
-            Ok(Err(error)) => return Err(classify(&error)),
+    ) -> Result<Reply, Broken> {
+        let sent = Instant::now();
+        connection.meter.request_begins();
+        let response = match timeout_at(timeouts.head_by, connection.sender.try_send_request(request)).await {
+            Err(_) => return Err(Failure::new(Kind::Timeout, Phase::AwaitingHead, "no reply in time").into()),
+            Ok(Err(error)) => {
+                let was_sent = error.message().is_none();
+                let error = error.into_error();
+                let phase = if was_sent { Phase::AwaitingHead } else { Phase::Connecting };
+                let failure = Failure::new(kind_of(&error), phase, error.to_string());
+                let is_idle_race = connection.meter.is_silent() && sent.elapsed() < STALE_WITHIN;
+                return Err(Broken { failure, was_stale: !was_sent || is_idle_race });
+            }
             Ok(Ok(response)) => response,
         };
-        let lease = Lease { sender, pool: Arc::clone(&self.pool), key: key.clone() };
-        self.reply(response, lease, timeouts).map_err(Exchange::Failed)
+        connection.meter.head_came();
+        let is_reusable = leaves_open(&response);
+        let lease = Lease { connection, pool: Arc::clone(&self.pool), key: Arc::clone(key), is_reusable };
+        Ok(self.reply(response, lease, timeouts)?)
     }
 
-    fn reply(&self, response: Response<Incoming>, lease: Lease, timeouts: Timeouts) -> Result<Reply, Failure> {
-        let (parts, incoming) = response.into_parts();
+    fn reply(
+        &self,
+        response: Response<Incoming>,
+        lease: Lease,
+        timeouts: Timeouts,
+    ) -> Result<Reply, Failure> {
+        let refuse = |kind, detail: &str| Err(Failure::new(kind, Phase::Reading, detail));
         let bytes_max = self.shared.limits.reply_bytes_max;
-        let encoding = parts.headers.get(CONTENT_ENCODING).map(http::HeaderValue::as_bytes);
+        let (parts, incoming) = response.into_parts();
+        let mut headers = parts.headers;
+        if parts.status.is_informational() {
+            return refuse(Kind::Protocol, "switched to a protocol that was not asked for");
+        }
+        if has_doubtful_framing(&headers) {
+            return refuse(Kind::Protocol, "the reply's framing is in doubt");
+        }
+        if incoming.size_hint().lower() > bytes_max {
+            return refuse(Kind::TooLarge, "the reply's declared length is larger than the cap");
+        }
+        let mut encodings = headers.get_all(CONTENT_ENCODING).iter().map(HeaderValue::as_bytes);
+        let encoding = encodings.next();
+        if encodings.next().is_some() {
+            return refuse(Kind::Protocol, "more than one content-encoding");
+        }
         let inflate = Inflate::for_encoding(encoding, bytes_max)?;
+        if inflate.is_some() {
+            headers.remove(CONTENT_ENCODING);
+            headers.remove(CONTENT_LENGTH);
+        }
         let limits = ReadLimits { idle: timeouts.idle, deadline: timeouts.whole_by, bytes_max };
         let body = ReplyBody::new(incoming, lease, inflate, limits);
-        Ok(Reply { status: parts.status, headers: parts.headers, body })
+        Ok(Reply { status: parts.status, headers, body })
     }
 }
 
-enum Exchange {
-    /// The connection was gone before the provider said anything.
-    Stale,
-    Failed(Failure),
+/// An exchange without a reply.
+struct Broken {
+    failure: Failure,
+    /// On a kept connection: it was closed while it was idle, and the provider has not seen the request.
+    was_stale: bool,
 }
 
-fn failed(kind: Kind, detail: &str) -> Exchange {
-    Exchange::Failed(Failure::new(kind, Phase::AwaitingHead, detail))
-}
-
-fn classify(error: &hyper::Error) -> Exchange {
-    if error.is_parse() {
-        failed(Kind::Protocol, &error.to_string())
-    } else {
-        // Closed, cancelled, incomplete or broken: on a kept connection that is the idle race.
-        Exchange::Stale
+impl From<Failure> for Broken {
+    fn from(failure: Failure) -> Self {
+        Self { failure, was_stale: false }
     }
 }
 
+fn request(endpoint: &Endpoint, outgoing: Outgoing) -> Request<SegmentBody> {
+    let mut request = Request::new(outgoing.body);
+    *request.method_mut() = outgoing.method;
+    *request.uri_mut() = outgoing.target;
+    *request.headers_mut() = outgoing.headers;
+    let is_empty = request.body().is_end_stream();
+    let is_bodiless =
+        matches!(*request.method(), Method::GET | Method::HEAD | Method::DELETE | Method::OPTIONS);
+    let headers = request.headers_mut();
+    for name in OURS {
+        headers.remove(name);
+    }
+    headers.insert(HOST, endpoint.authority().clone());
+    if is_empty && !is_bodiless {
+        // Some servers answer 411 to a POST that does not say that it is empty (RFC 9110, 8.6).
+        headers.insert(CONTENT_LENGTH, HeaderValue::from_static("0"));
+    }
+    request
+}
+
+/// The peer keeps the connection for another request (RFC 9112, 9.3).
+fn leaves_open(response: &Response<Incoming>) -> bool {
+    let mut options = response
+        .headers()
+        .get_all(CONNECTION)
+        .iter()
+        .flat_map(|line| line.as_bytes().split(|byte| *byte == b','));
+    response.version() == Version::HTTP_11
+        && !options.any(|option| option.trim_ascii().eq_ignore_ascii_case(b"close"))
+}
+
+/// Two lengths at once, or an encoding of the transfer that was not asked for (RFC 9112, 6.1): what one reader takes
+/// for the end another takes for the middle.
+fn has_doubtful_framing(headers: &HeaderMap) -> bool {
+    let mut codings = headers.get_all(TRANSFER_ENCODING).iter();
+    let Some(coding) = codings.next() else { return false };
+    let is_plain =
+        coding.as_bytes().trim_ascii().eq_ignore_ascii_case(b"chunked") && codings.next().is_none();
+    !is_plain || headers.contains_key(CONTENT_LENGTH)
+}
+
+/// The library takes the request apart as it writes it, so the second try needs one of its own.
 fn clone_request(request: &Request<SegmentBody>) -> Request<SegmentBody> {
     let mut copy = Request::new(request.body().clone());
     *copy.method_mut() = request.method().clone();

@@ -2,18 +2,25 @@
 //!
 //! Judged on the resolved address, never on its spelling, so that decimal, octal, mapped or rebinding names make no
 //! difference. Special ranges are those of the IANA special-purpose registries (RFC 6890 and successors).
+//! **Invariant:** an IPv6 address that nothing here knows is refused, not allowed.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
+/// Ports that a person's URL may name: the web's own and their usual stand-ins. Nothing else that listens somewhere is
+/// meant to be reached through the gateway.
+const CALLER_PORTS: [u16; 4] = [80, 443, 8_080, 8_443];
+/// Where Azure's host answers its guests; the only metadata service at an address that looks public.
+const AZURE_HOST: Ipv4Addr = Ipv4Addr::new(168, 63, 129, 16);
+
 /// Who named the host.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Trust {
     /// The operator's configuration: private and loopback addresses are meant. A name that was public when it was first
     /// resolved may not turn private later (DNS rebinding).
     Operator,
     /// The built-in provider table: a public service, so only public addresses.
     Catalogue,
-    /// A person through a request: only public addresses.
+    /// A person through a request: only public addresses, and only the web's ports.
     Caller,
 }
 
@@ -43,12 +50,15 @@ pub fn classify(address: IpAddr) -> AddressClass {
 fn classify_v4(address: Ipv4Addr) -> AddressClass {
     let [a, b, c, _] = address.octets();
     match (a, b, c) {
+        _ if address == AZURE_HOST => AddressClass::LinkLocal,
         (127, ..) => AddressClass::Loopback,
         (10, ..) | (192, 168, _) => AddressClass::Private,
         (172, 16..=31, _) | (100, 64..=127, _) => AddressClass::Private,
         (169, 254, _) => AddressClass::LinkLocal,
         (0 | 224..=255, ..) => AddressClass::Never,
-        (192, 0, 0 | 2) | (198, 51, 100) | (203, 0, 113) | (198, 18..=19, _) | (192, 88, 99) => AddressClass::Never,
+        (192, 0, 0 | 2) | (198, 51, 100) | (203, 0, 113) | (198, 18..=19, _) | (192, 88, 99) => {
+            AddressClass::Never
+        }
         _ => AddressClass::Public,
     }
 }
@@ -57,7 +67,7 @@ fn classify_v6(address: Ipv6Addr) -> AddressClass {
     if let Some(inner) = embedded_v4(address) {
         return classify_v4(inner);
     }
-    let [first, second, ..] = address.segments();
+    let [first, second, third, ..] = address.segments();
     match first {
         _ if address == Ipv6Addr::LOCALHOST => AddressClass::Loopback,
         _ if address == Ipv6Addr::UNSPECIFIED => AddressClass::Never,
@@ -65,6 +75,8 @@ fn classify_v6(address: Ipv6Addr) -> AddressClass {
         0xfe80..=0xfebf => AddressClass::LinkLocal,
         0xfec0..=0xfeff => AddressClass::Private,
         0xff00..=0xffff | 0x0100 => AddressClass::Never,
+        // A network's own NAT64 prefix (RFC 8215): where the IPv4 address stands in it is that network's secret.
+        0x0064 if second == 0xff9b && third == 1 => AddressClass::Private,
         0x2001 if second == 0x0db8 || second < 0x0200 => AddressClass::Never,
         0x3fff if second < 0x1000 => AddressClass::Never,
         0x2000..=0x3fff => AddressClass::Public,
@@ -72,7 +84,7 @@ fn classify_v6(address: Ipv6Addr) -> AddressClass {
     }
 }
 
-/// The IPv4 address inside `::ffff:a.b.c.d`, `::a.b.c.d`, `64:ff9b::/96`, `64:ff9b:1::/48` and `2002::/16`.
+/// The IPv4 address inside `::ffff:a.b.c.d`, `::a.b.c.d`, `64:ff9b::/96` and `2002::/16`.
 fn embedded_v4(address: Ipv6Addr) -> Option<Ipv4Addr> {
     let s = address.segments();
     let from = |high: u16, low: u16| {
@@ -83,9 +95,17 @@ fn embedded_v4(address: Ipv6Addr) -> Option<Ipv4Addr> {
     match s {
         [0, 0, 0, 0, 0, 0xffff, high, low] => from(high, low),
         [0, 0, 0, 0, 0, 0, high, low] if high != 0 => from(high, low),
-        [0x0064, 0xff9b, 0 | 1, _, _, _, high, low] => from(high, low),
+        [0x0064, 0xff9b, 0, 0, 0, 0, high, low] => from(high, low),
         [0x2002, high, low, ..] => from(high, low),
         _ => None,
+    }
+}
+
+/// Whether a port may be connected to.
+pub fn permits_port(trust: Trust, port: u16) -> bool {
+    match trust {
+        Trust::Operator | Trust::Catalogue => true,
+        Trust::Caller => CALLER_PORTS.contains(&port),
     }
 }
 
@@ -97,7 +117,9 @@ pub fn permits(trust: Trust, literal: bool, first: AddressClass, class: AddressC
         (_, AddressClass::Never) => false,
         (Trust::Catalogue | Trust::Caller, _) => false,
         (Trust::Operator, AddressClass::LinkLocal) => literal,
-        (Trust::Operator, AddressClass::Loopback | AddressClass::Private) => literal || first != AddressClass::Public,
+        (Trust::Operator, AddressClass::Loopback | AddressClass::Private) => {
+            literal || first != AddressClass::Public
+        }
     }
 }
 
@@ -136,6 +158,8 @@ mod tests {
             ("198.18.0.1", Never),
             ("198.19.255.255", Never),
             ("192.88.99.1", Never),
+            ("168.63.129.16", LinkLocal),
+            ("168.63.129.17", Public),
             ("8.8.8.8", Public),
             ("1.1.1.1", Public),
             ("::1", Loopback),
@@ -147,11 +171,19 @@ mod tests {
             ("::127.0.0.1", Loopback),
             ("64:ff9b::127.0.0.1", Loopback),
             ("64:ff9b::a9fe:a9fe", LinkLocal),
+            ("64:ff9b::8.8.8.8", Public),
+            ("64:ff9b:0:1::8.8.8.8", Never),
             ("64:ff9b:1::10.0.0.1", Private),
+            ("64:ff9b:1:7f00:0:100:808:808", Private),
+            ("::ffff:0:127.0.0.1", Never),
+            ("::2", Never),
             ("2002:7f00:1::", Loopback),
             ("2002:a9fe:a9fe::1", LinkLocal),
             ("fc00::1", Private),
             ("fd12:3456::1", Private),
+            ("fd00:ec2::254", Private),
+            ("5f00::1", Never),
+            ("100.100.100.200", Private),
             ("fe80::1", LinkLocal),
             ("febf::1", LinkLocal),
             ("fec0::1", Private),
@@ -186,6 +218,17 @@ mod tests {
         assert!(permits(Trust::Operator, false, Private, Loopback));
         assert!(!permits(Trust::Operator, false, LinkLocal, LinkLocal));
         assert!(permits(Trust::Operator, true, LinkLocal, LinkLocal));
+    }
+
+    #[test]
+    fn a_person_reaches_the_webs_ports_alone() {
+        for port in [80, 443, 8_080, 8_443] {
+            assert!(permits_port(Trust::Caller, port), "{port}");
+        }
+        for port in [0, 22, 25, 53, 6_379, 5_432, 9_200, 65_535] {
+            assert!(!permits_port(Trust::Caller, port), "{port}");
+            assert!(permits_port(Trust::Operator, port), "{port}");
+        }
     }
 
     #[test]

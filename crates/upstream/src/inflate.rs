@@ -33,7 +33,8 @@ impl Inflate {
     /// For a `content-encoding`; `None` when there is nothing to undo.
     pub(crate) fn for_encoding(encoding: Option<&[u8]>, bytes_max: u64) -> Result<Option<Self>, Failure> {
         let Some(encoding) = encoding else { return Ok(None) };
-        let decoder = match encoding.trim_ascii() {
+        // Names of encodings have no case (RFC 9110, 8.4.1).
+        let decoder = match encoding.trim_ascii().to_ascii_lowercase().as_slice() {
             b"" | b"identity" => return Ok(None),
             b"gzip" | b"x-gzip" => Decoder::Gzip(MultiGzDecoder::new(Vec::new())),
             b"deflate" => Decoder::Zlib(ZlibDecoder::new(Vec::new())),
@@ -57,11 +58,16 @@ impl Inflate {
 
     /// The provider has sent everything.
     pub(crate) fn finish(&mut self) -> Result<Bytes, Failure> {
+        if self.bytes_in == 0 {
+            // No body at all: the answer to HEAD, or 304.
+            return Ok(Bytes::new());
+        }
         let ended = match &mut self.decoder {
             Decoder::Gzip(decoder) => decoder.try_finish(),
             Decoder::Zlib(decoder) => decoder.try_finish(),
         };
-        ended.map_err(|_| Failure::new(Kind::Protocol, Phase::Reading, "the compressed reply ended early"))?;
+        ended
+            .map_err(|_| Failure::new(Kind::Protocol, Phase::Reading, "the compressed reply ended early"))?;
         let mut out = Vec::new();
         self.take(&mut out)?;
         Ok(Bytes::from(out))
@@ -72,7 +78,9 @@ impl Inflate {
             Decoder::Gzip(decoder) => decoder.write_all(piece),
             Decoder::Zlib(decoder) => decoder.write_all(piece),
         };
-        written.map_err(|_| Failure::new(Kind::Protocol, Phase::Reading, "the reply is not valid compressed data"))
+        written.map_err(|_| {
+            Failure::new(Kind::Protocol, Phase::Reading, "the reply is not valid compressed data")
+        })
     }
 
     fn flush(&mut self) -> Result<(), Failure> {
@@ -80,7 +88,9 @@ impl Inflate {
             Decoder::Gzip(decoder) => decoder.flush(),
             Decoder::Zlib(decoder) => decoder.flush(),
         };
-        flushed.map_err(|_| Failure::new(Kind::Protocol, Phase::Reading, "the reply is not valid compressed data"))
+        flushed.map_err(|_| {
+            Failure::new(Kind::Protocol, Phase::Reading, "the reply is not valid compressed data")
+        })
     }
 
     fn take(&mut self, out: &mut Vec<u8>) -> Result<(), Failure> {
@@ -92,7 +102,11 @@ impl Inflate {
         out.append(inner);
         let by_ratio = self.bytes_in.saturating_mul(RATIO_MAX).saturating_add(ALLOWANCE);
         if self.bytes_out > self.bytes_max.min(by_ratio) {
-            return Err(Failure::new(Kind::TooLarge, Phase::Reading, "the reply decompresses beyond the cap"));
+            return Err(Failure::new(
+                Kind::TooLarge,
+                Phase::Reading,
+                "the reply decompresses beyond the cap",
+            ));
         }
         Ok(())
     }
@@ -124,7 +138,8 @@ mod tests {
 
     #[test]
     fn gzip_and_deflate_come_out_whole_however_they_are_cut() {
-        let plain: Vec<u8> = (0..50_000_u32).flat_map(|n| n.wrapping_mul(2_654_435_761).to_le_bytes()).collect();
+        let plain: Vec<u8> =
+            (0..50_000_u32).flat_map(|n| n.wrapping_mul(2_654_435_761).to_le_bytes()).collect();
         let mut zlib = ZlibEncoder::new(Vec::new(), Compression::fast());
         zlib.write_all(&plain).unwrap();
         let zlib = zlib.finish().unwrap();
@@ -137,7 +152,8 @@ mod tests {
     #[test]
     fn a_bomb_is_cut_by_ratio_and_a_large_reply_by_size() {
         assert_eq!(inflate("gzip", &gzip(&vec![0; 50 << 20]), 4_096, 64 << 20), Err(Kind::TooLarge));
-        let noise: Vec<u8> = (0..400_000_u32).flat_map(|n| n.wrapping_mul(2_654_435_761).to_le_bytes()).collect();
+        let noise: Vec<u8> =
+            (0..400_000_u32).flat_map(|n| n.wrapping_mul(2_654_435_761).to_le_bytes()).collect();
         assert_eq!(inflate("gzip", &gzip(&noise), 4_096, MAX), Err(Kind::TooLarge));
     }
 
@@ -149,9 +165,19 @@ mod tests {
     }
 
     #[test]
+    fn an_encoded_body_that_is_not_there_is_empty() {
+        assert_eq!(inflate("gzip", b"", 1, MAX).unwrap(), b"");
+        assert_eq!(inflate("Deflate", b"", 1, MAX).unwrap(), b"");
+        assert_eq!(inflate("X-GZIP", &gzip(b"x"), 1, MAX).unwrap(), b"x");
+    }
+
+    #[test]
     fn unknown_encodings_are_refused_and_identity_is_nothing() {
         assert_eq!(Inflate::for_encoding(Some(b"br"), MAX).err().map(|f| f.kind), Some(Kind::Protocol));
-        assert_eq!(Inflate::for_encoding(Some(b"gzip, gzip"), MAX).err().map(|f| f.kind), Some(Kind::Protocol));
+        assert_eq!(
+            Inflate::for_encoding(Some(b"gzip, gzip"), MAX).err().map(|f| f.kind),
+            Some(Kind::Protocol)
+        );
         assert!(Inflate::for_encoding(Some(b"identity"), MAX).unwrap().is_none());
         assert!(Inflate::for_encoding(None, MAX).unwrap().is_none());
     }

@@ -11,12 +11,14 @@
 mod body;
 mod client;
 mod connect;
+mod connection;
 mod endpoint;
 mod failure;
 pub mod guard;
 mod inflate;
 mod pool;
 mod resolve;
+mod tls;
 
 pub use body::{ReplyBody, SegmentBody};
 pub use client::{Client, Limits, Outgoing, Reply, Shared, Timeouts};
@@ -24,3 +26,4 @@ pub use endpoint::{Endpoint, EndpointError};
 pub use failure::{Failure, Kind, Phase};
 pub use guard::Trust;
 pub use resolve::{Lookup, Resolver};
+pub use tls::{RootsError, extra_roots_from_pem};
