@@ -5,6 +5,7 @@
 //!
 //! **Invariant:** a deployment has a provider, and an address wherever its provider has none of its own.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -368,27 +369,37 @@ impl Reading<'_> {
     }
 
     fn default_params(&self) -> Map<String, Value> {
-        let written = model::DEFAULTS.iter().filter_map(|key| Some((key, self.params.node(key.name)?)));
-        written.map(|(key, node)| (key.name.to_owned(), typed(node, key.kind))).collect()
+        let defaults =
+            self.params.written().iter().filter(|entry| !entry.value.is_null()).filter_map(|entry| {
+                let key = model::DEFAULTS.iter().find(|key| key.name == &*entry.key)?;
+                Some((key.name.to_owned(), typed(&entry.value, key.kind)))
+            });
+        defaults.collect()
     }
 
+    /// Sorted by name.
     fn prices(&self, found: &mut Collector) -> Vec<(String, String)> {
-        let mut prices = Vec::new();
-        for key in keys::prices::BILLED {
-            let Some(node) = self.params.node(key.name).or_else(|| self.info.node(key.name)) else {
-                continue;
-            };
-            let text = match key.kind {
-                Kind::Price => node.price(),
-                _ => Some(to_json(node).to_string()),
-            };
-            let Some(text) = text else { continue };
-            if !providers::is_price(key.name, &text) {
-                found.error(node.place, &self.params.path_of(key.name), "is no price that can be billed by");
+        let mut prices = BTreeMap::new();
+        for section in [self.info, self.params] {
+            for entry in section.written() {
+                let Some(key) = keys::prices::billed(&entry.key) else { continue };
+                let text = match key.kind {
+                    Kind::Price => entry.value.price(),
+                    _ if entry.value.is_null() => None,
+                    _ => Some(to_json(&entry.value).to_string()),
+                };
+                let Some(text) = text else { continue };
+                if !providers::is_price(key.name, &text) {
+                    found.error(
+                        entry.value.place,
+                        &section.path_of(key.name),
+                        "is no price that can be billed by",
+                    );
+                }
+                prices.insert(key.name.to_owned(), text);
             }
-            prices.push((key.name.to_owned(), text));
         }
-        prices
+        prices.into_iter().collect()
     }
 
     /// The map as written; facts that have a type keep it, whatever the spelling.

@@ -97,6 +97,11 @@ impl<'a> Section<'a> {
         self.node(name).map(entries_of).unwrap_or_default()
     }
 
+    /// Every entry of the section itself.
+    pub(crate) fn written(&self) -> &'a [Entry] {
+        self.node.map(entries_of).unwrap_or_default()
+    }
+
     /// The items of a list.
     pub(crate) fn items(&self, name: &'static str) -> &'a [Node] {
         self.node(name).map(items_of).unwrap_or_default()

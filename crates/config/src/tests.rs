@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use crate::keys::{Kind, State, Table, general, litellm, model, router, rows, tollgate, top};
+use crate::keys::{Key, Kind, State, Table, general, litellm, model, prices, router, rows, tollgate, top};
 use crate::section::asked;
 use crate::{Config, Severity};
 
@@ -44,12 +44,9 @@ fn every_active_key_is_read_by_the_code() {
                 "litellm_settings" => rows(router::TABLE).any(|other| other.name == key.name),
                 // The sections themselves, which are opened by name, and `include`, which goes before all.
                 "the file" => key.name != "model_list",
-                // Prices are read there only where litellm_params has none; the names are the same.
-                "model_info" => {
-                    matches!(key.kind, Kind::Price)
-                        || key.name.contains("cost")
-                        || key.name == "tiered_pricing"
-                }
+                // Prices and defaults are read as they are written; the next test is theirs.
+                "model_info" => prices::billed(key.name).is_some(),
+                "litellm_params" => prices::billed(key.name).is_some() || default(key.name).is_some(),
                 _ => false,
             };
             if !is_elsewhere && !asked::was_read(table, key.name) {
@@ -58,6 +55,40 @@ fn every_active_key_is_read_by_the_code() {
         }
     }
     assert_eq!(unread, "");
+}
+
+fn default(name: &str) -> Option<Key> {
+    model::DEFAULTS.iter().find(|key| key.name == name).copied()
+}
+
+#[test]
+fn every_price_and_every_default_reaches_the_deployment() {
+    let value = |key: &Key| match (key.name, key.kind) {
+        ("search_context_cost_per_query", _) => "{search_context_size_low: 0.5}".to_owned(),
+        ("tiered_pricing", _) => "[{range: [0, 5], input_cost_per_token: 1}]".to_owned(),
+        ("web_search_billing_unit", _) => "query".to_owned(),
+        (_, Kind::Map(_)) => "{}".to_owned(),
+        (_, Kind::List(_)) => "[]".to_owned(),
+        (_, Kind::Bool) => "true".to_owned(),
+        _ => "1".to_owned(),
+    };
+    let line = |key: &Key| format!("    {}: {}\n", key.name, value(key));
+    let prices: String = prices::BILLED.iter().map(line).collect();
+    let defaults: String = model::DEFAULTS.iter().map(line).collect();
+    for (params, info) in [(&prices, ""), (&defaults, prices.as_str())] {
+        let loaded = Config::from_yaml_text(
+            &format!(
+                "model_list:\n- model_name: a\n  litellm_params:\n    model: openai/a\n    api_key: k\n{params}  \
+                 model_info:\n    id: a\n{info}"
+            ),
+            &|_| None,
+        );
+        assert_eq!(loaded.report.to_string(), "");
+        let deployments = loaded.config.map(|config| config.deployments).unwrap_or_default();
+        let counts: Vec<_> = deployments.iter().map(|d| (d.prices.len(), d.default_params.len())).collect();
+        let defaults = if info.is_empty() { 0 } else { model::DEFAULTS.len() };
+        assert_eq!(counts, [(prices::BILLED.len(), defaults)]);
+    }
 }
 
 #[test]

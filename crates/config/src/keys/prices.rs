@@ -36,6 +36,11 @@ static UNBILLED_ROWS: [Key; UNBILLED_PRICE_KEYS.len()] = {
 /// Prices that a cost is made of.
 pub(crate) static BILLED: &[Key] = &BILLED_ROWS;
 
+/// The row of `name`, if it is a price that costs are made of.
+pub(crate) fn billed(name: &str) -> Option<Key> {
+    BILLED.iter().find(|key| key.name == name).copied()
+}
+
 /// Prices that nothing is billed by yet.
 pub(crate) static UNBILLED: &[Key] = &UNBILLED_ROWS;
 
