@@ -1,1 +1,59 @@
-//! Placeholder.
+//! Simulated providers: OpenAI, Azure OpenAI (with Entra's token endpoint), Anthropic and Gemini behind one listener,
+//! strict about what the real ones reject, scriptable, and fast when asked to be; and a TCP proxy with faults.
+//!
+//! Owns: [`Simulator`] and its [`Script`], [`proxy`]. Leaves to others: everything that a gateway does. It shares no
+//! code with the gateway's own wire formats, so that neither can hide the other's mistakes.
+//!
+//! **Invariant:** sockets are accepted and, apart from the proxy's one target, never opened. **Invariant:** randomness
+//! comes from the script's seed alone.
+//!
+//! ```no_run
+//! # async fn run() -> std::io::Result<()> {
+//! use tollgate_simulator::{Behaviour, Fault, Rule, Script, Simulator};
+//!
+//! let script = Script::new().rule(Rule::model("gpt-*", Behaviour::new().fault(Fault::status(503))).times(2));
+//! let simulator = Simulator::bind(script).await?;
+//! println!("{}/v1/chat/completions", simulator.base_url());
+//! # Ok(()) }
+//! ```
+
+#![cfg_attr(test, expect(clippy::needless_pass_by_value, reason = "tests write values where they use them"))]
+
+mod admission;
+mod answer;
+mod anthropic;
+mod ask;
+mod azure;
+mod behaviour;
+mod bench;
+mod body;
+mod compose;
+mod control;
+mod delivery;
+mod entra;
+mod error;
+mod exchange;
+mod fault;
+mod gemini;
+mod instance;
+mod limits;
+pub mod names;
+mod openai;
+pub mod proxy;
+mod received;
+mod reply;
+mod script;
+mod server;
+mod shape;
+mod socket;
+mod surface;
+
+pub use behaviour::{Answer, Behaviour, Finish, RateLimit, TokenCounts, ToolCall};
+pub use bench::Bench;
+pub use entra::EntraClient;
+pub use fault::{CutEnding, Fault, Reason, ResetPoint, StatusFault, UsageFault};
+pub use proxy::FaultProxy;
+pub use received::{Received, Verdict};
+pub use script::{Rule, Script, ScriptHandle};
+pub use server::Simulator;
+pub use surface::Surface;

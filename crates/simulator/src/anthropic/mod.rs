@@ -1,0 +1,166 @@
+//! The Anthropic surface: what it accepts, what a request asks for, what it replies.
+//!
+//! Owns: reading a body into an [`Ask`]; credentials and versions. Leaves to others: `check` the rules of a body,
+//! `turns` the order of its messages, `reply` the shapes of replies.
+//!
+//! **Invariant:** a body that `check` lets through is one that the official API reference allows.
+
+pub(crate) mod check;
+pub(crate) mod model;
+pub(crate) mod reply;
+mod tables;
+mod turns;
+
+use crate::ask::{
+    Ask, PromptCount, Thinking, Tool, ToolChoice, flag_at, items_at, number_at, text_at, texts_at,
+};
+use crate::error::ApiError;
+use crate::openai::bearer;
+use http::HeaderMap;
+use serde_json::{Value, json};
+
+/// Versions of the API that there are.
+const VERSIONS: [&str; 2] = ["2023-01-01", "2023-06-01"];
+
+/// The key: `x-api-key`, or a bearer token.
+pub(crate) fn credential(headers: &HeaderMap) -> Option<&str> {
+    let key = headers.get("x-api-key").and_then(|value| value.to_str().ok()).filter(|key| !key.is_empty());
+    key.or_else(|| bearer(headers))
+}
+
+/// The refusal of a request without a key.
+pub(crate) fn missing_key() -> ApiError {
+    ApiError::new(401, "x-api-key header is required")
+}
+
+/// The refusal of a wrong key.
+pub(crate) fn wrong_key() -> ApiError {
+    ApiError::new(401, "invalid x-api-key")
+}
+
+/// Checks `anthropic-version`.
+pub(crate) fn check_version(headers: &HeaderMap) -> Result<(), ApiError> {
+    match headers.get("anthropic-version").map(|value| value.to_str().unwrap_or_default()) {
+        None => Err(ApiError::bad_request("anthropic-version: header is required")),
+        Some(version) if VERSIONS.contains(&version) => Ok(()),
+        Some(version) => {
+            Err(ApiError::bad_request(format!("anthropic-version: \"{version}\" is not a valid version")))
+        }
+    }
+}
+
+/// Reads what a request asks for.
+pub(crate) fn read(body: &Value) -> Ask {
+    let mut count = PromptCount { tokens: 3 };
+    let mut ask = Ask { model: text_at(body, "model").to_owned(), choices: 1, ..Ask::default() };
+    system(body, &mut count);
+    for message in items_at(body, "messages") {
+        count.message();
+        let (text, result) = content(message, &mut count);
+        if text_at(message, "role") == "user" {
+            ask.tool_result = result;
+            ask.last_user = text;
+        } else {
+            ask.tool_result = None;
+        }
+    }
+    for tool in items_at(body, "tools") {
+        count.json(tool);
+        let schema = tool.get("input_schema").cloned().unwrap_or_else(|| json!({"type": "object"}));
+        ask.tools.push(Tool { name: text_at(tool, "name").to_owned(), schema });
+    }
+    ask.prompt_tokens = count.tokens;
+    let choice = body.get("tool_choice").unwrap_or(&Value::Null);
+    ask.tool_choice = match text_at(choice, "type") {
+        "any" => ToolChoice::Any,
+        "tool" => ToolChoice::Named(text_at(choice, "name").to_owned()),
+        "none" => ToolChoice::Never,
+        _ => ToolChoice::Free,
+    };
+    ask.parallel = !flag_at(choice, "disable_parallel_tool_use");
+    ask.schema = body.pointer("/output_config/format/schema").cloned();
+    ask.max_tokens = number_at(body, "max_tokens");
+    ask.stop = texts_at(body, "stop_sequences");
+    ask.stream = flag_at(body, "stream");
+    let thinking = body.pointer("/thinking/type").and_then(Value::as_str);
+    ask.thinking =
+        if matches!(thinking, Some("enabled" | "adaptive")) { Thinking::Shown } else { Thinking::Off };
+    ask
+}
+
+fn system(body: &Value, count: &mut PromptCount) {
+    match body.get("system") {
+        Some(Value::String(text)) => count.text(text),
+        Some(blocks) => {
+            for block in blocks.as_array().into_iter().flatten() {
+                count.text(text_at(block, "text"));
+            }
+        }
+        None => {}
+    }
+}
+
+/// The text of a message, and that of its tool results.
+fn content(message: &Value, count: &mut PromptCount) -> (String, Option<String>) {
+    if let Some(text) = message.get("content").and_then(Value::as_str) {
+        count.text(text);
+        return (text.to_owned(), None);
+    }
+    let mut text = String::new();
+    let mut result: Option<String> = None;
+    for block in items_at(message, "content") {
+        match text_at(block, "type") {
+            "text" => {
+                count.text(text_at(block, "text"));
+                text.push_str(text_at(block, "text"));
+            }
+            "tool_result" => {
+                let (said, _) = content(block, count);
+                result.get_or_insert_default().push_str(&said);
+            }
+            "tool_use" => count.json(block),
+            "thinking" => count.text(text_at(block, "thinking")),
+            _ => count.attachment(),
+        }
+    }
+    (text, result)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use http::HeaderValue;
+
+    #[test]
+    fn a_request_is_read_for_what_it_asks() {
+        let body = json!({
+            "model": "claude", "max_tokens": 9, "stream": true, "stop_sequences": ["x"],
+            "system": [{"type": "text", "text": "abcd"}],
+            "messages": [
+                {"role": "user", "content": "weather"},
+                {"role": "assistant", "content": [{"type": "tool_use", "id": "t", "name": "f", "input": {}}]},
+                {"role": "user", "content": [
+                    {"type": "tool_result", "tool_use_id": "t", "content": [{"type": "text", "text": "rain"}]},
+                    {"type": "text", "text": "and?"},
+                ]},
+            ],
+            "tools": [{"name": "f", "input_schema": {"type": "object"}}],
+            "tool_choice": {"type": "auto", "disable_parallel_tool_use": true},
+            "thinking": {"type": "enabled", "budget_tokens": 1024},
+        });
+        let ask = read(&body);
+        assert_eq!((ask.last_user.as_str(), ask.tool_result.as_deref()), ("and?", Some("rain")));
+        assert_eq!((ask.parallel, ask.max_tokens, ask.stream), (false, Some(9), true));
+        assert_eq!((ask.thinking, ask.tools.len()), (Thinking::Shown, 1));
+    }
+
+    #[test]
+    fn the_version_header_is_demanded() {
+        let mut headers = HeaderMap::new();
+        assert!(check_version(&headers).unwrap_err().message.contains("header is required"));
+        headers.insert("anthropic-version", HeaderValue::from_static("2020-01-01"));
+        assert!(check_version(&headers).unwrap_err().message.contains("not a valid version"));
+        headers.insert("anthropic-version", HeaderValue::from_static("2023-06-01"));
+        assert_eq!(check_version(&headers), Ok(()));
+    }
+}
