@@ -81,8 +81,6 @@ pub struct TollgateSettings {
     pub header_timeout: Duration,
     /// Longest pause in a request body.
     pub body_timeout: Duration,
-    /// How long a caller's connection may be idle.
-    pub idle_timeout: Duration,
     /// Time to connect to a provider, TLS included.
     pub connect_timeout: Duration,
     /// Time to the first part of a stream, where no `stream_timeout` says so.
@@ -122,7 +120,6 @@ impl TollgateSettings {
             body_bytes_max: section.count("body_bytes_max").unwrap_or(32 * MIB),
             header_timeout: seconds("header_timeout_seconds", 10),
             body_timeout: seconds("body_timeout_seconds", 30),
-            idle_timeout: seconds("idle_timeout_seconds", 75),
             connect_timeout: seconds("connect_timeout_seconds", 3),
             first_token_timeout: seconds("first_token_timeout_seconds", 60),
             chunk_timeout: seconds("chunk_timeout_seconds", 30),

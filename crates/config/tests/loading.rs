@@ -163,14 +163,13 @@ fn an_empty_configuration_has_the_documented_defaults() {
     let seconds = [
         settings.header_timeout,
         settings.body_timeout,
-        settings.idle_timeout,
         settings.connect_timeout,
         settings.first_token_timeout,
         settings.chunk_timeout,
         settings.client_stall_timeout,
         settings.drain_timeout,
     ];
-    assert_eq!(seconds.map(|timeout| timeout.as_secs()), [10, 30, 75, 3, 60, 30, 60, 120]);
+    assert_eq!(seconds.map(|timeout| timeout.as_secs()), [10, 30, 3, 60, 30, 60, 120]);
     assert_eq!((settings.body_bytes_max, settings.workers, settings.connections_max), (32 << 20, None, None));
     assert_eq!((settings.log_level, settings.log_format), (LogLevel::Info, LogFormat::Text));
     assert_eq!(format!("{:?}", Config::default().tollgate), format!("{settings:?}"));

@@ -28,7 +28,8 @@ pub(crate) struct Rejection {
     message: String,
     repeats_message: bool,
     retry_after: Option<Duration>,
-    headers: HeaderMap,
+    /// Boxed, so that a result that may be a rejection stays small.
+    headers: Option<Box<HeaderMap>>,
 }
 
 impl Rejection {
@@ -41,7 +42,7 @@ impl Rejection {
             message: message.into(),
             repeats_message: false,
             retry_after: None,
-            headers: HeaderMap::new(),
+            headers: None,
         }
     }
 
@@ -93,7 +94,7 @@ impl Rejection {
         let message = format!("Method Not Allowed: this route takes {names}");
         let mut rejection = Self::new(StatusCode::METHOD_NOT_ALLOWED, "invalid_request_error", message);
         if let Ok(value) = HeaderValue::from_str(&names) {
-            rejection.headers.insert(ALLOW, value);
+            rejection.headers_mut().insert(ALLOW, value);
         }
         rejection
     }
@@ -261,7 +262,7 @@ impl Rejection {
     }
 
     pub(crate) fn headers_mut(&mut self) -> &mut HeaderMap {
-        &mut self.headers
+        self.headers.get_or_insert_default()
     }
 
     /// The body in OpenAI's shape.
@@ -286,7 +287,9 @@ impl Rejection {
         let mut response = Response::new(GatewayBody::whole(self.body()));
         *response.status_mut() = self.status;
         let headers = response.headers_mut();
-        headers.extend(self.headers);
+        if let Some(own) = self.headers {
+            headers.extend(*own);
+        }
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         if let Some(retry_after) = self.retry_after {
             headers.insert(RETRY_AFTER, header_number(ceil_seconds(retry_after)));

@@ -57,6 +57,14 @@ pub(crate) struct Target {
     pub(crate) metrics: TargetMetrics,
 }
 
+impl Target {
+    /// Whether a stream may be asked to end with its usage.
+    pub(crate) fn may_ask_usage(&self) -> bool {
+        const NAME: &str = "stream_options";
+        !self.refused_params.contains(&NAME) && !self.drop_params.iter().any(|name| name == NAME)
+    }
+}
+
 /// The request targets of the wires whose path does not depend on the request.
 #[derive(Debug, Clone)]
 pub(crate) struct Paths {

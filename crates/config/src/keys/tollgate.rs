@@ -13,15 +13,9 @@ pub(crate) static TABLE: Table = &[&[
         "header_timeout_seconds",
         Kind::Timeout,
         "10",
-        "A caller has this long for the head of a request.",
+        "A caller has this long for the head of a request, and may keep a connection without one.",
     ),
     active("body_timeout_seconds", Kind::Timeout, "30", "A request body may pause this long."),
-    active(
-        "idle_timeout_seconds",
-        Kind::Timeout,
-        "75",
-        "A caller's connection without a request is closed after this.",
-    ),
     active(
         "connect_timeout_seconds",
         Kind::Timeout,

@@ -67,7 +67,7 @@ pub(super) async fn ask_deployments(
             match answer {
                 Ok(headers) => healthy.push(endpoint(deployment, target, &headers, None)),
                 Err(error) => {
-                    unhealthy.push(endpoint(deployment, target, &http::HeaderMap::new(), Some(error)))
+                    unhealthy.push(endpoint(deployment, target, &http::HeaderMap::new(), Some(error)));
                 }
             }
         }

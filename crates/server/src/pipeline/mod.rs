@@ -16,12 +16,13 @@ use crate::gateway::Gateway;
 use crate::info;
 use crate::reply::{GatewayBody, ReplyHeaders, add_security_headers, header_text};
 use crate::routes::{Found, Route};
-use crate::snapshot::Snapshot;
+use crate::snapshot::{Group, Snapshot};
 use crate::worker::Worker;
 use http::header::{CONTENT_TYPE, HeaderValue};
-use http::{Method, Request, Response};
+use http::{HeaderMap, Method, Request, Response};
 use hyper::body::Incoming;
 use std::net::SocketAddr;
+use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
 pub(crate) use probe::probe;
@@ -62,10 +63,21 @@ impl Surface {
 pub(crate) struct Call {
     /// What was asked for.
     pub(crate) surface: Surface,
+    /// The model that the path names.
+    pub(crate) path_model: Option<String>,
     /// When its head had come.
     pub(crate) started: Instant,
     /// Its id, as a header.
     pub(crate) id: HeaderValue,
+    /// The group that it is for, once that is known.
+    group: OnceLock<Arc<Group>>,
+}
+
+impl Call {
+    fn new(surface: Surface, path_model: Option<String>, headers: &HeaderMap, started: Instant) -> Self {
+        let id = overrides::call_id(headers).unwrap_or_else(new_call_id);
+        Self { surface, path_model, started, id, group: OnceLock::new() }
+    }
 }
 
 /// Answers one request. Never fails: a failure is an answer too.
@@ -84,7 +96,8 @@ pub(crate) async fn answer(
             match (caller, Surface::of(route)) {
                 (Err(rejection), _) => Err(rejection),
                 (Ok(()), Some(surface)) => {
-                    return model_call(worker, &snapshot, surface, model, request, started).await;
+                    let call = Call::new(surface, model, request.headers(), started);
+                    return model_call(worker, &snapshot, call, request).await;
                 }
                 (Ok(()), None) => info::answer(worker, &snapshot, route, model.as_deref(), &request).await,
             }
@@ -108,41 +121,40 @@ pub(crate) fn finish_headers(mut response: Response<GatewayBody>) -> Response<Ga
     response
 }
 
-/// One model call: its id, its road, and the shape of its failure.
+/// One model call: its road, and the shape of its failure.
 async fn model_call(
     worker: &Worker,
     snapshot: &Snapshot,
-    surface: Surface,
-    path_model: Option<String>,
+    call: Call,
     request: Request<Incoming>,
-    started: Instant,
 ) -> Response<GatewayBody> {
     let gateway = &worker.gateway;
-    let id = overrides::call_id(request.headers()).unwrap_or_else(new_call_id);
-    let call = Call { surface, started, id };
     let _in_flight = InFlight::new(gateway);
-    let mut group_name = String::new();
-    let response = match serve_call(worker, snapshot, &call, path_model, request, &mut group_name).await {
+    let response = match serve_call(worker, snapshot, &call, request).await {
         Ok(response) => response,
-        Err(rejection) => {
-            gateway.metrics().request_failed(&group_name, rejection.status().as_u16(), surface.path());
-            tracing::info!(
-                call_id = %call.id.to_str().unwrap_or_default(),
-                status = rejection.status().as_u16(),
-                model = %group_name,
-                message = rejection.message(),
-                "request failed"
-            );
-            let mut headers = ReplyHeaders::new(&call.id);
-            headers.failed_cost();
-            let mut response = rejection.into_response();
-            for (name, value) in &headers.into_map() {
-                response.headers_mut().insert(name.clone(), value.clone());
-            }
-            response
-        }
+        Err(rejection) => failure(gateway, &call, rejection),
     };
     finish_headers(response)
+}
+
+/// Counts and logs a failed call, and makes its reply.
+fn failure(gateway: &Gateway, call: &Call, rejection: Rejection) -> Response<GatewayBody> {
+    let group = call.group.get().map(|group| group.name()).unwrap_or_default();
+    gateway.metrics().request_failed(group, rejection.status().as_u16(), call.surface.path());
+    tracing::info!(
+        call_id = %call.id.to_str().unwrap_or_default(),
+        status = rejection.status().as_u16(),
+        model = group,
+        message = rejection.message(),
+        "request failed"
+    );
+    let mut headers = ReplyHeaders::new(&call.id);
+    headers.failed_cost();
+    let mut response = rejection.into_response();
+    for (name, value) in &headers.into_map() {
+        response.headers_mut().insert(name.clone(), value.clone());
+    }
+    response
 }
 
 /// The road of a model call. Whoever comes here has been authenticated.
@@ -150,22 +162,19 @@ async fn serve_call(
     worker: &Worker,
     snapshot: &Snapshot,
     call: &Call,
-    path_model: Option<String>,
     request: Request<Incoming>,
-    group_name: &mut String,
 ) -> Result<Response<GatewayBody>, Rejection> {
-    let limits = snapshot.receive_limits();
     let (head, body) = request.into_parts();
     receive::check_content_type(&head.headers)?;
-    let body = receive::read_body(&head.headers, body, limits).await?;
-    let received = receive::read(&body, call.surface, path_model, &head.headers)?;
+    let body = receive::read_body(&head.headers, body, snapshot.receive_limits()).await?;
+    let received = receive::read(&body, call, &head.headers)?;
     let group = snapshot.group(worker.gateway.metrics(), &received.model).ok_or_else(|| {
         Rejection::unknown_model(call.surface.path(), (!received.model_is_missing).then_some(&received.model))
     })?;
-    group.name().clone_into(group_name);
+    let group = call.group.get_or_init(|| group);
     receive::require_content(&received, call.surface)?;
-    let answered = attempt::walk(worker, snapshot, call, &received, &group).await?;
-    respond::respond(worker, call, &received, answered)
+    let answered = attempt::walk(worker, snapshot, call, &received, group).await?;
+    Ok(respond::respond(worker, call, &received, answered))
 }
 
 /// Counts a request while it is being answered (a stream's body is counted by its settlement).

@@ -77,7 +77,7 @@ fn relay(received: &Received<'_>, target: &Target, path: Uri) -> Result<Prepared
     }
     remove.extend(refused);
     remove.extend(target.drop_params.iter().map(String::as_str));
-    let may_ask_usage = !target.refused_params.contains(&"stream_options");
+    let may_ask_usage = target.may_ask_usage();
     let edits = RequestEdits {
         remove: &remove,
         rename: target.provider.renames,
@@ -104,8 +104,7 @@ fn translate(received: &Received<'_>, surface: Surface, target: &Target) -> Resu
     apply_defaults(&mut conversation, received, target)?;
     let outbound = match target.provider.wire {
         Wire::OpenAi | Wire::Azure => {
-            conversation.include_usage =
-                received.stream && !target.refused_params.contains(&"stream_options");
+            conversation.include_usage = received.stream && target.may_ask_usage();
             let body = openai::encode_chat(&conversation, Extensions::Omit, &target.options);
             return body
                 .map(|body| openai_chat(target, body))

@@ -5,7 +5,7 @@ use super::receive;
 use super::{Call, Surface};
 use crate::target::Target;
 use bytes::Bytes;
-use http::{HeaderMap, HeaderValue};
+use http::HeaderMap;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
@@ -24,10 +24,11 @@ pub(crate) async fn probe(
 ) -> Result<HeaderMap, (u16, String)> {
     let (surface, body) = if is_embedding { (Surface::Embeddings, EMBEDDING) } else { (Surface::Chat, CHAT) };
     let body = Bytes::from_static(body.as_bytes());
-    let call = Call { surface, started: std::time::Instant::now(), id: HeaderValue::from_static("health") };
+    let headers = HeaderMap::new();
+    let call = Call::new(surface, None, &headers, std::time::Instant::now());
     let rejection =
         |rejection: crate::error::Rejection| (rejection.status().as_u16(), rejection.message().to_owned());
-    let received = receive::read(&body, surface, None, &HeaderMap::new()).map_err(rejection)?;
+    let received = receive::read(&body, &call, &headers).map_err(rejection)?;
     let mut prepared = outbound::prepare(&received, call.surface, target).map_err(rejection)?;
     let unreachable =
         |failure: tollgate_upstream::Failure| (500, format!("Connection error: {}", failure.kind.word()));

@@ -3,8 +3,8 @@
 //! One scan validates the whole body and finds its top-level members; nothing else is parsed here. **Invariant:** the
 //! model that is authorised and routed is the one member named `model` after unescaping, and no second can exist.
 
-use super::Surface;
 use super::overrides::Overrides;
+use super::{Call, Surface};
 use crate::error::Rejection;
 use bytes::{Bytes, BytesMut};
 use http::HeaderMap;
@@ -114,12 +114,8 @@ async fn next_piece(body: &mut Incoming, idle: Duration) -> Result<Option<Bytes>
 }
 
 /// Finds what routing needs.
-pub(crate) fn read<'b>(
-    body: &'b Bytes,
-    surface: Surface,
-    path_model: Option<String>,
-    headers: &HeaderMap,
-) -> Result<Received<'b>, Rejection> {
+pub(crate) fn read<'b>(body: &'b Bytes, call: &Call, headers: &HeaderMap) -> Result<Received<'b>, Rejection> {
+    let surface = call.surface;
     if body.iter().all(u8::is_ascii_whitespace) {
         return Err(Rejection::missing(surface.path(), content_member(surface)));
     }
@@ -133,7 +129,7 @@ pub(crate) fn read<'b>(
         None => None,
     };
     // The path of the Azure and engine spellings names the deployment; what the body says then does not count.
-    let model = path_model.or(named);
+    let model = call.path_model.clone().or(named);
     let stream = match object.get("stream") {
         Some(value) if value.is_null() => false,
         Some(value) => value
@@ -183,7 +179,10 @@ mod tests {
 
     fn read_chat(body: &str, path_model: Option<&str>) -> Result<(String, bool, bool), (u16, String)> {
         let body = Bytes::copy_from_slice(body.as_bytes());
-        let read = read(&body, Surface::Chat, path_model.map(str::to_owned), &HeaderMap::new());
+        let headers = HeaderMap::new();
+        let call =
+            Call::new(Surface::Chat, path_model.map(str::to_owned), &headers, std::time::Instant::now());
+        let read = read(&body, &call, &headers);
         let received = read.map_err(|r| (r.status().as_u16(), r.message().to_owned()))?;
         require_content(&received, Surface::Chat)
             .map_err(|r| (r.status().as_u16(), r.message().to_owned()))?;

@@ -8,7 +8,6 @@ use super::outbound::Road;
 use super::receive::Received;
 use super::settle::{Billing, Settlement};
 use super::{Call, Surface};
-use crate::error::Rejection;
 use crate::reply::{GatewayBody, ReplyHeaders, StreamBody, StreamParts};
 use crate::target::Target;
 use crate::worker::Worker;
@@ -53,7 +52,15 @@ impl Answer {
 
 enum AnswerBody {
     Whole { segments: Vec<Bytes>, billing: Billing },
-    Stream { upstream: ReplyBody, transducer: Box<dyn Transducer>, ready: Vec<Bytes>, ended: bool },
+    Stream(Box<Begun>),
+}
+
+/// A stream that has begun.
+struct Begun {
+    upstream: ReplyBody,
+    transducer: Box<dyn Transducer>,
+    ready: Vec<Bytes>,
+    ended: bool,
 }
 
 /// Reads a successful reply.
@@ -113,7 +120,7 @@ fn read_whole(reading: ReadReply<'_>, bytes: &Bytes) -> Result<AnswerBody, Reply
         *usage != Usage::default() || matches!(target.provider.wire, Wire::OpenAi | Wire::Azure)
     });
     let answer_bytes = if call.surface == Surface::Embeddings { 0 } else { answer_bytes };
-    let billing = Billing::new(usage, received.body.len() as u64, answer_bytes, tier);
+    let billing = Billing::new(usage, received.body.len() as u64, answer_bytes, tier.as_deref());
     Ok(AnswerBody::Whole { segments, billing })
 }
 
@@ -155,11 +162,11 @@ async fn read_stream_head(reading: ReadReply<'_>, mut upstream: ReplyBody) -> Re
             Some(Err(failure)) => return Err(Unread::Failure(failure)),
             None => {
                 transducer.finish(&mut ready).map_err(Unread::Fault)?;
-                return Ok(AnswerBody::Stream { upstream, transducer, ready, ended: true });
+                return Ok(AnswerBody::Stream(Box::new(Begun { upstream, transducer, ready, ended: true })));
             }
         }
     }
-    Ok(AnswerBody::Stream { upstream, transducer, ready, ended: false })
+    Ok(AnswerBody::Stream(Box::new(Begun { upstream, transducer, ready, ended: false })))
 }
 
 /// A stream whose first chunk had content and then a fault: the fault is told again when the stream is polled.
@@ -170,7 +177,7 @@ fn broken(
     fault: ReplyFault,
 ) -> AnswerBody {
     let transducer = Box::new(Broken { inner, fault });
-    AnswerBody::Stream { upstream, transducer, ready, ended: false }
+    AnswerBody::Stream(Box::new(Begun { upstream, transducer, ready, ended: false }))
 }
 
 struct Broken {
@@ -231,7 +238,7 @@ pub(crate) fn respond(
     call: &Call,
     received: &Received<'_>,
     answer: Answer,
-) -> Result<Response<GatewayBody>, Rejection> {
+) -> Response<GatewayBody> {
     let Answer { target, provider_headers, body, sent, answered, retries, retries_max } = answer;
     let at_provider = answered.saturating_duration_since(sent);
     let total = call.started.elapsed();
@@ -243,9 +250,10 @@ pub(crate) fn respond(
     match body {
         AnswerBody::Whole { segments, billing } => {
             headers.cost(settlement.settle_plain(&billing).as_ref());
-            Ok(reply(headers.into_json(), GatewayBody::segments(segments)))
+            reply(headers.into_json(), GatewayBody::segments(segments))
         }
-        AnswerBody::Stream { upstream, transducer, ready, ended } => {
+        AnswerBody::Stream(begun) => {
+            let Begun { upstream, transducer, ready, ended } = *begun;
             headers.stream_cost();
             settlement.first_token(total.max(Duration::ZERO));
             let parts = StreamParts {
@@ -257,7 +265,7 @@ pub(crate) fn respond(
                 exception: target.provider.exception,
                 drain: worker.gateway.drain_handle(),
             };
-            Ok(reply(headers.into_event_stream(), GatewayBody::stream(StreamBody::new(parts))))
+            reply(headers.into_event_stream(), GatewayBody::stream(StreamBody::new(parts)))
         }
     }
 }

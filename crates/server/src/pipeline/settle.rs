@@ -42,7 +42,7 @@ impl Billing {
         usage: Option<Usage>,
         prompt_bytes: u64,
         answer_bytes: u64,
-        tier: Option<String>,
+        tier: Option<&str>,
     ) -> Self {
         let estimate = || Usage {
             input_tokens: prompt_bytes.div_ceil(BYTES_PER_TOKEN),
@@ -52,7 +52,7 @@ impl Billing {
         Self {
             is_estimated: usage.is_none(),
             usage: usage.unwrap_or_else(estimate),
-            tier: tier.as_deref().and_then(ServiceTier::from_name),
+            tier: tier.and_then(ServiceTier::from_name),
         }
     }
 }

@@ -1,0 +1,144 @@
+//! The arguments, and what `--help` teaches.
+
+use clap::{Args, Parser, Subcommand};
+use std::net::IpAddr;
+use std::path::PathBuf;
+
+const ABOUT: &str = "An AI gateway: one process between applications and every model provider.
+
+Without a command it serves. Without --config it looks for ./config.yaml, then /app/config.yaml; with neither it opens \
+the providers whose keys are in the environment (OPENAI_API_KEY, ANTHROPIC_API_KEY, GEMINI_API_KEY, ...), or, if there \
+are none, simulated models.";
+
+const EXAMPLES: &str = "Examples:
+  tollgate                                   serve on http://127.0.0.1:4000
+  tollgate --config config.yaml --port 8080  serve LiteLLM's configuration as it is
+  tollgate check --config config.yaml        every error and warning, with file and line
+  tollgate demo                              a gateway over simulated providers, with commands to try
+
+  curl http://127.0.0.1:4000/v1/chat/completions -H 'content-type: application/json' \\
+    -d '{\"model\": \"simulated/gpt-4o-mini\", \"messages\": [{\"role\": \"user\", \"content\": \"Hello\"}]}'";
+
+/// The whole command line.
+#[derive(Debug, Parser)]
+#[command(name = "tollgate", version, about = ABOUT, after_help = EXAMPLES, args_conflicts_with_subcommands = true)]
+pub(crate) struct Arguments {
+    /// What to do; serving if nothing is said.
+    #[command(subcommand)]
+    pub(crate) command: Option<Command>,
+    /// LiteLLM's spelling: the arguments of `serve` without the word.
+    #[command(flatten)]
+    pub(crate) serve: ServeArguments,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Serve the gateway (also without this word)
+    Serve(ServeArguments),
+    /// Read a configuration and report every error and warning; exit status 1 if there is an error
+    Check(CheckArguments),
+    /// Run a gateway over simulated providers with latencies, prices and faults, and print commands to try
+    Demo(DemoArguments),
+    /// Run the simulated providers alone: OpenAI at /v1, Azure at /openai, Anthropic at /v1/messages, Gemini at /v1beta
+    Simulator(SimulatorArguments),
+}
+
+/// How to serve.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct ServeArguments {
+    /// The configuration, in LiteLLM's YAML
+    #[arg(short, long, value_name = "FILE", env = "CONFIG_FILE_PATH")]
+    pub(crate) config: Option<PathBuf>,
+    /// The address to listen on; without a master key only a loopback address is accepted
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1", env = "HOST")]
+    pub(crate) host: IpAddr,
+    /// The port to listen on; 0 takes a free one
+    #[arg(short, long, default_value_t = 4000, env = "PORT")]
+    pub(crate) port: u16,
+    /// Worker threads; one per core if nothing is said
+    #[arg(long, value_name = "N", alias = "num_workers", env = "NUM_WORKERS")]
+    pub(crate) num_workers: Option<usize>,
+    /// Log every request and attempt
+    #[arg(long, alias = "detailed_debug")]
+    pub(crate) debug: bool,
+}
+
+/// What to check.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct CheckArguments {
+    /// The configuration, in LiteLLM's YAML
+    #[arg(short, long, value_name = "FILE", env = "CONFIG_FILE_PATH")]
+    pub(crate) config: Option<PathBuf>,
+}
+
+/// How to run the demonstration.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct DemoArguments {
+    /// The gateway's port; 0 takes a free one
+    #[arg(short, long, default_value_t = 4000)]
+    pub(crate) port: u16,
+}
+
+/// How to run the simulated providers.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct SimulatorArguments {
+    /// The port to listen on (127.0.0.1); 0 takes a free one
+    #[arg(short, long, default_value_t = 9100)]
+    pub(crate) port: u16,
+    /// Append every request received to this file, as JSON lines
+    #[arg(long, value_name = "FILE")]
+    pub(crate) record: Option<PathBuf>,
+    /// Answer as fast as possible with canned replies, for benchmarks
+    #[arg(long)]
+    pub(crate) bench: bool,
+}
+
+/// Says on standard error why the process ends.
+#[expect(clippy::print_stderr, reason = "the last words of a command line")]
+pub(crate) fn complain(error: &str) {
+    eprintln!("tollgate: {error}");
+}
+
+/// Says something to the person at the terminal.
+#[expect(clippy::print_stdout, reason = "the output of a command line")]
+pub(crate) fn say(text: &str) {
+    use std::io::Write;
+    // A closed pipe is the reader's choice.
+    let _ = writeln!(std::io::stdout(), "{text}");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_arguments_are_consistent() {
+        Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn serving_needs_no_word_and_takes_litellms_spellings() {
+        let parse = |line: &str| Arguments::try_parse_from(line.split(' ')).unwrap();
+        let bare =
+            parse("tollgate --config c.yaml --host 0.0.0.0 --port 8080 --num_workers 3 --detailed_debug");
+        assert!(bare.command.is_none());
+        assert_eq!(bare.serve.config, Some(PathBuf::from("c.yaml")));
+        assert_eq!((bare.serve.host.to_string().as_str(), bare.serve.port), ("0.0.0.0", 8080));
+        assert_eq!((bare.serve.num_workers, bare.serve.debug), (Some(3), true));
+        let Some(Command::Serve(serve)) = parse("tollgate serve --config c.yaml").command else {
+            panic!("not serve")
+        };
+        assert_eq!((serve.port, serve.host.to_string().as_str()), (4000, "127.0.0.1"));
+    }
+
+    #[test]
+    fn what_is_wrong_is_refused() {
+        for line in
+            ["tollgate --port 70000", "tollgate --host nowhere", "tollgate --prot 1", "tollgate sevre"]
+        {
+            assert!(Arguments::try_parse_from(line.split(' ')).is_err(), "{line}");
+        }
+    }
+}
