@@ -1,0 +1,9 @@
+//! The simulator and the fault proxy over sockets, as a caller sees them.
+
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+
+mod bench;
+mod common;
+mod faults;
+mod proxy;
+mod surfaces;
