@@ -1,0 +1,11 @@
+//! The whole gateway over real sockets, between a raw caller and simulated providers.
+//!
+//! Owns: what a caller and a provider see of each other. Leaves to others: each crate's own rules, the process.
+//!
+//! **Invariant:** tests assert counts, bytes and order, never times: whoever waits for a limit does so with the
+//! runtime's clock paused.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod support;
+
+mod routing;
