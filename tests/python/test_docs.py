@@ -329,6 +329,12 @@ def test_the_page_of_errors_has_all_rows():
     assert len(described_errors()) >= 30
 
 
+def test_the_number_of_providers_is_the_same_everywhere():
+    rows = text_of("docs/providers.md").split("<!-- providers:")[1].count("\n| `")
+    for page in ("README.md", "CHANGELOG.md", "docs/providers.md"):
+        assert re.search(rf"\b{rows}\b \[?providers", text_of(page), re.I), f"{page} does not say {rows} providers"
+
+
 def test_the_pages_are_all_in_the_index():
     index = text_of("docs/index.md")
     for page in (servers.ROOT / "docs").glob("*.md"):
