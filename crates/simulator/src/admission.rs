@@ -48,7 +48,9 @@ pub(crate) fn check(shared: &Shared, asked: &Asked, behaviour: &Behaviour) -> Re
             let version = query_value(asked.query(), "api-version");
             azure::check_version(version.as_deref(), asked.route.subject.is_none())?;
         }
-        Surface::Anthropic => anthropic::check_version(&asked.head.headers)?,
+        Surface::Anthropic => {
+            anthropic::version(&asked.head.headers)?;
+        }
         _ => {}
     }
     if operation.method() == Method::GET || operation == Operation::Token {
@@ -142,9 +144,9 @@ fn check_body(asked: &Asked, operation: Operation) -> Result<(), ApiError> {
         Operation::Chat => openai::check::check(body, Kind::Chat, model_in, model),
         Operation::Completion => openai::check::check(body, Kind::Completion, model_in, model),
         Operation::Embedding => openai::check::check(body, Kind::Embedding, model_in, model),
-        Operation::Messages => anthropic::check::check(body),
+        Operation::Messages => anthropic::check::check(body, anthropic::version(&asked.head.headers)?),
         Operation::CountTokens if asked.surface() == Surface::Anthropic => {
-            anthropic::check::check_count(body)
+            anthropic::check::check_count(body, anthropic::version(&asked.head.headers)?)
         }
         Operation::CountTokens => gemini::check::check_count(body),
         Operation::Generate | Operation::StreamGenerate => gemini::check::check_generate(body, model),

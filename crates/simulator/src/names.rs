@@ -370,6 +370,15 @@ mod tests {
     }
 
     #[test]
+    fn every_word_is_documented() {
+        let docs = include_str!("../../../docs/simulator.md");
+        for word in WORDS {
+            let spelt = [format!("`sim-{word}`"), format!("`sim-{word}-")];
+            assert!(spelt.iter().any(|spelt| docs.contains(spelt)), "{word}");
+        }
+    }
+
+    #[test]
     fn every_word_that_may_begin_a_name_is_understood() {
         let argument = ["", "-1", "-500", "-1ms", "-none", "-headers"]
             .map(|tail| move |word: &str| format!("{word}{tail}"));

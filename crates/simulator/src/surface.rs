@@ -2,9 +2,9 @@
 //!
 //! Owns: the routes. Leaves to others: what a route does.
 //!
-//! **Invariant:** a path is a route of one surface only, apart from `/v1/models`, which OpenAI and Anthropic share and
-//! which the credential's header tells apart. A base path `/d/<name>` before a route names a deployment and changes
-//! nothing else.
+//! **Invariant:** a path is a route of one surface only, apart from `/v1/models`, which OpenAI, Anthropic and Gemini
+//! share and which the credential's header tells apart. A base path `/d/<name>` before a route names a deployment and
+//! changes nothing else.
 
 use http::{HeaderMap, Method};
 
@@ -144,6 +144,13 @@ fn find(path: &str, headers: &HeaderMap) -> (Surface, Option<Operation>, Option<
     if let Some(operation) = anthropic_operation(tail) {
         return (Surface::Anthropic, Some(operation), None);
     }
+    // Gemini's stable version shares its prefix with OpenAI; its methods and its header do not.
+    if headers.contains_key("x-goog-api-key")
+        || (tail.starts_with("models/") && gemini_route(tail).0 != Some(Operation::GetModel))
+    {
+        let (operation, subject) = gemini_route(tail);
+        return (Surface::Gemini, operation, subject);
+    }
     let (operation, subject) = openai_route(tail);
     let anthropic = headers.contains_key("x-api-key") || headers.contains_key("anthropic-version");
     (if anthropic { Surface::Anthropic } else { Surface::OpenAi }, operation, subject)
@@ -255,6 +262,7 @@ mod tests {
         check("/v1beta/models/g:streamGenerateContent", Gemini, Some(O::StreamGenerate), "", "g");
         check("/v1beta/models/sim-a%2Bb:countTokens", Gemini, Some(O::CountTokens), "", "sim-a+b");
         check("/v1beta/models", Gemini, Some(O::ListModels), "", "");
+        check("/v1/models/g:generateContent", Gemini, Some(O::Generate), "", "g");
         check("/v1beta/models/g:odd", Gemini, None, "", "g");
         check("/common/oauth2/v2.0/token", Entra, Some(O::Token), "", "common");
         check("/elsewhere", OpenAi, None, "", "");
@@ -262,10 +270,12 @@ mod tests {
     }
 
     #[test]
-    fn the_model_list_is_anthropics_for_who_shows_an_anthropic_header() {
+    fn the_model_list_is_that_of_the_provider_whose_header_comes() {
         let mut headers = HeaderMap::new();
         headers.insert("x-api-key", HeaderValue::from_static("k"));
         assert_eq!(route("/v1/models", &headers).surface, Surface::Anthropic);
+        headers.insert("x-goog-api-key", HeaderValue::from_static("k"));
+        assert_eq!(route("/v1/models", &headers).surface, Surface::Gemini);
     }
 
     #[test]

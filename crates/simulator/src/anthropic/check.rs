@@ -5,6 +5,7 @@
 //!
 //! **Invariant:** of several faults the first is reported, as the API does.
 
+use super::Version;
 use super::model::{Abilities, abilities};
 use super::tables::{COUNT_FIELDS, CUSTOM_TOOL, MESSAGES_FIELDS};
 use super::turns;
@@ -16,11 +17,20 @@ use std::collections::HashSet;
 
 /// Most marks of the prompt cache in one request (prompt caching guide).
 const CACHE_MARKS_MAX: usize = 4;
+/// The sampling parameters.
+const SAMPLING: [&str; 3] = ["temperature", "top_p", "top_k"];
 
 /// Checks a request for a message.
-pub(crate) fn check(body: &Value) -> Result<(), ApiError> {
+pub(crate) fn check(body: &Value, version: Version) -> Result<(), ApiError> {
     let abilities = abilities(text_at(body, "model"));
+    if version >= Version::V2026 {
+        // Refused even at their default values.
+        if let Some(name) = SAMPLING.into_iter().find(|name| body.get(name).is_some()) {
+            return Err(ApiError::bad_request(format!("{name}: Extra inputs are not permitted")));
+        }
+    }
     common(body, MESSAGES_FIELDS, abilities)?;
+    blocks(body, version)?;
     sampling(body, abilities)?;
     thinking(body, abilities)?;
     output(body)?;
@@ -32,8 +42,36 @@ pub(crate) fn check(body: &Value) -> Result<(), ApiError> {
 }
 
 /// Checks a request to count tokens.
-pub(crate) fn check_count(body: &Value) -> Result<(), ApiError> {
-    common(body, COUNT_FIELDS, abilities(text_at(body, "model")))
+pub(crate) fn check_count(body: &Value, version: Version) -> Result<(), ApiError> {
+    common(body, COUNT_FIELDS, abilities(text_at(body, "model")))?;
+    blocks(body, version)
+}
+
+/// What version 2026-10-21 no longer takes of blocks.
+fn blocks(body: &Value, version: Version) -> Result<(), ApiError> {
+    if version < Version::V2026 {
+        return Ok(());
+    }
+    let cites = |block: &Value| text_at(block, "type") == "text" && !items_at(block, "citations").is_empty();
+    for (index, message) in items_at(body, "messages").iter().enumerate() {
+        let user = text_at(message, "role") == "user";
+        for (at, block) in items_at(message, "content").iter().enumerate() {
+            let kind = text_at(block, "type");
+            let wrong = if user {
+                cites(block) || (kind == "search_result" && items_at(block, "content").iter().any(cites))
+            } else {
+                kind == "document"
+            };
+            if wrong {
+                let what = if user { "citations" } else { "`document` blocks" };
+                let role = text_at(message, "role");
+                return Err(ApiError::bad_request(format!(
+                    "messages.{index}.content.{at}: {what} are not permitted in `{role}` messages"
+                )));
+            }
+        }
+    }
+    Ok(())
 }
 
 fn common(body: &Value, fields: &'static [shape::Field], abilities: Abilities) -> Result<(), ApiError> {
@@ -58,7 +96,7 @@ fn sampling(body: &Value, abilities: Abilities) -> Result<(), ApiError> {
     if !abilities.sampling {
         let default =
             |name: &str| body.get(name).is_none_or(|value| name != "top_k" && value.as_f64() == Some(1.0));
-        if let Some(name) = ["temperature", "top_p", "top_k"].into_iter().find(|name| !default(name)) {
+        if let Some(name) = SAMPLING.into_iter().find(|name| !default(name)) {
             return Err(ApiError::bad_request(format!("`{name}` is not supported for this model.")));
         }
     }

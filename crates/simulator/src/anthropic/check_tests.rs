@@ -12,11 +12,11 @@ fn body(extra: &Value) -> Value {
 }
 
 fn taken(extra: Value) {
-    assert_eq!(check(&body(&extra)), Ok(()), "{extra}");
+    assert_eq!(check(&body(&extra), Version::V2023), Ok(()), "{extra}");
 }
 
 fn refused(extra: Value, message: &str) {
-    let error = check(&body(&extra)).unwrap_err();
+    let error = check(&body(&extra), Version::V2023).unwrap_err();
     assert!(error.message.contains(message), "{extra}: {}", error.message);
     assert_eq!(error.status, 400);
 }
@@ -88,7 +88,7 @@ fn unknown_and_missing_fields_are_named_by_their_place() {
         json!({"tools": [{"name": "f", "input_schema": {}}]}),
         "tools.0.custom.input_schema.type: Field required",
     );
-    let error = check(&json!({"model": "m", "messages": []})).unwrap_err();
+    let error = check(&json!({"model": "m", "messages": []}), Version::V2023).unwrap_err();
     assert_eq!(error.message, "max_tokens: Field required");
     refused(json!({"messages": []}), "messages: at least one message is required");
     refused(json!({"metadata": {"team": "x"}}), "metadata.team: Extra inputs");
@@ -229,7 +229,29 @@ fn tools_choices_schemas_and_cache_marks_are_checked() {
 #[test]
 fn counting_tokens_takes_what_it_needs_and_no_more() {
     let ask = json!({"model": "m", "messages": [user(json!("x"))]});
-    assert_eq!(check_count(&ask), Ok(()));
-    let error = check_count(&body(&json!({}))).unwrap_err();
+    assert_eq!(check_count(&ask, Version::V2023), Ok(()));
+    let error = check_count(&body(&json!({})), Version::V2023).unwrap_err();
     assert_eq!(error.message, "max_tokens: Extra inputs are not permitted");
+}
+
+#[test]
+fn the_newest_version_takes_neither_sampling_nor_some_blocks() {
+    let new = |extra: Value| check(&body(&extra), Version::V2026).err().map(|error| error.message);
+    assert_eq!(new(json!({})), None);
+    for name in ["temperature", "top_p", "top_k"] {
+        assert_eq!(new(json!({ name: 1 })), Some(format!("{name}: Extra inputs are not permitted")));
+    }
+    let document =
+        json!({"type": "document", "source": {"type": "text", "media_type": "text/plain", "data": "d"}});
+    let cited = json!({"type": "text", "text": "t", "citations": [{"type": "char_location"}]});
+    let said = json!({"messages": [user(json!("x")), assistant(json!([document])), user(json!("y"))]});
+    taken(said.clone());
+    assert!(new(said).unwrap().starts_with("messages.1.content.0: `document` blocks"));
+    assert!(
+        new(json!({"messages": [user(json!([cited]))]})).unwrap().contains("citations are not permitted")
+    );
+    let result = json!({"type": "search_result", "source": "s", "title": "t", "content": [cited]});
+    assert!(
+        new(json!({"messages": [user(json!([result]))]})).unwrap().contains("citations are not permitted")
+    );
 }

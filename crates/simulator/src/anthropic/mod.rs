@@ -19,8 +19,14 @@ use crate::openai::bearer;
 use http::HeaderMap;
 use serde_json::{Value, json};
 
-/// Versions of the API that there are.
-const VERSIONS: [&str; 2] = ["2023-01-01", "2023-06-01"];
+/// A version of the API (versions page).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Version {
+    /// `2023-01-01` and `2023-06-01`, whose requests are the same.
+    V2023,
+    /// `2026-10-21`, without sampling parameters; the official packages send it since their majors of that day.
+    V2026,
+}
 
 /// The key: `x-api-key`, or a bearer token.
 pub(crate) fn credential(headers: &HeaderMap) -> Option<&str> {
@@ -38,11 +44,12 @@ pub(crate) fn wrong_key() -> ApiError {
     ApiError::new(401, "invalid x-api-key")
 }
 
-/// Checks `anthropic-version`.
-pub(crate) fn check_version(headers: &HeaderMap) -> Result<(), ApiError> {
+/// Reads `anthropic-version`.
+pub(crate) fn version(headers: &HeaderMap) -> Result<Version, ApiError> {
     match headers.get("anthropic-version").map(|value| value.to_str().unwrap_or_default()) {
         None => Err(ApiError::bad_request("anthropic-version: header is required")),
-        Some(version) if VERSIONS.contains(&version) => Ok(()),
+        Some("2023-01-01" | "2023-06-01") => Ok(Version::V2023),
+        Some("2026-10-21") => Ok(Version::V2026),
         Some(version) => {
             Err(ApiError::bad_request(format!("anthropic-version: \"{version}\" is not a valid version")))
         }
@@ -157,10 +164,10 @@ mod tests {
     #[test]
     fn the_version_header_is_demanded() {
         let mut headers = HeaderMap::new();
-        assert!(check_version(&headers).unwrap_err().message.contains("header is required"));
+        assert!(version(&headers).unwrap_err().message.contains("header is required"));
         headers.insert("anthropic-version", HeaderValue::from_static("2020-01-01"));
-        assert!(check_version(&headers).unwrap_err().message.contains("not a valid version"));
+        assert!(version(&headers).unwrap_err().message.contains("not a valid version"));
         headers.insert("anthropic-version", HeaderValue::from_static("2023-06-01"));
-        assert_eq!(check_version(&headers), Ok(()));
+        assert_eq!(version(&headers), Ok(Version::V2023));
     }
 }
