@@ -80,13 +80,17 @@ impl Endpoint {
             // A port that is no number would otherwise be read as none, and the default taken in its place.
             _ => authority.port_u16().filter(|port| *port != 0).ok_or(EndpointError::Port)?,
         };
-        let host = host.trim_start_matches('[').trim_end_matches(']').to_ascii_lowercase();
+        let (host, literal) = match host.strip_prefix('[').and_then(|host| host.strip_suffix(']')) {
+            // Brackets are for IPv6 addresses alone (RFC 3986, 3.2.2), and a zone means something on this machine only.
+            Some(inner) => (inner, Some(IpAddr::V6(inner.parse().map_err(|_| EndpointError::Malformed)?))),
+            None => (host, host.parse().ok()),
+        };
         if host.is_empty() || has_dot_segment(uri.path()) {
             return Err(EndpointError::Malformed);
         }
         Ok(Self {
-            literal: host.parse().ok(),
-            key: Arc::new(PoolKey { tls, host: host.into(), port, trust }),
+            literal,
+            key: Arc::new(PoolKey { tls, host: host.to_ascii_lowercase().into(), port, trust }),
             authority: HeaderValue::from_str(authority.as_str()).map_err(|_| EndpointError::Malformed)?,
             base_path: uri.path().trim_end_matches('/').into(),
             base_query: uri.query().map(Into::into),
@@ -195,6 +199,9 @@ mod tests {
         check("https://x.test:99999/v1", EndpointError::Port);
         check("https://x.test:/v1", EndpointError::Port);
         check("http://[::1]:x/v1", EndpointError::Port);
+        check("http://[127.0.0.1]/v1", EndpointError::Malformed);
+        check("http://[localhost]/v1", EndpointError::Malformed);
+        check("http://[fe80::1%25lo]/v1", EndpointError::Malformed);
         check("https://x.test/v1/../admin", EndpointError::Malformed);
         check("https://x.test/%2E%2e/v1", EndpointError::Malformed);
         check("https://evil.test\\@x.test/", EndpointError::Malformed);

@@ -151,7 +151,7 @@ mod tests {
 
     #[test]
     fn a_bomb_is_cut_by_ratio_and_a_large_reply_by_size() {
-        assert_eq!(inflate("gzip", &gzip(&vec![0; 50 << 20]), 4_096, 64 << 20), Err(Kind::TooLarge));
+        assert_eq!(inflate("gzip", &gzip(&vec![0; 10 << 20]), 4_096, 64 << 20), Err(Kind::TooLarge));
         let noise: Vec<u8> =
             (0..400_000_u32).flat_map(|n| n.wrapping_mul(2_654_435_761).to_le_bytes()).collect();
         assert_eq!(inflate("gzip", &gzip(&noise), 4_096, MAX), Err(Kind::TooLarge));
