@@ -3,8 +3,8 @@
 //! Owns: the order of these, and the reading of a request. Leaves to others: each stage (`script`, `admission`,
 //! `answer`, `delivery`).
 //!
-//! **Invariant:** every request that has a head is recorded before anything is decided on it, and its record says how
-//! it ended.
+//! **Invariant:** every request whose body came to its end is recorded before anything is decided on it, and its record
+//! says how it ended.
 
 use crate::admission;
 use crate::answer::{self, Answered};

@@ -31,12 +31,12 @@ pub enum Fault {
     TruncatedJson,
     /// Bytes in the body that are no UTF-8.
     BadUtf8,
-    /// An event whose data is no JSON, then the rest of the stream.
+    /// An event whose data is no JSON, then the rest of the stream. A plain reply is cut in half.
     MalformedEvent {
         /// Content events before it.
         after: usize,
     },
-    /// The provider's error event inside a stream that began well, and its end.
+    /// The provider's error event inside a stream that began well, and its end. A plain reply stays good.
     ErrorEvent {
         /// Content events before it.
         after: usize,
@@ -61,7 +61,7 @@ pub enum Fault {
     },
     /// No byte of a reply, ever.
     Hang,
-    /// The connection is reset before the request is read.
+    /// The connection is reset at once: no latency, no check of the request.
     Refuse,
     /// The head at once, the first content this much later.
     SlowFirstEvent(Duration),
