@@ -62,9 +62,14 @@ fn restart(old: &Config, new: &Config) -> Vec<&'static str> {
         ("tollgate_settings.workers", a.workers != b.workers),
         ("tollgate_settings.connections_max", a.connections_max != b.connections_max),
         ("tollgate_settings.log", (a.log_level, a.log_format) != (b.log_level, b.log_format)),
+        ("tollgate_settings.header_timeout_seconds", a.header_timeout != b.header_timeout),
+        ("tollgate_settings.client_stall_timeout_seconds", a.client_stall_timeout != b.client_stall_timeout),
+        ("tollgate_settings.drain_timeout_seconds", a.drain_timeout != b.drain_timeout),
+        (
+            "general_settings.max_response_size_mb",
+            old.general.response_bytes_max != new.general.response_bytes_max,
+        ),
         ("general_settings.database_url", old.general.database_url != new.general.database_url),
-        // Without a master key only loopback may be bound, and the socket is bound once.
-        ("general_settings.master_key", old.general.master_key.is_some() != new.general.master_key.is_some()),
         ("environment_variables", old.environment != new.environment),
     ];
     settings.into_iter().filter(|(_, has_changed)| *has_changed).map(|(name, _)| name).collect()

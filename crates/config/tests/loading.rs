@@ -410,7 +410,7 @@ fn a_reload_tells_kept_changed_added_and_removed_apart() {
         (diff.changed.as_slice(), diff.kept.as_slice()),
         (&["changed".to_owned()][..], &["kept".to_owned()][..])
     );
-    assert_eq!(diff.restart, ["tollgate_settings.workers", "general_settings.master_key"]);
+    assert_eq!(diff.restart, ["tollgate_settings.workers"]);
     assert!(!diff.keeps_deployments());
     let same = tollgate_config::diff(&old, &old);
     assert!(same.keeps_deployments() && same.restart.is_empty() && same.kept.len() == 3);

@@ -37,7 +37,6 @@ pub(crate) static TABLE: Table = &[&[
         "from the limit of open files",
         "Callers' connections at one time.",
     ),
-    active("trusted_proxies", TEXTS, "", "Addresses or CIDR ranges whose `x-forwarded-for` is believed."),
     active("log", Kind::Section(LOG), "", "What is logged, and how."),
     active(
         "model_prices_file",
@@ -47,6 +46,7 @@ pub(crate) static TABLE: Table = &[&[
     ),
     active("workers", Kind::Positive, "one per core", "Threads that serve requests."),
     later("admin_listen", Kind::Text, ""),
+    later("trusted_proxies", TEXTS, ""),
 ]];
 
 /// `tollgate_settings.log`.
