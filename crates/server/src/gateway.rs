@@ -51,21 +51,13 @@ impl Gateway {
     /// # Errors
     /// [`BuildError`]; the old configuration stays.
     pub fn reload(&self, config: Config, overlay: Option<Overlay>) -> Result<(), BuildError> {
-        let built = Snapshot::build(config, overlay, &self.metrics, Some(&self.snapshot.load()));
-        match built {
-            Ok(snapshot) => {
-                self.snapshot.store(Arc::new(snapshot));
-                self.metrics.reloads.inc();
-                Ok(())
-            }
-            Err(error) => {
-                self.note_refused_reload();
-                Err(error)
-            }
-        }
+        let snapshot = Snapshot::build(config, overlay, &self.metrics, Some(&self.snapshot.load()))?;
+        self.snapshot.store(Arc::new(snapshot));
+        self.metrics.reloads.inc();
+        Ok(())
     }
 
-    /// Counts a configuration that was refused before it came here.
+    /// Counts a configuration that was refused, here or before it came here.
     pub fn note_refused_reload(&self) {
         self.metrics.reload_failures.inc();
     }

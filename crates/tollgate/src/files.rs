@@ -38,9 +38,8 @@ pub(crate) fn read_overlay(config: &Config) -> Result<Option<Overlay>, String> {
 }
 
 /// Further root certificates that the operator trusts (`SSL_CERT_FILE`, PEM).
-pub(crate) fn extra_roots() -> Result<Vec<u8>, String> {
-    match variable("SSL_CERT_FILE") {
-        Some(path) => std::fs::read(&path).map_err(|error| format!("SSL_CERT_FILE {path}: {error}")),
-        None => Ok(Vec::new()),
-    }
+pub(crate) fn extra_roots() -> Result<Option<Vec<u8>>, String> {
+    let path = variable("SSL_CERT_FILE").filter(|path| !path.is_empty());
+    path.map(|path| std::fs::read(&path).map_err(|error| format!("SSL_CERT_FILE {path}: {error}")))
+        .transpose()
 }
