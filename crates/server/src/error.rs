@@ -307,6 +307,11 @@ fn ceil_seconds(duration: Duration) -> u64 {
 fn provider_row(error: &ProviderError) -> (StatusCode, &'static str, &'static str) {
     const BAD: &str = "invalid_request_error";
     const INTERNAL: &str = "internal_server_error";
+    const UNAVAILABLE: (StatusCode, &str, &str) = (
+        StatusCode::SERVICE_UNAVAILABLE,
+        INTERNAL,
+        "litellm.ServiceUnavailableError: ServiceUnavailableError: ",
+    );
     match error.class {
         FailureClass::BadRequest => match StatusCode::from_u16(error.status) {
             Ok(status) if status.is_client_error() => (status, BAD, "litellm.BadRequestError: "),
@@ -336,11 +341,9 @@ fn provider_row(error: &ProviderError) -> (StatusCode, &'static str, &'static st
             (StatusCode::TOO_MANY_REQUESTS, "throttling_error", "litellm.RateLimitError: RateLimitError: ")
         }
         FailureClass::Timeout => (StatusCode::REQUEST_TIMEOUT, BAD, "litellm.Timeout: Timeout Error: "),
-        FailureClass::Overloaded => (
-            StatusCode::SERVICE_UNAVAILABLE,
-            INTERNAL,
-            "litellm.ServiceUnavailableError: ServiceUnavailableError: ",
-        ),
+        // Anthropic has one type for all its faults, a 503 among them; the status tells it apart.
+        FailureClass::Server if error.status == 503 => UNAVAILABLE,
+        FailureClass::Overloaded => UNAVAILABLE,
         FailureClass::Server if error.status == 502 => {
             (StatusCode::BAD_GATEWAY, INTERNAL, "litellm.BadGatewayError: BadGatewayError: ")
         }
