@@ -2,7 +2,7 @@
 //!
 //! **Invariant:** framing that is not exactly right is a panic, never a guess.
 
-use super::PATIENCE;
+use super::patiently;
 use serde_json::Value;
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -116,8 +116,8 @@ impl Connection {
 
     /// Reads more; `false` at the end, also at a reset.
     async fn fill(&mut self) -> bool {
-        let read = timeout(PATIENCE * 1_000, self.stream.read_buf(&mut self.buffer));
-        read.await.expect("nothing comes and the connection stays open").unwrap_or(0) > 0
+        let read = self.stream.read_buf(&mut self.buffer);
+        patiently("more comes or the connection ends", read).await.unwrap_or(0) > 0
     }
 
     async fn line(&mut self) -> Option<String> {

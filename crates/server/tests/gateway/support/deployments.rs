@@ -51,3 +51,12 @@ pub(crate) fn two_of(wire: Wire) -> String {
     let second = format!("{}, weight: 0", Wire::OpenAi.parameters("b"));
     model_list(&[("m", &first), ("m", &second)])
 }
+
+/// A group `m` of so many of OpenAI's deployments, `a0`, `a1`, ..., each with these further parameters.
+pub(crate) fn many(count: usize, more: &str) -> String {
+    let parameters: Vec<String> = (0..count)
+        .map(|number| format!("{}{more}", Wire::OpenAi.parameters(&format!("a{number}"))))
+        .collect();
+    let entries: Vec<(&str, &str)> = parameters.iter().map(|parameters| ("m", parameters.as_str())).collect();
+    model_list(&entries)
+}

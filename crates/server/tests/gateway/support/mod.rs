@@ -7,7 +7,7 @@ mod caller;
 mod deployments;
 
 pub(crate) use caller::{Answer, Connection, Stream, post};
-pub(crate) use deployments::{WIRES, Wire, one_of, two_of};
+pub(crate) use deployments::{WIRES, Wire, many, one_of, two_of};
 
 use serde_json::{Value, json};
 use std::fmt::Write as _;
@@ -184,6 +184,13 @@ impl App {
         until(what, || is_so(self)).await;
     }
 
+    /// Waits until a provider works on so many requests and the gateway is left with nothing to do but to wait.
+    pub(crate) async fn until_waiting(&self, requests: usize) {
+        let what = format!("{requests} requests wait at a provider");
+        self.until(&what, |app| app.simulator.active_requests() == requests).await;
+        settle().await;
+    }
+
     /// Ends everything, and holds that nothing was left behind: no request in flight, no connection, no bug.
     pub(crate) async fn stop(self) {
         let bugs = self.metric("tollgate_bugs_total", &[]).await;
@@ -194,20 +201,51 @@ impl App {
     /// As [`App::stop`], where a panic was the point.
     pub(crate) async fn stop_with_bugs(self) {
         self.gateway.advance(Stage::Draining);
-        tokio::time::timeout(PATIENCE, self.serving).await.expect("the gateway does not end").unwrap();
+        patiently("the gateway ends", self.serving).await.unwrap();
         assert_eq!(self.gateway.in_flight(), 0);
         let simulator = self.simulator;
         until("the providers' requests end", || simulator.active_requests() == 0).await;
     }
 }
 
-/// Waits, without a clock, until something is so.
+/// Waits, without the runtime's clock, until something is so.
 pub(crate) async fn until(what: &str, is_so: impl Fn() -> bool) {
     let started = std::time::Instant::now();
     while !is_so() {
         assert!(started.elapsed() < PATIENCE, "waited in vain until {what}");
         tokio::task::yield_now().await;
     }
+}
+
+/// Waits for something that must happen. The runtime's clock may be moved meanwhile; patience is the wall clock's.
+pub(crate) async fn patiently<T>(what: &str, future: impl Future<Output = T>) -> T {
+    let started = std::time::Instant::now();
+    let mut future = std::pin::pin!(future);
+    loop {
+        if let Ok(done) = tokio::time::timeout(Duration::from_millis(100), future.as_mut()).await {
+            return done;
+        }
+        assert!(started.elapsed() < PATIENCE, "waited in vain until {what}");
+    }
+}
+
+/// Lets everything that is on its way through local sockets arrive.
+pub(crate) async fn settle() {
+    for _ in 0..2_000 {
+        tokio::task::yield_now().await;
+    }
+}
+
+/// Moves the runtime's clock. It is not left paused: a paused clock jumps whenever bytes are on their way.
+pub(crate) async fn advance(by: Duration) {
+    tokio::time::pause();
+    tokio::time::advance(by).await;
+    tokio::time::resume();
+}
+
+/// Seconds.
+pub(crate) fn seconds(seconds: u64) -> Duration {
+    Duration::from_secs(seconds)
 }
 
 /// The sum of a metric in Prometheus' text.
