@@ -5,6 +5,7 @@ behaviour by the model's name: `anthropic/sim-tools-2`.
 """
 
 import asyncio
+import json
 import os
 
 import httpx
@@ -70,10 +71,27 @@ def folder(tmp_path_factory):
     return tmp_path_factory.mktemp("tollgate")
 
 
+# Behaviours of more than one part, as rules by name: Gemini's model names have no `+` to join them with.
+RULES = {
+    "spelt-cached": "prompt-1000+cached-800",
+    "spelt-usage": "tokens-7+prompt-50+cached-20",
+    "spelt-paced": "tokens-200+pace-5ms",
+}
+
+
 @pytest.fixture(scope="session")
 def simulator(folder):
     with servers.simulator(folder) as server:
+        rules = [{"model": model, "behave": behaviour} for model, behaviour in RULES.items()]
+        reply = httpx.put(server.url + "/sim/rules", json=rules, trust_env=False)
+        assert reply.status_code < 300, reply.text
         yield server
+
+
+def received(simulator) -> list[dict]:
+    """Every request that the simulator has received so far."""
+    text = httpx.get(simulator.url + "/sim/received", timeout=60, trust_env=False).text
+    return [json.loads(line) for line in text.splitlines() if line]
 
 
 @pytest.fixture(scope="session")

@@ -75,9 +75,9 @@ def shape(value):
 
 
 def differences(theirs, ours, at: str = "$") -> list[str]:
-    """Where two shapes differ, as paths: `-` is missing in ours, `+` only in ours, `!` of another type."""
+    """Where two shapes differ, as paths: `-` is missing in ours, `+` only in ours, `!` of another type, `~` missing and null."""
     if isinstance(theirs, dict) and isinstance(ours, dict):
-        found = [f"-{at}.{name}" for name in theirs if name not in ours]
+        found = [f"{'~' if theirs[name] == 'null' else '-'}{at}.{name}" for name in theirs if name not in ours]
         found += [f"+{at}.{name}" for name in ours if name not in theirs]
         for name in theirs:
             if name in ours:
@@ -104,9 +104,15 @@ def header_differences(theirs: dict[str, str], ours: dict[str, str]) -> list[str
         return {
             name
             for name in headers
-            if name not in CONNECTION_HEADERS and not name.startswith(("llm_provider-", "x-ratelimit-"))
+            if name not in CONNECTION_HEADERS
+            and not name.startswith(("llm_provider-", "x-ratelimit-"))
+            and not (name == "request-id" and came_from_the_provider(headers))
         }
 
     return sorted(
         [f"-{name}" for name in names(theirs) - names(ours)] + [f"+{name}" for name in names(ours) - names(theirs)]
     )
+
+
+def came_from_the_provider(headers: dict[str, str]) -> bool:
+    return "llm_provider-request-id" in headers or "llm_provider-x-request-id" in headers

@@ -89,9 +89,7 @@ def test_an_answer_that_policy_cut_says_so(client, provider):
 
 
 def test_cached_tokens_are_part_of_the_prompt(client, provider):
-    reply = client.chat.completions.create(
-        model=f"{provider}/sim-prompt-1000+cached-800", messages=say("hi")
-    )
+    reply = client.chat.completions.create(model=f"{provider}/spelt-cached", messages=say("hi"))
     assert reply.usage.prompt_tokens == 1000
     assert reply.usage.prompt_tokens_details.cached_tokens == 800
 
@@ -154,7 +152,7 @@ def test_a_stream_ends_with_the_usage_when_that_is_asked_for(client, provider):
 
 
 def test_a_streams_usage_equals_that_of_the_plain_reply(client, provider):
-    arguments = {"model": f"{provider}/sim-tokens-7+prompt-50+cached-20", "messages": say("hi")}
+    arguments = {"model": f"{provider}/spelt-usage", "messages": say("hi")}
     plain = client.chat.completions.create(**arguments).usage
     stream = client.chat.completions.create(**arguments, stream=True, stream_options={"include_usage": True})
     [usage] = collect(stream)[2]
@@ -165,7 +163,7 @@ def test_a_streams_usage_equals_that_of_the_plain_reply(client, provider):
 
 def test_a_stream_can_be_left_early(client, provider):
     stream = client.chat.completions.create(
-        model=f"{provider}/sim-tokens-200+pace-5ms", messages=say("hi"), stream=True
+        model=f"{provider}/spelt-paced", messages=say("hi"), stream=True
     )
     for number, _ in enumerate(stream):
         if number == 3:
@@ -214,7 +212,7 @@ def test_every_plain_reply_says_its_cost(client, provider):
 PRICED = {
     "openai": "gpt-4o",
     "azure": "gpt-4o",
-    "anthropic": "claude-sonnet-4-20250514",
+    "anthropic": "claude-sonnet-4-5",
     "gemini": "gemini-2.5-flash",
 }
 

@@ -1,7 +1,7 @@
 """Reasoning: asked for with `reasoning_effort`, seen in `reasoning_content`, sent back in `thinking_blocks`."""
 
 import pytest
-from conftest import say
+from conftest import received, say
 
 pytestmark = pytest.mark.both
 
@@ -92,9 +92,7 @@ def test_signed_thoughts_go_back_with_the_tools_result(client, provider):
     assert "nothing there" in reply.choices[0].message.content
 
 
-def test_the_thinking_blocks_reach_anthropic_unchanged(client, simulator, folder):
-    import json
-
+def test_the_thinking_blocks_reach_anthropic_unchanged(client, simulator):
     blocks = [{"type": "thinking", "thinking": "a private thought", "signature": "c2lnbmVk"}]
     messages = say("one") + [
         {"role": "assistant", "content": "two", "thinking_blocks": blocks},
@@ -103,7 +101,6 @@ def test_the_thinking_blocks_reach_anthropic_unchanged(client, simulator, folder
     client.chat.completions.create(
         model="anthropic/claude-sonnet-4-20250514", messages=messages, reasoning_effort="low"
     )
-    lines = (folder / "simulator.jsonl").read_text().splitlines()
-    [sent] = [json.loads(line)["body"] for line in lines if "q7w8" in line]
+    [sent] = [record["body"] for record in received(simulator) if "q7w8" in str(record["body"])]
     [assistant] = [message for message in sent["messages"] if message["role"] == "assistant"]
     assert assistant["content"][0] == blocks[0]

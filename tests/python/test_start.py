@@ -99,7 +99,7 @@ def test_help_and_version_teach(tmp_path):
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("model_list: [", "config.yaml:1"),
+        ("model_list: [", "config.yaml:"),
         ("model_list:\n  - model_name: m\n    litellm_params: {model: nosuchprovider/x}\n", "nosuchprovider"),
         ("model_list: 7\n", "model_list"),
         ("model_list: []\nmodel_list: []\n", "config.yaml:2"),
