@@ -48,25 +48,86 @@ impl PicoDollars {
     /// The amount in dollars as LiteLLM writes a number into a header or a body: `7.5e-05`, `0.0`, `1.25`. The form
     /// is that of a Python float; the digits are all the amount's own (no `7.500000000000001e-05`).
     pub fn as_litellm_number(self) -> String {
-        let digits = self.0.unsigned_abs().to_string();
-        let significant = digits.trim_end_matches('0');
-        if significant.is_empty() {
+        let magnitude = self.0.unsigned_abs();
+        if magnitude == 0 {
             return "0.0".to_owned();
         }
-        let sign = if self.0 < 0 { "-" } else { "" };
+        // Every reply prints several of these, so no formatter stands between the digits and the text.
+        let mut buffer = [0_u8; MAGNITUDE_DIGITS_MAX];
+        let digits = decimal_digits(magnitude, &mut buffer);
+        let significant = digits.trim_end_matches('0');
+        let mut text = String::with_capacity(digits.len() + 8);
+        if self.0 < 0 {
+            text.push('-');
+        }
         // Where the point stands if the first digit is before it.
         let exponent = digits.len() as i64 - 1 - AMOUNT_DECIMALS as i64;
         // Python writes a float as a plain decimal from 1e-4 up to below 1e16.
         if (-4..16).contains(&exponent) {
-            let plain = self.to_string();
-            let is_whole = !plain.contains('.');
-            return if is_whole { format!("{plain}.0") } else { plain };
+            push_plain(&mut text, digits, significant.len());
+        } else {
+            push_exponential(&mut text, significant, exponent);
         }
-        let (first, rest) = significant.split_at(1);
-        let point = if rest.is_empty() { "" } else { "." };
-        let exponent_sign = if exponent < 0 { '-' } else { '+' };
-        format!("{sign}{first}{point}{rest}e{exponent_sign}{:02}", exponent.unsigned_abs())
+        text
     }
+}
+
+/// Digits of the largest magnitude of an `i128`.
+const MAGNITUDE_DIGITS_MAX: usize = 39;
+
+/// The decimal digits of a number above zero.
+fn decimal_digits(magnitude: u128, buffer: &mut [u8; MAGNITUDE_DIGITS_MAX]) -> &str {
+    let mut start = buffer.len();
+    let mut put = |digit: u8| {
+        start = start.saturating_sub(1);
+        if let Some(place) = buffer.get_mut(start) {
+            *place = b'0' + digit;
+        }
+    };
+    let mut large = magnitude;
+    while large > u128::from(u64::MAX) {
+        put((large % 10) as u8);
+        large /= 10;
+    }
+    // Nearly every amount fits into 64 bits, where division is cheap.
+    let mut small = large as u64;
+    while small > 0 {
+        put((small % 10) as u8);
+        small /= 10;
+    }
+    buffer.get(start..).and_then(|digits| std::str::from_utf8(digits).ok()).unwrap_or_default()
+}
+
+/// `0.000267`, `1.25`, `3.0`: the digits with their point, of which the first `significant` count.
+fn push_plain(text: &mut String, digits: &str, significant: usize) {
+    let whole = digits.len().saturating_sub(AMOUNT_DECIMALS);
+    text.push_str(if whole == 0 { "0" } else { digits.get(..whole).unwrap_or_default() });
+    text.push('.');
+    if significant <= whole {
+        text.push('0');
+        return;
+    }
+    for _ in digits.len()..AMOUNT_DECIMALS {
+        text.push('0');
+    }
+    text.push_str(digits.get(whole..significant).unwrap_or_default());
+}
+
+/// `7.5e-05`.
+fn push_exponential(text: &mut String, significant: &str, exponent: i64) {
+    let (first, rest) = significant.split_at(1);
+    text.push_str(first);
+    if !rest.is_empty() {
+        text.push('.');
+        text.push_str(rest);
+    }
+    text.push('e');
+    text.push(if exponent < 0 { '-' } else { '+' });
+    let exponent = exponent.unsigned_abs();
+    if exponent < 10 {
+        text.push('0');
+    }
+    text.push_str(&exponent.to_string());
 }
 
 /// The amount in dollars, exactly, without zeros at its end: `0.000075`.
@@ -201,8 +262,13 @@ impl ExactSum {
 
     /// The sum in picodollars, rounded half up.
     pub(crate) fn rounded(self) -> PicoDollars {
-        let rounds_up = self.0 % UNITS_PER_PICO >= UNITS_PER_PICO / 2;
-        PicoDollars(self.0 / UNITS_PER_PICO + i128::from(rounds_up))
+        if self.0 == 0 {
+            return PicoDollars::ZERO;
+        }
+        // One division of 128 bits instead of two: it is the dearest step of a cost.
+        let whole = self.0 / UNITS_PER_PICO;
+        let rounds_up = self.0 - whole * UNITS_PER_PICO >= UNITS_PER_PICO / 2;
+        PicoDollars(whole + i128::from(rounds_up))
     }
 }
 

@@ -2,7 +2,7 @@
 
 use crate::entra::EntraToken;
 use crate::pipeline::outbound::place_key;
-use crate::reply::{TargetHeaders, header_text};
+use crate::reply::{TargetFacts, TargetHeaders};
 use crate::target::{Paths, Target};
 use crate::telemetry::{Metrics, TargetLabels};
 use http::header::{ACCEPT, HeaderMap, HeaderName, HeaderValue, USER_AGENT};
@@ -117,12 +117,12 @@ impl Builder {
             defaults: defaults(deployment),
             has_completions: has_completions(provider.name, facts.as_ref()),
             prices: prices(deployment, facts.as_ref())?,
-            reply_headers: TargetHeaders {
-                model_id: header_text(&deployment.id),
-                model_name: header_text(&format!("{}/{model}", provider.name)),
-                api_base: header_text(base_url(deployment).as_deref().unwrap_or_default()),
-                group: header_text(group),
-            },
+            reply_headers: TargetHeaders::new(&TargetFacts {
+                id: &deployment.id,
+                model_name: &format!("{}/{model}", provider.name),
+                api_base: base_url(deployment).as_deref().unwrap_or_default(),
+                group,
+            }),
             metrics: metrics.target(TargetLabels {
                 requested_model: group.to_owned(),
                 // A wildcard that remembers no more names counts under its pattern.

@@ -130,11 +130,10 @@ async fn model_call(
 ) -> Response<GatewayBody> {
     let gateway = &worker.gateway;
     let _in_flight = InFlight::new(gateway);
-    let response = match serve_call(worker, snapshot, &call, request).await {
+    match serve_call(worker, snapshot, &call, request).await {
         Ok(response) => response,
         Err(rejection) => failure(gateway, &call, rejection),
-    };
-    finish_headers(response)
+    }
 }
 
 /// Counts and logs a failed call, and makes its reply.
@@ -148,13 +147,11 @@ fn failure(gateway: &Gateway, call: &Call, rejection: Rejection) -> Response<Gat
         message = rejection.message(),
         "request failed"
     );
-    let mut headers = ReplyHeaders::new(&call.id);
-    headers.failed_cost();
     let mut response = rejection.into_response();
-    for (name, value) in &headers.into_map() {
+    for (name, value) in &ReplyHeaders::failed(&call.id).into_map() {
         response.headers_mut().insert(name.clone(), value.clone());
     }
-    response
+    finish_headers(response)
 }
 
 /// The road of a model call. Whoever comes here has been authenticated.
@@ -199,13 +196,10 @@ fn new_call_id() -> HeaderValue {
     let bits =
         (crate::chance::bits() & !(0xf_u128 << 76) & !(0x3_u128 << 62)) | (0x4_u128 << 76) | (0x2_u128 << 62);
     let mut text = [b'-'; 36];
-    let mut shift = 128;
-    for (position, place) in text.iter_mut().enumerate() {
-        if matches!(position, 8 | 13 | 18 | 23) {
-            continue;
-        }
-        shift -= 4;
-        *place = HEX.get((bits >> shift) as usize & 0xf).copied().unwrap_or(b'0');
+    let digits = bits.to_be_bytes().into_iter().flat_map(|byte| [byte >> 4, byte & 0xf]);
+    let places = text.iter_mut().enumerate().filter(|(position, _)| !matches!(position, 8 | 13 | 18 | 23));
+    for ((_, place), digit) in places.zip(digits) {
+        *place = HEX.get(usize::from(digit)).copied().unwrap_or(b'0');
     }
     HeaderValue::from_bytes(&text).unwrap_or_else(|_| header_text(""))
 }

@@ -15,7 +15,7 @@ use bytes::Bytes;
 use http::header::{CONTENT_TYPE, HeaderMap};
 use http::{Response, StatusCode};
 use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{SystemTime, UNIX_EPOCH};
 use tokio::time::{Instant, timeout_at};
 use tollgate_catalog::Wire;
 use tollgate_dialect::conversation::{EmbeddingRequest, Usage};
@@ -242,20 +242,22 @@ pub(crate) fn respond(
     let Answer { target, provider_headers, body, sent, answered, retries, retries_max } = answer;
     let at_provider = answered.saturating_duration_since(sent);
     let total = call.started.elapsed();
-    let mut headers = ReplyHeaders::new(&call.id);
-    headers.target(&target.reply_headers).provider(&provider_headers).attempts(retries, retries_max);
+    let mut headers = match &body {
+        AnswerBody::Whole { .. } => ReplyHeaders::plain(&target.reply_headers, &call.id),
+        AnswerBody::Stream(_) => ReplyHeaders::stream(&target.reply_headers, &call.id),
+    };
+    headers.provider(&provider_headers).attempts(retries, retries_max);
     headers.not_yet_active(&received.overrides.not_yet_active);
     headers.durations(total, total.saturating_sub(at_provider));
     let mut settlement = Settlement::new(worker, call, &target, received.body.len() as u64, at_provider);
     match body {
         AnswerBody::Whole { segments, billing } => {
             headers.cost(settlement.settle_plain(&billing).as_ref());
-            reply(headers.into_json(), GatewayBody::segments(segments))
+            reply(headers.into_map(), GatewayBody::segments(segments))
         }
         AnswerBody::Stream(begun) => {
             let Begun { upstream, transducer, ready, ended } = *begun;
-            headers.stream_cost();
-            settlement.first_token(total.max(Duration::ZERO));
+            settlement.first_token(total);
             let parts = StreamParts {
                 upstream,
                 transducer,
@@ -265,7 +267,7 @@ pub(crate) fn respond(
                 exception: target.provider.exception,
                 drain: worker.gateway.drain_handle(),
             };
-            reply(headers.into_event_stream(), GatewayBody::stream(StreamBody::new(parts)))
+            reply(headers.into_map(), GatewayBody::stream(StreamBody::new(parts)))
         }
     }
 }

@@ -1,23 +1,22 @@
 //! LiteLLM's reply headers.
 //!
-//! What is the same for every answer of a deployment is made once ([`ReplyHeaders::of_target`] takes it from there); the
+//! What is the same for every answer of a deployment is made once ([`TargetHeaders`]) and copied; the
 //! provider's own headers come again with `llm_provider-` before their names.
 
 use http::header::{
-    CONNECTION, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, VARY,
-    X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
+    CACHE_CONTROL, CONNECTION, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue,
+    VARY, X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
 };
 use std::cell::RefCell;
-use std::collections::HashMap;
 use std::time::Duration;
-use tollgate_catalog::Cost;
+use tollgate_catalog::{Cost, PicoDollars};
 
 /// The version of LiteLLM Proxy whose contract the headers and bodies follow.
 const CONTRACT_VERSION: HeaderValue = HeaderValue::from_static("1.106.2");
 const OWN_VERSION: HeaderValue = HeaderValue::from_static(env!("CARGO_PKG_VERSION"));
 const ZERO: HeaderValue = HeaderValue::from_static("0.0");
 /// Most provider header names whose prefixed form is remembered per thread.
-const NAMES_MAX: usize = 256;
+const NAMES_MAX: usize = 64;
 
 /// A whole number as a header.
 pub(crate) fn header_number(number: u64) -> HeaderValue {
@@ -29,10 +28,31 @@ pub(crate) fn header_text(text: &str) -> HeaderValue {
     HeaderValue::from_str(text).unwrap_or_else(|_| HeaderValue::from_static(""))
 }
 
-/// Milliseconds with fractions, as LiteLLM prints them.
+/// An amount, as LiteLLM prints one.
+fn dollars(amount: PicoDollars) -> HeaderValue {
+    if amount == PicoDollars::ZERO { ZERO } else { header_text(&amount.as_litellm_number()) }
+}
+
+/// Milliseconds with three decimals: `1640.206`.
 fn milliseconds(duration: Duration) -> HeaderValue {
-    let micros = duration.as_micros();
-    header_text(&format!("{}.{:03}", micros / 1_000, micros % 1_000))
+    let micros = u64::try_from(duration.as_micros()).unwrap_or(u64::MAX);
+    let mut buffer = [b'.'; 24];
+    let mut start = buffer.len();
+    let mut left = micros;
+    // Three decimals, the point, then at least one digit.
+    for position in 0.. {
+        if position != 3 && position > 4 && left == 0 {
+            break;
+        }
+        start -= 1;
+        if position != 3 {
+            if let Some(place) = buffer.get_mut(start) {
+                *place = b'0' + (left % 10) as u8;
+            }
+            left /= 10;
+        }
+    }
+    HeaderValue::from_bytes(buffer.get(start..).unwrap_or_default()).unwrap_or(ZERO)
 }
 
 macro_rules! names {
@@ -71,25 +91,93 @@ names! {
     ALLOW_ORIGIN = "access-control-allow-origin";
 }
 
-/// What is the same for every answer of one deployment.
+/// Room in a reply's header map: some fifty names, so that it is not rebuilt while it is filled.
+const ROOM: usize = 80;
+
+/// What is the same for every answer of one deployment: the whole head with the parts that change still empty, so that
+/// a reply copies it and fills those in.
 #[derive(Debug, Clone)]
 pub(crate) struct TargetHeaders {
-    pub(crate) model_id: HeaderValue,
-    pub(crate) model_name: HeaderValue,
-    pub(crate) api_base: HeaderValue,
-    pub(crate) group: HeaderValue,
+    plain: HeaderMap,
+    stream: HeaderMap,
+}
+
+/// What tells one deployment's replies from another's.
+pub(crate) struct TargetFacts<'a> {
+    /// The deployment's id.
+    pub(crate) id: &'a str,
+    /// `provider/model`.
+    pub(crate) model_name: &'a str,
+    /// Its base URL.
+    pub(crate) api_base: &'a str,
+    /// The group's name.
+    pub(crate) group: &'a str,
+}
+
+impl TargetHeaders {
+    /// Works out both heads.
+    pub(crate) fn new(facts: &TargetFacts<'_>) -> Self {
+        let mut plain = HeaderMap::with_capacity(ROOM);
+        for (name, value) in [
+            (CALL_ID, ZERO),
+            (MODEL_ID, header_text(facts.id)),
+            (MODEL_NAME, header_text(facts.model_name)),
+            (MODEL_API_BASE, header_text(facts.api_base)),
+            (VERSION, CONTRACT_VERSION),
+            (TOLLGATE_VERSION, OWN_VERSION),
+            (COST_DISCOUNT, ZERO),
+            (COST_MARGIN, ZERO),
+            (COST_MARGIN_PERCENT, ZERO),
+            (RESPONSE_DURATION, ZERO),
+            (OVERHEAD_DURATION, ZERO),
+            (CALLBACK_DURATION, ZERO),
+            (MODEL_GROUP, header_text(facts.group)),
+            (ATTEMPTED_RETRIES, HeaderValue::from_static("0")),
+            (ATTEMPTED_FALLBACKS, HeaderValue::from_static("0")),
+        ] {
+            plain.insert(name, value);
+        }
+        add_security_headers(&mut plain);
+        let mut stream = plain.clone();
+        plain.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        stream.insert(CONTENT_TYPE, HeaderValue::from_static("text/event-stream; charset=utf-8"));
+        stream.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+        stream.insert(X_ACCEL_BUFFERING, HeaderValue::from_static("no"));
+        // A stream's cost is not known when its head is sent.
+        for name in [COST_ORIGINAL, COST_INPUT, COST_OUTPUT, COST_TOOL_USAGE, KEY_SPEND] {
+            stream.insert(name, ZERO);
+        }
+        Self { plain, stream }
+    }
 }
 
 /// The headers of one reply, being filled.
 pub(crate) struct ReplyHeaders(HeaderMap);
 
 impl ReplyHeaders {
-    /// Begins with what every reply of a model call has.
-    pub(crate) fn new(call_id: &HeaderValue) -> Self {
-        let mut headers = HeaderMap::with_capacity(64);
+    /// The head of a plain answer.
+    pub(crate) fn plain(target: &TargetHeaders, call_id: &HeaderValue) -> Self {
+        Self::begun(target.plain.clone(), call_id)
+    }
+
+    /// The head of a streamed answer.
+    pub(crate) fn stream(target: &TargetHeaders, call_id: &HeaderValue) -> Self {
+        Self::begun(target.stream.clone(), call_id)
+    }
+
+    fn begun(mut headers: HeaderMap, call_id: &HeaderValue) -> Self {
+        headers.insert(CALL_ID, call_id.clone());
+        Self(headers)
+    }
+
+    /// The head of a failed call, beside what its rejection brings.
+    pub(crate) fn failed(call_id: &HeaderValue) -> Self {
+        let mut headers = HeaderMap::new();
         headers.insert(CALL_ID, call_id.clone());
         headers.insert(VERSION, CONTRACT_VERSION);
         headers.insert(TOLLGATE_VERSION, OWN_VERSION);
+        headers.insert(COST, HeaderValue::from_static("0"));
+        headers.insert(KEY_SPEND, ZERO);
         Self(headers)
     }
 
@@ -98,20 +186,10 @@ impl ReplyHeaders {
         Self(HeaderMap::new())
     }
 
-    /// Adds the deployment's.
-    pub(crate) fn target(&mut self, target: &TargetHeaders) -> &mut Self {
-        self.0.insert(MODEL_ID, target.model_id.clone());
-        self.0.insert(MODEL_NAME, target.model_name.clone());
-        self.0.insert(MODEL_API_BASE, target.api_base.clone());
-        self.0.insert(MODEL_GROUP, target.group.clone());
-        self
-    }
-
-    /// Adds how often it was tried.
+    /// Adds how often it was tried before.
     pub(crate) fn attempts(&mut self, retries: u32, retries_max: u32) -> &mut Self {
-        self.0.insert(ATTEMPTED_RETRIES, header_number(retries.into()));
-        self.0.insert(ATTEMPTED_FALLBACKS, header_number(0));
         if retries > 0 {
+            self.0.insert(ATTEMPTED_RETRIES, header_number(retries.into()));
             self.0.insert(MAX_RETRIES, header_number(retries_max.into()));
         }
         self
@@ -120,42 +198,18 @@ impl ReplyHeaders {
     /// Adds the cost of a plain reply; nothing where the model has no price.
     pub(crate) fn cost(&mut self, cost: Option<&Cost>) -> &mut Self {
         let Some(cost) = cost else { return self };
-        let total = header_text(&cost.total.as_litellm_number());
+        let total = dollars(cost.total);
         self.0.insert(COST, total.clone());
         self.0.insert(COST_ORIGINAL, total.clone());
         self.0.insert(KEY_SPEND, total);
-        self.no_discount();
-        self.0.insert(COST_INPUT, header_text(&cost.input.as_litellm_number()));
-        self.0.insert(COST_OUTPUT, header_text(&cost.output.as_litellm_number()));
-        if cost.cache_read.0 > 0 {
-            self.0.insert(COST_CACHE_READ, header_text(&cost.cache_read.as_litellm_number()));
+        self.0.insert(COST_INPUT, dollars(cost.input));
+        self.0.insert(COST_OUTPUT, dollars(cost.output));
+        self.0.insert(COST_TOOL_USAGE, dollars(cost.tool_usage));
+        for (name, part) in [(COST_CACHE_READ, cost.cache_read), (COST_REASONING, cost.reasoning)] {
+            if part != PicoDollars::ZERO {
+                self.0.insert(name, dollars(part));
+            }
         }
-        if cost.reasoning.0 > 0 {
-            self.0.insert(COST_REASONING, header_text(&cost.reasoning.as_litellm_number()));
-        }
-        self.0.insert(COST_TOOL_USAGE, header_text(&cost.tool_usage.as_litellm_number()));
-        self
-    }
-
-    /// Adds the zeros that a stream's head has: its cost is not known yet.
-    pub(crate) fn stream_cost(&mut self) -> &mut Self {
-        for name in [COST_ORIGINAL, COST_INPUT, COST_OUTPUT, COST_TOOL_USAGE, KEY_SPEND] {
-            self.0.insert(name, ZERO);
-        }
-        self.no_discount();
-        self
-    }
-
-    fn no_discount(&mut self) {
-        for name in [COST_DISCOUNT, COST_MARGIN, COST_MARGIN_PERCENT] {
-            self.0.insert(name, ZERO);
-        }
-    }
-
-    /// Adds the zeros of a request that cost nothing since it failed.
-    pub(crate) fn failed_cost(&mut self) -> &mut Self {
-        self.0.insert(COST, HeaderValue::from_static("0"));
-        self.0.insert(KEY_SPEND, ZERO);
         self
     }
 
@@ -163,7 +217,6 @@ impl ReplyHeaders {
     pub(crate) fn durations(&mut self, total: Duration, overhead: Duration) -> &mut Self {
         self.0.insert(RESPONSE_DURATION, milliseconds(total));
         self.0.insert(OVERHEAD_DURATION, milliseconds(overhead));
-        self.0.insert(CALLBACK_DURATION, ZERO);
         self
     }
 
@@ -194,21 +247,7 @@ impl ReplyHeaders {
         self
     }
 
-    /// For a plain JSON reply.
-    pub(crate) fn into_json(mut self) -> HeaderMap {
-        self.0.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-        self.0
-    }
-
-    /// For a stream.
-    pub(crate) fn into_event_stream(mut self) -> HeaderMap {
-        self.0.insert(CONTENT_TYPE, HeaderValue::from_static("text/event-stream; charset=utf-8"));
-        self.0.insert(http::header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
-        self.0.insert(X_ACCEL_BUFFERING, HeaderValue::from_static("no"));
-        self.0
-    }
-
-    /// As they are, for an error reply that brings its own content type.
+    /// As they are.
     pub(crate) fn into_map(self) -> HeaderMap {
         self.0
     }
@@ -237,18 +276,71 @@ fn is_hop_by_hop(name: &HeaderName) -> bool {
     ) || *name == CONNECTION
 }
 
+/// `llm_provider-<name>`; the few names that providers send are made once per thread.
 fn prefixed(name: &HeaderName) -> Option<HeaderName> {
     thread_local! {
-        static NAMES: RefCell<HashMap<HeaderName, HeaderName>> = RefCell::new(HashMap::new());
+        static NAMES: RefCell<Vec<(HeaderName, HeaderName)>> = const { RefCell::new(Vec::new()) };
     }
     NAMES.with_borrow_mut(|names| {
-        if let Some(known) = names.get(name) {
+        if let Some((_, known)) = names.iter().find(|(plain, _)| plain == name) {
             return Some(known.clone());
         }
         let made = HeaderName::try_from(format!("llm_provider-{name}")).ok()?;
         if names.len() < NAMES_MAX {
-            names.insert(name.clone(), made.clone());
+            names.push((name.clone(), made.clone()));
         }
         Some(made)
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn milliseconds_have_three_decimals() {
+        for (micros, expected) in [
+            (0, "0.000"),
+            (7, "0.007"),
+            (999, "0.999"),
+            (1_000, "1.000"),
+            (1_640_206, "1640.206"),
+            (60_000_000, "60000.000"),
+        ] {
+            assert_eq!(milliseconds(Duration::from_micros(micros)), expected);
+        }
+        assert_eq!(milliseconds(Duration::MAX), "18446744073709551.615");
+    }
+
+    #[test]
+    fn a_providers_headers_come_with_a_prefix_and_its_limits_as_they_are() {
+        let provider: HeaderMap = [
+            ("x-ratelimit-limit-requests", "10"),
+            ("x-request-id", "req_1"),
+            ("content-type", "application/json"),
+            ("set-cookie", "a=b"),
+            ("connection", "close"),
+        ]
+        .into_iter()
+        .map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value)))
+        .collect();
+        let mut headers = ReplyHeaders::empty();
+        headers.provider(&provider);
+        let mut names: Vec<String> = headers
+            .into_map()
+            .iter()
+            .map(|(name, value)| format!("{name}: {}", value.to_str().unwrap()))
+            .collect();
+        names.sort();
+        assert_eq!(
+            names,
+            [
+                "llm_provider-content-type: application/json",
+                "llm_provider-x-ratelimit-limit-requests: 10",
+                "llm_provider-x-request-id: req_1",
+                "request-id: req_1",
+                "x-ratelimit-limit-requests: 10",
+            ]
+        );
+    }
 }

@@ -3,7 +3,9 @@
 mod headers;
 mod stream;
 
-pub(crate) use headers::{ReplyHeaders, TargetHeaders, add_security_headers, header_number, header_text};
+pub(crate) use headers::{
+    ReplyHeaders, TargetFacts, TargetHeaders, add_security_headers, header_number, header_text,
+};
 pub(crate) use stream::{StreamBody, StreamParts};
 
 use crate::drain::Drain;
