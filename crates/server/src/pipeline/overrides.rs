@@ -1,105 +1,122 @@
 //! What a request says about how it wants to be served, in LiteLLM's headers and body members.
 //!
-//! **Invariant:** nothing here can name a host, a credential or a file. The members that could ([`FORBIDDEN`]) are
+//! **Invariant:** nothing here can name a host, a credential or a file. The members that could ([`Meaning::Forbidden`]) are
 //! refused by name; any other unknown member goes to the provider as part of the request and is never interpreted.
 
 use crate::error::Rejection;
 use http::{HeaderMap, HeaderValue};
 use std::time::Duration;
-use tollgate_dialect::json::Object;
+use tollgate_dialect::json::{Object, Value};
 
 /// Longest call id that a caller may bring, in bytes.
 const CALL_ID_BYTES_MAX: usize = 128;
 /// Most retries that a caller may ask for; the plan's own cap is below it.
 const NUM_RETRIES_MAX: u64 = 20;
 
-/// Members that would decide where a request goes or with which credential: LiteLLM's parameters of a deployment. The
-/// operator's configuration alone decides them.
-pub(crate) const FORBIDDEN: &[&str] = &[
-    "api_base",
-    "base_url",
-    "api_key",
-    "api_version",
-    "custom_llm_provider",
-    "organization",
-    "azure_ad_token",
-    "azure_ad_token_provider",
-    "azure_scope",
-    "azure_username",
-    "azure_password",
-    "tenant_id",
-    "client_id",
-    "client_secret",
-    "aws_access_key_id",
-    "aws_secret_access_key",
-    "aws_session_token",
-    "aws_session_name",
-    "aws_profile_name",
-    "aws_role_name",
-    "aws_region_name",
-    "aws_web_identity_token",
-    "aws_sts_endpoint",
-    "aws_bedrock_runtime_endpoint",
-    "vertex_project",
-    "vertex_location",
-    "vertex_credentials",
-    "vertex_ai_project",
-    "vertex_ai_location",
-    "vertex_ai_credentials",
-    "litellm_credential_name",
-    "litellm_params",
-    "model_list",
-    "user_config",
-    "model_info",
-    "extra_headers",
-    "headers",
-    "langfuse_host",
-    "langfuse_secret_key",
-    "langfuse_public_key",
-    "callbacks",
-    "success_callback",
-    "failure_callback",
-    "proxy_server_request",
-    "secret_fields",
+/// What a body member of LiteLLM's means to the gateway.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Meaning {
+    /// It would decide where the request goes or with which credential: a parameter of a deployment, which the operator's
+    /// configuration alone decides.
+    Forbidden,
+    /// It is for the gateway; the provider must not see it.
+    Active,
+    /// As `Active`, whose feature this version does not have: the reply names those that were sent.
+    NotYetActive,
+    /// As `Active`, a harmless description of the request that later features read (tags, budgets, logs).
+    Descriptive,
+}
+
+/// LiteLLM's members, sorted by name.
+const MEMBERS: &[(&str, Meaning)] = &[
+    ("additional_drop_params", Meaning::NotYetActive),
+    ("allowed_openai_params", Meaning::NotYetActive),
+    ("api_base", Meaning::Forbidden),
+    ("api_key", Meaning::Forbidden),
+    ("api_version", Meaning::Forbidden),
+    ("aws_access_key_id", Meaning::Forbidden),
+    ("aws_bedrock_runtime_endpoint", Meaning::Forbidden),
+    ("aws_profile_name", Meaning::Forbidden),
+    ("aws_region_name", Meaning::Forbidden),
+    ("aws_role_name", Meaning::Forbidden),
+    ("aws_secret_access_key", Meaning::Forbidden),
+    ("aws_session_name", Meaning::Forbidden),
+    ("aws_session_token", Meaning::Forbidden),
+    ("aws_sts_endpoint", Meaning::Forbidden),
+    ("aws_web_identity_token", Meaning::Forbidden),
+    ("azure_ad_token", Meaning::Forbidden),
+    ("azure_ad_token_provider", Meaning::Forbidden),
+    ("azure_password", Meaning::Forbidden),
+    ("azure_scope", Meaning::Forbidden),
+    ("azure_username", Meaning::Forbidden),
+    ("base_url", Meaning::Forbidden),
+    ("cache", Meaning::NotYetActive),
+    ("caching", Meaning::NotYetActive),
+    ("callbacks", Meaning::Forbidden),
+    ("client_id", Meaning::Forbidden),
+    ("client_secret", Meaning::Forbidden),
+    ("content_policy_fallbacks", Meaning::NotYetActive),
+    ("context_window_fallbacks", Meaning::NotYetActive),
+    ("custom_llm_provider", Meaning::Forbidden),
+    ("disable_fallbacks", Meaning::NotYetActive),
+    ("drop_params", Meaning::NotYetActive),
+    ("enable_json_schema_validation", Meaning::NotYetActive),
+    ("extra_headers", Meaning::Forbidden),
+    ("failure_callback", Meaning::Forbidden),
+    ("fallbacks", Meaning::NotYetActive),
+    ("guardrail_config", Meaning::NotYetActive),
+    ("guardrails", Meaning::NotYetActive),
+    ("headers", Meaning::Forbidden),
+    ("include_fallback_errors", Meaning::NotYetActive),
+    ("langfuse_host", Meaning::Forbidden),
+    ("langfuse_public_key", Meaning::Forbidden),
+    ("langfuse_secret_key", Meaning::Forbidden),
+    ("litellm_call_id", Meaning::Active),
+    ("litellm_credential_name", Meaning::Forbidden),
+    ("litellm_metadata", Meaning::Descriptive),
+    ("litellm_params", Meaning::Forbidden),
+    ("litellm_session_id", Meaning::Descriptive),
+    ("litellm_trace_id", Meaning::Descriptive),
+    ("mock_delay", Meaning::NotYetActive),
+    ("mock_response", Meaning::NotYetActive),
+    ("mock_testing_content_policy_fallbacks", Meaning::NotYetActive),
+    ("mock_testing_context_fallbacks", Meaning::NotYetActive),
+    ("mock_testing_fallbacks", Meaning::NotYetActive),
+    ("mock_testing_rate_limit_error", Meaning::NotYetActive),
+    ("mock_timeout", Meaning::NotYetActive),
+    ("mock_tool_calls", Meaning::NotYetActive),
+    ("model_info", Meaning::Forbidden),
+    ("model_list", Meaning::Forbidden),
+    ("no-log", Meaning::Descriptive),
+    ("num_retries", Meaning::Active),
+    ("organization", Meaning::Forbidden),
+    ("policies", Meaning::NotYetActive),
+    ("priority", Meaning::NotYetActive),
+    ("prompt_id", Meaning::NotYetActive),
+    ("prompt_label", Meaning::NotYetActive),
+    ("prompt_variables", Meaning::NotYetActive),
+    ("proxy_server_request", Meaning::Forbidden),
+    ("request_timeout", Meaning::Active),
+    ("router_settings_override", Meaning::NotYetActive),
+    ("secret_fields", Meaning::Forbidden),
+    ("stream_timeout", Meaning::Active),
+    ("success_callback", Meaning::Forbidden),
+    ("tags", Meaning::Descriptive),
+    ("tenant_id", Meaning::Forbidden),
+    ("timeout", Meaning::Active),
+    ("user_config", Meaning::Forbidden),
+    ("vertex_ai_credentials", Meaning::Forbidden),
+    ("vertex_ai_location", Meaning::Forbidden),
+    ("vertex_ai_project", Meaning::Forbidden),
+    ("vertex_credentials", Meaning::Forbidden),
+    ("vertex_location", Meaning::Forbidden),
+    ("vertex_project", Meaning::Forbidden),
 ];
 
-/// LiteLLM's members that are for the gateway; the provider must not see them. Active in this version.
-const ACTIVE: &[&str] = &["num_retries", "timeout", "request_timeout", "stream_timeout", "litellm_call_id"];
-
-/// As [`ACTIVE`], whose feature this version does not have: the reply names those that were sent.
-const NOT_YET_ACTIVE: &[&str] = &[
-    "fallbacks",
-    "context_window_fallbacks",
-    "content_policy_fallbacks",
-    "disable_fallbacks",
-    "router_settings_override",
-    "include_fallback_errors",
-    "cache",
-    "caching",
-    "guardrails",
-    "guardrail_config",
-    "policies",
-    "priority",
-    "mock_response",
-    "mock_tool_calls",
-    "mock_timeout",
-    "mock_delay",
-    "mock_testing_fallbacks",
-    "mock_testing_context_fallbacks",
-    "mock_testing_content_policy_fallbacks",
-    "mock_testing_rate_limit_error",
-    "drop_params",
-    "additional_drop_params",
-    "allowed_openai_params",
-    "prompt_id",
-    "prompt_variables",
-    "prompt_label",
-    "enable_json_schema_validation",
-];
-
-/// As [`ACTIVE`], harmless descriptions of the request that later features read (tags, budgets, logs).
-const DESCRIPTIVE: &[&str] =
-    &["litellm_metadata", "litellm_session_id", "litellm_trace_id", "tags", "no-log"];
+fn meaning(name: &str) -> Option<(&'static str, Meaning)> {
+    let position = MEMBERS.binary_search_by(|(known, _)| (*known).cmp(name)).ok()?;
+    MEMBERS.get(position).copied()
+}
 
 /// How one request wants to be served.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -120,28 +137,35 @@ impl Overrides {
     /// Reads headers and body members; a header comes before a member of the same meaning.
     pub(crate) fn read(path: &str, headers: &HeaderMap, object: &Object<'_>) -> Result<Self, Rejection> {
         let mut overrides = Self::default();
+        let (mut timeout, mut stream_timeout, mut num_retries) = (None, None, None);
+        let (mut has_metadata, mut is_stored) = (false, false);
         for member in object.members() {
-            let name = member.name.as_ref();
-            let known = |list: &[&'static str]| list.iter().find(|known| **known == name).copied();
-            if let Some(forbidden) = known(FORBIDDEN) {
-                return Err(Rejection::not_allowed(forbidden));
+            match member.name.as_ref() {
+                "metadata" => has_metadata = true,
+                "store" => is_stored = member.value.as_bool().unwrap_or(false),
+                "timeout" => timeout = Some(("timeout", member.value)),
+                "request_timeout" => timeout = timeout.or(Some(("request_timeout", member.value))),
+                "stream_timeout" => stream_timeout = Some(("stream_timeout", member.value)),
+                "num_retries" => num_retries = Some(member.value),
+                _ => {}
             }
-            if let Some(name) = known(NOT_YET_ACTIVE) {
-                overrides.remove.push(name);
-                overrides.not_yet_active.push(name);
-            } else if let Some(name) = known(ACTIVE).or_else(|| known(DESCRIPTIVE)) {
-                overrides.remove.push(name);
+            match meaning(&member.name) {
+                Some((name, Meaning::Forbidden)) => return Err(Rejection::not_allowed(name)),
+                Some((name, Meaning::NotYetActive)) => {
+                    overrides.remove.push(name);
+                    overrides.not_yet_active.push(name);
+                }
+                Some((name, Meaning::Active | Meaning::Descriptive)) => overrides.remove.push(name),
+                None => {}
             }
         }
         // OpenAI takes `metadata` only for stored completions; otherwise it is a note to the gateway, as in LiteLLM.
-        let is_stored = object.get("store").and_then(|value| value.as_bool()).unwrap_or(false);
-        if !is_stored && object.get("metadata").is_some() {
+        if has_metadata && !is_stored {
             overrides.remove.push("metadata");
         }
-        let seconds = |header: &str, members: &[&str]| duration(path, headers, header, object, members);
-        overrides.timeout = seconds("x-litellm-timeout", &["timeout", "request_timeout"])?;
-        overrides.stream_timeout = seconds("x-litellm-stream-timeout", &["stream_timeout"])?;
-        overrides.num_retries = retries(path, headers, object)?;
+        overrides.timeout = duration(path, headers, "x-litellm-timeout", timeout)?;
+        overrides.stream_timeout = duration(path, headers, "x-litellm-stream-timeout", stream_timeout)?;
+        overrides.num_retries = retries(path, headers, num_retries)?;
         Ok(overrides)
     }
 }
@@ -149,29 +173,22 @@ impl Overrides {
 fn duration(
     path: &str,
     headers: &HeaderMap,
-    header: &str,
-    object: &Object<'_>,
-    members: &[&str],
+    header: &'static str,
+    member: Option<(&'static str, Value<'_>)>,
 ) -> Result<Option<Duration>, Rejection> {
-    let (name, text) = match headers.get(header) {
-        Some(value) => (header, value.to_str().ok().and_then(|text| text.trim().parse::<f64>().ok())),
-        None => {
-            let member = members.iter().find_map(|name| Some((*name, object.get(name)?)));
-            match member {
-                Some((_, value)) if value.is_null() => return Ok(None),
-                Some((name, value)) => (name, value.as_f64()),
-                None => return Ok(None),
-            }
-        }
+    let (name, seconds) = match (headers.get(header), member) {
+        (Some(value), _) => (header, value.to_str().ok().and_then(|text| text.trim().parse::<f64>().ok())),
+        (None, Some((name, value))) if !value.is_null() => (name, value.as_f64()),
+        _ => return Ok(None),
     };
-    let seconds = text.filter(|seconds| seconds.is_finite() && *seconds > 0.0);
+    let seconds = seconds.filter(|seconds| seconds.is_finite() && *seconds > 0.0);
     let duration = seconds.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
     duration.map(Some).ok_or_else(|| Rejection::invalid(path, name, "expected a number of seconds above 0"))
 }
 
-fn retries(path: &str, headers: &HeaderMap, object: &Object<'_>) -> Result<Option<u32>, Rejection> {
+fn retries(path: &str, headers: &HeaderMap, member: Option<Value<'_>>) -> Result<Option<u32>, Rejection> {
     const HEADER: &str = "x-litellm-num-retries";
-    let (name, number) = match (headers.get(HEADER), object.get("num_retries")) {
+    let (name, number) = match (headers.get(HEADER), member) {
         (Some(value), _) => (HEADER, value.to_str().ok().and_then(|text| text.trim().parse::<u64>().ok())),
         (None, Some(value)) if !value.is_null() => ("num_retries", value.as_u64()),
         _ => return Ok(None),
@@ -202,7 +219,8 @@ mod tests {
 
     #[test]
     fn what_would_choose_host_or_credential_is_refused_by_name() {
-        for name in FORBIDDEN {
+        assert!(MEMBERS.is_sorted_by_key(|(name, _)| *name));
+        for (name, _) in MEMBERS.iter().filter(|(_, meaning)| *meaning == Meaning::Forbidden) {
             let refused = read(&[], &format!("{{\"model\":\"m\",\"{name}\":\"x\"}}")).unwrap_err();
             assert_eq!(refused.split_whitespace().nth(2), Some(*name), "{refused}");
         }
