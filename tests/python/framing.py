@@ -95,7 +95,9 @@ def odd_lengths(p: Parts) -> Iterator[tuple[str, bytes]]:
     ]  # fmt: skip
     for value in values:
         header = b"Content-Length: " + value.encode()
-        yield f"cl {value!r}", request([*p.base, header], p.visible + p.hidden)
+        # White space around a value is no part of it: such a length has one reading.
+        kind = "padded cl" if value.strip(" \t") == str(size) else "cl"
+        yield f"{kind} {value!r}", request([*p.base, header], p.visible + p.hidden)
     for name in (b"Content-Length ", b" Content-Length", b"Content_Length", b"Content-Length\x00"):
         header = name + b": %d" % size
         yield f"cl named {name!r}", request([*p.base, header], p.visible + p.hidden)

@@ -1,6 +1,7 @@
 """A user of the LiteLLM SDK who calls LiteLLM Proxy, and finds Tollgate there."""
 
 import json
+import os
 
 import pytest
 from conftest import MASTER_KEY, PROVIDERS, run, say
@@ -19,6 +20,7 @@ TOOL = {
 @pytest.fixture(scope="session")
 def sdk(gateway):
     """The package and the arguments that every call needs."""
+    os.environ["LITELLM_LOCAL_MODEL_COST_MAP"] = "True"
     import litellm
 
     litellm.suppress_debug_info = True
