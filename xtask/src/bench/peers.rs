@@ -41,6 +41,8 @@ fn litellm(workspace: &Workspace, folder: &Path, upstream_port: u16) -> Result<C
     Ok(Contender::peer(Kind::Litellm, server, port, bearer()))
 }
 
+/// Its package file pins an older `@hono/node-server`: with the newest that it admits, every stream of this version
+/// ends in a 500 of its own.
 fn portkey(workspace: &Workspace, folder: &Path, upstream_port: u16) -> Result<Contender, String> {
     let packages = setup::node(workspace, "peer-portkey", "xtask/peers")?;
     let port = free_port()?;
