@@ -33,7 +33,7 @@ model_list:
   - model_name: "half-broken"
     litellm_params: {{model: "openai/gpt-4o-mini", api_base: "http://{simulator}/v1", api_key: "sk-one"}}
   - model_name: "limited"
-    litellm_params: {{model: "openai/sim-error-429", api_base: "http://{simulator}/v1", api_key: "sk-one"}}
+    litellm_params: {{model: "openai/sim-error-429-retry-90", api_base: "http://{simulator}/v1", api_key: "sk-one"}}
   - model_name: "cut"
     litellm_params: {{model: "openai/sim-cut-3", api_base: "http://{simulator}/v1", api_key: "sk-one"}}
   - model_name: "embed"
@@ -60,7 +60,7 @@ fn commands(address: SocketAddr) -> String {
         ask("One of three providers answers; x-litellm-model-name says which, x-litellm-response-cost what it cost.", "chat", ""),
         ask("The same as a stream.", "chat", "-N "),
         ask("One of two deployments always fails; the caller does not notice.", "half-broken", ""),
-        ask("A provider over its limit: 429 with the provider's Retry-After.", "limited", ""),
+        ask("A provider over its limit for longer than is worth waiting: 429 at once, with the provider's Retry-After.", "limited", ""),
         ask("A stream that the provider cuts ends with an error event.", "cut", "-N "),
         format!("# Every deployment, asked.\ncurl http://{address}/health -H 'authorization: Bearer {MASTER_KEY}'\n"),
         format!("# Metrics.\ncurl http://{address}/metrics -H 'authorization: Bearer {MASTER_KEY}'\n"),

@@ -166,8 +166,10 @@ pub(crate) fn run_plan(plan: Plan, ready: impl FnOnce(SocketAddr)) -> Result<(),
 fn shared(config: &Config) -> Result<Arc<Shared>, String> {
     let defaults = Limits::default();
     let reply_bytes_max = config.general.response_bytes_max.unwrap_or(defaults.reply_bytes_max);
-    let roots =
-        extra_roots_from_pem(&files::extra_roots()?).map_err(|error| format!("SSL_CERT_FILE: {error}"))?;
+    let roots = match files::extra_roots()? {
+        Some(pem) => extra_roots_from_pem(&pem).map_err(|error| format!("SSL_CERT_FILE: {error}"))?,
+        None => Vec::new(),
+    };
     let shared = Shared::new(Resolver::default(), Limits { reply_bytes_max, ..defaults }, roots)?;
     Ok(Arc::new(shared))
 }
