@@ -95,7 +95,6 @@ async fn connection(stream: TcpStream, address: SocketAddr, worker: Arc<Worker>,
         .header_read_timeout(limits.head_timeout)
         .max_buf_size(limits.head_bytes_max)
         .max_headers(limits.headers_max)
-        .pipeline_flush(true)
         .serve_connection(
             TokioIo::new(crate::stall::StallGuard::new(stream, limits.write_stall_max)),
             service,
