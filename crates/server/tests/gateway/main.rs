@@ -8,5 +8,7 @@
 
 mod support;
 
+mod replies;
 mod retries;
 mod routing;
+mod streams;

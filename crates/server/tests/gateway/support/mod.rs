@@ -5,9 +5,11 @@
 
 mod caller;
 mod deployments;
+mod raw_provider;
 
-pub(crate) use caller::{Answer, Connection, Stream, post};
+pub(crate) use caller::{Answer, Connection, Stream, data, post};
 pub(crate) use deployments::{WIRES, Wire, many, one_of, two_of};
+pub(crate) use raw_provider::RawProvider;
 
 use serde_json::{Value, json};
 use std::fmt::Write as _;
@@ -25,11 +27,15 @@ use tollgate_upstream::{Limits, Lookup, Resolver, Shared};
 /// Longer than anything takes that is going to happen.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 
+/// Largest reply of a provider: small, so that tests that go beyond it are quick.
+pub(crate) const REPLY_BYTES_MAX: u64 = 4 << 20;
+
 /// What a test starts with.
 pub(crate) struct Setup {
     yaml: String,
     script: Script,
     limits: ConnectionLimits,
+    reply_bytes_max: u64,
     lookup: Option<Lookup>,
 }
 
@@ -43,7 +49,13 @@ impl Setup {
             headers_max: 100,
             write_stall_max: Duration::from_secs(60),
         };
-        Self { yaml: yaml.into(), script: Script::new(), limits, lookup: None }
+        Self {
+            yaml: yaml.into(),
+            script: Script::new(),
+            limits,
+            reply_bytes_max: REPLY_BYTES_MAX,
+            lookup: None,
+        }
     }
 
     /// What the providers do.
@@ -55,6 +67,12 @@ impl Setup {
     /// Most connections of callers at a time.
     pub(crate) fn connections_max(mut self, most: usize) -> Self {
         self.limits.connections = Arc::new(Semaphore::new(most));
+        self
+    }
+
+    /// Largest reply of a provider.
+    pub(crate) fn reply_bytes_max(mut self, most: u64) -> Self {
+        self.reply_bytes_max = most;
         self
     }
 
@@ -70,7 +88,8 @@ impl Setup {
         let config = read(&self.yaml, simulator.address());
         let gateway = Gateway::new(config, None).unwrap();
         let resolver = self.lookup.map_or_else(Resolver::default, Resolver::with_lookup);
-        let shared = Arc::new(Shared::new(resolver, Limits::default(), Vec::new()).unwrap());
+        let limits = Limits { reply_bytes_max: self.reply_bytes_max, ..Limits::default() };
+        let shared = Arc::new(Shared::new(resolver, limits, Vec::new()).unwrap());
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let worker = Worker::new(Arc::clone(&gateway), shared);
@@ -195,11 +214,11 @@ impl App {
     pub(crate) async fn stop(self) {
         let bugs = self.metric("tollgate_bugs_total", &[]).await;
         assert!(bugs.abs() < f64::EPSILON, "{bugs} panics were fenced");
-        self.stop_with_bugs().await;
+        self.stop_while_draining().await;
     }
 
-    /// As [`App::stop`], where a panic was the point.
-    pub(crate) async fn stop_with_bugs(self) {
+    /// As [`App::stop`], where the metrics cannot be asked any more or a panic was the point.
+    pub(crate) async fn stop_while_draining(self) {
         self.gateway.advance(Stage::Draining);
         patiently("the gateway ends", self.serving).await.unwrap();
         assert_eq!(self.gateway.in_flight(), 0);
