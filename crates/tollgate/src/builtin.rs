@@ -95,7 +95,7 @@ mod tests {
     fn a_key_opens_its_provider_and_leaves_the_simulated_names_apart() {
         let (providers, names) =
             composed(&[("OPENAI_API_KEY", "sk-a"), ("GEMINI_API_KEY", "b"), ("XAI_API_KEY", " ")]);
-        assert_eq!(providers, ["gemini", "openai"]);
-        assert_eq!(names, ["gemini/*", "openai/*", "simulated/*"]);
+        assert_eq!(providers, ["gemini", "openai", "text-completion-openai"]);
+        assert_eq!(names, ["gemini/*", "openai/*", "text-completion-openai/*", "simulated/*"]);
     }
 }

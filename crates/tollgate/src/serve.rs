@@ -309,7 +309,8 @@ impl Reloader {
         match taken {
             Ok(()) => self.note(config),
             Err(error) => {
-                tracing::error!("the configuration was not reloaded, the last good one stays: {error}")
+                self.gateway.note_refused_reload();
+                tracing::error!("the configuration was not reloaded, the last good one stays: {error}");
             }
         }
     }
