@@ -116,7 +116,10 @@ pub(crate) async fn walk(
             }
             NextStep::Stop => {
                 let is_limit = failure.class == "rate_limit";
-                return Err(failure.rejection.with_retry_after(soonest_retry.filter(|_| is_limit)));
+                let mut rejection = failure.rejection;
+                let seconds = header_text(&format!("{:?}", limits.attempt.as_secs_f64()));
+                rejection.headers_mut().insert(X_LITELLM_TIMEOUT, seconds);
+                return Err(rejection.with_retry_after(soonest_retry.filter(|_| is_limit)));
             }
         }
     }
@@ -200,12 +203,7 @@ fn from_failure(failure: &Failure, target: &Target, limits: CallLimits) -> Attem
     let exception = target.provider.exception;
     let rejection = match (failure.kind, failure.phase) {
         (Kind::Timeout, Phase::Connecting) => Rejection::connection_error(exception),
-        (Kind::Timeout, _) => {
-            let mut rejection = Rejection::timed_out(limits.attempt, limits.attempt);
-            let seconds = header_text(&format!("{:?}", limits.attempt.as_secs_f64()));
-            rejection.headers_mut().insert(X_LITELLM_TIMEOUT, seconds);
-            rejection
-        }
+        (Kind::Timeout, _) => Rejection::timed_out(limits.attempt, limits.attempt),
         (Kind::Protocol, _) => Rejection::bad_gateway(exception, "it is not valid HTTP"),
         (Kind::TooLarge, _) => Rejection::bad_gateway(exception, "it is larger than the cap"),
         (Kind::Dns | Kind::Blocked | Kind::Connect | Kind::Tls | Kind::Reset, _) => {
