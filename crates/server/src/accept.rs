@@ -8,7 +8,8 @@ use crate::error::Rejection;
 use crate::pipeline;
 use crate::reply::GatewayBody;
 use crate::worker::Worker;
-use http::{Request, Response};
+use http::header::{CONNECTION, HeaderValue, UPGRADE};
+use http::{Method, Request, Response};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
@@ -28,6 +29,8 @@ use tokio::sync::Semaphore;
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 /// How long a connection may take to write its last error event once the grace time is over.
 const LAST_WORDS: Duration = Duration::from_secs(2);
+/// Most header lines that the HTTP library takes without being told a number.
+const LIBRARY_HEADERS_MAX: usize = 100;
 
 /// What every connection of a caller is held to.
 #[derive(Debug, Clone)]
@@ -86,20 +89,16 @@ async fn connection(stream: TcpStream, address: SocketAddr, worker: Arc<Worker>,
         tracing::debug!(%error, "TCP_NODELAY");
     }
     let mut stage = worker.gateway.drain().subscribe();
+    if *stage.borrow() != Stage::Running {
+        // The drain began between the accept and this line.
+        stage.mark_changed();
+    }
     let service = service_fn(move |request: Request<Incoming>| {
         let worker = Arc::clone(&worker);
         async move { Ok::<_, Infallible>(fenced(&worker, request, address).await) }
     });
-    let connection = http1::Builder::new()
-        .timer(TokioTimer::new())
-        .header_read_timeout(limits.head_timeout)
-        .max_buf_size(limits.head_bytes_max)
-        .max_headers(limits.headers_max)
-        .serve_connection(
-            TokioIo::new(crate::stall::StallGuard::new(stream, limits.write_stall_max)),
-            service,
-        );
-    let mut connection = pin!(connection);
+    let stream = TokioIo::new(crate::stall::StallGuard::new(stream, limits.write_stall_max));
+    let mut connection = pin!(builder(limits).serve_connection(stream, service));
     loop {
         tokio::select! {
             ended = connection.as_mut() => {
@@ -120,14 +119,40 @@ async fn connection(stream: TcpStream, address: SocketAddr, worker: Arc<Worker>,
     }
 }
 
+fn builder(limits: &ConnectionLimits) -> http1::Builder {
+    let mut builder = http1::Builder::new();
+    builder
+        .timer(TokioTimer::new())
+        .header_read_timeout(limits.head_timeout)
+        // The buffer alone would take a head of twice its size that comes in one piece.
+        .max_buf_size(limits.head_bytes_max)
+        .max_header_size(limits.head_bytes_max);
+    if limits.headers_max != LIBRARY_HEADERS_MAX {
+        // The library takes memory for every request once it is told a number, be it its own.
+        builder.max_headers(limits.headers_max);
+    }
+    builder
+}
+
+/// Whether bytes that follow the head may be meant for something that is not HTTP (RFC 9110, 7.8 and 9.3.6). No such
+/// request is granted, and whoever sent them before the answer must not see them read as requests.
+fn may_be_followed_by_others(request: &Request<Incoming>) -> bool {
+    *request.method() == Method::CONNECT || request.headers().contains_key(UPGRADE)
+}
+
 /// A defect in one request's code ends that request with a 500 and nothing else.
 async fn fenced(worker: &Worker, request: Request<Incoming>, address: SocketAddr) -> Response<GatewayBody> {
+    let closes = may_be_followed_by_others(&request);
     let answered = PanicFence { inner: Box::pin(pipeline::answer(worker, request, address)) }.await;
-    answered.unwrap_or_else(|()| {
+    let mut response = answered.unwrap_or_else(|()| {
         worker.gateway.metrics().bugs.inc();
         tracing::error!("a request's code panicked");
         pipeline::finish_headers(Rejection::internal().into_response())
-    })
+    });
+    if closes {
+        response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+    }
+    response
 }
 
 struct PanicFence<F> {
