@@ -8,7 +8,10 @@
 
 mod support;
 
+mod hostile;
 mod replies;
 mod retries;
 mod routing;
+mod secrets;
+mod smuggling;
 mod streams;

@@ -5,10 +5,8 @@
 use super::patiently;
 use serde_json::Value;
 use std::net::SocketAddr;
-use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
-use tokio::time::timeout;
 
 /// A POST of a JSON body with headers of the caller's own.
 pub(crate) fn post(path: &str, headers: &[(&str, &str)], body: &[u8]) -> Vec<u8> {
@@ -109,11 +107,6 @@ impl Connection {
         let _ = self.stream.write_all(bytes).await;
     }
 
-    /// Says that nothing more will come.
-    pub(crate) async fn finish_writing(&mut self) {
-        let _ = self.stream.shutdown().await;
-    }
-
     /// Reads more; `false` at the end, also at a reset.
     async fn fill(&mut self) -> bool {
         let read = self.stream.read_buf(&mut self.buffer);
@@ -203,16 +196,21 @@ impl Connection {
         self.try_answer().await.expect("no answer")
     }
 
-    /// All answers until the connection ends or nothing more comes. `true`: it ended.
-    pub(crate) async fn answers(&mut self, silence: Duration) -> (Vec<Answer>, bool) {
+    /// At most so many answers, fewer where the connection ends before. `true`: it ended.
+    pub(crate) async fn answers(&mut self, most: usize) -> (Vec<Answer>, bool) {
         let mut answers = Vec::new();
-        loop {
-            match timeout(silence, self.try_answer()).await {
-                Ok(Some(answer)) => answers.push(answer),
-                Ok(None) => return (answers, true),
-                Err(_) => return (answers, false),
+        while answers.len() < most {
+            match self.try_answer().await {
+                Some(answer) => answers.push(answer),
+                None => return (answers, true),
             }
         }
+        (answers, false)
+    }
+
+    /// Whether the connection ends without another byte.
+    pub(crate) async fn is_ended(&mut self) -> bool {
+        self.buffer.is_empty() && !self.fill().await
     }
 
     /// The next answer as a stream.

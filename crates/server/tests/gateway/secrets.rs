@@ -1,0 +1,1 @@
+//! Keys, which no answer shows.
