@@ -7,7 +7,7 @@
 
 use crate::body::{Lease, ReadLimits, ReplyBody, SegmentBody};
 use crate::connect;
-use crate::connection::{Connection, kind_of};
+use crate::connection::{Connection, Unanswered};
 use crate::endpoint::Endpoint;
 use crate::failure::{Failure, Kind, Phase};
 use crate::inflate::Inflate;
@@ -200,20 +200,16 @@ impl Client {
         timeouts: Timeouts,
     ) -> Result<Reply, Broken> {
         let sent = Instant::now();
-        connection.meter.request_begins();
-        let response = match timeout_at(timeouts.head_by, connection.sender.try_send_request(request)).await {
+        let response = match timeout_at(timeouts.head_by, connection.send(request)).await {
             Err(_) => return Err(Failure::new(Kind::Timeout, Phase::AwaitingHead, "no reply in time").into()),
-            Ok(Err(error)) => {
-                let was_sent = error.message().is_none();
-                let error = error.into_error();
+            Ok(Err(Unanswered { kind, was_sent, detail })) => {
                 let phase = if was_sent { Phase::AwaitingHead } else { Phase::Connecting };
-                let failure = Failure::new(kind_of(&error), phase, error.to_string());
                 let is_idle_race = connection.meter.is_silent() && sent.elapsed() < STALE_WITHIN;
+                let failure = Failure::new(kind, phase, detail);
                 return Err(Broken { failure, was_stale: !was_sent || is_idle_race });
             }
             Ok(Ok(response)) => response,
         };
-        connection.meter.head_came();
         let is_reusable = leaves_open(&response);
         let lease = Lease { connection, pool: Arc::clone(&self.pool), key: Arc::clone(key), is_reusable };
         Ok(self.reply(response, lease, timeouts)?)

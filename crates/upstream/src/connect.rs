@@ -50,9 +50,7 @@ pub(crate) async fn open(
     if !endpoint.key.tls {
         return handshake(&shared.limits, endpoint, stream).await;
     }
-    // The trailing dot of a full name is the resolver's business; no certificate has it.
-    let name = endpoint.host().trim_end_matches('.').to_owned();
-    let name = ServerName::try_from(name)
+    let name = ServerName::try_from(endpoint.host().to_owned())
         .map_err(|_| Failure::new(Kind::Tls, Phase::Connecting, "the host is no valid TLS name"))?;
     let connecting = TlsConnector::from(Arc::clone(&shared.tls)).connect(name, stream);
     let tls = timeout_at(deadline, connecting).await.map_err(|_| late(endpoint))?.map_err(|error| {
@@ -166,7 +164,7 @@ where
             tracing::debug!(%error, "upstream connection ended");
         }
     });
-    Ok(Connection { sender, meter, driver: driver.abort_handle() })
+    Ok(Connection { sender, meter, driver })
 }
 
 #[cfg(test)]

@@ -7,22 +7,25 @@
 
 use crate::body::SegmentBody;
 use crate::failure::Kind;
+use http::{Request, Response};
+use hyper::body::Incoming;
 use hyper::client::conn::http1::SendRequest;
 use std::error::Error;
+use std::future::{Future, poll_fn};
 use std::io::{self, IoSlice};
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::task::{Context, Poll, ready};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::task::AbortHandle;
+use tokio::task::JoinHandle;
 
 /// A connection that is ours to send on.
 pub(crate) struct Connection {
     pub(crate) sender: SendRequest<SegmentBody>,
     pub(crate) meter: Arc<Meter>,
     /// The task that moves the bytes.
-    pub(crate) driver: AbortHandle,
+    pub(crate) driver: JoinHandle<()>,
 }
 
 impl Drop for Connection {
@@ -38,10 +41,58 @@ impl Connection {
         self.sender.is_ready()
     }
 
+    /// Sends a request and waits for the head of its reply.
+    pub(crate) async fn send(
+        &mut self,
+        request: Request<SegmentBody>,
+    ) -> Result<Response<Incoming>, Unanswered> {
+        self.meter.request_begins();
+        let mut reply = pin!(self.sender.try_send_request(request));
+        let driver = &mut self.driver;
+        let outcome = poll_fn(|context| {
+            if let Poll::Ready(outcome) = reply.as_mut().poll(context) {
+                return Poll::Ready(Some(outcome));
+            }
+            ready!(Pin::new(&mut *driver).poll(context)).ok();
+            // A request that is handed over in the very moment in which the driver ends stays where it is: nobody takes
+            // it, and nobody says so.
+            match reply.as_mut().poll(context) {
+                Poll::Ready(outcome) => Poll::Ready(Some(outcome)),
+                Poll::Pending => Poll::Ready(None),
+            }
+        })
+        .await;
+        match outcome {
+            Some(Ok(response)) => {
+                self.meter.head_came();
+                Ok(response)
+            }
+            Some(Err(error)) => {
+                let was_sent = error.message().is_none();
+                let error = error.into_error();
+                Err(Unanswered { kind: kind_of(&error), was_sent, detail: error.to_string() })
+            }
+            None => Err(Unanswered {
+                kind: Kind::Reset,
+                was_sent: false,
+                detail: "closed while the request was handed over".to_owned(),
+            }),
+        }
+    }
+
     /// Waits until it is ready; `false` when it never will be.
     pub(crate) async fn becomes_ready(&mut self) -> bool {
         self.sender.ready().await.is_ok()
     }
+}
+
+/// Why a request has no reply.
+pub(crate) struct Unanswered {
+    pub(crate) kind: Kind,
+    /// A part of the request may have gone out.
+    pub(crate) was_sent: bool,
+    /// For the log.
+    pub(crate) detail: String,
 }
 
 /// What has been heard since the last request.
@@ -58,13 +109,13 @@ impl Meter {
     }
 
     /// A request is about to be sent.
-    pub(crate) fn request_begins(&self) {
+    fn request_begins(&self) {
         self.heard.store(0, Ordering::Relaxed);
         self.awaits_head.store(true, Ordering::Relaxed);
     }
 
     /// The head of its reply is here.
-    pub(crate) fn head_came(&self) {
+    fn head_came(&self) {
         self.awaits_head.store(false, Ordering::Relaxed);
     }
 
