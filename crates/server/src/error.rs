@@ -204,20 +204,17 @@ impl Rejection {
 
     /// An error that a provider reported.
     pub(crate) fn from_provider(exception: &str, error: &ProviderError, secret: Option<&str>) -> Self {
-        let sentence = match secret {
-            Some(secret) if secret.len() >= 4 => error.message.replace(secret, "****"),
-            _ => error.message.clone(),
-        };
+        let sentence = strike_out(&error.message, secret);
         let (status, kind, opening) = provider_row(error);
         let mut rejection = Self::new(status, kind, format!("{opening}{exception} - {sentence}"));
         if let Some(param) = &error.param {
-            rejection.param = Param::Text(param.clone());
+            rejection.param = Param::Text(strike_out(param, secret));
         }
         // A client tells these two apart by the provider's code; for the others it reads the status.
         if let (FailureClass::ContextWindow | FailureClass::ContentPolicy, Some(code)) =
             (error.class, &error.code)
         {
-            rejection.code.clone_from(code);
+            rejection.code = strike_out(code, secret);
         }
         rejection
     }
@@ -295,6 +292,14 @@ impl Rejection {
             headers.insert(RETRY_AFTER, header_number(ceil_seconds(retry_after)));
         }
         response
+    }
+}
+
+/// A provider's own words without the credential, which some repeat in their errors.
+pub(crate) fn strike_out(words: &str, secret: Option<&str>) -> String {
+    match secret {
+        Some(secret) => words.replace(secret, "****"),
+        None => words.to_owned(),
     }
 }
 

@@ -57,7 +57,15 @@ pub(crate) struct Target {
     pub(crate) metrics: TargetMetrics,
 }
 
+/// A credential that is shorter is no secret (`none`, `x`), and is part of too many words to be struck out of them.
+const SECRET_BYTES_MIN: usize = 4;
+
 impl Target {
+    /// What must not be seen in anything that the provider says.
+    pub(crate) fn credential(&self) -> Option<&str> {
+        self.secret.as_ref().map(Secret::expose).filter(|secret| secret.len() >= SECRET_BYTES_MIN)
+    }
+
     /// Whether a stream may be asked to end with its usage.
     pub(crate) fn may_ask_usage(&self) -> bool {
         const NAME: &str = "stream_options";

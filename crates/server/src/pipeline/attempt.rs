@@ -256,7 +256,7 @@ pub(super) async fn from_error_reply(reply: Reply, target: &Target, timeouts: Ti
     };
     let mut failure = from_provider_error(&error, Some(&reply.headers), target);
     let mut headers = ReplyHeaders::empty();
-    headers.provider(&reply.headers);
+    headers.provider(&reply.headers, target.credential());
     failure.rejection.headers_mut().extend(headers.into_map());
     failure
 }
@@ -268,8 +268,7 @@ fn from_provider_error(
 ) -> AttemptFailure {
     let (verdict, class) = disposition(error.class);
     let said = headers.and_then(retry_after).or(error.retry_delay_ms.map(Duration::from_millis));
-    let secret = target.secret.as_ref().map(tollgate_config::Secret::expose);
-    let rejection = Rejection::from_provider(target.provider.exception, error, secret);
+    let rejection = Rejection::from_provider(target.provider.exception, error, target.credential());
     // Retry-After reaches the caller from any status that has one; waiting for it is the plan's business.
     let rejection = rejection.with_retry_after(said);
     AttemptFailure {

@@ -246,7 +246,7 @@ pub(crate) fn respond(
         AnswerBody::Whole { .. } => ReplyHeaders::plain(&target.reply_headers, &call.id),
         AnswerBody::Stream(_) => ReplyHeaders::stream(&target.reply_headers, &call.id),
     };
-    headers.provider(&provider_headers).attempts(retries, retries_max);
+    headers.provider(&provider_headers, target.credential()).attempts(retries, retries_max);
     headers.not_yet_active(&received.overrides.not_yet_active);
     headers.durations(total, total.saturating_sub(at_provider));
     let mut settlement = Settlement::new(worker, call, &target, received.body.len() as u64, at_provider);
@@ -264,7 +264,6 @@ pub(crate) fn respond(
                 ready,
                 ended,
                 settlement,
-                exception: target.provider.exception,
                 drain: worker.gateway.drain_handle(),
             };
             reply(headers.into_map(), GatewayBody::stream(StreamBody::new(parts)))

@@ -89,6 +89,11 @@ impl Settlement {
         }
     }
 
+    /// Whose answer it is.
+    pub(crate) fn target(&self) -> &Target {
+        &self.target
+    }
+
     /// The first content of a stream is there, so long after the request came.
     pub(crate) fn first_token(&self, since_start: Duration) {
         self.target.metrics.first_token.observe(since_start.as_secs_f64());

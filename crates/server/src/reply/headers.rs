@@ -220,10 +220,12 @@ impl ReplyHeaders {
         self
     }
 
-    /// Adds the provider's own headers: all with a prefix, and its limits and request id as they are.
-    pub(crate) fn provider(&mut self, provider: &HeaderMap) -> &mut Self {
+    /// Adds the provider's own headers: all with a prefix, and its limits and request id as they are. One that repeats
+    /// the credential that it was sent is left out.
+    pub(crate) fn provider(&mut self, provider: &HeaderMap, secret: Option<&str>) -> &mut Self {
+        let is_told = |value: &HeaderValue| secret.is_none_or(|secret| !holds(value.as_bytes(), secret));
         for (name, value) in provider {
-            if is_hop_by_hop(name) {
+            if is_hop_by_hop(name) || !is_told(value) {
                 continue;
             }
             if name.as_str().starts_with("x-ratelimit-") {
@@ -233,7 +235,8 @@ impl ReplyHeaders {
                 self.0.append(prefixed, value.clone());
             }
         }
-        if let Some(id) = provider.get(X_REQUEST_ID).or_else(|| provider.get(REQUEST_ID)) {
+        let id = provider.get(X_REQUEST_ID).or_else(|| provider.get(REQUEST_ID));
+        if let Some(id) = id.filter(|id| is_told(id)) {
             self.0.insert(REQUEST_ID, id.clone());
         }
         self
@@ -251,6 +254,11 @@ impl ReplyHeaders {
     pub(crate) fn into_map(self) -> HeaderMap {
         self.0
     }
+}
+
+/// Whether a header's value has a text in it. Most are shorter than a key, so that nothing is searched.
+fn holds(value: &[u8], text: &str) -> bool {
+    value.len() >= text.len() && value.windows(text.len()).any(|window| window == text.as_bytes())
 }
 
 /// What every reply of the gateway has.
@@ -325,7 +333,7 @@ mod tests {
         .map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value)))
         .collect();
         let mut headers = ReplyHeaders::empty();
-        headers.provider(&provider);
+        headers.provider(&provider, Some("sk-not-there"));
         let mut names: Vec<String> = headers
             .into_map()
             .iter()

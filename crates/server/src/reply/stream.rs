@@ -6,6 +6,7 @@
 
 use super::DrainHandle;
 use crate::drain::Stage;
+use crate::error::strike_out;
 use crate::pipeline::settle::{Ending, Settlement};
 use bytes::Bytes;
 use std::collections::VecDeque;
@@ -27,8 +28,6 @@ pub(crate) struct StreamParts {
     pub(crate) ended: bool,
     /// What is due at the end.
     pub(crate) settlement: Settlement,
-    /// The name that LiteLLM's messages give the provider.
-    pub(crate) exception: &'static str,
     /// The gateway's end.
     pub(crate) drain: DrainHandle,
 }
@@ -40,7 +39,6 @@ pub(crate) struct StreamBody {
     ready: VecDeque<Bytes>,
     scratch: Vec<Bytes>,
     settlement: Settlement,
-    exception: &'static str,
     drain: DrainHandle,
 }
 
@@ -52,7 +50,6 @@ impl StreamBody {
             ready: parts.ready.into(),
             scratch: Vec::new(),
             settlement: parts.settlement,
-            exception: parts.exception,
             drain: parts.drain,
         };
         if parts.ended {
@@ -87,14 +84,14 @@ impl StreamBody {
             Some(Ok(chunk)) => {
                 let turned = self.turn(|transducer, out| transducer.push(chunk, out));
                 if let Err(fault) = turned {
-                    self.break_off(&fault_sentence(&fault), Ending::Cut);
+                    self.break_off(&self.fault_sentence(&fault), Ending::Cut);
                 }
             }
             None => {
                 self.upstream = None;
                 match self.turn(|transducer, out| transducer.finish(out)) {
                     Ok(()) => self.settle(Ending::Complete),
-                    Err(fault) => self.break_off(&fault_sentence(&fault), Ending::Cut),
+                    Err(fault) => self.break_off(&self.fault_sentence(&fault), Ending::Cut),
                 }
             }
             // What comes after the provider's own end of stream cannot hurt the answer.
@@ -120,10 +117,17 @@ impl StreamBody {
     /// Ends the stream with an error event and without `[DONE]`.
     fn break_off(&mut self, sentence: &str, ending: Ending) {
         self.upstream = None;
-        let message =
-            format!("litellm.APIConnectionError: APIConnectionError: {} - {sentence}", self.exception);
+        let exception = self.settlement.target().provider.exception;
+        let message = format!("litellm.APIConnectionError: APIConnectionError: {exception} - {sentence}");
         self.ready.push_back(Bytes::from(error_frame(&message, None, "500")));
         self.settle(ending);
+    }
+
+    fn fault_sentence(&self, fault: &ReplyFault) -> String {
+        match fault {
+            ReplyFault::Malformed(rule) => (*rule).to_owned(),
+            ReplyFault::Error(error) => strike_out(&error.message, self.settlement.target().credential()),
+        }
     }
 
     fn settle(&mut self, ending: Ending) {
@@ -135,13 +139,6 @@ impl Drop for StreamBody {
     fn drop(&mut self) {
         // Only a stream that was not settled yet; the caller went away.
         self.settle(Ending::CallerGone);
-    }
-}
-
-fn fault_sentence(fault: &ReplyFault) -> String {
-    match fault {
-        ReplyFault::Malformed(rule) => (*rule).to_owned(),
-        ReplyFault::Error(error) => error.message.clone(),
     }
 }
 
