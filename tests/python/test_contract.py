@@ -117,6 +117,11 @@ DIFFERENCES = [
     ),
     ("*", "*cost-reasoning", "as for cost-cache-read"),
     (
+        "err_up_m429",
+        "+retry-after",
+        "how long the provider asks to wait reaches the caller; LiteLLM hides it under its prefix",
+    ),
+    (
         "err_up_m*",
         "!$.error.param: *",
         "the provider's own `param` is passed on, and whether there is one is the provider's; test_openai_rest.py "

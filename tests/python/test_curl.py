@@ -2,6 +2,7 @@
 
 import json
 import re
+import socket
 import subprocess
 
 import pytest
@@ -54,19 +55,39 @@ def test_a_stream_is_server_sent_events_that_end_with_done(gateway):
     assert all(json.loads(line.removeprefix("data: ")) for line in events[:-1])
 
 
-def test_events_arrive_when_the_provider_sends_them_and_not_at_the_end(gateway):
-    body = (
-        '{"model":"openai/sim-tokens-3+pace-300ms","stream":true,'
-        '"messages":[{"role":"user","content":"hi"}]}'
-    )
-    command = ["curl", "-sN", "--noproxy", "*", gateway.url + "/v1/chat/completions"]
-    command += ["-H", f"Authorization: Bearer {MASTER_KEY}", "-H", "Content-Type: application/json", "-d", body]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
-        first = process.stdout.readline()
-        assert first.startswith("data: ")
-        assert process.poll() is None, "the first event is there while the stream goes on"
-        rest = process.stdout.read()
-    assert rest.rstrip().endswith("data: [DONE]")
+def event(text: str) -> bytes:
+    """One token as a chunk of a chunked body."""
+    choice = {"index": 0, "delta": {"content": text}, "finish_reason": None}
+    chunk = {"id": "c", "object": "chat.completion.chunk", "created": 1, "model": "m", "choices": [choice]}
+    data = f"data: {json.dumps(chunk)}\n\n".encode()
+    return b"%x\r\n%b\r\n" % (len(data), data)
+
+
+def test_an_event_arrives_before_the_provider_has_sent_the_next(tmp_path):
+    """The provider here is a socket of the test's own: it goes on only when the caller has seen what it sent."""
+    with socket.create_server(("127.0.0.1", 0)) as provider:
+        provider.settimeout(10)
+        base = f"http://127.0.0.1:{provider.getsockname()[1]}/v1"
+        config = f'model_list: [{{model_name: m, litellm_params: {{model: openai/m, api_base: "{base}", api_key: k}}}}]'
+        with servers.gateway(tmp_path, config) as server:
+            command = ["curl", "-sN", "--noproxy", "*", server.url + "/v1/chat/completions"]
+            body = '{"model":"m","stream":true,"messages":[{"role":"user","content":"hi"}]}'
+            command += ["-H", "Content-Type: application/json", "-d", body]
+            with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as caller:
+                connection, _ = provider.accept()
+                with connection:
+                    connection.settimeout(10)
+                    connection.recv(65536)
+                    connection.sendall(
+                        b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n"
+                    )
+                    for number in range(5):
+                        connection.sendall(event(f"token {number}"))
+                        assert f"token {number}" in caller.stdout.readline()
+                        assert caller.stdout.readline() == "\n"
+                    done = b"data: [DONE]\n\n"
+                    connection.sendall(b"%x\r\n%b\r\n0\r\n\r\n" % (len(done), done))
+                    assert caller.stdout.read().strip() == "data: [DONE]"
 
 
 ERRORS = [

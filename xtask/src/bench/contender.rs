@@ -108,6 +108,11 @@ impl Kind {
             Self::Portkey => "Portkey",
         }
     }
+
+    /// Paced streams at once that the contender is measured with. 512 take LiteLLM minutes on one core.
+    pub(crate) fn streams_max(self) -> u32 {
+        if self == Self::Litellm { 8 } else { u32::MAX }
+    }
 }
 
 /// A contender that runs and answers.

@@ -251,6 +251,30 @@ fn memory_of(contender: &Contender) -> Memory {
     contender.server.as_ref().map_or_else(Memory::default, Server::memory)
 }
 
+/// Runs while the contender alone may run: the others are stopped, so that none works off what was left to it.
+struct Turn<'a> {
+    others: Vec<&'a Server>,
+}
+
+impl<'a> Turn<'a> {
+    fn of(contender: &Contender, all: &'a [Contender]) -> Self {
+        let others = all.iter().filter(|other| other.kind != contender.kind);
+        let others: Vec<&Server> = others.filter_map(|other| other.server.as_ref()).collect();
+        for other in &others {
+            other.pause();
+        }
+        Self { others }
+    }
+}
+
+impl Drop for Turn<'_> {
+    fn drop(&mut self) {
+        for other in &self.others {
+            other.resume();
+        }
+    }
+}
+
 /// One road through every contender, in turns.
 async fn roads(contenders: &[Contender], road: Road, plan: &Plan) -> Result<Vec<RoadRow>, String> {
     let mut rows: Vec<RoadRow> =
@@ -258,6 +282,7 @@ async fn roads(contenders: &[Contender], road: Road, plan: &Plan) -> Result<Vec<
     for round in 1..=plan.rounds {
         eprintln!("{}: round {round} of {}", road.title(), plan.rounds);
         for (contender, row) in contenders.iter().zip(&mut rows) {
+            let _turn = Turn::of(contender, contenders);
             let sample = || {
                 let cpu = contender.server.as_ref().map_or(0.0, Server::cpu_seconds);
                 (cpu, CoreTime::of(CORE))
@@ -269,6 +294,7 @@ async fn roads(contenders: &[Contender], road: Road, plan: &Plan) -> Result<Vec<
             row.per_second.push(burst.requests as f64 / burst.seconds);
             row.cpu_us.push((burst.after.0 - burst.before.0) * 1e6 / burst.requests.max(1) as f64);
             row.busy.push(burst.after.1.busy_since(burst.before.1));
+            row.own.push((burst.after.0 - burst.before.0) / burst.seconds);
         }
     }
     Ok(rows)
@@ -281,6 +307,7 @@ async fn latencies(contenders: &[Contender], plan: &Plan) -> Result<Vec<LatencyR
     for round in 1..=plan.rounds {
         eprintln!("low load: round {round} of {}", plan.rounds);
         for (contender, row) in contenders.iter().zip(&mut rows) {
+            let _turn = Turn::of(contender, contenders);
             let plain = load::low_rate(&contender.target(Road::Plain), LOW_RATE, plan.low_window).await?;
             row.whole_p50.push(stats::percentile(&plain.whole_us, 50.0));
             row.whole_p99.push(stats::percentile(&plain.whole_us, 99.0));
@@ -296,7 +323,8 @@ async fn latencies(contenders: &[Contender], plan: &Plan) -> Result<Vec<LatencyR
 async fn paces(contenders: &[Contender], plan: &Plan) -> Result<Vec<PaceRow>, String> {
     let mut rows = Vec::new();
     for run in plan.paced {
-        for contender in contenders {
+        for contender in contenders.iter().filter(|contender| run.streams <= contender.kind.streams_max()) {
+            let _turn = Turn::of(contender, contenders);
             eprintln!("{} paced streams: {}", run.streams, contender.kind.name());
             let target = contender.target(run.road());
             let pace = Duration::from_millis(run.pace_ms);

@@ -50,6 +50,21 @@ impl Server {
         tree(self.child.id()).iter().filter_map(|pid| ticks(*pid)).sum::<f64>() / TICKS_PER_SECOND
     }
 
+    /// Stops the process and its descendants, so that they take no part of the core while another is measured.
+    pub(crate) fn pause(&self) {
+        self.signal("-STOP");
+    }
+
+    /// Lets them go on.
+    pub(crate) fn resume(&self) {
+        self.signal("-CONT");
+    }
+
+    fn signal(&self, signal: &str) {
+        let pids: Vec<String> = tree(self.child.id()).iter().map(u32::to_string).collect();
+        let _ = Command::new("kill").arg(signal).args(pids).status();
+    }
+
     /// Memory of the process and its descendants.
     pub(crate) fn memory(&self) -> Memory {
         let pids = tree(self.child.id());
@@ -181,6 +196,22 @@ mod tests {
         let later = CoreTime::parse("cpu1 150 0 110 830 10 0 0 0 0 0");
         assert_eq!(later.busy_since(earlier), 0.6);
         assert_eq!(earlier.busy_since(earlier), 0.0);
+    }
+
+    #[test]
+    fn a_paused_process_is_stopped_until_it_is_resumed() {
+        let child = Command::new("sleep").arg("30").spawn().unwrap();
+        let pid = child.id();
+        let server = Server { child, ready: Duration::ZERO };
+        let wait_for = |states: &str| {
+            while !stat_fields(pid).unwrap().first().is_some_and(|state| states.contains(state.as_str())) {
+                std::thread::yield_now();
+            }
+        };
+        server.pause();
+        wait_for("T");
+        server.resume();
+        wait_for("SR");
     }
 
     #[test]
