@@ -23,7 +23,7 @@ use tokio::time::{Instant, Sleep, timeout};
 
 /// How long a connection whose reply has ended may take until it can carry another request: the rest of the request may
 /// still be on its way out.
-const SETTLE_MAX: Duration = Duration::from_secs(1);
+const SETTLE_MAX: Duration = Duration::from_secs(5);
 
 /// A request body of known length in a few pieces that are not copied together.
 #[derive(Debug, Clone, Default)]

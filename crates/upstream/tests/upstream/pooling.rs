@@ -287,7 +287,7 @@ async fn a_reply_that_comes_before_the_upload_has_ended_keeps_its_connection_onc
     .await;
     let (client, endpoint) = (client(), provider.endpoint());
     let large =
-        tollgate_upstream::Outgoing { body: SegmentBody::from(Bytes::from(vec![b'x'; 16 << 20])), ..post() };
+        tollgate_upstream::Outgoing { body: SegmentBody::from(Bytes::from(vec![b'x'; 8 << 20])), ..post() };
     let reply = client.send(&endpoint, large).await.unwrap();
     assert_eq!(reply.body.collect().await.unwrap(), "good");
     assert_eq!(client.idle_connections(), 0);
