@@ -24,6 +24,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
+use tokio::task::JoinError;
 
 /// After `accept` failed (usually: no file descriptor left) it is not tried again for so long.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
@@ -55,7 +56,10 @@ pub async fn serve(listener: TcpListener, worker: Arc<Worker>, limits: Connectio
         let accepted = tokio::select! {
             accepted = accept(&listener, &limits.connections) => accepted,
             _ = stage.changed() => continue,
-            Some(_) = connections.join_next(), if !connections.is_empty() => continue,
+            Some(ended) = connections.join_next(), if !connections.is_empty() => {
+                note_end(&worker, &ended);
+                continue;
+            }
         };
         let Some((stream, address, permit)) = accepted else { continue };
         let (worker, limits) = (Arc::clone(&worker), limits.clone());
@@ -65,7 +69,17 @@ pub async fn serve(listener: TcpListener, worker: Arc<Worker>, limits: Connectio
         });
     }
     drop(listener);
-    while connections.join_next().await.is_some() {}
+    while let Some(ended) = connections.join_next().await {
+        note_end(&worker, &ended);
+    }
+}
+
+/// Counts a connection that a panic ended: one beyond the fence around its requests, in writing a body.
+fn note_end(worker: &Worker, ended: &Result<(), JoinError>) {
+    if ended.as_ref().is_err_and(JoinError::is_panic) {
+        worker.gateway.metrics().bugs.inc();
+        tracing::error!("a connection's code panicked");
+    }
 }
 
 async fn accept(

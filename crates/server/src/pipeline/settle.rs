@@ -94,6 +94,12 @@ impl Settlement {
         &self.target
     }
 
+    /// Reading the stream panicked.
+    pub(crate) fn note_bug(&self) {
+        self.gateway.metrics().bugs.inc();
+        tracing::error!(call_id = %self.call_id.to_str().unwrap_or_default(), "reading a stream panicked");
+    }
+
     /// The first content of a stream is there, so long after the request came.
     pub(crate) fn first_token(&self, since_start: Duration) {
         self.target.metrics.first_token.observe(since_start.as_secs_f64());

@@ -109,7 +109,7 @@ impl StreamBody {
         let turned = catch_unwind(AssertUnwindSafe(|| step(transducer.as_mut(), scratch)));
         self.ready.extend(self.scratch.drain(..));
         turned.unwrap_or_else(|_| {
-            tracing::error!("reading a stream panicked");
+            self.settlement.note_bug();
             Err(ReplyFault::Malformed("the gateway could not read the stream"))
         })
     }
