@@ -9,6 +9,11 @@
 mod support;
 
 mod hostile;
+mod limits;
+mod money;
+mod panics;
+mod parity;
+mod reload;
 mod replies;
 mod retries;
 mod routing;

@@ -1,0 +1,1 @@
+//! The fast road against the slow one.
