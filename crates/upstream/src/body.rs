@@ -21,9 +21,9 @@ use std::time::Duration;
 use tokio::runtime::Handle;
 use tokio::time::{Instant, Sleep, timeout};
 
-/// How long a connection whose reply has ended may take until it can carry another request: the rest of the request may
-/// still be on its way out.
-const SETTLE_MAX: Duration = Duration::from_secs(5);
+/// How long a connection whose reply has ended may take until it is ready for another request: its driver may run on
+/// another thread and have a step to go. One whose request is still on its way out by then (an early 413, say) is closed.
+const SETTLE_MAX: Duration = Duration::from_secs(1);
 
 /// A request body of known length in a few pieces that are not copied together.
 #[derive(Debug, Clone, Default)]

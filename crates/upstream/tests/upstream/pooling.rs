@@ -267,42 +267,6 @@ async fn a_reply_that_comes_before_the_upload_has_ended_does_not_stall_the_next_
 }
 
 #[tokio::test]
-async fn a_reply_that_comes_before_the_upload_has_ended_keeps_its_connection_once_it_has() {
-    let (go, may_go) = tokio::sync::watch::channel(false);
-    let provider = Provider::start(move |mut peer| {
-        let mut may_go = may_go.clone();
-        async move {
-            // A first line that is part of the request below.
-            let mut start = [0; 4];
-            peer.stream.read_exact(&mut start).await.unwrap();
-            peer.say(GOOD).await;
-            may_go.wait_for(|go| *go).await.unwrap();
-            while peer.request().await.is_some() {
-                if peer.requests_seen() > 1 {
-                    peer.say(GOOD).await;
-                }
-            }
-        }
-    })
-    .await;
-    let (client, endpoint) = (client(), provider.endpoint());
-    let large =
-        tollgate_upstream::Outgoing { body: SegmentBody::from(Bytes::from(vec![b'x'; 8 << 20])), ..post() };
-    let reply = client.send(&endpoint, large).await.unwrap();
-    assert_eq!(reply.body.collect().await.unwrap(), "good");
-    assert_eq!(client.idle_connections(), 0);
-    go.send(true).unwrap();
-    let kept = async {
-        while client.idle_connections() == 0 {
-            tokio::task::yield_now().await;
-        }
-    };
-    timeout(LONG, kept).await.unwrap();
-    assert_eq!(call(&client, &endpoint).await.unwrap(), "good");
-    assert_eq!((provider.accepts(), provider.request_count()), (1, 2));
-}
-
-#[tokio::test]
 async fn a_client_that_is_dropped_closes_what_it_kept() {
     let provider = Provider::answering(GOOD).await;
     let client: Client = client();

@@ -172,11 +172,6 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Peer<S> {
         Some(bytes)
     }
 
-    /// Requests that the whole provider has seen.
-    pub(crate) fn requests_seen(&self) -> usize {
-        self.log.requests.lock().unwrap().len()
-    }
-
     /// Writes; `false` when the gateway has closed.
     pub(crate) async fn say(&mut self, mut bytes: &[u8]) -> bool {
         while !bytes.is_empty() {
