@@ -31,8 +31,8 @@ pub(crate) fn compose(simulator: SocketAddr, variable: &dyn Fn(&str) -> Option<S
     let mut opened = Vec::new();
     for provider in providers() {
         // Azure's address is the operator's own; without it a key opens nothing.
-        let has_address = provider.base_url.is_some() || provider.base_env.iter().any(|name| is_set(&name));
-        if has_address && provider.key_env.iter().any(|name| is_set(&name)) {
+        let has_address = provider.base_url.is_some() || provider.base_env.iter().any(|name| is_set(name));
+        if has_address && provider.key_env.iter().any(|name| is_set(name)) {
             opened.push(provider.name);
             let name = provider.name;
             entry(&mut yaml, &format!("{name}/*"), &format!("{name}/*"), None);

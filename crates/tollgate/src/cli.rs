@@ -101,7 +101,6 @@ pub(crate) fn complain(error: &str) {
 }
 
 /// Says something to the person at the terminal.
-#[expect(clippy::print_stdout, reason = "the output of a command line")]
 pub(crate) fn say(text: &str) {
     use std::io::Write;
     // A closed pipe is the reader's choice.

@@ -22,8 +22,6 @@ use tollgate_upstream::{Limits, Resolver, Shared, extra_roots_from_pem};
 const BACKLOG: i32 = 1_024;
 /// After a change of a file, further changes are waited for this long: editors write in several steps.
 const SETTLE: Duration = Duration::from_millis(50);
-/// How often idle connections to providers are looked through.
-const PRUNE_EVERY: Duration = Duration::from_secs(15);
 
 /// What is to be served, and where.
 pub(crate) struct Plan {
@@ -199,14 +197,6 @@ fn start_worker(
         .map_err(|error| format!("no runtime: {error}"))?;
     let run = move || {
         runtime.block_on(async {
-            let client = Arc::clone(&worker.client);
-            tokio::spawn(async move {
-                let mut tick = tokio::time::interval(PRUNE_EVERY);
-                loop {
-                    tick.tick().await;
-                    client.prune();
-                }
-            });
             match tokio::net::TcpListener::from_std(listener) {
                 Ok(listener) => tollgate_server::serve(listener, worker, limits).await,
                 Err(error) => tracing::error!(%error, "a worker has no listener"),
