@@ -17,6 +17,9 @@ use tollgate_dialect::wire::Progress;
 /// Bytes of text per token where a provider reports no tokens: OpenAI's rule of thumb for English.
 const BYTES_PER_TOKEN: u64 = 4;
 
+/// A provider that reports more of any kind of token is wrong: ten times the largest context window that is sold.
+const TOKENS_MAX: u64 = 100_000_000;
+
 /// How a stream ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Ending {
@@ -37,7 +40,7 @@ pub(crate) struct Billing {
 }
 
 impl Billing {
-    /// The provider's usage; an estimate from the sizes where it gave none.
+    /// The provider's usage; an estimate from the sizes where it gave none that can be true.
     pub(crate) fn new(
         usage: Option<Usage>,
         prompt_bytes: u64,
@@ -49,6 +52,7 @@ impl Billing {
             output_tokens: answer_bytes.div_ceil(BYTES_PER_TOKEN),
             ..Usage::default()
         };
+        let usage = usage.filter(is_plausible);
         Self {
             is_estimated: usage.is_none(),
             usage: usage.unwrap_or_else(estimate),
@@ -121,10 +125,10 @@ impl Settlement {
         }
         // A stream that was cut may have reported its prompt only; then what was delivered is the lower bound.
         let delivered = progress.content_bytes.div_ceil(BYTES_PER_TOKEN);
-        let usage =
-            progress.usage.filter(|usage| ending == Ending::Complete || usage.output_tokens >= delivered);
+        let reported = progress.usage.filter(is_plausible);
+        let usage = reported.filter(|usage| ending == Ending::Complete || usage.output_tokens >= delivered);
         let mut billing = Billing::new(usage, self.prompt_bytes, progress.content_bytes, None);
-        if let (true, Some(reported)) = (billing.is_estimated, progress.usage) {
+        if let (true, Some(reported)) = (billing.is_estimated, reported) {
             billing.usage = Usage { output_tokens: delivered, ..reported };
         }
         if ending == Ending::CallerGone {
@@ -176,6 +180,24 @@ impl Settlement {
     }
 }
 
+/// Each count is billed by itself, so each is looked at.
+fn is_plausible(usage: &Usage) -> bool {
+    let counts = [
+        usage.input_tokens,
+        usage.cached_tokens,
+        usage.cache_write_tokens,
+        usage.cache_write_1h_tokens,
+        usage.input_audio_tokens,
+        usage.input_image_tokens,
+        usage.output_tokens,
+        usage.reasoning_tokens,
+        usage.output_audio_tokens,
+        usage.output_image_tokens,
+        usage.web_search_requests,
+    ];
+    counts.into_iter().all(|count| count <= TOKENS_MAX)
+}
+
 /// The wire's counts as the catalogue bills them.
 fn catalogue_usage(usage: &Usage) -> tollgate_catalog::Usage {
     tollgate_catalog::Usage {
@@ -204,6 +226,12 @@ mod tests {
         let reported = Billing::new(Some(Usage::default()), 400, 400, None);
         assert!(!reported.is_estimated);
         assert_eq!(reported.usage.total_tokens(), 0);
+        for absurd in [
+            Usage { output_tokens: u64::MAX, ..Usage::default() },
+            Usage { input_tokens: 10, cached_tokens: TOKENS_MAX + 1, ..Usage::default() },
+        ] {
+            assert!(Billing::new(Some(absurd), 4, 4, None).is_estimated);
+        }
         let estimated = Billing::new(None, 401, 7, None);
         assert!(estimated.is_estimated);
         assert_eq!((estimated.usage.input_tokens, estimated.usage.output_tokens), (101, 2));
