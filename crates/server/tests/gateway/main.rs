@@ -8,6 +8,7 @@
 
 mod support;
 
+mod bodies;
 mod hostile;
 mod limits;
 mod money;

@@ -263,14 +263,6 @@ impl Stream {
         }
         events
     }
-
-    /// Reads an answer that turned out to be no stream.
-    pub(crate) async fn whole(mut self) -> Answer {
-        while let Some(piece) = self.connection.piece().await.expect("cut within the body") {
-            self.head.body.extend(piece);
-        }
-        self.head
-    }
 }
 
 /// The JSON of an event.
