@@ -174,7 +174,7 @@ async fn serve_call(
     Ok(respond::respond(worker, call, &received, answered))
 }
 
-/// Counts a request while it is being answered (a stream's body is counted by its settlement).
+/// Counts a request until its head is there; a stream counts itself until its end.
 struct InFlight<'a>(&'a Gateway);
 
 impl<'a> InFlight<'a> {

@@ -104,6 +104,16 @@ impl Settlement {
         tracing::error!(call_id = %self.call_id.to_str().unwrap_or_default(), "reading a stream panicked");
     }
 
+    /// A stream's body is handed to the caller's connection: the request is being answered until that lets go of it.
+    pub(crate) fn stream_opened(&self) {
+        self.gateway.metrics().in_flight.inc();
+    }
+
+    /// The caller's connection has let go of a stream's body.
+    pub(crate) fn stream_closed(&self) {
+        self.gateway.metrics().in_flight.dec();
+    }
+
     /// The first content of a stream is there, so long after the request came.
     pub(crate) fn first_token(&self, since_start: Duration) {
         self.target.metrics.first_token.observe(since_start.as_secs_f64());

@@ -52,6 +52,7 @@ impl StreamBody {
             settlement: parts.settlement,
             drain: parts.drain,
         };
+        body.settlement.stream_opened();
         if parts.ended {
             body.settle(Ending::Complete);
         }
@@ -139,6 +140,7 @@ impl Drop for StreamBody {
     fn drop(&mut self) {
         // Only a stream that was not settled yet; the caller went away.
         self.settle(Ending::CallerGone);
+        self.settlement.stream_closed();
     }
 }
 
