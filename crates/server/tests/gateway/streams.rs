@@ -320,6 +320,22 @@ async fn until_full(provider: &RawProvider) {
 }
 
 #[tokio::test]
+async fn a_stream_is_in_flight_until_its_end() {
+    let app = App::start(one_of(Wire::OpenAi), always(tokens(50).fault(Fault::Stall { after: 20 }))).await;
+    let mut streams = vec![begun(&app).await, begun(&app).await];
+    assert_eq!(app.gateway.in_flight(), 2);
+    assert_eq!(app.metric("litellm_in_flight_requests", &[]).await, 2.0);
+    drop(streams.pop());
+    until("the one that hung up is gone", || app.gateway.in_flight() == 1).await;
+    app.simulator.script().set_rules(vec![Rule::any(tokens(5))]);
+    app.hello_stream("m").await.rest().await;
+    until("the one that came to its end is gone", || app.gateway.in_flight() == 1).await;
+    drop(streams);
+    until("nothing is in flight", || app.gateway.in_flight() == 0).await;
+    app.stop().await;
+}
+
+#[tokio::test]
 async fn a_slow_reader_slows_the_provider_instead_of_filling_memory() {
     let (app, provider) = before_a_flood().await;
     let mut stream = app.hello_stream("m").await;
