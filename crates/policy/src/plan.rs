@@ -141,6 +141,9 @@ impl AttemptPlan {
     }
 
     fn choose_among(&self, draw: f64, wanted: impl Fn(&Candidate) -> bool) -> Option<usize> {
+        if let [only] = self.candidates.as_slice() {
+            return wanted(only).then_some(0);
+        }
         let positions: Vec<usize> = (0..self.candidates.len())
             .filter(|&position| self.candidates.get(position).is_some_and(&wanted))
             .collect();

@@ -178,7 +178,8 @@ impl Client {
             }
         }
         let limit = timeouts.connect.min(timeouts.head_by.saturating_duration_since(Instant::now()));
-        let fresh = connect::open(&self.shared, endpoint, limit).await?;
+        // Boxed: connecting is rare, and its state would be part of every request's.
+        let fresh = Box::pin(connect::open(&self.shared, endpoint, limit)).await?;
         self.exchange(fresh, request, &endpoint.key, timeouts).await.map_err(|broken| broken.failure)
     }
 

@@ -159,8 +159,9 @@ async fn attempt(
             detail: "the request cannot be written for this deployment".to_owned(),
         })?;
     if let Some(entra) = &target.entra {
-        let token =
-            entra.bearer(&worker.client).await.map_err(|failure| from_failure(&failure, target, limits))?;
+        let token = Box::pin(entra.bearer(&worker.client))
+            .await
+            .map_err(|failure| from_failure(&failure, target, limits))?;
         prepared.headers.insert(http::header::AUTHORIZATION, token);
     }
     let sent = Instant::now();

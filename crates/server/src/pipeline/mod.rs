@@ -99,7 +99,10 @@ pub(crate) async fn answer(
                     let call = Call::new(surface, model, request.headers(), started);
                     return model_call(worker, &snapshot, call, request).await;
                 }
-                (Ok(()), None) => info::answer(worker, &snapshot, route, model.as_deref(), &request).await,
+                // Boxed: rare, and its state would be part of every request's.
+                (Ok(()), None) => {
+                    Box::pin(info::answer(worker, &snapshot, route, model.as_deref(), &request)).await
+                }
             }
         }
         Found::WrongMethod(_) if request.method() == Method::OPTIONS => {
