@@ -28,6 +28,7 @@ pub(crate) const FOR_TESTS: &[Program] = &[
 pub(crate) const FOR_BENCH: &[Program] = &[
     Program { name: "nginx", packages: &["nginx-light"] },
     Program { name: "taskset", packages: &["util-linux"] },
+    Program { name: "chrt", packages: &["util-linux"] },
 ];
 
 /// What `bench --peers` runs besides.

@@ -142,6 +142,7 @@ impl Contender {
         let program = crate::shell::which("nginx").ok_or("nginx is not installed")?;
         let mut command = pinned(workspace, &program);
         command.arg("-p").arg(folder).arg("-c").arg(&file);
+        log_to(&mut command, &folder.join("nginx.log"))?;
         let server = Server::start(&mut command, port, "/ready")?;
         Ok(Self { kind: Kind::Nginx, server: Some(server), port, headers: String::new() })
     }

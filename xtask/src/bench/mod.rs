@@ -18,6 +18,7 @@ mod wire;
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Child;
 use std::time::Duration;
 
 use self::contender::{CORE, Contender, Kind, Road};
@@ -222,6 +223,7 @@ fn measure(workspace: &Workspace, options: &Options, folder: &Path) -> Result<Re
             }
         }
         if options.wants("latency") {
+            let _awake = Awake::start(workspace)?;
             results.latencies = latencies(&contenders, &plan).await?;
         }
         if options.wants("pace") {
@@ -298,6 +300,35 @@ async fn roads(contenders: &[Contender], road: Road, plan: &Plan) -> Result<Vec<
         }
     }
     Ok(rows)
+}
+
+/// Keeps both cores from sleeping, at a priority that yields to everything at once.
+///
+/// At a low rate an idle virtual core is halted between requests, and to wake it costs more than any contender does:
+/// without this the figure would be one of the machine.
+struct Awake {
+    spinners: Vec<Child>,
+}
+
+impl Awake {
+    fn start(workspace: &Workspace) -> Result<Self, String> {
+        let mut spinners = Vec::new();
+        for core in [LOAD_CORE.to_owned(), CORE.to_string()] {
+            let args = ["--cpu-list", &core, "chrt", "--idle", "0", "sh", "-c", "while :; do :; done"];
+            let child = workspace.command("taskset", &args).spawn();
+            spinners.push(child.map_err(|error| format!("cannot start taskset: {error}"))?);
+        }
+        Ok(Self { spinners })
+    }
+}
+
+impl Drop for Awake {
+    fn drop(&mut self) {
+        for spinner in &mut self.spinners {
+            let _ = spinner.kill();
+            let _ = spinner.wait();
+        }
+    }
 }
 
 /// Plain and streamed requests at a low rate, in turns.

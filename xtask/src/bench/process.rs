@@ -75,12 +75,13 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        // Children first: a master that is killed outright leaves its workers behind.
-        for pid in tree(self.child.id()).into_iter().rev().filter(|pid| *pid != self.child.id()) {
-            let _ = Command::new("kill").args(["-9", &pid.to_string()]).status();
-        }
+        let pids = tree(self.child.id());
+        // The parent first: it would replace a worker that ends before it.
         let _ = self.child.kill();
         let _ = self.child.wait();
+        for pid in pids.iter().skip(1) {
+            let _ = Command::new("kill").args(["-9", &pid.to_string()]).status();
+        }
     }
 }
 
