@@ -100,12 +100,10 @@ pub(crate) async fn walk(
         };
         note_failure(worker, call, target, &failure);
         soonest_retry = [soonest_retry, failure.retry_after].into_iter().flatten().min();
-        let failed = FailedAttempt {
-            position,
-            verdict: failure.verdict,
-            retry_after: failure.retry_after,
-            time_left: deadline.saturating_duration_since(Instant::now()),
-        };
+        let time_left = deadline.saturating_duration_since(Instant::now());
+        // Where the request's own time is over nobody else can answer either.
+        let verdict = if time_left.is_zero() { RetryVerdict::Never } else { failure.verdict };
+        let failed = FailedAttempt { position, verdict, retry_after: failure.retry_after, time_left };
         match plan.after_failure(failed, crate::chance::draw()) {
             NextStep::Retry { position: next, wait } => {
                 if !wait.is_zero() {
@@ -203,7 +201,9 @@ pub(crate) enum Unread {
 fn from_failure(failure: &Failure, target: &Target, limits: CallLimits) -> AttemptFailure {
     let exception = target.provider.exception;
     let rejection = match (failure.kind, failure.phase) {
-        (Kind::Timeout, Phase::Connecting) => Rejection::connection_error(exception),
+        (Kind::Timeout, Phase::Connecting) if Instant::now() < limits.deadline => {
+            Rejection::connection_error(exception)
+        }
         (Kind::Timeout, _) => Rejection::timed_out(limits.attempt, limits.attempt),
         (Kind::Protocol, _) => Rejection::bad_gateway(exception, "it is not valid HTTP"),
         (Kind::TooLarge, _) => Rejection::bad_gateway(exception, "it is larger than the cap"),
