@@ -7,6 +7,8 @@ use crate::support::{
 use serde_json::{Value, json};
 use tollgate_simulator::{Behaviour, Fault, Reason, ResetPoint, Rule, Script};
 
+const CHAT: &str = "/v1/chat/completions";
+
 fn failing(deployment: &str, fault: Fault) -> Script {
     Script::new().rule(Rule::deployment(deployment, Behaviour::new().fault(fault)))
 }
@@ -131,7 +133,7 @@ async fn the_number_of_retries_is_the_requests_before_the_deployments_before_the
         let app = App::start(many(8, more) + tail, always(Fault::status(500))).await;
         let mut whole = hello("m");
         whole.as_object_mut().unwrap().extend(body.as_object().unwrap().clone());
-        let request = post("/v1/chat/completions", headers, whole.to_string().as_bytes());
+        let request = post(CHAT, headers, whole.to_string().as_bytes());
         let answer = app.ask(&request).await;
         assert_eq!(answer.status, 500);
         let received = app.received();
@@ -169,7 +171,7 @@ async fn a_lone_deployments_retry_after_is_waited_for_and_no_wait_follows_the_la
     let rule = Fault::status_retry_after(429, "50");
     let app = App::start(many(1, ", num_retries: 2"), always(rule)).await;
     let mut connection = app.connect().await;
-    connection.write(&post("/v1/chat/completions", &[], hello("m").to_string().as_bytes())).await;
+    connection.write(&post(CHAT, &[], hello("m").to_string().as_bytes())).await;
     for sends in 1..=2 {
         app.until("the attempt has failed", |app| {
             app.received().iter().filter(|got| got.finished).count() == sends
@@ -243,7 +245,7 @@ async fn a_silent_provider_is_a_408_that_says_which_limit_it_met() {
         let mut whole = hello("m");
         whole.as_object_mut().unwrap().extend(body.as_object().unwrap().clone());
         let mut connection = app.connect().await;
-        connection.write(&post("/v1/chat/completions", headers, whole.to_string().as_bytes())).await;
+        connection.write(&post(CHAT, headers, whole.to_string().as_bytes())).await;
         app.until_waiting(1).await;
         advance(seconds(limit - 1)).await;
         settle().await;
@@ -275,6 +277,61 @@ async fn a_silent_provider_is_a_408_that_says_which_limit_it_met() {
 }
 
 #[tokio::test]
+async fn when_the_requests_own_time_is_over_nobody_else_is_asked() {
+    for body in [hello("m"), streamed(hello("m"))] {
+        let app = App::start(many(3, ""), always(Fault::Hang)).await;
+        let mut connection = app.connect().await;
+        let request = post(CHAT, &[("x-litellm-timeout", "15")], body.to_string().as_bytes());
+        connection.write(&request).await;
+        app.until_waiting(1).await;
+        advance(seconds(15)).await;
+        let answer = connection.answer().await;
+        assert_eq!(answer.status, 408, "{}", answer.text());
+        assert_eq!(answer.header("x-litellm-timeout"), Some("15.0"));
+        settle().await;
+        assert_eq!(app.received().len(), 1, "{body}");
+        app.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn a_second_attempt_has_what_is_left_of_the_requests_time() {
+    let first = format!("{}, weight: 1, timeout: 10", Wire::OpenAi.parameters("a"));
+    let second = format!("{}, weight: 0", Wire::OpenAi.parameters("b"));
+    let yaml = model_list(&[("m", &first), ("m", &second)]) + "router_settings: {timeout: 25}\n";
+    let app = App::start(yaml, always(Fault::Hang)).await;
+    let mut connection = app.connect().await;
+    connection.write(&post(CHAT, &[], hello("m").to_string().as_bytes())).await;
+    app.until_waiting(1).await;
+    advance(seconds(10)).await;
+    app.until("the second is asked", |app| app.sends(["a", "b"]) == [1, 1]).await;
+    app.until_waiting(1).await;
+    advance(seconds(14)).await;
+    settle().await;
+    assert_eq!(app.simulator.active_requests(), 1, "given up early");
+    advance(seconds(1)).await;
+    let answer = connection.answer().await;
+    assert_eq!((answer.status, answer.header("x-litellm-timeout")), (408, Some("25.0")));
+    assert_eq!(app.sends(["a", "b"]), [1, 1]);
+    app.stop().await;
+}
+
+#[tokio::test]
+async fn a_caller_that_hangs_up_during_a_wait_is_not_asked_for_again() {
+    let app = App::start(many(1, ", num_retries: 5"), always(Fault::status_retry_after(429, "20"))).await;
+    let mut connection = app.connect().await;
+    connection.write(&post(CHAT, &[], hello("m").to_string().as_bytes())).await;
+    app.until("the attempt has failed", |app| app.received().iter().any(|got| got.finished)).await;
+    settle().await;
+    drop(connection);
+    app.until("the request is given up", |app| app.gateway.in_flight() == 0).await;
+    advance(seconds(100)).await;
+    settle().await;
+    assert_eq!(app.received().len(), 1);
+    app.stop().await;
+}
+
+#[tokio::test]
 async fn a_silent_deployment_costs_its_own_time_and_then_another_answers() {
     let first = format!("{}, weight: 1, timeout: 25, stream_timeout: 25", Wire::OpenAi.parameters("a"));
     let second = format!("{}, weight: 0", Wire::OpenAi.parameters("b"));
@@ -282,7 +339,7 @@ async fn a_silent_deployment_costs_its_own_time_and_then_another_answers() {
         for fault in [Fault::Hang, Fault::Stall { after: 0 }] {
             let app = App::start(model_list(&[("m", &first), ("m", &second)]), failing("a", fault)).await;
             let mut connection = app.connect().await;
-            connection.write(&post("/v1/chat/completions", &[], body.to_string().as_bytes())).await;
+            connection.write(&post(CHAT, &[], body.to_string().as_bytes())).await;
             app.until_waiting(1).await;
             advance(seconds(25)).await;
             let answer = connection.answer().await;

@@ -247,3 +247,56 @@ async fn a_deployment_of_every_provider_answers_under_the_groups_name() {
         app.stop().await;
     }
 }
+
+#[tokio::test]
+async fn every_answer_has_the_security_headers() {
+    let yaml = model_list(&[("m", &openai("a", ""))]) + "general_settings: {master_key: sk-1234}\n";
+    let app = App::start(yaml, Script::new()).await;
+    let key = ("authorization", "Bearer sk-1234");
+    let body = hello("m").to_string();
+    let requests = [
+        (200, post("/v1/chat/completions", &[key], body.as_bytes())),
+        (200, b"GET /health/liveliness HTTP/1.1\r\nhost: g\r\n\r\n".to_vec()),
+        (204, b"OPTIONS /v1/chat/completions HTTP/1.1\r\nhost: g\r\n\r\n".to_vec()),
+        (400, post("/v1/chat/completions", &[key], b"{bad")),
+        (401, post("/v1/chat/completions", &[], body.as_bytes())),
+        (404, b"GET /nope HTTP/1.1\r\nhost: g\r\n\r\n".to_vec()),
+        (405, b"GET /v1/chat/completions HTTP/1.1\r\nhost: g\r\n\r\n".to_vec()),
+        (415, post("/v1/chat/completions", &[key, ("content-encoding", "gzip")], body.as_bytes())),
+        (501, post("/v1/responses", &[key], b"{}")),
+    ];
+    for (status, request) in requests {
+        let answer = app.ask(&request).await;
+        assert_eq!(answer.status, status);
+        for (name, value) in [
+            ("x-frame-options", "DENY"),
+            ("content-security-policy", "frame-ancestors 'none'"),
+            ("x-content-type-options", "nosniff"),
+            ("access-control-allow-origin", "*"),
+        ] {
+            assert_eq!(answer.header(name), Some(value), "{status}");
+        }
+    }
+    app.stop_while_draining().await;
+}
+
+#[tokio::test]
+async fn names_that_callers_invent_for_a_wildcard_do_not_grow_the_metrics_for_ever() {
+    let wild = "model: \"openai/*\", api_base: \"http://{sim}/v1\", api_key: sk-1";
+    let app = App::start(model_list(&[("openai/*", wild)]), Script::new()).await;
+    let mut connection = app.connect().await;
+    for number in 0..1_200 {
+        let request = format!("GET /v1/models/openai/invented-{number} HTTP/1.1\r\nhost: g\r\n\r\n");
+        connection.write(request.as_bytes()).await;
+        assert_eq!(connection.answer().await.status, 200);
+    }
+    drop(connection);
+    let text = app.get("/metrics").await.text();
+    let rows = text.lines().filter(|line| line.starts_with("litellm_spend_metric_total{")).count();
+    assert!((1..=1_025).contains(&rows), "{rows} rows");
+    let long = app.hello(&format!("openai/{}", "x".repeat(300))).await;
+    assert_eq!(long.status, 400);
+    // Names beyond those remembered are served all the same.
+    assert_eq!(app.hello("openai/invented-1199").await.status, 200);
+    app.stop().await;
+}
