@@ -136,6 +136,13 @@ DIFFERENCES = [
     ("model_info_v1", "-$.data[[]].litellm_params.use_*", "likewise"),
     ("model_info_v1", "-$.data[[]].model_info.member_auto_router", "likewise"),
     (
+        "model_info_v1",
+        "-$.data[[]].model_info.*access*",
+        "`direct_access` and `access_via_team_ids` tell about teams, which are not part of a gateway without a "
+        "database",
+    ),
+    ("model_info_v1", "-$.data[[]].model_info.pricing_overrides", "LiteLLM's own bookkeeping of its admin pages"),
+    (
         "model_group_info_one",
         "+$.data[[]].supports_*",
         "more of the catalogue's capabilities than LiteLLM tells about a group",
