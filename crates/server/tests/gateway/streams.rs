@@ -25,11 +25,15 @@ fn text_of(events: &[String]) -> String {
     chunks.filter_map(|chunk| chunk["choices"][0]["delta"]["content"].as_str().map(str::to_owned)).collect()
 }
 
-/// Makes what differs between two runs of one stream the same: ids and times.
+/// Makes what differs between two runs of one stream the same: ids, times and signatures.
 fn normal(events: &[String]) -> Vec<String> {
     let mask = |mut chunk: Value| {
         chunk["id"] = json!("id");
         chunk["created"] = json!(0);
+        let blocks = chunk.pointer_mut("/choices/0/delta/thinking_blocks").and_then(Value::as_array_mut);
+        for block in blocks.into_iter().flatten() {
+            block["signature"] = json!("signature");
+        }
         format!("data: {chunk}\n\n")
     };
     events.iter().map(|event| if event == DONE { event.clone() } else { mask(data(event)) }).collect()
@@ -316,6 +320,83 @@ async fn until_full(provider: &RawProvider) {
     while before != provider.written() || before == 0 {
         before = provider.written();
         settle().await;
+    }
+}
+
+#[tokio::test]
+async fn however_the_providers_bytes_are_cut_the_callers_are_the_same() {
+    for wire in WIRES {
+        let behaviour = tokens(5).reasoning("thinking \u{1f600} about it");
+        let app = App::start(one_of(wire), always(behaviour.clone())).await;
+        let whole = normal(&app.hello_stream("m").await.rest().await);
+        for fault in [Fault::OneByteChunks, Fault::Gzip] {
+            app.simulator.script().set_rules(vec![Rule::any(behaviour.clone().fault(fault.clone()))]);
+            let events = normal(&app.hello_stream("m").await.rest().await);
+            assert_eq!(events, whole, "{wire:?} {fault:?}");
+        }
+        app.stop().await;
+    }
+}
+
+/// A deployment of OpenAI's that streams these bytes.
+async fn streaming(body: &str) -> (App, RawProvider) {
+    let provider = RawProvider::of("text/event-stream", body).await;
+    let parameters = Wire::OpenAi.parameters("a").replace("{sim}", &provider.address.to_string());
+    let yaml = model_list(&[("m", &parameters)]) + "router_settings: {num_retries: 0}\n";
+    (App::start(yaml, Script::new()).await, provider)
+}
+
+fn chunk(content: &str, finish: Option<&str>) -> String {
+    let choice = json!({"index": 0, "delta": {"content": content}, "finish_reason": finish});
+    let chunk = json!({"id": "x", "object": "chat.completion.chunk", "created": 1, "model": "m", "choices": [choice]});
+    format!("data: {chunk}\n\n")
+}
+
+#[tokio::test]
+async fn every_form_of_an_event_stream_is_read() {
+    let (first, last) = (chunk("one", None), chunk("two", Some("stop")));
+    let plain = format!("{first}{last}{DONE}");
+    let mixed = format!("{}\n{}", first.replace('\n', "\r\n"), last.replace('\n', "\r"));
+    for body in [
+        plain.clone(),
+        plain.replace('\n', "\r\n"),
+        plain.replace('\n', "\r"),
+        format!("{mixed}{DONE}"),
+        plain.replace("data: ", "data:"),
+        format!("\u{feff}{plain}"),
+        format!(": comment\n\n{plain}"),
+        format!("retry: 10\nid: 7\n{plain}"),
+        format!("event: message\n{plain}"),
+        format!("unknown: field\nnocolon\n{plain}"),
+        format!("{plain}data: what follows the end is nobody's\n\n"),
+        plain.trim_end().to_owned(),
+    ] {
+        let (app, _provider) = streaming(&body).await;
+        let text = app.chat(&streamed(hello("m"))).await.text();
+        let said: String = text
+            .split(['\n', '\r'])
+            .filter_map(|line| line.trim_start_matches('\u{feff}').strip_prefix("data:"))
+            .filter(|data| data.contains("choices"))
+            .map(|data| serde_json::from_str::<Value>(data).unwrap())
+            .map(|chunk| chunk["choices"][0]["delta"]["content"].as_str().unwrap().to_owned())
+            .collect();
+        assert_eq!(said, "onetwo", "{body:?}: {text:?}");
+        assert_eq!(text.matches("[DONE]").count(), 1, "{body:?}: {text:?}");
+        assert!(!text.contains("nobody's"));
+        app.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn an_event_beyond_the_cap_ends_the_stream() {
+    for long in ["x".repeat(2 << 20), "x\n: ".repeat(300_000)] {
+        let (app, provider) = streaming(&format!("{}: {long}\n{DONE}", chunk("one", None))).await;
+        let events = app.hello_stream("m").await.rest().await;
+        assert_eq!(events[0], chunk("one", None));
+        check_broken(events.last().unwrap(), Wire::OpenAi);
+        assert!(!events.contains(&DONE.to_owned()));
+        until("the provider is let go", || provider.open() == 0).await;
+        app.stop().await;
     }
 }
 
