@@ -5,6 +5,9 @@
 //!
 //! **Invariant**: a failure names the file and line, or the package, and the rule that it breaks.
 
+// Helpers of tests are outside of `#[test]` functions, and may fail as these do.
+#![allow(clippy::unwrap_used, clippy::panic)]
+
 mod dependencies;
 mod links;
 mod source;
