@@ -162,9 +162,9 @@ pub(crate) fn mask(text: &str) -> String {
         let length = token(rest, before);
         let (token, after) = rest.split_at(length.unwrap_or(char.len_utf8()));
         if length.is_some() {
-            out.push_str(&blanked(token))
+            out.push_str(&blanked(token));
         } else {
-            out.push_str(token)
+            out.push_str(token);
         }
         before = token.chars().next_back().unwrap_or(' ');
         rest = after;
