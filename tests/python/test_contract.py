@@ -35,8 +35,6 @@ model_list:
       output_cost_per_token: 0.000001
   - model_name: "wild/*"
     litellm_params: {{model: "openai/*", api_base: "{sim}/v1", api_key: "sk-up"}}
-  - model_name: "limited"
-    litellm_params: {{model: "openai/gpt-4o", api_base: "{sim}/v1", api_key: "sk-up", rpm: 1}}
   - model_name: "mhang"
     litellm_params: {{model: "openai/sim-hang", api_base: "{sim}/v1", api_key: "sk-up", timeout: 1}}
   - model_name: "mrefused"
@@ -44,7 +42,6 @@ model_list:
 {faults}
 router_settings:
   model_group_alias: {{"alias4": "gpt-4o"}}
-  optional_pre_call_checks: ["enforce_model_rate_limits"]
   cooldown_time: 30
   num_retries: 0
 general_settings:
@@ -147,6 +144,7 @@ DIFFERENCES = [
         "+$.data[[]].supports_*",
         "more of the catalogue's capabilities than LiteLLM tells about a group",
     ),
+    ("model_info_v1", "+$.data[[]].model_info.supports_*", "likewise, about a deployment"),
     (
         "model_*info*",
         "~$.data[[]].*",
@@ -346,17 +344,6 @@ def test_a_stream_that_fails_ends_with_an_error_and_no_done(proxy, name):
     check(name, theirs, ours, [])
 
 
-def test_a_deployments_own_limit_is_a_429_with_the_recorded_message(proxy):
-    theirs = recording("limited2")
-    first = replay(proxy, theirs)
-    assert first.status == 200
-    ours = replay(proxy, theirs)
-    check("limited2", theirs, ours, body_differences(theirs, ours))
-    expected = theirs.json()["error"]["message"].split("Try again in")[0]
-    assert ours.json()["error"]["message"].startswith(expected)
-    assert int(ours.headers["retry-after"]) > 0
-
-
 HEALTH = """
 model_list:
   - model_name: "good"
@@ -405,7 +392,7 @@ def test_every_header_of_the_provider_comes_back_under_its_prefix(proxy, simulat
 
 def test_every_recording_is_compared():
     """A recording that nothing reads is a promise that nothing keeps."""
-    used = {*PLAIN, *UPSTREAM, *SAME_MESSAGE, "tools", "limited2", "health"}
+    used = {*PLAIN, *UPSTREAM, *SAME_MESSAGE, "tools", "health"}
     used |= {"chat_stream", "chat_stream_usage", "stream_err_mid_close", "stream_err_mid_sse"}
     there = {file.stem for file in FOLDER.glob("*.txt")}
     assert there == used
