@@ -27,7 +27,12 @@ struct Relayed {
 }
 
 fn options(client_model: Option<&str>, hide_usage: bool) -> RelayOptions {
-    RelayOptions { client_model: client_model.map(str::to_owned), hide_usage, demands_done: false }
+    RelayOptions {
+        client_model: client_model.map(str::to_owned),
+        hide_usage,
+        demands_done: false,
+        ..RelayOptions::default()
+    }
 }
 
 fn relay_pieces(pieces: &[&[u8]], options: &RelayOptions) -> (Vec<Bytes>, Relayed) {
@@ -502,5 +507,19 @@ proptest! {
         let _ = relay.push(Bytes::copy_from_slice(before), &mut out);
         let _ = relay.push(Bytes::copy_from_slice(after), &mut out);
         let _ = relay.finish(&mut out);
+    }
+}
+
+#[test]
+fn azures_opening_chunk_is_dropped_where_that_is_asked_for_and_usage_is_not() {
+    let opening = b"data: {\"choices\":[],\"created\":0,\"id\":\"\",\"model\":\"\",\"object\":\"\",\"prompt_filter_results\":[]}\n\n";
+    let usage = b"data: {\"id\":\"c\",\"model\":\"m\",\"choices\":[],\"usage\":{\"prompt_tokens\":1,\"completion_tokens\":2}}\n\n";
+    for (drops_choiceless, expected) in [(true, vec![&usage[..]]), (false, vec![&opening[..], &usage[..]])] {
+        let mut relay = OpenAiRelay::new(RelayOptions { drops_choiceless, ..RelayOptions::default() });
+        let mut out = Vec::new();
+        for chunk in [&opening[..], &usage[..]] {
+            relay.push(Bytes::copy_from_slice(chunk), &mut out).unwrap();
+        }
+        assert_eq!(out.concat(), expected.concat());
     }
 }

@@ -86,8 +86,12 @@ fn frames() {
     );
     let joined = Bytes::from(frame.repeat(8));
     let check = |what: &str, client_model: Option<&str>, hide_usage: bool| {
-        let options =
-            RelayOptions { client_model: client_model.map(str::to_owned), hide_usage, demands_done: false };
+        let options = RelayOptions {
+            client_model: client_model.map(str::to_owned),
+            hide_usage,
+            demands_done: false,
+            ..RelayOptions::default()
+        };
         let mut relay = OpenAiRelay::new(options);
         let mut out = Vec::with_capacity(8);
         let mut push = |chunk: &Bytes| {

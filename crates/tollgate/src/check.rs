@@ -25,6 +25,10 @@ pub(crate) fn run(arguments: &CheckArguments) -> ExitCode {
     if let Some(error) = &unbuildable {
         say(&format!("{}: error: {error}", path.display()));
     }
-    say(check_summary(&loaded).trim_end());
+    if unbuildable.is_none() {
+        say(check_summary(&loaded).trim_end());
+    } else {
+        say("The configuration cannot be used.");
+    }
     if loaded.config.is_some() && unbuildable.is_none() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }

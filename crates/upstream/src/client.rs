@@ -173,7 +173,10 @@ impl Client {
             let spare = clone_request(&request);
             match self.exchange(kept, request, &endpoint.key, timeouts).await {
                 Ok(reply) => return Ok(reply),
-                Err(broken) if broken.was_stale => request = spare,
+                Err(broken) if broken.was_stale => {
+                    self.pool.forget(&endpoint.key);
+                    request = spare;
+                }
                 Err(broken) => return Err(broken.failure),
             }
         }

@@ -63,6 +63,12 @@ impl Pool {
         None
     }
 
+    /// Lets go of every connection of a host. One that was found closed has siblings of its age; without them a request
+    /// meets that once and not at every attempt.
+    pub(crate) fn forget(&self, key: &PoolKey) {
+        self.lock().hosts.remove(key);
+    }
+
     /// Keeps a connection for the next request, if it is ready for one.
     pub(crate) fn put(self: &Arc<Self>, key: &Arc<PoolKey>, connection: Connection) {
         if !connection.is_ready() || self.idle_per_host_max == 0 {

@@ -29,6 +29,9 @@ pub struct RelayOptions {
     /// A stream without `[DONE]` counts as cut even after a finish reason. Some compatible providers leave it out,
     /// so normally the caller gets one made here.
     pub demands_done: bool,
+    /// Chunks without a choice and without usage are dropped. Azure opens with one that has its filter's verdict on the
+    /// prompt; programs that read the first choice of every chunk stumble over it.
+    pub drops_choiceless: bool,
 }
 
 /// Passes a stream on without decoding it.
@@ -50,6 +53,7 @@ impl OpenAiRelay {
             model_json,
             hide_usage: options.hide_usage,
             demands_done: options.demands_done,
+            drops_choiceless: options.drops_choiceless,
             has_finish_reason: false,
             progress: Progress::default(),
         };
@@ -109,6 +113,7 @@ struct FrameReader {
     model_json: Option<Vec<u8>>,
     hide_usage: bool,
     demands_done: bool,
+    drops_choiceless: bool,
     has_finish_reason: bool,
     progress: Progress,
 }
@@ -155,6 +160,10 @@ impl FrameReader {
         let usage = facts.usage.clone().filter(|_| self.hide_usage);
         let is_usage_null = usage.clone().is_some_and(|span| frame.data.get(span) == Some(b"null"));
         if usage.is_some() && facts.has_no_choices && !is_usage_null {
+            return;
+        }
+        let has_usage = facts.usage.clone().is_some_and(|span| frame.data.get(span) != Some(b"null"));
+        if self.drops_choiceless && facts.has_no_choices && !has_usage {
             return;
         }
         let cut = usage.map(|_| (facts.usage_cut.clone(), &[][..]));

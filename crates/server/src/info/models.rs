@@ -10,22 +10,26 @@ use tollgate_config::Deployment;
 /// LiteLLM's fixed time of creation of every model.
 const CREATED: u64 = 1_677_610_602;
 /// Price fields that LiteLLM lists for every deployment, null where there is none.
-const PRICE_FIELDS: [&str; 12] = [
+const PRICE_FIELDS: [&str; 16] = [
     "input_cost_per_token",
     "output_cost_per_token",
     "cache_read_input_token_cost",
+    "cache_read_input_token_cost_priority",
     "cache_creation_input_token_cost",
     "cache_creation_input_token_cost_above_1hr",
     "input_cost_per_token_batches",
     "output_cost_per_token_batches",
     "input_cost_per_token_priority",
     "output_cost_per_token_priority",
+    "input_cost_per_token_above_128k_tokens",
+    "output_cost_per_token_above_128k_tokens",
     "input_cost_per_token_above_200k_tokens",
     "output_cost_per_token_above_200k_tokens",
     "output_cost_per_reasoning_token",
+    "input_cost_per_audio_token",
 ];
 /// Capabilities that LiteLLM lists for every deployment and group.
-const CAPABILITIES: [&str; 12] = [
+const CAPABILITIES: [&str; 14] = [
     "supports_system_messages",
     "supports_response_schema",
     "supports_vision",
@@ -38,6 +42,8 @@ const CAPABILITIES: [&str; 12] = [
     "supports_pdf_input",
     "supports_web_search",
     "supports_reasoning",
+    "supports_url_context",
+    "supports_fast_mode",
 ];
 
 /// `GET /v1/models`.
@@ -110,7 +116,20 @@ fn deployment_info(snapshot: &Snapshot, deployment: &Deployment) -> Value {
     for name in CAPABILITIES {
         insert_missing(&mut info, name, capability(facts.as_ref(), name));
     }
-    json!({ "model_name": deployment.model_name, "litellm_params": deployment.params_written, "model_info": info })
+    // What else the catalogue knows of the model: its numbers as they stand there.
+    let raw = facts.as_ref().and_then(|facts| serde_json::from_str::<Map<String, Value>>(facts.raw()).ok());
+    for (name, value) in raw.unwrap_or_default() {
+        insert_missing(&mut info, &name, Some(value));
+    }
+    info.insert("supported_openai_params".to_owned(), supported_params(&[deployment], facts.as_slice()));
+    // A masked credential tells nobody anything; LiteLLM leaves it out.
+    let params: Map<String, Value> = deployment
+        .params_written
+        .iter()
+        .filter(|(_, value)| value.as_str() != Some(tollgate_config::MASK))
+        .map(|(name, value)| (name.clone(), value.clone()))
+        .collect();
+    json!({ "model_name": deployment.model_name, "litellm_params": params, "model_info": info })
 }
 
 /// Null where nothing is known, so that a client finds every field.
@@ -179,6 +198,7 @@ fn group_info(snapshot: &Snapshot, name: &str, deployments: &[&Deployment]) -> V
         "itpm": null,
         "otpm": null,
         "supported_openai_params": supported_params(deployments, &facts),
+        "supported_reasoning_efforts": reasoning_efforts(&facts),
         "configurable_clientside_auth_params": null,
         "is_public_model_group": false,
         "health_status": null,
@@ -191,6 +211,16 @@ fn group_info(snapshot: &Snapshot, name: &str, deployments: &[&Deployment]) -> V
         }
     }
     info
+}
+
+/// The efforts that every known model of the group names (`supports_high_reasoning_effort` and the like).
+fn reasoning_efforts(facts: &[Model]) -> Value {
+    let efforts = ["none", "minimal", "low", "medium", "high", "xhigh", "max"];
+    let named = |effort: &str| {
+        !facts.is_empty()
+            && facts.iter().all(|facts| facts.supports(&format!("supports_{effort}_reasoning_effort")))
+    };
+    json!(efforts.into_iter().filter(|effort| named(effort)).collect::<Vec<_>>())
 }
 
 /// The OpenAI parameters that at least one deployment of the group takes.

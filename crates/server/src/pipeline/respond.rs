@@ -211,6 +211,7 @@ fn transducer(reading: ReadReply<'_>) -> Box<dyn Transducer> {
             return Box::new(OpenAiRelay::new(RelayOptions {
                 client_model: Some(received.model.clone()),
                 hide_usage: !received.asks_usage,
+                drops_choiceless: target.provider.wire == Wire::Azure,
                 ..RelayOptions::default()
             }));
         }

@@ -197,7 +197,14 @@ impl ReplyHeaders {
 
     /// Adds the cost of a plain reply; nothing where the model has no price.
     pub(crate) fn cost(&mut self, cost: Option<&Cost>) -> &mut Self {
-        let Some(cost) = cost else { return self };
+        let Some(cost) = cost else {
+            // Without a price there is nothing that a discount or a margin could be of.
+            for name in [COST_DISCOUNT, COST_MARGIN, COST_MARGIN_PERCENT] {
+                self.0.remove(name);
+            }
+            self.0.insert(KEY_SPEND, ZERO);
+            return self;
+        };
         let total = dollars(cost.total);
         self.0.insert(COST, total.clone());
         self.0.insert(COST_ORIGINAL, total.clone());

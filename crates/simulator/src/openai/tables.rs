@@ -85,6 +85,8 @@ const MESSAGE: Shape = Tagged {
                 null("content", Either(&[Text, List { of: &ASSISTANT_PART, min: 1, max: usize::MAX }])),
                 may("name", Text),
                 null("refusal", Text),
+                // The package sends a reply's message back with every member it had.
+                null("annotations", List { of: &Object, min: 0, max: usize::MAX }),
                 null("audio", Closed(&[must("id", Text)])),
                 null("function_call", Closed(&[must("name", NAME), must("arguments", Text)])),
                 may("tool_calls", List { of: &TOOL_CALL, min: 1, max: 128 }),
