@@ -294,3 +294,40 @@ fn a_nested_object_that_names_a_member_twice_is_not_read() {
     let object = scan(br#"{"o":{"a":1,"\u0061":2}}"#, &Limits::REQUEST).unwrap();
     assert!(object.get("o").unwrap().as_object().is_none());
 }
+
+#[test]
+fn a_long_text_is_held_to_the_same_rules_with_and_without_control_characters() {
+    let long = "x".repeat(4_000);
+    let body = |inner: &str| format!("{{\"a\":\"{long}\",\"b\":\"{inner}\"}}");
+    for (inner, accepted) in [
+        ("plain", true),
+        ("quote \\\" and \\\\ backslash", true),
+        ("\\u0041\\n", true),
+        ("a\nb", false),
+        ("a\tb", false),
+        ("a\u{1}b", false),
+        ("\\x", false),
+        ("\\ud800", false),
+    ] {
+        let compact = body(inner);
+        assert_eq!(scan(compact.as_bytes(), &Limits::REQUEST).is_ok(), accepted, "{inner:?}");
+        // Lines between members are control characters outside strings: the other way through the scanner.
+        let indented = compact.replace(",\"b\"", ",\n\t\"b\"");
+        assert_eq!(scan(indented.as_bytes(), &Limits::REQUEST).is_ok(), accepted, "indented {inner:?}");
+    }
+}
+
+#[test]
+fn litellms_own_names_are_noticed_as_names_within_values_alone() {
+    let check = |body: &str, provider_specific_fields: bool, foreign_content: bool| {
+        let mentions = scan(body.as_bytes(), &Limits::REQUEST).unwrap().mentions();
+        let seen = (mentions.provider_specific_fields, mentions.foreign_content);
+        assert_eq!(seen, (provider_specific_fields, foreign_content), "{body}");
+    };
+    check(r#"{"messages":[{"content":"provider_specific_fields cache_control"}]}"#, false, false);
+    check(r#"{"messages":[{"provider_specific_fields":{}}]}"#, true, false);
+    check(r#"{"messages":[{"content":[{"cache_control":{}}]}]}"#, false, true);
+    check(r#"{"messages":[{"reasoning_content":"x"}]}"#, false, true);
+    check(r#"{"messages":[{"thinking_blocks":[]}]}"#, false, true);
+    check(r#"{"messages":[{"content":"x","name":"y"}]}"#, false, false);
+}

@@ -15,4 +15,4 @@ pub use splice::{Segments, Splice};
 pub(crate) use text::unescaped_len;
 pub use text::write_string;
 pub(crate) use walk::{Fault, Text, Walker};
-pub use walk::{Limits, ScanError, ScanErrorKind};
+pub use walk::{Limits, Mentions, ScanError, ScanErrorKind};

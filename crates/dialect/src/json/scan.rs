@@ -5,7 +5,7 @@
 //! whatever is read from it is what any other reader of the same bytes reads.
 
 use super::text::unescape;
-use super::walk::{Fault, Limits, ScanError, ScanErrorKind, Text, Walker};
+use super::walk::{Fault, Limits, Mentions, ScanError, ScanErrorKind, Text, Walker};
 use smallvec::SmallVec;
 use std::borrow::Cow;
 use std::ops::Range;
@@ -71,7 +71,8 @@ fn read_object<'a>(walker: &mut Walker<'a>, text: &'a str, base: usize) -> Resul
         entries.push(Entry { name, value: start..walker.position(), kind });
         Ok(())
     })?;
-    let object = Object { text, base, open, close: walker.position() - 1, entries };
+    let mentions = walker.mentions();
+    let object = Object { text, base, open, close: walker.position() - 1, entries, mentions };
     match object.duplicate() {
         None => Ok(object),
         Some((offset, name)) => Err(Fault { offset, kind: ScanErrorKind::DuplicateMember(name) }),
@@ -94,12 +95,18 @@ pub struct Object<'a> {
     open: usize,
     close: usize,
     entries: SmallVec<[Entry; MEMBERS_INLINE]>,
+    mentions: Mentions,
 }
 
 impl<'a> Object<'a> {
     /// The value of the member of this name, escapes in the body's names read.
     pub fn get(&self, name: &str) -> Option<Value<'a>> {
         self.entries.iter().find(|entry| self.is_named(entry, name)).map(|entry| self.value(entry))
+    }
+
+    /// Which of LiteLLM's own names stand somewhere within the members' values, as names of members.
+    pub fn mentions(&self) -> Mentions {
+        self.mentions
     }
 
     /// All members, in order.

@@ -5,7 +5,7 @@
 //! `DEPTH_CEILING`.
 
 use super::scan::Kind;
-use super::text::{hex4, plain_run, unescape};
+use super::text::{hex4, least_byte, plain_run, run_without_controls, unescape};
 use std::borrow::Cow;
 use std::fmt;
 
@@ -140,6 +140,25 @@ fn count_characters(bytes: &[u8]) -> usize {
     bytes.iter().filter(|&&byte| byte & 0xC0 != 0x80).count()
 }
 
+/// Names that LiteLLM adds within messages and tools and that OpenAI's API does not know.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Mentions {
+    /// `provider_specific_fields`: what LiteLLM's replies have and its clients send back.
+    pub provider_specific_fields: bool,
+    /// `cache_control`, `reasoning_content` or `thinking_blocks`: what some other providers take.
+    pub foreign_content: bool,
+}
+
+impl Mentions {
+    fn note(&mut self, name: &str) {
+        match name {
+            "provider_specific_fields" => self.provider_specific_fields = true,
+            "cache_control" | "reasoning_content" | "thinking_blocks" => self.foreign_content = true,
+            _ => {}
+        }
+    }
+}
+
 /// A string that was passed: where its body lies, and whether anything in it is escaped.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Text {
@@ -150,6 +169,10 @@ pub(crate) struct Text {
     pub(crate) has_escapes: bool,
 }
 
+/// From this length on, one pass over the whole text for control characters is cheaper than looking in each string.
+/// What programs send is compact and has none; what people indent has.
+const CONTROLS_SOUGHT_FROM: usize = 1_024;
+
 /// The cursor. A method that fails leaves it somewhere within the value; only the fault is then of use.
 #[derive(Debug)]
 pub(crate) struct Walker<'a> {
@@ -158,12 +181,25 @@ pub(crate) struct Walker<'a> {
     depth_left: u32,
     nodes_left: u64,
     limits: Limits,
+    /// No control character stands anywhere in the text, so that strings need not be searched for one.
+    has_no_controls: bool,
+    mentions: Mentions,
 }
 
 impl<'a> Walker<'a> {
     pub(crate) fn new(text: &'a str, limits: &Limits) -> Self {
         let depth_left = limits.depth_max.min(DEPTH_CEILING);
-        Self { text, at: 0, depth_left, nodes_left: limits.nodes_max, limits: *limits }
+        let mentions = Mentions::default();
+        let has_no_controls = text.len() >= CONTROLS_SOUGHT_FROM && least_byte(text.as_bytes()) >= b' ';
+        Self {
+            text,
+            at: 0,
+            depth_left,
+            nodes_left: limits.nodes_max,
+            limits: *limits,
+            has_no_controls,
+            mentions,
+        }
     }
 
     pub(crate) fn position(&self) -> usize {
@@ -249,7 +285,7 @@ impl<'a> Walker<'a> {
     pub(crate) fn skip(&mut self) -> Result<Kind, Fault> {
         match self.peek() {
             Some(b'"') => self.string().map(|_| Kind::String),
-            Some(b'{') => self.object(|walker, _| walker.skip().map(drop)).map(|()| Kind::Object),
+            Some(b'{') => self.object(Self::skip_member).map(|()| Kind::Object),
             Some(b'[') => self.array(|walker| walker.skip().map(drop)).map(|()| Kind::Array),
             Some(b'-' | b'0'..=b'9') => self.number().map(|()| Kind::Number),
             Some(b't') => self.literal("true").map(|()| Kind::Bool),
@@ -257,6 +293,20 @@ impl<'a> Walker<'a> {
             Some(b'n') => self.literal("null").map(|()| Kind::Null),
             _ => Err(self.fault(ScanErrorKind::ExpectedValue)),
         }
+    }
+
+    #[inline]
+    fn skip_member(&mut self, name: Text) -> Result<(), Fault> {
+        // The length alone tells nearly every name apart.
+        if matches!(name.end - name.start, 13 | 15 | 17 | 24) {
+            self.mentions.note(self.raw(name));
+        }
+        self.skip().map(drop)
+    }
+
+    /// Names of LiteLLM's that were passed within values.
+    pub(crate) fn mentions(&self) -> Mentions {
+        self.mentions
     }
 
     /// Passes an object on which the cursor stands; `each` gets every name and must pass exactly the value.
@@ -326,7 +376,8 @@ impl<'a> Walker<'a> {
         let mut has_escapes = false;
         self.at = start;
         loop {
-            self.at += plain_run(self.text.as_bytes().get(self.at..).unwrap_or_default());
+            let rest = self.text.as_bytes().get(self.at..).unwrap_or_default();
+            self.at += if self.has_no_controls { run_without_controls(rest) } else { plain_run(rest) };
             match self.byte(self.at) {
                 Some(b'"') => {
                     let end = self.at;

@@ -7,11 +7,13 @@ use super::Surface;
 use super::receive::Received;
 use crate::error::Rejection;
 use crate::target::Target;
+use bytes::Bytes;
 use http::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use http::{Method, Uri};
 use tollgate_catalog::{KeyPlacement, Wire};
 use tollgate_config::Secret;
 use tollgate_dialect::conversation::EmbeddingRequest;
+use tollgate_dialect::json::{Limits, Object, scan};
 use tollgate_dialect::openai::Extensions;
 use tollgate_dialect::relay::{RequestEdits, plan_request};
 use tollgate_dialect::wire::{EncodeError, Outbound, Reading};
@@ -66,9 +68,36 @@ pub(crate) fn prepare(
 }
 
 fn relay(received: &Received<'_>, target: &Target, path: Uri) -> Result<Prepared, Rejection> {
+    let Some(plain) = in_openais_own_words(received, target) else {
+        return splice(received, target, path, (&received.object, received.body));
+    };
+    let object = scan(&plain, &Limits::REQUEST).map_err(|error| Rejection::bad_json(&error.to_string()))?;
+    splice(received, target, path, (&object, &plain))
+}
+
+/// The request without what LiteLLM adds within messages and tools, where it has any and the provider may refuse it.
+/// Clients send such members back with the replies that they had them from. A request that cannot be read as a
+/// conversation goes out as it is; the provider then says what is wrong with it.
+fn in_openais_own_words(received: &Received<'_>, target: &Target) -> Option<Bytes> {
+    let mentions = received.object.mentions();
+    let is_openai = matches!(target.provider.name, "openai" | "azure");
+    if !(mentions.provider_specific_fields || (is_openai && mentions.foreign_content)) {
+        return None;
+    }
+    let extensions = if is_openai { Extensions::Omit } else { Extensions::Include };
+    let conversation = received.conversation(Surface::Chat).ok()?;
+    openai::encode_chat(conversation, extensions, &target.options).ok().map(Bytes::from)
+}
+
+fn splice(
+    received: &Received<'_>,
+    target: &Target,
+    path: Uri,
+    (object, body): (&Object<'_>, &Bytes),
+) -> Result<Prepared, Rejection> {
     let mut remove: Vec<&str> = received.overrides.remove.clone();
     let refused: Vec<&'static str> =
-        target.refused_params.iter().filter(|name| received.object.get(name).is_some()).copied().collect();
+        target.refused_params.iter().filter(|name| object.get(name).is_some()).copied().collect();
     // What the gateway itself would add is never the caller's fault.
     let callers: Vec<String> =
         refused.iter().filter(|name| **name != "stream_options").map(|name| (*name).to_owned()).collect();
@@ -85,8 +114,8 @@ fn relay(received: &Received<'_>, target: &Target, path: Uri) -> Result<Prepared
         include_usage: received.stream && may_ask_usage,
         defaults: &target.defaults,
     };
-    let segments = plan_request(&received.object, &edits, received.body)
-        .map_err(|error| Rejection::bad_json(&error.to_string()))?;
+    let segments =
+        plan_request(object, &edits, body).map_err(|error| Rejection::bad_json(&error.to_string()))?;
     let mut headers = target.headers.clone();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     let body = SegmentBody::new(segments.iter().cloned());
@@ -125,7 +154,7 @@ fn openai_chat(target: &Target, body: Vec<u8>) -> Prepared {
         method: Method::POST,
         target: target.paths.chat.clone(),
         headers,
-        body: SegmentBody::from(bytes::Bytes::from(body)),
+        body: SegmentBody::from(Bytes::from(body)),
         road: Road::Translate(Reading::default()),
     }
 }
@@ -185,7 +214,7 @@ fn finish(
             headers.insert(name, value);
         }
     }
-    let body = SegmentBody::from(bytes::Bytes::from(outbound.body));
+    let body = SegmentBody::from(Bytes::from(outbound.body));
     Ok(Prepared { method: Method::POST, target: path, headers, body, road: road(outbound.reading) })
 }
 

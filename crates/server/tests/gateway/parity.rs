@@ -212,3 +212,39 @@ fn what_is_not_changed_is_not_written_anew() {
     }
     runtime.block_on(app.stop());
 }
+
+#[tokio::test]
+async fn what_litellm_adds_to_messages_does_not_reach_openai_and_what_others_take_does() {
+    let yaml = r#"
+model_list:
+  - model_name: openai
+    litellm_params: {model: openai/gpt-4o, api_base: "http://{sim}/v1", api_key: sk-up, max_completion_tokens: 9}
+  - model_name: other
+    litellm_params: {model: deepseek/deepseek-chat, api_base: "http://{sim}/v1", api_key: sk-up}
+"#;
+    let script = Script::new().rule(Rule::any(Behaviour::new().lenient()));
+    let app = App::start(yaml, script).await;
+    let ask = |model: &str| {
+        json!({"model": model, "messages": [
+            {"role": "user", "content": [{"type": "text", "text": "hi", "cache_control": {"type": "ephemeral"}}]},
+            {"role": "assistant", "content": "ho", "reasoning_content": "hm", "provider_specific_fields": {"refusal": null}},
+            {"role": "user", "content": "and?"},
+        ], "temperature": 0.5})
+    };
+    for model in ["openai", "other"] {
+        assert_eq!(app.chat(&ask(model)).await.status, 200, "{model}");
+    }
+    let sent: Vec<Value> = app.received().iter().map(|received| received.json()).collect();
+    assert_eq!(
+        sent[0],
+        json!({"model": "gpt-4o", "messages": [
+            {"role": "user", "content": "hi"},
+            {"role": "assistant", "content": "ho"},
+            {"role": "user", "content": "and?"},
+        ], "temperature": 0.5, "max_completion_tokens": 9})
+    );
+    assert_eq!(sent[1]["messages"][0]["content"][0]["cache_control"], json!({"type": "ephemeral"}));
+    assert_eq!(sent[1]["messages"][1]["reasoning_content"], "hm");
+    assert_eq!(sent[1]["messages"][1].get("provider_specific_fields"), None);
+    app.stop().await;
+}
