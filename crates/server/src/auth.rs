@@ -5,7 +5,7 @@
 
 use crate::error::Rejection;
 use http::HeaderMap;
-use http::header::AUTHORIZATION;
+use http::header::{AUTHORIZATION, HeaderName};
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
@@ -22,8 +22,13 @@ pub(crate) struct Keys {
 }
 
 /// Headers that may carry a key, in LiteLLM's order after its own: each is what one family of client libraries sends.
-const KEY_HEADERS: [&str; 5] =
-    ["x-litellm-api-key", "authorization", "api-key", "x-api-key", "x-goog-api-key"];
+static KEY_HEADERS: [HeaderName; 5] = [
+    HeaderName::from_static("x-litellm-api-key"),
+    AUTHORIZATION,
+    HeaderName::from_static("api-key"),
+    HeaderName::from_static("x-api-key"),
+    HeaderName::from_static("x-goog-api-key"),
+];
 
 impl Keys {
     /// With a master key, every caller needs it; without, nobody needs any.
@@ -48,11 +53,11 @@ impl Keys {
 
 /// The key in the first header that has one; a `Bearer ` before it, in any case, is not part of it.
 fn key_of(headers: &HeaderMap) -> Option<&[u8]> {
-    KEY_HEADERS.into_iter().find_map(|name| {
+    KEY_HEADERS.iter().find_map(|name| {
         let value = headers.get(name)?.as_bytes().trim_ascii();
         let key = match value.split_at_checked(7) {
             Some((scheme, key)) if scheme.eq_ignore_ascii_case(b"bearer ") => key.trim_ascii(),
-            _ if name == AUTHORIZATION.as_str() && value.eq_ignore_ascii_case(b"bearer") => b"",
+            _ if *name == AUTHORIZATION && value.eq_ignore_ascii_case(b"bearer") => b"",
             _ => value,
         };
         (!key.is_empty()).then_some(key)

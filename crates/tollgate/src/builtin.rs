@@ -27,12 +27,14 @@ pub(crate) struct Builtin {
 /// Makes it. `simulator` is where the simulated providers listen; `variable` is the environment.
 pub(crate) fn compose(simulator: SocketAddr, variable: &dyn Fn(&str) -> Option<String>) -> Builtin {
     let mut yaml = String::from("model_list:\n");
-    let is_set = |name: &&str| variable(name).is_some_and(|value| !value.trim().is_empty());
+    let is_set = |names: &[&str]| {
+        names.iter().any(|name| variable(name).is_some_and(|value| !value.trim().is_empty()))
+    };
     let mut opened = Vec::new();
     for provider in providers() {
         // Azure's address is the operator's own; without it a key opens nothing.
-        let has_address = provider.base_url.is_some() || provider.base_env.iter().any(|name| is_set(name));
-        if has_address && provider.key_env.iter().any(|name| is_set(name)) {
+        let has_address = provider.base_url.is_some() || is_set(provider.base_env);
+        if has_address && is_set(provider.key_env) {
             opened.push(provider.name);
             let name = provider.name;
             entry(&mut yaml, &format!("{name}/*"), &format!("{name}/*"), None);

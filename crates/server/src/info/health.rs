@@ -14,7 +14,7 @@ use std::time::Duration;
 use tollgate_catalog::Mode;
 use tollgate_config::Deployment;
 
-/// Longest wait for a deployment's answer.
+/// Longest wait for a deployment's answer, where its own `timeout` is not shorter.
 const TIMEOUT: Duration = Duration::from_secs(60);
 /// Deployments asked at a time, so that a large configuration does not open hundreds of connections.
 const AT_A_TIME: usize = 16;
@@ -56,7 +56,8 @@ pub(super) async fn ask_deployments(
             let is_embedding =
                 snapshot.model_facts(deployment).is_some_and(|facts| facts.mode == Mode::Embedding);
             asking.spawn(async move {
-                let asked = crate::pipeline::probe(&client, &target, is_embedding, TIMEOUT).await;
+                let limit = target.timeout.unwrap_or(TIMEOUT).min(TIMEOUT);
+                let asked = crate::pipeline::probe(&client, &target, is_embedding, limit).await;
                 (position, asked)
             });
         }

@@ -4,10 +4,14 @@
 //! refused by name; any other unknown member goes to the provider as part of the request and is never interpreted.
 
 use crate::error::Rejection;
-use http::{HeaderMap, HeaderValue};
+use http::{HeaderMap, HeaderName, HeaderValue};
 use std::time::Duration;
 use tollgate_dialect::json::{Object, Value};
 
+static TIMEOUT: HeaderName = HeaderName::from_static("x-litellm-timeout");
+static STREAM_TIMEOUT: HeaderName = HeaderName::from_static("x-litellm-stream-timeout");
+static NUM_RETRIES: HeaderName = HeaderName::from_static("x-litellm-num-retries");
+static CALL_ID: HeaderName = HeaderName::from_static("x-litellm-call-id");
 /// Longest call id that a caller may bring, in bytes.
 const CALL_ID_BYTES_MAX: usize = 128;
 /// Most retries that a caller may ask for; the plan's own cap is below it.
@@ -163,8 +167,8 @@ impl Overrides {
         if has_metadata && !is_stored {
             overrides.remove.push("metadata");
         }
-        overrides.timeout = duration(path, headers, "x-litellm-timeout", timeout)?;
-        overrides.stream_timeout = duration(path, headers, "x-litellm-stream-timeout", stream_timeout)?;
+        overrides.timeout = duration(path, headers, &TIMEOUT, timeout)?;
+        overrides.stream_timeout = duration(path, headers, &STREAM_TIMEOUT, stream_timeout)?;
         overrides.num_retries = retries(path, headers, num_retries)?;
         Ok(overrides)
     }
@@ -173,11 +177,13 @@ impl Overrides {
 fn duration(
     path: &str,
     headers: &HeaderMap,
-    header: &'static str,
+    header: &'static HeaderName,
     member: Option<(&'static str, Value<'_>)>,
 ) -> Result<Option<Duration>, Rejection> {
     let (name, seconds) = match (headers.get(header), member) {
-        (Some(value), _) => (header, value.to_str().ok().and_then(|text| text.trim().parse::<f64>().ok())),
+        (Some(value), _) => {
+            (header.as_str(), value.to_str().ok().and_then(|text| text.trim().parse::<f64>().ok()))
+        }
         (None, Some((name, value))) if !value.is_null() => (name, value.as_f64()),
         _ => return Ok(None),
     };
@@ -187,9 +193,10 @@ fn duration(
 }
 
 fn retries(path: &str, headers: &HeaderMap, member: Option<Value<'_>>) -> Result<Option<u32>, Rejection> {
-    const HEADER: &str = "x-litellm-num-retries";
-    let (name, number) = match (headers.get(HEADER), member) {
-        (Some(value), _) => (HEADER, value.to_str().ok().and_then(|text| text.trim().parse::<u64>().ok())),
+    let (name, number) = match (headers.get(&NUM_RETRIES), member) {
+        (Some(value), _) => {
+            (NUM_RETRIES.as_str(), value.to_str().ok().and_then(|text| text.trim().parse::<u64>().ok()))
+        }
         (None, Some(value)) if !value.is_null() => ("num_retries", value.as_u64()),
         _ => return Ok(None),
     };
@@ -200,7 +207,7 @@ fn retries(path: &str, headers: &HeaderMap, member: Option<Value<'_>>) -> Result
 
 /// The caller's own id for the call, where it is a plain word.
 pub(crate) fn call_id(headers: &HeaderMap) -> Option<HeaderValue> {
-    let value = headers.get("x-litellm-call-id")?;
+    let value = headers.get(&CALL_ID)?;
     let is_plain = value.as_bytes().iter().all(|byte| byte.is_ascii_graphic());
     (is_plain && !value.is_empty() && value.len() <= CALL_ID_BYTES_MAX).then(|| value.clone())
 }
