@@ -157,9 +157,8 @@ async fn attempt(
             detail: "the request cannot be written for this deployment".to_owned(),
         })?;
     if let Some(entra) = &target.entra {
-        let token = Box::pin(entra.bearer(&worker.client))
-            .await
-            .map_err(|failure| from_failure(&failure, target, limits))?;
+        let token = Box::pin(entra.bearer(&worker.client)).await;
+        let token = token.map_err(|failure| from_entra(&failure, target, limits))?;
         prepared.headers.insert(http::header::AUTHORIZATION, token);
     }
     let sent = Instant::now();
@@ -196,6 +195,20 @@ pub(crate) enum Unread {
     Failure(Failure),
     /// The bytes.
     Fault(ReplyFault),
+}
+
+/// No token: where Entra answered and refused, the deployment's credential is wrong; else Entra was not reached.
+fn from_entra(failure: &Failure, target: &Target, limits: CallLimits) -> AttemptFailure {
+    if failure.kind != Kind::Protocol {
+        return from_failure(failure, target, limits);
+    }
+    let error = ProviderError {
+        class: FailureClass::Authentication,
+        status: 401,
+        message: "Microsoft Entra ID gave no token for the deployment's credentials".to_owned(),
+        ..ProviderError::default()
+    };
+    AttemptFailure { detail: failure.to_string(), ..from_provider_error(&error, None, target) }
 }
 
 fn from_failure(failure: &Failure, target: &Target, limits: CallLimits) -> AttemptFailure {

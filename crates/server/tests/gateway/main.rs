@@ -8,6 +8,7 @@
 
 mod support;
 
+mod azure;
 mod bodies;
 mod hostile;
 mod limits;
