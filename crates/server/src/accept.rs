@@ -16,7 +16,6 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use std::convert::Infallible;
 use std::future::Future;
-use std::net::SocketAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::{Pin, pin};
 use std::sync::Arc;
@@ -61,10 +60,10 @@ pub async fn serve(listener: TcpListener, worker: Arc<Worker>, limits: Connectio
                 continue;
             }
         };
-        let Some((stream, address, permit)) = accepted else { continue };
+        let Some((stream, permit)) = accepted else { continue };
         let (worker, limits) = (Arc::clone(&worker), limits.clone());
         connections.spawn(async move {
-            connection(stream, address, worker, &limits).await;
+            connection(stream, worker, &limits).await;
             drop(permit);
         });
     }
@@ -85,10 +84,10 @@ fn note_end(worker: &Worker, ended: &Result<(), JoinError>) {
 async fn accept(
     listener: &TcpListener,
     connections: &Arc<Semaphore>,
-) -> Option<(TcpStream, SocketAddr, tokio::sync::OwnedSemaphorePermit)> {
+) -> Option<(TcpStream, tokio::sync::OwnedSemaphorePermit)> {
     let permit = Arc::clone(connections).acquire_owned().await.ok()?;
     match listener.accept().await {
-        Ok((stream, address)) => Some((stream, address, permit)),
+        Ok((stream, _)) => Some((stream, permit)),
         Err(error) => {
             tracing::warn!(%error, "accept failed");
             tokio::time::sleep(ACCEPT_PAUSE).await;
@@ -97,7 +96,7 @@ async fn accept(
     }
 }
 
-async fn connection(stream: TcpStream, address: SocketAddr, worker: Arc<Worker>, limits: &ConnectionLimits) {
+async fn connection(stream: TcpStream, worker: Arc<Worker>, limits: &ConnectionLimits) {
     // Without this, every frame of a stream waits up to 40 ms for the caller's delayed acknowledgement.
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%error, "TCP_NODELAY");
@@ -109,7 +108,7 @@ async fn connection(stream: TcpStream, address: SocketAddr, worker: Arc<Worker>,
     }
     let service = service_fn(move |request: Request<Incoming>| {
         let worker = Arc::clone(&worker);
-        async move { Ok::<_, Infallible>(fenced(&worker, request, address).await) }
+        async move { Ok::<_, Infallible>(fenced(&worker, request).await) }
     });
     let stream = TokioIo::new(crate::stall::StallGuard::new(stream, limits.write_stall_max));
     let mut connection = pin!(builder(limits).serve_connection(stream, service));
@@ -155,9 +154,9 @@ fn may_be_followed_by_others(request: &Request<Incoming>) -> bool {
 }
 
 /// A defect in one request's code ends that request with a 500 and nothing else.
-async fn fenced(worker: &Worker, request: Request<Incoming>, address: SocketAddr) -> Response<GatewayBody> {
+async fn fenced(worker: &Worker, request: Request<Incoming>) -> Response<GatewayBody> {
     let closes = may_be_followed_by_others(&request);
-    let answered = PanicFence { inner: Box::pin(pipeline::answer(worker, request, address)) }.await;
+    let answered = PanicFence { inner: Box::pin(pipeline::answer(worker, request)) }.await;
     let mut response = answered.unwrap_or_else(|()| {
         worker.gateway.metrics().bugs.inc();
         tracing::error!("a request's code panicked");

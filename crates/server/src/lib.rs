@@ -15,6 +15,7 @@ mod entra;
 mod error;
 mod gateway;
 mod info;
+mod percent;
 mod pipeline;
 mod reply;
 pub mod routes;

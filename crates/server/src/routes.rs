@@ -3,6 +3,7 @@
 //! The router is built from this table and from nothing else, so a route without a row does not exist and a row without
 //! an access rule does not compile. **Invariant:** access is decided by the row that matched, never by the path's text.
 
+use crate::percent;
 use http::Method;
 use matchit::Router;
 
@@ -331,7 +332,7 @@ impl Routes {
             let Some(row) = matched.value.iter().find(|row| row.method == *asked) else {
                 return Found::WrongMethod(matched.value.iter().map(|row| row.method.clone()).collect());
             };
-            return match matched.params.get("model").map(percent_decode) {
+            return match matched.params.get("model").map(percent::decode) {
                 None => Found::Served { route: row.route, access: row.access, model: None },
                 Some(Some(model)) => {
                     Found::Served { route: row.route, access: row.access, model: Some(model) }
@@ -353,7 +354,7 @@ fn model_inside(method: &Method, path: &str) -> Option<Found> {
     if *method != Method::POST {
         return Some(Found::WrongMethod(vec![Method::POST]));
     }
-    let model = percent_decode(inside)?;
+    let model = percent::decode(inside)?;
     Some(Found::Served { route, access: Access::Caller, model: Some(model) })
 }
 
@@ -389,23 +390,6 @@ fn matches_pattern(pattern: &str, path: &str) -> bool {
             _ => return false,
         }
     }
-}
-
-/// `None` for a broken escape, or for bytes that are not UTF-8 or not visible text.
-pub(crate) fn percent_decode(text: &str) -> Option<String> {
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.as_bytes();
-    while let Some((&byte, tail)) = rest.split_first() {
-        if byte == b'%' {
-            let hex = std::str::from_utf8(tail.get(..2)?).ok()?;
-            bytes.push(u8::from_str_radix(hex, 16).ok()?);
-            rest = tail.get(2..)?;
-        } else {
-            bytes.push(byte);
-            rest = tail;
-        }
-    }
-    String::from_utf8(bytes).ok().filter(|text| !text.chars().any(char::is_control))
 }
 
 #[cfg(test)]

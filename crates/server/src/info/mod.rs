@@ -76,6 +76,6 @@ fn parameter(query: &str, name: &str) -> Option<String> {
         if key != name || value.is_empty() {
             return None;
         }
-        crate::routes::percent_decode(&value.replace('+', " "))
+        crate::percent::decode(&value.replace('+', " "))
     })
 }

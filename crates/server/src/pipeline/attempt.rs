@@ -173,7 +173,7 @@ async fn attempt(
         return Err(from_error_reply(reply, target, timeouts).await);
     }
     let reading = ReadReply { call, received, target, road, sent, head_by: timeouts.head_by };
-    respond::read_reply(worker, reading, reply).await.map_err(|fault| match fault {
+    respond::read_reply(reading, reply).await.map_err(|fault| match fault {
         Unread::Failure(failure) => from_failure(&failure, target, limits),
         Unread::Fault(fault) => from_fault(&fault, target),
     })

@@ -21,7 +21,6 @@ use crate::worker::Worker;
 use http::header::{CONTENT_TYPE, HeaderValue};
 use http::{HeaderMap, Method, Request, Response};
 use hyper::body::Incoming;
-use std::net::SocketAddr;
 use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
@@ -81,11 +80,7 @@ impl Call {
 }
 
 /// Answers one request. Never fails: a failure is an answer too.
-pub(crate) async fn answer(
-    worker: &Worker,
-    request: Request<Incoming>,
-    _address: SocketAddr,
-) -> Response<GatewayBody> {
+pub(crate) async fn answer(worker: &Worker, request: Request<Incoming>) -> Response<GatewayBody> {
     let started = Instant::now();
     let snapshot = worker.gateway.snapshot();
     let is_head = request.method() == Method::HEAD;

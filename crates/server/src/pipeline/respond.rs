@@ -64,11 +64,7 @@ struct Begun {
 }
 
 /// Reads a successful reply.
-pub(crate) async fn read_reply(
-    _worker: &Worker,
-    reading: ReadReply<'_>,
-    reply: Reply,
-) -> Result<Answer, Unread> {
+pub(crate) async fn read_reply(reading: ReadReply<'_>, reply: Reply) -> Result<Answer, Unread> {
     let Reply { headers, body, .. } = reply;
     let (target, sent) = (Arc::clone(reading.target), reading.sent);
     let body = if reading.received.stream {
