@@ -13,6 +13,7 @@ use crate::exchange::Asked;
 use crate::gemini;
 use crate::openai::check::{Kind, ModelIn};
 use crate::openai::{self, bearer};
+use crate::platform;
 use crate::server::Shared;
 use crate::surface::{Operation, Surface, query_value};
 use http::Method;
@@ -46,12 +47,15 @@ pub(crate) fn check(shared: &Shared, asked: &Asked, behaviour: &Behaviour) -> Re
     match asked.surface() {
         Surface::Azure => {
             let version = query_value(asked.query(), "api-version");
-            azure::check_version(version.as_deref(), asked.route.subject.is_none())?;
+            azure::check_version(version.as_deref(), asked.head.uri.path().contains("/openai/v1/"))?;
         }
         Surface::Anthropic => {
             anthropic::version(&asked.head.headers)?;
         }
         _ => {}
+    }
+    if let Operation::Platform(op) = operation {
+        return platform::check(shared, asked, op, behaviour);
     }
     if operation.method() == Method::GET || operation == Operation::Token {
         return Ok(());
@@ -94,7 +98,7 @@ fn check_credential(shared: &Shared, asked: &Asked) -> Result<(), ApiError> {
     })
 }
 
-fn no_route(asked: &Asked) -> ApiError {
+pub(crate) fn no_route(asked: &Asked) -> ApiError {
     let path = asked.head.uri.path();
     match asked.surface() {
         Surface::Azure => ApiError::new(404, "Resource not found").of_gateway(),
@@ -110,7 +114,7 @@ fn wrong_method(asked: &Asked) -> ApiError {
         .code(if asked.surface() == Surface::OpenAi { "method_not_supported" } else { "" })
 }
 
-fn check_json(asked: &Asked) -> Result<(), ApiError> {
+pub(crate) fn check_json(asked: &Asked) -> Result<(), ApiError> {
     let surface = asked.surface();
     if matches!(surface, Surface::OpenAi | Surface::Azure) {
         let given = asked.head.headers.get(http::header::CONTENT_TYPE);
@@ -152,6 +156,6 @@ fn check_body(asked: &Asked, operation: Operation) -> Result<(), ApiError> {
         Operation::Generate | Operation::StreamGenerate => gemini::check::check_generate(body, model),
         Operation::EmbedContent => gemini::check::check_embed(body),
         Operation::BatchEmbedContents => gemini::check::check_embed_many(body, model),
-        Operation::ListModels | Operation::GetModel | Operation::Token => Ok(()),
+        Operation::ListModels | Operation::GetModel | Operation::Token | Operation::Platform(_) => Ok(()),
     }
 }

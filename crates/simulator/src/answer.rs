@@ -17,6 +17,7 @@ use crate::fault::Fault;
 use crate::gemini::{self, reply::Framing};
 use crate::limits::{self, Holder, Standing};
 use crate::openai::{self, reply::Wanted};
+use crate::platform;
 use crate::received::Verdict;
 use crate::reply::{Content, Event, JSON, Making, Reply, Role, usage_fault};
 use crate::server::Shared;
@@ -141,6 +142,7 @@ fn read(asked: &Asked) -> Ask {
     match asked.route.operation {
         Some(Operation::Chat) => openai::read_chat(body, model),
         Some(Operation::Completion) => openai::read_completion(body, model),
+        Some(Operation::Platform(op)) => platform::read(asked, op),
         Some(Operation::Messages) => anthropic::read(body),
         Some(Operation::Generate) => gemini::read(body, model, false),
         Some(Operation::StreamGenerate) => gemini::read(body, model, true),
@@ -204,6 +206,7 @@ fn make(
         }
         Operation::CountTokens => Reply::json(&gemini::reply::token_count(gemini::count_tokens(body))),
         Operation::ListModels | Operation::GetModel => Reply::json(&models(shared, asked, operation)),
+        Operation::Platform(_) => platform::make(shared, asked, ask, &mut making)?,
         Operation::Token => {
             let form = String::from_utf8_lossy(&asked.body);
             let tenant = asked.route.subject.as_deref().unwrap_or_default();
@@ -260,6 +263,9 @@ fn error_event(asked: &Asked, code: u16) -> Event {
     let victim = Victim { surface: asked.surface(), model: &asked.model, prompt_tokens: 0, credential: None };
     let fault = crate::fault::StatusFault { code, ..Default::default() };
     let body = error::of_fault(&fault, victim).body(asked.surface(), "");
+    if let Some(Operation::Platform(op)) = asked.route.operation {
+        return platform::error_event(op, &body);
+    }
     match asked.surface() {
         Surface::Anthropic => anthropic::reply::error_event(&body),
         Surface::Gemini => gemini::reply::error_event(&body, framing(asked)),

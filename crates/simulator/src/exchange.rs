@@ -14,6 +14,7 @@ use crate::control;
 use crate::delivery::{self, Act, Delivery};
 use crate::error::ApiError;
 use crate::fault::Fault;
+use crate::platform;
 use crate::received::{Received, Verdict};
 use crate::reply::{Reply, Role};
 use crate::script::Facts;
@@ -166,8 +167,11 @@ async fn read_body(incoming: Incoming) -> Option<Bytes> {
 }
 
 fn read(head: Parts, body: Bytes) -> Asked {
-    let route = route(head.uri.path(), &head.headers);
-    let json: Value = serde_json::from_slice(&body).unwrap_or_default();
+    let route = route(&head.method, head.uri.path(), &head.headers);
+    let json: Value = match route.operation {
+        Some(Operation::Platform(op)) => platform::read_body(op, &head.headers, &body),
+        _ => serde_json::from_slice(&body).unwrap_or_default(),
+    };
     let model = route
         .subject
         .clone()

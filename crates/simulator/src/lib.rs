@@ -39,6 +39,7 @@ mod instance;
 mod limits;
 pub mod names;
 mod openai;
+mod platform;
 pub mod proxy;
 mod received;
 mod reply;

@@ -9,6 +9,7 @@ use crate::bench;
 use crate::entra::Issued;
 use crate::exchange;
 use crate::limits::Limits;
+use crate::platform;
 use crate::received::{Received, Recorder};
 use crate::script::{Script, ScriptHandle};
 use crate::socket::{SharedStream, Socket};
@@ -35,6 +36,7 @@ pub(crate) struct Shared {
     pub(crate) recorder: Recorder,
     pub(crate) limits: Limits,
     pub(crate) issued: Issued,
+    pub(crate) platform: platform::State,
     pub(crate) connections: AtomicU64,
     pub(crate) open_connections: AtomicUsize,
     pub(crate) active: Arc<AtomicUsize>,

@@ -6,6 +6,7 @@
 //! share and which the credential's header tells apart. A base path `/d/<name>` before a route names a deployment and
 //! changes nothing else.
 
+use crate::platform;
 use http::{HeaderMap, Method};
 
 /// A provider's API.
@@ -60,6 +61,8 @@ pub(crate) enum Operation {
     EmbedContent,
     BatchEmbedContents,
     Token,
+    /// The rest of OpenAI's API.
+    Platform(platform::Op),
 }
 
 impl Operation {
@@ -78,6 +81,7 @@ impl Operation {
             Operation::EmbedContent => "embed_content",
             Operation::BatchEmbedContents => "batch_embed_contents",
             Operation::Token => "token",
+            Operation::Platform(op) => op.name(),
         }
     }
 
@@ -85,6 +89,7 @@ impl Operation {
     pub(crate) fn method(self) -> Method {
         match self {
             Operation::ListModels | Operation::GetModel => Method::GET,
+            Operation::Platform(op) => op.method(),
             _ => Method::POST,
         }
     }
@@ -103,9 +108,9 @@ pub(crate) struct Route {
 }
 
 /// Reads a path. A path of no surface at all counts as OpenAI's, without an operation.
-pub(crate) fn route(path: &str, headers: &HeaderMap) -> Route {
+pub(crate) fn route(method: &Method, path: &str, headers: &HeaderMap) -> Route {
     let (deployment, path) = split_base(path);
-    let (surface, operation, subject) = find(path, headers);
+    let (surface, operation, subject) = find(method, path, headers);
     Route { surface, operation, deployment, subject }
 }
 
@@ -117,20 +122,24 @@ fn split_base(path: &str) -> (Option<String>, &str) {
     (Some(percent_decode(name)), rest)
 }
 
-fn find(path: &str, headers: &HeaderMap) -> (Surface, Option<Operation>, Option<String>) {
+fn find(
+    method: &Method,
+    path: &str,
+    headers: &HeaderMap,
+) -> (Surface, Option<Operation>, Option<String>) {
     if let Some(rest) = path.strip_prefix("/openai/deployments/") {
         let (deployment, tail) = rest.split_once('/').unwrap_or((rest, ""));
-        return (Surface::Azure, openai_operation(tail), Some(percent_decode(deployment)));
+        return (Surface::Azure, openai_operation(method, tail), Some(percent_decode(deployment)));
     }
     if let Some(tail) = path.strip_prefix("/openai/v1/") {
-        let (operation, subject) = openai_route(tail);
+        let (operation, subject) = openai_route(method, tail);
         return (Surface::Azure, operation, subject);
     }
-    if path.starts_with("/openai/") {
-        return (Surface::Azure, None, None);
+    if let Some(tail) = path.strip_prefix("/openai/") {
+        return (Surface::Azure, platform::find(method, tail).map(Operation::Platform), None);
     }
     if let Some(tail) = path.strip_prefix("/v1beta/openai/") {
-        let (operation, subject) = openai_route(tail);
+        let (operation, subject) = openai_route(method, tail);
         return (Surface::OpenAi, operation, subject);
     }
     if let Some(tail) = path.strip_prefix("/v1beta/") {
@@ -151,27 +160,27 @@ fn find(path: &str, headers: &HeaderMap) -> (Surface, Option<Operation>, Option<
         let (operation, subject) = gemini_route(tail);
         return (Surface::Gemini, operation, subject);
     }
-    let (operation, subject) = openai_route(tail);
+    let (operation, subject) = openai_route(method, tail);
     let anthropic = headers.contains_key("x-api-key") || headers.contains_key("anthropic-version");
     (if anthropic { Surface::Anthropic } else { Surface::OpenAi }, operation, subject)
 }
 
-fn openai_operation(tail: &str) -> Option<Operation> {
+fn openai_operation(method: &Method, tail: &str) -> Option<Operation> {
     match tail {
         "chat/completions" => Some(Operation::Chat),
         "completions" => Some(Operation::Completion),
         "embeddings" => Some(Operation::Embedding),
-        _ => None,
+        _ => platform::find(method, tail).map(Operation::Platform),
     }
 }
 
-fn openai_route(tail: &str) -> (Option<Operation>, Option<String>) {
+fn openai_route(method: &Method, tail: &str) -> (Option<Operation>, Option<String>) {
     if tail == "models" {
         return (Some(Operation::ListModels), None);
     }
     match tail.strip_prefix("models/") {
         Some(model) => (Some(Operation::GetModel), Some(percent_decode(model))),
-        None => (openai_operation(tail), None),
+        None => (openai_operation(method, tail), None),
     }
 }
 
@@ -235,7 +244,7 @@ mod tests {
     use http::HeaderValue;
 
     fn check(path: &str, surface: Surface, operation: Option<Operation>, deployment: &str, subject: &str) {
-        let route = route(path, &HeaderMap::new());
+        let route = route(&Method::POST, path, &HeaderMap::new());
         let text = |text: &str| (!text.is_empty()).then(|| text.to_owned());
         let expect = Route { surface, operation, deployment: text(deployment), subject: text(subject) };
         assert_eq!(route, expect, "{path}");
@@ -255,6 +264,9 @@ mod tests {
         check("/openai/deployments/gpt%204/chat/completions", Azure, Some(O::Chat), "", "gpt 4");
         check("/d/e/openai/deployments/x/embeddings", Azure, Some(O::Embedding), "e", "x");
         check("/openai/v1/chat/completions", Azure, Some(O::Chat), "", "");
+        check("/openai/responses", Azure, Some(O::Platform(platform::Op::CreateResponse)), "", "");
+        check("/openai/deployments/x/audio/speech", Azure, Some(O::Platform(platform::Op::Speak)), "", "x");
+        check("/v1/responses", OpenAi, Some(O::Platform(platform::Op::CreateResponse)), "", "");
         check("/openai/deployments/x", Azure, None, "", "x");
         check("/v1/messages", Anthropic, Some(O::Messages), "", "");
         check("/v1/messages/count_tokens", Anthropic, Some(O::CountTokens), "", "");
@@ -273,9 +285,9 @@ mod tests {
     fn the_model_list_is_that_of_the_provider_whose_header_comes() {
         let mut headers = HeaderMap::new();
         headers.insert("x-api-key", HeaderValue::from_static("k"));
-        assert_eq!(route("/v1/models", &headers).surface, Surface::Anthropic);
+        assert_eq!(route(&Method::GET, "/v1/models", &headers).surface, Surface::Anthropic);
         headers.insert("x-goog-api-key", HeaderValue::from_static("k"));
-        assert_eq!(route("/v1/models", &headers).surface, Surface::Gemini);
+        assert_eq!(route(&Method::GET, "/v1/models", &headers).surface, Surface::Gemini);
     }
 
     #[test]
