@@ -22,6 +22,7 @@ use crate::received::Verdict;
 use crate::reply::{Content, Event, JSON, Making, Reply, Role, usage_fault};
 use crate::server::Shared;
 use crate::surface::{Operation, Surface, query_value};
+use crate::wire::{self, Turn};
 use serde_json::{Value, json};
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -126,6 +127,9 @@ fn request_id(surface: Surface, ids: &mut Ids) -> String {
 }
 
 fn with_headers(reply: Reply, surface: Surface, request_id: &str, latency_ms: u128) -> Reply {
+    if let Some(wire) = wire::of(surface) {
+        return wire.headers(reply, request_id);
+    }
     match surface {
         Surface::OpenAi => openai::reply::headers(reply, request_id, latency_ms),
         Surface::Azure => azure::headers(reply, request_id),
@@ -134,11 +138,15 @@ fn with_headers(reply: Reply, surface: Surface, request_id: &str, latency_ms: u1
         Surface::Entra => {
             reply.header("cache-control", "no-store, no-cache").header("x-ms-request-id", request_id)
         }
+        _ => reply,
     }
 }
 
 fn read(asked: &Asked) -> Ask {
     let (body, model) = (&asked.json, asked.model.as_str());
+    if let Some(wire) = wire::of(asked.surface()) {
+        return wire.read(asked);
+    }
     match asked.route.operation {
         Some(Operation::Chat) => openai::read_chat(body, model),
         Some(Operation::Completion) => openai::read_completion(body, model),
@@ -172,6 +180,10 @@ fn make(
     let fresh = (operation == Operation::Token).then(|| ids.next("simulated-entra-token-", 43));
     let mut making =
         Making { composed, ids, created: now(), usage_fault: usage_fault(behaviour.fault.as_ref()) };
+    if let Some(wire) = wire::of(asked.surface()) {
+        let reply = wire.reply(Turn { shared, asked, ask, behaviour }, &mut making)?;
+        return Ok(with_error_event(reply, asked, behaviour));
+    }
     let wanted = Wanted::new(ask, body);
     let reply = match operation {
         Operation::Chat if ask.stream => {
@@ -207,15 +219,17 @@ fn make(
         Operation::CountTokens => Reply::json(&gemini::reply::token_count(gemini::count_tokens(body))),
         Operation::ListModels | Operation::GetModel => Reply::json(&models(shared, asked, operation)),
         Operation::Platform(_) => platform::make(shared, asked, ask, &mut making)?,
-        Operation::Token => {
-            let form = String::from_utf8_lossy(&asked.body);
-            let tenant = asked.route.subject.as_deref().unwrap_or_default();
-            let client = shared.script.read(|script| script.entra.clone());
-            let fresh = fresh.unwrap_or_default();
-            Reply::json(&entra::answer(&form, tenant, client.as_ref(), &shared.issued, &fresh)?)
-        }
+        Operation::Token => entra_token(shared, asked, &fresh.unwrap_or_default())?,
+        _ => return Err(ApiError::new(404, "Not found")),
     };
     Ok(with_error_event(reply, asked, behaviour))
+}
+
+fn entra_token(shared: &Shared, asked: &Asked, fresh: &str) -> Result<Reply, ApiError> {
+    let form = String::from_utf8_lossy(&asked.body);
+    let tenant = asked.route.subject.as_deref().unwrap_or_default();
+    let client = shared.script.read(|script| script.entra.clone());
+    Ok(Reply::json(&entra::answer(&form, tenant, client.as_ref(), &shared.issued, fresh)?))
 }
 
 fn spoil_usage(reply: &mut Value, making: &Making<'_>) {
@@ -242,7 +256,11 @@ fn gemini_stream(asked: &Asked, ask: &Ask, making: &mut Making<'_>, behaviour: &
 
 /// Ends a stream with the provider's error event, when that is the fault.
 fn with_error_event(reply: Reply, asked: &Asked, behaviour: &Behaviour) -> Reply {
-    let Some(Fault::ErrorEvent { after, code }) = behaviour.fault else { return reply };
+    let (after, code) = match behaviour.fault {
+        Some(Fault::ErrorEvent { after, code }) => (after, code),
+        Some(Fault::Failed { after }) => (after, 500),
+        _ => return reply,
+    };
     let Content::Events(events) = reply.content else { return reply };
     let mut left = after;
     let good = events.into_iter().take_while(|event| {
@@ -262,7 +280,11 @@ fn with_error_event(reply: Reply, asked: &Asked, behaviour: &Behaviour) -> Reply
 fn error_event(asked: &Asked, code: u16) -> Event {
     let victim = Victim { surface: asked.surface(), model: &asked.model, prompt_tokens: 0, credential: None };
     let fault = crate::fault::StatusFault { code, ..Default::default() };
-    let body = error::of_fault(&fault, victim).body(asked.surface(), "");
+    let error = error::of_fault(&fault, victim);
+    if let Some(wire) = wire::of(asked.surface()) {
+        return wire.error_event(&error);
+    }
+    let body = error.body(asked.surface(), "");
     if let Some(Operation::Platform(op)) = asked.route.operation {
         return platform::error_event(op, &body);
     }

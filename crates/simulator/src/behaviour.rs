@@ -37,6 +37,16 @@ pub struct Behaviour {
     pub headers: Vec<(String, String)>,
     /// Accept any request body that is JSON (the provider's validation is off).
     pub lenient: bool,
+    /// The answer is a refusal in the API's own member for it (OpenAI, Azure; elsewhere plain text).
+    pub refusal: bool,
+    /// Web pages that the answer cites (OpenAI, Azure).
+    pub citations: usize,
+    /// The request's hosted tools (web search, code interpreter, ...) are used before the answer (OpenAI's Responses).
+    pub hosted_tools: bool,
+    /// Reasoning is shown in full as models with open weights do, not as a summary (OpenAI's Responses).
+    pub open_reasoning: bool,
+    /// The provider has no Responses API: its routes are not there.
+    pub no_responses: bool,
 }
 
 /// What the answer is.

@@ -16,6 +16,8 @@ const ECHO_CHARS_MAX: usize = 2_000;
 const TOKENS_MAX: u64 = 1_000_000;
 /// Reasoning where the request asks for it and the behaviour has none.
 const REASONING: &str = "The caller wrote something. I answer with a short and friendly echo of it.";
+/// What a refusal says.
+const REFUSAL: &str = "I'm sorry, but I can't help with that.";
 /// Pieces of four characters, of which text of a set length is made.
 const FILLER: [&str; 8] = ["The ", "toll", " is ", "paid", ", so", " go ", "on, ", "now "];
 
@@ -29,6 +31,23 @@ pub(crate) struct Composed {
     /// The stop sequence that ended the text.
     pub(crate) stop_sequence: Option<String>,
     pub(crate) counts: Counts,
+    /// The text is a refusal.
+    pub(crate) refused: bool,
+    pub(crate) citations: Vec<Citation>,
+    /// The request's hosted tools were used.
+    pub(crate) hosted_tools: bool,
+    /// Reasoning is shown in full, not as a summary.
+    pub(crate) open_reasoning: bool,
+}
+
+/// A web page that the text cites.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Citation {
+    /// The part of the text that it stands for, in characters.
+    pub(crate) start: usize,
+    pub(crate) end: usize,
+    pub(crate) url: String,
+    pub(crate) title: String,
 }
 
 /// A tool call with its id still to be given.
@@ -61,6 +80,7 @@ impl Composed {
 pub(crate) fn compose(ask: &Ask, behaviour: &Behaviour) -> Composed {
     let mut composed = Composed { reasoning: reasoning(ask, behaviour), ..Composed::default() };
     match &behaviour.answer {
+        _ if behaviour.refusal => (composed.text, composed.refused) = (REFUSAL.to_owned(), true),
         Answer::Natural => natural(ask, &mut composed),
         Answer::Text(text) => composed.text.clone_from(text),
         Answer::Tokens(tokens) => composed.text = filler(*tokens),
@@ -78,8 +98,24 @@ pub(crate) fn compose(ask: &Ask, behaviour: &Behaviour) -> Composed {
     if behaviour.finish.is_some() {
         composed.finish = behaviour.finish;
     }
+    composed.citations = cite(&composed.text, behaviour.citations);
+    composed.hosted_tools = behaviour.hosted_tools;
+    composed.open_reasoning = behaviour.open_reasoning;
     composed.counts = count(ask, behaviour, &composed);
     composed
+}
+
+/// Cites so many pages, each for an equal part of the text.
+fn cite(text: &str, pages: usize) -> Vec<Citation> {
+    let chars = text.chars().count();
+    let pages = pages.min(chars);
+    let cited = |page: usize| Citation {
+        start: chars * page / pages,
+        end: chars * (page + 1) / pages,
+        url: format!("https://example.com/page-{}", page + 1),
+        title: format!("Page {}", page + 1),
+    };
+    (0..pages).map(cited).collect()
 }
 
 fn reasoning(ask: &Ask, behaviour: &Behaviour) -> Option<String> {

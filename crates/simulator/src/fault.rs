@@ -45,6 +45,12 @@ pub enum Fault {
     },
     /// A 200 whose body is the provider's error object.
     ErrorInOk,
+    /// A response that fails after it began: of the Responses API a 200 with the status `failed` or a stream that ends
+    /// with `response.failed`; of any other stream as `ErrorEvent` of a 500.
+    Failed {
+        /// Content events before it.
+        after: usize,
+    },
     /// The connection is reset (RST).
     Reset(ResetPoint),
     /// The connection ends early without a reset.
