@@ -16,6 +16,7 @@ use crate::openai::{self, bearer};
 use crate::platform;
 use crate::server::Shared;
 use crate::surface::{Operation, Surface, query_value};
+use crate::wire::{self, Trouble, Wire};
 use http::Method;
 use http::request::Parts;
 use serde_json::Value;
@@ -29,16 +30,23 @@ pub(crate) fn credential(surface: Surface, head: &Parts) -> Option<String> {
         Surface::Anthropic => anthropic::credential(headers).map(str::to_owned),
         Surface::Gemini => gemini::credential(headers, head.uri.query().unwrap_or_default()),
         Surface::Entra => None,
+        other => wire::of(other).and_then(|wire| wire.credential(headers)),
     }
 }
 
 /// The refusal of a body that is too large.
-pub(crate) fn too_large() -> ApiError {
+pub(crate) fn too_large(surface: Surface) -> ApiError {
+    if let Some(wire) = wire::of(surface) {
+        return wire.error(Trouble::TooLarge);
+    }
     ApiError::new(413, "Request exceeds the maximum allowed number of bytes.")
 }
 
 /// Checks a request up to its body's last field.
 pub(crate) fn check(shared: &Shared, asked: &Asked, behaviour: &Behaviour) -> Result<(), ApiError> {
+    if let Some(wire) = wire::of(asked.surface()) {
+        return check_wire(wire, shared, asked, behaviour);
+    }
     check_credential(shared, asked)?;
     let Some(operation) = asked.route.operation else { return Err(no_route(asked)) };
     if asked.head.method != operation.method() {
@@ -64,6 +72,35 @@ pub(crate) fn check(shared: &Shared, asked: &Asked, behaviour: &Behaviour) -> Re
     if behaviour.lenient { Ok(()) } else { check_body(asked, operation) }
 }
 
+/// The same, in the words of a wire.
+fn check_wire(
+    wire: &dyn Wire,
+    shared: &Shared,
+    asked: &Asked,
+    behaviour: &Behaviour,
+) -> Result<(), ApiError> {
+    wire.check_credential(shared, asked)?;
+    let Some(operation) = asked.route.operation else {
+        return Err(wire.error(Trouble::NoRoute { path: asked.head.uri.path() }));
+    };
+    if asked.head.method != operation.method() {
+        return Err(wire.error(Trouble::WrongMethod { method: asked.head.method.as_str() }));
+    }
+    let bare = operation.method() == Method::GET || operation == Operation::Token;
+    if !bare && let Err(error) = serde_json::from_slice::<serde::de::IgnoredAny>(&asked.body) {
+        return Err(wire.error(Trouble::NotJson { reason: &error.to_string() }));
+    }
+    if behaviour.lenient { Ok(()) } else { wire.check(asked, operation) }
+}
+
+/// Whether a key is one of the good ones.
+pub(crate) fn is_good(shared: &Shared, key: &str) -> bool {
+    shared.script.read(|script| match &script.keys {
+        Some(keys) => keys.iter().any(|good| good == key),
+        None => !key.contains("invalid"),
+    })
+}
+
 fn check_credential(shared: &Shared, asked: &Asked) -> Result<(), ApiError> {
     let surface = asked.surface();
     if surface == Surface::Entra {
@@ -83,11 +120,7 @@ fn check_credential(shared: &Shared, asked: &Asked) -> Result<(), ApiError> {
     {
         return if shared.issued.is_good(token) { Ok(()) } else { Err(azure::bad_token()) };
     }
-    let good = shared.script.read(|script| match &script.keys {
-        Some(keys) => keys.iter().any(|good| good == key),
-        None => !key.contains("invalid"),
-    });
-    if good {
+    if is_good(shared, key) {
         return Ok(());
     }
     Err(match surface {
@@ -156,6 +189,6 @@ fn check_body(asked: &Asked, operation: Operation) -> Result<(), ApiError> {
         Operation::Generate | Operation::StreamGenerate => gemini::check::check_generate(body, model),
         Operation::EmbedContent => gemini::check::check_embed(body),
         Operation::BatchEmbedContents => gemini::check::check_embed_many(body, model),
-        Operation::ListModels | Operation::GetModel | Operation::Token | Operation::Platform(_) => Ok(()),
+        _ => Ok(()),
     }
 }

@@ -7,6 +7,7 @@
 
 use crate::fault::{Reason, StatusFault};
 use crate::surface::Surface;
+use crate::wire::{self, Trouble};
 use serde_json::{Value, json};
 
 /// An error before it has the shape of a surface.
@@ -80,6 +81,7 @@ impl ApiError {
                 "error_codes": self.details.as_deref(),
                 "correlation_id": request_id,
             }),
+            other => wire::of(other).map_or(Value::Null, |wire| wire.error_body(self, request_id)),
         }
     }
 
@@ -186,17 +188,35 @@ pub(crate) struct Victim<'a> {
 
 /// The error reply that a fault asks for.
 pub(crate) fn of_fault(fault: &StatusFault, victim: Victim<'_>) -> ApiError {
-    let mut error = match fault.reason {
-        Reason::Usual => usual(fault.code, victim),
-        Reason::ContextWindow => context_window(victim, victim.prompt_tokens.saturating_sub(1).max(1)),
-        Reason::ContentPolicy => content_policy(victim.surface),
-        Reason::Quota => quota(victim.surface),
+    let mut error = match (fault.reason, wire::of(victim.surface)) {
+        (reason, Some(wire)) => wire.error(trouble(reason, fault.code, victim)),
+        (Reason::Usual, None) => usual(fault.code, victim),
+        (Reason::ContextWindow, None) => context_window(victim, least_window(victim)),
+        (Reason::ContentPolicy, None) => content_policy(victim.surface),
+        (Reason::Quota, None) => quota(victim.surface),
     };
     if let Some(message) = &fault.message {
         error.message = message.replace("{key}", victim.credential.unwrap_or_default());
     }
     error.retry_after.clone_from(&fault.retry_after);
     error
+}
+
+/// The largest window that the prompt does not fit.
+fn least_window(victim: Victim<'_>) -> u64 {
+    victim.prompt_tokens.saturating_sub(1).max(1)
+}
+
+/// A fault as a wire is told of it.
+fn trouble<'a>(reason: Reason, code: u16, victim: Victim<'a>) -> Trouble<'a> {
+    match reason {
+        Reason::Usual => Trouble::Status { code, model: victim.model },
+        Reason::ContextWindow => {
+            Trouble::ContextWindow { tokens: victim.prompt_tokens, window: least_window(victim) }
+        }
+        Reason::ContentPolicy => Trouble::ContentPolicy,
+        Reason::Quota => Trouble::Quota,
+    }
 }
 
 fn usual(status: u16, victim: Victim<'_>) -> ApiError {
@@ -253,6 +273,9 @@ const DEPLOYMENT_NOT_FOUND: &str = "The API deployment for this resource does no
 /// The refusal of a prompt that does not fit a window of so many tokens.
 pub(crate) fn context_window(victim: Victim<'_>, window: u64) -> ApiError {
     let asked = victim.prompt_tokens;
+    if let Some(wire) = wire::of(victim.surface) {
+        return wire.error(Trouble::ContextWindow { tokens: asked, window });
+    }
     match victim.surface {
         Surface::Anthropic => {
             ApiError::bad_request(format!("prompt is too long: {asked} tokens > {window} maximum"))

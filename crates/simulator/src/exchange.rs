@@ -21,6 +21,7 @@ use crate::script::Facts;
 use crate::server::Shared;
 use crate::socket::Socket;
 use crate::surface::{Operation, Route, Surface, route};
+use crate::wire;
 use bytes::Bytes;
 use http::request::Parts;
 use http::{HeaderName, HeaderValue, Request, Response};
@@ -114,7 +115,7 @@ pub(crate) async fn serve(
     }
     let body = read_body(incoming).await;
     let too_large = body.is_none();
-    let asked = read(head, body.unwrap_or_default());
+    let asked = read(&shared, head, body.unwrap_or_default());
     let kept = shared.script.read(|script| script.kept);
     let exchange = Exchange::begin(shared.recorder.add(asked.received(connection), kept), &shared.active);
     let facts = Facts {
@@ -133,8 +134,11 @@ pub(crate) async fn serve(
     if behaviour.fault == Some(Fault::Refuse) {
         return play(vec![Act::Reset], &socket, Duration::ZERO, exchange, Verdict::Faulted).await;
     }
-    let checked =
-        if too_large { Err(admission::too_large()) } else { admission::check(&shared, &asked, &behaviour) };
+    let checked = if too_large {
+        Err(admission::too_large(asked.surface()))
+    } else {
+        admission::check(&shared, &asked, &behaviour)
+    };
     if let Err(error) = checked {
         return Ok(refuse(&asked, &error, exchange));
     }
@@ -166,17 +170,17 @@ async fn read_body(incoming: Incoming) -> Option<Bytes> {
     limited.collect().await.ok().map(http_body_util::Collected::to_bytes)
 }
 
-fn read(head: Parts, body: Bytes) -> Asked {
+fn read(shared: &Shared, head: Parts, body: Bytes) -> Asked {
     let route = route(&head.method, head.uri.path(), &head.headers);
     let json: Value = match route.operation {
         Some(Operation::Platform(op)) => platform::read_body(op, &head.headers, &body),
         _ => serde_json::from_slice(&body).unwrap_or_default(),
     };
-    let model = route
-        .subject
-        .clone()
-        .filter(|_| route.surface != Surface::Entra)
-        .unwrap_or_else(|| crate::ask::text_at(&json, "model").to_owned());
+    let named = || crate::ask::text_at(&json, "model").to_owned();
+    let model = match wire::of(route.surface) {
+        Some(wire) => wire.model(shared, &route, &json),
+        None => route.subject.clone().filter(|_| route.surface != Surface::Entra).unwrap_or_else(named),
+    };
     let credential = admission::credential(route.surface, &head);
     Asked { head, body, json, route, model, credential }
 }

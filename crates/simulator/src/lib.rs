@@ -27,6 +27,7 @@ mod azure;
 mod behaviour;
 mod bench;
 mod body;
+mod cohere;
 mod compose;
 mod control;
 mod delivery;
@@ -48,6 +49,7 @@ mod server;
 mod shape;
 mod socket;
 mod surface;
+mod wire;
 
 pub use behaviour::{Answer, Behaviour, Finish, RateLimit, TokenCounts, ToolCall};
 pub use bench::Bench;

@@ -8,6 +8,7 @@
 use crate::behaviour::RateLimit;
 use crate::error::ApiError;
 use crate::surface::Surface;
+use crate::wire::{self, Trouble};
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -82,7 +83,7 @@ impl Standing {
                     let at = timestamp(now + self.resets_in.as_secs());
                     headers.push((format!("anthropic-ratelimit-{kind}-reset"), at));
                 }
-                Surface::Gemini | Surface::Entra => {}
+                _ => {}
             }
         }
         headers
@@ -132,6 +133,11 @@ impl Limits {
 /// The refusal of a request over the limit.
 pub(crate) fn refusal(surface: Surface, model: &str, standing: &Standing) -> ApiError {
     let seconds = standing.retry_after().to_string();
+    if let Some(wire) = wire::of(surface) {
+        let mut error = wire.error(Trouble::RateLimited);
+        error.retry_after = Some(seconds);
+        return error;
+    }
     let over_requests = standing.limit.requests.is_some() && standing.requests_left == 0;
     let kind = if over_requests { "requests" } else { "tokens" };
     let message = match surface {

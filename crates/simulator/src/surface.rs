@@ -4,9 +4,10 @@
 //!
 //! **Invariant:** a path is a route of one surface only, apart from `/v1/models`, which OpenAI, Anthropic and Gemini
 //! share and which the credential's header tells apart. A base path `/d/<name>` before a route names a deployment and
-//! changes nothing else.
+//! changes nothing else. The further providers (`wire`) have a base path of their surface's name.
 
 use crate::platform;
+use crate::wire;
 use http::{HeaderMap, Method};
 
 /// A provider's API.
@@ -22,7 +23,13 @@ pub enum Surface {
     Gemini,
     /// Microsoft Entra's token endpoint.
     Entra,
+    /// Cohere.
+    Cohere,
 }
+
+/// Every surface.
+const ALL: [Surface; 6] =
+    [Surface::OpenAi, Surface::Azure, Surface::Anthropic, Surface::Gemini, Surface::Entra, Surface::Cohere];
 
 impl Surface {
     /// The surface's name as records and rules spell it.
@@ -34,15 +41,14 @@ impl Surface {
             Surface::Anthropic => "anthropic",
             Surface::Gemini => "gemini",
             Surface::Entra => "entra",
+            Surface::Cohere => "cohere",
         }
     }
 
     /// The surface of this name.
     #[must_use]
     pub fn of_name(name: &str) -> Option<Surface> {
-        [Surface::OpenAi, Surface::Azure, Surface::Anthropic, Surface::Gemini, Surface::Entra]
-            .into_iter()
-            .find(|surface| surface.name() == name)
+        ALL.into_iter().find(|surface| surface.name() == name)
     }
 }
 
@@ -61,6 +67,7 @@ pub(crate) enum Operation {
     EmbedContent,
     BatchEmbedContents,
     Token,
+    Rerank,
     /// The rest of OpenAI's API.
     Platform(platform::Op),
 }
@@ -81,6 +88,7 @@ impl Operation {
             Operation::EmbedContent => "embed_content",
             Operation::BatchEmbedContents => "batch_embed_contents",
             Operation::Token => "token",
+            Operation::Rerank => "rerank",
             Operation::Platform(op) => op.name(),
         }
     }
@@ -122,11 +130,10 @@ fn split_base(path: &str) -> (Option<String>, &str) {
     (Some(percent_decode(name)), rest)
 }
 
-fn find(
-    method: &Method,
-    path: &str,
-    headers: &HeaderMap,
-) -> (Surface, Option<Operation>, Option<String>) {
+fn find(method: &Method, path: &str, headers: &HeaderMap) -> (Surface, Option<Operation>, Option<String>) {
+    if let Some(found) = wire::route(method, path) {
+        return found;
+    }
     if let Some(rest) = path.strip_prefix("/openai/deployments/") {
         let (deployment, tail) = rest.split_once('/').unwrap_or((rest, ""));
         return (Surface::Azure, openai_operation(method, tail), Some(percent_decode(deployment)));
