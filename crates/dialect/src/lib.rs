@@ -8,11 +8,14 @@
 //! arguments. **Invariant:** every decoder yields the same events for every way of cutting its input into chunks.
 
 pub mod anthropic;
+mod base64;
 pub mod conversation;
 pub mod failure;
+pub mod framing;
 pub mod gemini;
 pub mod json;
 pub mod openai;
 pub mod relay;
 pub mod sse;
+pub mod translate;
 pub mod wire;

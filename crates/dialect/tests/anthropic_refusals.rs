@@ -38,7 +38,7 @@ fn with_extra(members: Value) -> ChatRequest {
 
 fn call(id: &str, arguments: &str) -> Part {
     let arguments = arguments.to_owned();
-    Part::ToolCall { id: id.to_owned(), name: "f".to_owned(), arguments, signature: None }
+    Part::ToolCall { id: id.to_owned(), name: "f".to_owned(), arguments, is_custom: false, signature: None }
 }
 
 fn result(id: &str) -> Part {
@@ -55,7 +55,7 @@ fn image(source: MediaSource) -> Part {
 }
 
 fn file(source: MediaSource) -> Part {
-    Part::File { source, filename: None, cache_control: None }
+    Part::File { source, filename: None, context: None, citations: false, cache_control: None }
 }
 
 fn tool(parameters: Option<Value>, cache_control: Option<CacheControl>) -> Tool {
@@ -211,7 +211,7 @@ fn what_thinking_forbids_is_named() {
 
 #[test]
 fn content_that_the_wire_does_not_have_is_named_by_its_place() {
-    let audio = || Part::Audio { source: base64("audio/wav", "d2F2"), format: "wav".to_owned() };
+    let audio = || Part::Audio { source: base64("audio/wav", "d2F2"), format: "wav".to_owned(), transcript: None };
     let said = || Part::text("x");
     check_always(&saying(vec![said(), audio()]), "unsupported messages[0].content[1].input_audio");
     check_always(&saying(vec![image(base64("image/tiff", "dA=="))]), "messages[0].content[0].image_url");

@@ -28,7 +28,7 @@ fn only_choice(reply: ChatReply) -> (Vec<Part>, Option<StopReason>) {
 
 fn call(id: &str, name: &str, arguments: &str) -> Part {
     let (id, name, arguments) = (id.to_owned(), name.to_owned(), arguments.to_owned());
-    Part::ToolCall { id, name, arguments, signature: None }
+    Part::ToolCall { id, name, arguments, is_custom: false, signature: None }
 }
 
 #[test]

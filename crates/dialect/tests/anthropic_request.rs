@@ -28,7 +28,7 @@ fn asked() -> ChatRequest {
 
 fn call(id: &str, name: &str, arguments: &str) -> Part {
     let (id, name, arguments) = (id.to_owned(), name.to_owned(), arguments.to_owned());
-    Part::ToolCall { id, name, arguments, signature: None }
+    Part::ToolCall { id, name, arguments, is_custom: false, signature: None }
 }
 
 fn result(call_id: &str, content: Vec<Part>) -> Message {
@@ -45,7 +45,7 @@ fn image(source: MediaSource) -> Part {
 }
 
 fn file(source: MediaSource, filename: Option<&str>) -> Part {
-    Part::File { source, filename: filename.map(str::to_owned), cache_control: None }
+    Part::File { source, filename: filename.map(str::to_owned), context: None, citations: false, cache_control: None }
 }
 
 fn tool(name: &str, parameters: Option<Value>) -> Tool {

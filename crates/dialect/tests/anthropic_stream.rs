@@ -55,11 +55,11 @@ fn arguments(index: u64, delta: &str) -> StreamEvent {
 
 fn call(index: u64, id: &str, name: &str) -> StreamEvent {
     let (id, name) = (id.to_owned(), name.to_owned());
-    StreamEvent::ToolCallStart { choice: 0, index, id, name, signature: None }
+    StreamEvent::ToolCallStart { choice: 0, index, id, name, is_custom: false, signature: None }
 }
 
 fn finish(stop: StopReason) -> StreamEvent {
-    StreamEvent::Finish { choice: 0, stop }
+    StreamEvent::Finish { choice: 0, stop, stop_sequence: None }
 }
 
 fn open(index: u64, block: Value) -> Value {

@@ -158,7 +158,7 @@ fn pictures_and_sounds_are_parts() {
         vec![
             Part::text("Here:"),
             Part::Image { source: source("image/png"), detail: None, cache_control: None },
-            Part::Audio { source: source("audio/wav"), format: "wav".to_owned() },
+            Part::Audio { source: source("audio/wav"), format: "wav".to_owned(), transcript: None },
         ],
     );
 }

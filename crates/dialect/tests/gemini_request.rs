@@ -29,7 +29,7 @@ fn call(id: &str, name: &str, arguments: &str, signature: Option<&str>) -> Part 
         id: id.to_owned(),
         name: name.to_owned(),
         arguments: arguments.to_owned(),
-        signature: signature.map(str::to_owned),
+        is_custom: false, signature: signature.map(str::to_owned),
     }
 }
 
@@ -147,7 +147,7 @@ fn media_go_inline_or_by_address() {
     let file = |source, filename: Option<&str>| Part::File {
         source,
         filename: filename.map(str::to_owned),
-        cache_control: None,
+        context: None, citations: false, cache_control: None,
     };
     let parts = vec![
         Part::text("What is this?"),
@@ -155,8 +155,8 @@ fn media_go_inline_or_by_address() {
         image(url("https://example.com/a/Photo.JPG?size=1.png#top")),
         image(url("https://example.com/picture")),
         image(url("gs://bucket/cat.webp")),
-        Part::Audio { source: bytes("audio/mpeg"), format: "mp3".to_owned() },
-        Part::Audio { source: url("https://example.com/a.wav"), format: "wav".to_owned() },
+        Part::Audio { source: bytes("audio/mpeg"), format: "mp3".to_owned(), transcript: None },
+        Part::Audio { source: url("https://example.com/a.wav"), format: "wav".to_owned(), transcript: None },
         file(bytes("application/pdf"), Some("report.pdf")),
         file(bytes(""), Some("table.csv")),
         file(MediaSource::FileId("files/abc-123".to_owned()), Some("film.mp4")),

@@ -67,7 +67,7 @@ fn signature(signature: &str) -> StreamEvent {
 }
 
 fn finish(stop: StopReason) -> StreamEvent {
-    StreamEvent::Finish { choice: 0, stop }
+    StreamEvent::Finish { choice: 0, stop, stop_sequence: None }
 }
 
 fn usage(input_tokens: u64, output_tokens: u64) -> StreamEvent {
@@ -140,7 +140,7 @@ fn calls_come_whole_and_are_numbered_over_the_whole_stream() {
     let mut arguments = Vec::new();
     for event in &events {
         match event {
-            StreamEvent::ToolCallStart { choice: 0, index, id, name, signature } => {
+            StreamEvent::ToolCallStart { choice: 0, index, id, name, is_custom: false, signature } => {
                 starts.push((*index, id.as_str(), name.as_str(), signature.as_deref()));
             }
             StreamEvent::ToolCallArguments { choice: 0, index, delta } => {

@@ -70,7 +70,7 @@ fn address() -> impl Strategy<Value = MediaSource> {
 }
 
 fn text_part() -> impl Strategy<Value = Part> {
-    (text(), mark()).prop_map(|(text, cache_control)| Part::Text { text, cache_control })
+    (text(), mark()).prop_map(|(text, cache_control)| Part::Text { text, cache_control, citations: Vec::new() })
 }
 
 fn image_part() -> impl Strategy<Value = Part> {
@@ -81,13 +81,13 @@ fn image_part() -> impl Strategy<Value = Part> {
 fn file_part() -> impl Strategy<Value = Part> {
     let by_id = word().prop_map(|id| MediaSource::FileId(format!("file-{id}")));
     (prop_oneof![address(), embedded("application/pdf"), by_id], option::of(text()), mark())
-        .prop_map(|(source, filename, cache_control)| Part::File { source, filename, cache_control })
+        .prop_map(|(source, filename, cache_control)| Part::File { source, filename, context: None, citations: false, cache_control })
 }
 
 fn audio_part() -> impl Strategy<Value = Part> {
     prop_oneof![
-        embedded("audio/wav").prop_map(|source| Part::Audio { source, format: "wav".to_owned() }),
-        embedded("audio/mpeg").prop_map(|source| Part::Audio { source, format: "mp3".to_owned() }),
+        embedded("audio/wav").prop_map(|source| Part::Audio { source, format: "wav".to_owned(), transcript: None }),
+        embedded("audio/mpeg").prop_map(|source| Part::Audio { source, format: "mp3".to_owned(), transcript: None }),
     ]
 }
 
@@ -100,7 +100,7 @@ fn reasoning_part() -> impl Strategy<Value = Part> {
 
 fn call_part() -> impl Strategy<Value = Part> {
     (word(), word(), "[ -~]{0,20}", option::of(text()))
-        .prop_map(|(id, name, arguments, signature)| Part::ToolCall { id, name, arguments, signature })
+        .prop_map(|(id, name, arguments, signature)| Part::ToolCall { id, name, arguments, is_custom: false, signature })
 }
 
 fn message() -> impl Strategy<Value = Message> {
@@ -274,7 +274,7 @@ fn stop_reason() -> impl Strategy<Value = StopReason> {
 }
 
 fn choice() -> impl Strategy<Value = Choice> {
-    let words = option::of(text().prop_map(|text| Part::Text { text, cache_control: None }));
+    let words = option::of(text().prop_map(|text| Part::Text { text, cache_control: None, citations: Vec::new() }));
     let images = vec(
         prop_oneof![address(), embedded("image/png")].prop_map(|source| Part::Image {
             source,
@@ -342,7 +342,7 @@ fn answer(choice: u64) -> impl Strategy<Value = Vec<StreamEvent>> {
     (vec(block(choice), 0..4), calls(choice), stop_reason()).prop_map(move |(blocks, calls, stop)| {
         let mut events = blocks.concat();
         events.extend(calls);
-        events.push(StreamEvent::Finish { choice, stop });
+        events.push(StreamEvent::Finish { choice, stop, stop_sequence: None });
         events
     })
 }

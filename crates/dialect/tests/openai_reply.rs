@@ -39,7 +39,7 @@ fn call(id: &str, name: &str, arguments: &str, signature: Option<&str>) -> Part 
         id: id.to_owned(),
         name: name.to_owned(),
         arguments: arguments.to_owned(),
-        signature: signature.map(str::to_owned),
+        is_custom: false, signature: signature.map(str::to_owned),
     }
 }
 

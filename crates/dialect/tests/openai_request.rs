@@ -205,7 +205,7 @@ fn every_part_of_a_users_message_is_read() {
     let file = |source, filename: Option<&str>| Part::File {
         source,
         filename: filename.map(str::to_owned),
-        cache_control: None,
+        context: None, citations: false, cache_control: None,
     };
     let pdf = base64("application/pdf", "JVBE");
     check(
@@ -249,7 +249,7 @@ fn an_assistants_message_gives_reasoning_then_text_then_refusal_then_calls() {
         id: id.to_owned(),
         name: name.to_owned(),
         arguments: arguments.to_owned(),
-        signature: signature.map(str::to_owned),
+        is_custom: false, signature: signature.map(str::to_owned),
     };
     let expect = [
         Part::Reasoning { text: "because".to_owned(), signature: Some("s".to_owned()) },

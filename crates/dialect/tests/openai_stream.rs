@@ -32,7 +32,7 @@ fn signature(signature: &str) -> StreamEvent {
 }
 
 fn call_start(index: u64, id: &str, name: &str) -> StreamEvent {
-    StreamEvent::ToolCallStart { choice: 0, index, id: id.to_owned(), name: name.to_owned(), signature: None }
+    StreamEvent::ToolCallStart { choice: 0, index, id: id.to_owned(), name: name.to_owned(), is_custom: false, signature: None }
 }
 
 fn arguments(index: u64, delta: &str) -> StreamEvent {
@@ -40,7 +40,7 @@ fn arguments(index: u64, delta: &str) -> StreamEvent {
 }
 
 fn finish(stop: StopReason) -> StreamEvent {
-    StreamEvent::Finish { choice: 0, stop }
+    StreamEvent::Finish { choice: 0, stop, stop_sequence: None }
 }
 
 fn usage() -> StreamEvent {
@@ -148,7 +148,7 @@ fn every_event_has_its_delta() {
         index: 1,
         id: "c".to_owned(),
         name: "f".to_owned(),
-        signature: Some("sig".to_owned()),
+        is_custom: false, signature: Some("sig".to_owned()),
     };
     check(
         &[signed],
@@ -395,7 +395,7 @@ fn tool_calls_are_numbered_from_zero_whatever_the_provider_does() {
                 index: 0,
                 id: "c".to_owned(),
                 name: "f".to_owned(),
-                signature: Some("s".to_owned()),
+                is_custom: false, signature: Some("s".to_owned()),
             },
             arguments(0, "{\"b\":1,\"a\":2}"),
         ],

@@ -5,7 +5,7 @@
 
 use super::media;
 use super::members::{object, owned_text, text, type_name};
-use crate::conversation::{CacheControl, Part};
+use crate::conversation::{CacheControl, Issuer, Part, Signature};
 use crate::wire::{EncodeError, ReplyFault};
 use serde_json::{Map, Value};
 use std::fmt;
@@ -93,14 +93,14 @@ pub(super) fn text_block(
 /// [`EncodeError`] for parts of other kinds, and for media that the wire does not take.
 pub(super) fn content_block(part: &Part, place: Place) -> Result<Option<Value>, EncodeError> {
     match part {
-        Part::Text { text, cache_control } => text_block(text, cache_control.as_ref(), place),
+        Part::Text { text, cache_control, citations: _ } => text_block(text, cache_control.as_ref(), place),
         Part::Refusal(text) => text_block(text, None, place),
         Part::Image { source, cache_control, .. } => {
             let mut block = media::image(source, place)?;
             mark_for_cache(&mut block, cache_control.as_ref(), &place)?;
             Ok(Some(Value::Object(block)))
         }
-        Part::File { source, filename, cache_control } => {
+        Part::File { source, filename, cache_control, context: _, citations: _ } => {
             let mut block = media::document(source, filename.as_deref(), place)?;
             mark_for_cache(&mut block, cache_control.as_ref(), &place)?;
             Ok(Some(Value::Object(block)))
@@ -109,7 +109,8 @@ pub(super) fn content_block(part: &Part, place: Place) -> Result<Option<Value>, 
         Part::ToolCall { .. }
         | Part::ToolResult { .. }
         | Part::Reasoning { .. }
-        | Part::RedactedReasoning { .. } => {
+        | Part::RedactedReasoning { .. }
+        | Part::Native(_) => {
             Err(place.invalid("", "does not belong in a message of this role"))
         }
     }
@@ -208,12 +209,14 @@ pub(super) fn decode_block(block: &Value) -> Result<Option<Part>, ReplyFault> {
         Some("text") => Part::text(owned_text(block, "text")),
         Some("thinking") => Part::Reasoning {
             text: owned_text(block, "thinking"),
-            signature: text(block, "signature").filter(|found| !found.is_empty()).map(str::to_owned),
+            signature: text(block, "signature")
+                .filter(|found| !found.is_empty())
+                .map(|found| Signature::new(Issuer::Anthropic, found)),
         },
-        Some("redacted_thinking") => Part::RedactedReasoning { data: owned_text(block, "data") },
+        Some("redacted_thinking") => Part::RedactedReasoning { data: Signature::new(Issuer::Anthropic, owned_text(block, "data")) },
         Some("tool_use") => {
             let (id, name) = tool_use_head(block)?;
-            Part::ToolCall { id, name, arguments: input_text(block), signature: None }
+            Part::ToolCall { id, name, arguments: input_text(block), is_custom: false, signature: None }
         }
         Some(_) => return Ok(None),
         None => return Err(ReplyFault::Malformed("a content block has no type")),

@@ -3,9 +3,9 @@
 //! Sources of the lists: `Base64ImageSourceParam`, `Base64PDFSourceParam`, `PlainTextSourceParam` and
 //! `FileDocumentSourceParam` of Anthropic's published request types.
 
-use super::base64;
 use super::blocks::Place;
 use super::members::object;
+use crate::base64;
 use crate::conversation::MediaSource;
 use crate::wire::EncodeError;
 use serde_json::{Map, Value};
@@ -18,6 +18,7 @@ pub(super) fn image(source: &MediaSource, place: Place) -> Result<Map<String, Va
     let encoded = match source {
         MediaSource::Url(url) => url_source(url, place, "image_url")?,
         MediaSource::FileId(id) => file_source(id),
+        MediaSource::Text(_) => return Err(place.invalid("image_url", "a text is no picture")),
         MediaSource::Base64 { media_type, data } => {
             let media_type = essence(media_type);
             // Clients write `image/jpg`, which is no registered type.
@@ -41,6 +42,7 @@ pub(super) fn document(
     let encoded = match source {
         MediaSource::Url(url) => url_source(url, place, "file")?,
         MediaSource::FileId(id) => file_source(id),
+        MediaSource::Text(text) => plain_source(text),
         MediaSource::Base64 { media_type, data } => match essence(media_type).as_str() {
             "application/pdf" => base64_source("application/pdf", data),
             kind if kind.starts_with("image/") => return image(source, place),
@@ -83,5 +85,9 @@ fn file_source(id: &str) -> Map<String, Value> {
 fn text_source(data: &str, place: Place) -> Result<Map<String, Value>, EncodeError> {
     let bytes = base64::decode(data).ok_or_else(|| place.invalid("file", "is not base64"))?;
     let text = String::from_utf8(bytes).map_err(|_| place.invalid("file", "is a text that is not UTF-8"))?;
-    Ok(object([("type", "text".into()), ("media_type", "text/plain".into()), ("data", text.into())]))
+    Ok(plain_source(&text))
+}
+
+fn plain_source(text: &str) -> Map<String, Value> {
+    object([("type", "text".into()), ("media_type", "text/plain".into()), ("data", text.into())])
 }

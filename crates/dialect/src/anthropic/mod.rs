@@ -8,7 +8,6 @@
 //! **Invariant:** an encoded body begins with a user turn, alternates, holds no empty text, and every `tool_result`
 //! answers a `tool_use` of the turn right before it; what cannot be written so is an error that names the place.
 
-mod base64;
 mod blocks;
 mod errors;
 mod hosted;

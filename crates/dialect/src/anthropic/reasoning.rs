@@ -60,6 +60,7 @@ pub(super) fn plan(
             Ok(Thinking { config: Some(adaptive), effort, is_on: true, ..off })
         }
         Some(_) if is_loop_without_thinking => Ok(off),
+        Some(Reasoning::Adaptive) => budgeted(budget(Effort::Medium), true, request, options),
         Some(Reasoning::Effort(effort)) => budgeted(budget(*effort), true, request, options),
         Some(Reasoning::Budget(tokens)) => budgeted(*tokens, false, request, options),
     }
@@ -123,7 +124,10 @@ fn budget(effort: Effort) -> u64 {
 /// `output_config.effort` for a model that reasons by level; a budget becomes the level whose budget it reaches.
 fn level(reasoning: &Reasoning) -> Option<&'static str> {
     match reasoning {
-        Reasoning::Disabled | Reasoning::Budget(0) | Reasoning::Effort(Effort::None) => None,
+        Reasoning::Disabled
+        | Reasoning::Adaptive
+        | Reasoning::Budget(0)
+        | Reasoning::Effort(Effort::None) => None,
         Reasoning::Effort(Effort::Minimal | Effort::Low) | Reasoning::Budget(..2_048) => Some("low"),
         Reasoning::Effort(Effort::Medium) | Reasoning::Budget(..4_096) => Some("medium"),
         Reasoning::Effort(Effort::High) | Reasoning::Budget(_) => Some("high"),

@@ -36,7 +36,7 @@ pub fn decode_reply(body: &[u8], reading: &Reading) -> Result<ChatReply, ReplyFa
     Ok(ChatReply {
         id: owned_text(&reply, "id"),
         model: owned_text(&reply, "model"),
-        choices: vec![Choice { index: 0, parts, stop, logprobs: None }],
+        choices: vec![Choice { index: 0, parts, stop, stop_sequence: None, logprobs: None }],
         usage: usage(&reply),
         service_tier: reply
             .get("usage")

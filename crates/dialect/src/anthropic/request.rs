@@ -4,7 +4,7 @@ use super::members::object;
 use super::params::{add_native_members, betas, require_supported};
 use super::{API_VERSION, MESSAGES_PATH, reasoning, tools, turns};
 use crate::conversation::ChatRequest;
-use crate::wire::{EncodeError, EncodeOptions, Outbound, Reading};
+use crate::wire::{EncodeError, EncodeOptions, Losses, Outbound, Reading};
 use serde_json::{Map, Value};
 
 /// Writes a chat request for `POST /v1/messages`.
@@ -44,6 +44,7 @@ pub fn encode_chat(request: &ChatRequest, options: &EncodeOptions) -> Result<Out
         headers.push(("anthropic-beta", betas.join(",")));
     }
     Ok(Outbound {
+        lost: Losses::default(),
         path: MESSAGES_PATH.to_owned(),
         headers,
         body: Value::Object(body).to_string().into_bytes(),

@@ -10,7 +10,7 @@ use super::errors;
 use super::members::{filled_text, owned_text, text};
 use super::reply::{explanation, stop_reason, without_answer_call};
 use super::usage::WireUsage;
-use crate::conversation::{StopReason, StreamEvent};
+use crate::conversation::{Issuer, Signature, StopReason, StreamEvent};
 use crate::sse::Frame;
 use crate::wire::{EventDecoder, Reading, ReplyFault};
 use serde_json::Value;
@@ -89,7 +89,10 @@ impl StreamDecoder {
                 BlockKind::Thinking
             }
             Some("redacted_thinking") => {
-                out.push(StreamEvent::RedactedReasoning { choice: 0, data: owned_text(block, "data") });
+                out.push(StreamEvent::RedactedReasoning {
+                    choice: 0,
+                    data: Signature::new(Issuer::Anthropic, owned_text(block, "data")),
+                });
                 BlockKind::Passed
             }
             Some("tool_use") => self.open_call(block, out)?,
@@ -110,7 +113,7 @@ impl StreamDecoder {
         }
         let number = self.tool_count;
         self.tool_count += 1;
-        out.push(StreamEvent::ToolCallStart { choice: 0, index: number, id, name, signature: None });
+        out.push(StreamEvent::ToolCallStart { choice: 0, index: number, id, name, is_custom: false, signature: None });
         Ok(BlockKind::Call { number, input })
     }
 
@@ -179,7 +182,7 @@ impl StreamDecoder {
             out.push(StreamEvent::Refusal { choice: 0, delta: explanation.to_owned() });
         }
         let stop = without_answer_call(stop, &self.reading, self.tool_count > 0);
-        out.push(StreamEvent::Finish { choice: 0, stop });
+        out.push(StreamEvent::Finish { choice: 0, stop, stop_sequence: None });
     }
 
     fn take_usage(&mut self, holder: &Value, out: &mut Vec<StreamEvent>) {
@@ -265,6 +268,6 @@ fn push_thinking(holder: &Value, name: &str, out: &mut Vec<StreamEvent>) {
 
 fn push_signature(holder: &Value, out: &mut Vec<StreamEvent>) {
     if let Some(signature) = filled_text(holder, "signature") {
-        out.push(StreamEvent::ReasoningSignature { choice: 0, signature: signature.to_owned() });
+        out.push(StreamEvent::ReasoningSignature { choice: 0, signature: Signature::new(Issuer::Anthropic, signature) });
     }
 }

@@ -6,8 +6,8 @@
 use super::blocks::{self, Place, ToolResult, collapse, content_block};
 use super::members::{object, text};
 use super::tool_ids::ToolIds;
-use crate::conversation::{MediaSource, Message, Part, Role};
-use crate::wire::EncodeError;
+use crate::conversation::{Issuer, MediaSource, Message, Part, Role};
+use crate::wire::{Dialect, EncodeError};
 use serde_json::Value;
 use std::collections::HashSet;
 
@@ -148,14 +148,15 @@ impl<'m> Builder<'m> {
         for (place, part) in places(message, index) {
             blocks.extend(match part {
                 Part::Text { .. } | Part::Refusal(_) | Part::Audio { .. } => content_block(part, place)?,
-                Part::Reasoning { text, signature } => blocks::thinking(text, signature.as_deref()),
-                Part::RedactedReasoning { data } => Some(blocks::redacted_thinking(data)),
+                Part::Reasoning { text, signature } => blocks::thinking(text, signature.as_ref().and_then(|signature| signature.of(Issuer::Anthropic))),
+                Part::RedactedReasoning { data } => data.of(Issuer::Anthropic).map(blocks::redacted_thinking),
                 Part::ToolCall { id, name, arguments, .. } => {
                     if self.called_before.insert(name) {
                         self.called.push(name);
                     }
                     Some(blocks::tool_use(self.ids.call(id, index), name, arguments, place)?)
                 }
+                Part::Native(native) => (native.dialect == Dialect::Anthropic).then(|| native.value.clone()),
                 Part::Image { .. } | Part::File { .. } | Part::ToolResult { .. } => {
                     return Err(place.invalid("", "does not belong in an assistant message"));
                 }

@@ -1,6 +1,6 @@
 //! What happens in a streamed answer, whatever the wire. Owns the type only.
 
-use super::{StopReason, Usage};
+use super::{Citation, MediaSource, Native, Signature, StopReason, Usage};
 use serde_json::Value;
 
 /// One step of a streamed answer. `choice` is the answer's number, 0 unless several were asked for.
@@ -32,14 +32,14 @@ pub enum StreamEvent {
         /// Which answer.
         choice: u64,
         /// The whole signature.
-        signature: String,
+        signature: Signature,
     },
     /// A block of encrypted reasoning.
     RedactedReasoning {
         /// Which answer.
         choice: u64,
         /// The opaque bytes, as sent.
-        data: String,
+        data: Signature,
     },
     /// A piece of a refusal.
     Refusal {
@@ -58,10 +58,12 @@ pub enum StreamEvent {
         id: String,
         /// The function.
         name: String,
+        /// The tool is a custom one: its arguments are free text.
+        is_custom: bool,
         /// Gemini's thought signature, where one came with the call.
-        signature: Option<String>,
+        signature: Option<Signature>,
     },
-    /// A piece of a tool call's arguments (JSON text).
+    /// A piece of a tool call's arguments (JSON text; free text for a custom tool).
     ToolCallArguments {
         /// Which answer.
         choice: u64,
@@ -77,13 +79,49 @@ pub enum StreamEvent {
         /// OpenAI's `logprobs` object.
         logprobs: Value,
     },
+    /// A source of the text just sent.
+    Citation {
+        /// Which answer.
+        choice: u64,
+        /// The source. Its span counts from the beginning of the answer's text part.
+        citation: Box<Citation>,
+    },
+    /// A picture that the model made, whole.
+    Image {
+        /// Which answer.
+        choice: u64,
+        /// Its bytes.
+        source: MediaSource,
+    },
+    /// A piece of what the model says aloud.
+    Audio {
+        /// Which answer.
+        choice: u64,
+        /// The sound's id at the provider; empty where it gives none.
+        id: String,
+        /// Base64 of the piece's bytes; may be empty.
+        data: String,
+        /// The piece's words; may be empty.
+        transcript: String,
+    },
+    /// A whole block that one dialect alone has a form for.
+    Native {
+        /// Which answer.
+        choice: u64,
+        /// The block.
+        native: Native,
+    },
     /// An answer ended.
     Finish {
         /// Which answer.
         choice: u64,
         /// Why.
         stop: StopReason,
+        /// The stop text that ended it, where the provider says which.
+        stop_sequence: Option<String>,
     },
+    /// The tier that serves the request, in OpenAI's word where it has one.
+    ServiceTier(String),
     /// Tokens used so far; each one replaces the one before (last wins).
     Usage(Usage),
 }

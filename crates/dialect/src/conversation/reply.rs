@@ -31,6 +31,8 @@ pub struct Choice {
     pub parts: Vec<Part>,
     /// Why it ended.
     pub stop: Option<StopReason>,
+    /// The stop text that ended it, where the provider says which.
+    pub stop_sequence: Option<String>,
     /// OpenAI's `logprobs` object, as it came.
     pub logprobs: Option<Value>,
 }
@@ -38,15 +40,28 @@ pub struct Choice {
 /// Why an answer ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum StopReason {
-    /// It was finished, or a stop text came.
+    /// It was finished (or a stop text came, where the provider does not tell the two apart).
     Stop,
-    /// The limit on tokens, or the context window, was reached.
+    /// A stop text came.
+    StopSequence,
+    /// The limit on tokens was reached.
     Length,
+    /// The model's context window is full.
+    ContextWindow,
     /// Tools are to be called.
     ToolCalls,
-    /// The provider's filter, or the model's refusal, ended it.
+    /// The provider's filter ended it.
     ContentFilter,
+    /// It would have repeated what it learned from word by word (Google's `RECITATION`).
+    Recitation,
+    /// The model, or a guard beside it, declined.
+    Refusal,
+    /// A long turn that the provider interrupted; sending it back goes on with it (Anthropic's `pause_turn`).
+    Pause,
+    /// The model wrote a tool call that cannot be read.
+    MalformedToolCall,
 }
+
 
 /// Tokens of one request. `input_tokens` and `output_tokens` are totals: the other counts are parts of them.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -59,6 +74,8 @@ pub struct Usage {
     pub cache_write_tokens: u64,
     /// Of these, written to the provider's prompt cache for an hour.
     pub cache_write_1h_tokens: u64,
+    /// Of these, what tools that the provider ran brought in (Gemini's `toolUsePromptTokenCount`).
+    pub tool_prompt_tokens: u64,
     /// Of these, audio.
     pub input_audio_tokens: u64,
     /// Of these, pictures (where the provider counts them apart).
@@ -73,6 +90,8 @@ pub struct Usage {
     pub output_image_tokens: u64,
     /// Searches that the provider made and bills apart.
     pub web_search_requests: u64,
+    /// Pages that the provider fetched.
+    pub web_fetch_requests: u64,
 }
 
 impl Usage {

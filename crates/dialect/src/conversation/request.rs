@@ -1,5 +1,7 @@
 //! The request half of the conversation model. Owns types only; reading and writing them belongs to each wire.
 
+use super::{Citation, Native, Signature};
+use crate::wire::Dialect;
 use serde_json::{Map, Value};
 
 /// One chat request, whatever dialect it came in.
@@ -27,8 +29,17 @@ pub struct ChatRequest {
     pub include_usage: bool,
     /// The caller's end user, as OpenAI's `user`.
     pub user: Option<String>,
-    /// Top-level members of the caller's body that the model has no field for, by their name in that dialect.
+    /// Parameters that the model has no field for, by their names in OpenAI's chat completions (`service_tier`,
+    /// `metadata`, `store`, `verbosity`, `modalities`, `audio`, `prompt_cache_key`, `web_search_options`, ...), whatever
+    /// dialect they came in. An OpenAI caller's further members are here too.
     pub extra: Map<String, Value>,
+    /// The dialect that the request came in.
+    pub dialect: Dialect,
+    /// Top-level members that only that dialect has, by their names there; empty for OpenAI's.
+    pub native: Map<String, Value>,
+    /// The caller wants to see the reasoning (Gemini's `includeThoughts`, a summary of Responses, Anthropic's
+    /// `display`); `None` leaves it to the provider.
+    pub show_reasoning: Option<bool>,
 }
 
 impl ChatRequest {
@@ -63,6 +74,7 @@ impl ChatRequest {
         fill(&mut self.response_format, defaults.response_format);
         fill(&mut self.reasoning, defaults.reasoning);
         fill(&mut self.user, defaults.user);
+        fill(&mut self.show_reasoning, defaults.show_reasoning);
         for (name, value) in defaults.extra {
             if !self.extra.contains_key(&name) {
                 self.extra.insert(name, value);
@@ -106,6 +118,8 @@ pub enum Part {
         text: String,
         /// Anthropic's prompt-cache mark on this block, where the caller set one.
         cache_control: Option<CacheControl>,
+        /// What the text leans on; of answers only.
+        citations: Vec<Citation>,
     },
     /// A picture.
     Image {
@@ -116,12 +130,14 @@ pub enum Part {
         /// Anthropic's prompt-cache mark.
         cache_control: Option<CacheControl>,
     },
-    /// A sound.
+    /// A sound. In an answer, what the model says aloud.
     Audio {
-        /// Where its bytes are.
+        /// Where its bytes are; an earlier answer's sound is named by its id at the provider.
         source: MediaSource,
         /// OpenAI's `format` (`wav`, `mp3`).
         format: String,
+        /// What is said, of answers only.
+        transcript: Option<String>,
     },
     /// A document.
     File {
@@ -129,6 +145,10 @@ pub enum Part {
         source: MediaSource,
         /// The name shown to the model.
         filename: Option<String>,
+        /// What the model is told of the document beside its text (Anthropic's `context`).
+        context: Option<String>,
+        /// The answer is to say which parts of the document it leans on.
+        citations: bool,
         /// Anthropic's prompt-cache mark.
         cache_control: Option<CacheControl>,
     },
@@ -138,10 +158,13 @@ pub enum Part {
         id: String,
         /// The function.
         name: String,
-        /// Its arguments: JSON text, exactly as the model wrote it (may be empty or invalid JSON).
+        /// Its arguments: JSON text, exactly as the model wrote it (may be empty or invalid JSON). Free text for a
+        /// custom tool.
         arguments: String,
+        /// The tool is a custom one, which takes free text ([`ToolKind::Custom`]).
+        is_custom: bool,
         /// Gemini's thought signature that belongs to this call, where one came with it.
-        signature: Option<String>,
+        signature: Option<Signature>,
     },
     /// What the function returned.
     ToolResult {
@@ -158,22 +181,25 @@ pub enum Part {
     Reasoning {
         /// The readable text; empty when only a signature came.
         text: String,
-        /// What proves to the provider that the text is its own.
-        signature: Option<String>,
+        /// What proves to the provider that the text is its own. Right after a text part and with an empty `text`, it
+        /// is the signature that Google put on that part.
+        signature: Option<Signature>,
     },
     /// Reasoning that the provider sends only encrypted (Anthropic's `redacted_thinking`).
     RedactedReasoning {
         /// The opaque bytes, as sent.
-        data: String,
+        data: Signature,
     },
     /// The model declines (OpenAI's `refusal`).
     Refusal(String),
+    /// What one dialect alone has a form for (a search that the provider made, a container's file).
+    Native(Native),
 }
 
 impl Part {
-    /// A text part without a cache mark.
+    /// A text part without a cache mark and without citations.
     pub fn text(text: impl Into<String>) -> Self {
-        Self::Text { text: text.into(), cache_control: None }
+        Self::Text { text: text.into(), cache_control: None, citations: Vec::new() }
     }
 }
 
@@ -191,6 +217,8 @@ pub enum MediaSource {
     },
     /// A file stored at the provider.
     FileId(String),
+    /// A document's plain text.
+    Text(String),
 }
 
 /// Anthropic's prompt-cache mark.
@@ -201,7 +229,7 @@ pub struct CacheControl {
 }
 
 /// A function that the model may call.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct Tool {
     /// Its name.
     pub name: String,
@@ -213,6 +241,21 @@ pub struct Tool {
     pub strict: Option<bool>,
     /// Anthropic's prompt-cache mark.
     pub cache_control: Option<CacheControl>,
+    /// What it takes.
+    pub kind: ToolKind,
+}
+
+/// What a tool takes.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub enum ToolKind {
+    /// JSON arguments.
+    #[default]
+    Function,
+    /// Free text (OpenAI's `custom`); elsewhere a function stands in for it ([`super::custom`]).
+    Custom {
+        /// OpenAI's `format`: free text, or a grammar.
+        format: Option<Value>,
+    },
 }
 
 /// How the model must use its tools.
@@ -286,6 +329,8 @@ pub enum Reasoning {
     Budget(u64),
     /// Explicitly none (`thinking: {type: disabled}`).
     Disabled,
+    /// As much as the model finds fit (Anthropic's `thinking: {type: adaptive}`, Gemini's budget of -1).
+    Adaptive,
 }
 
 /// OpenAI's levels of reasoning effort.

@@ -3,7 +3,7 @@
 //! Owns the reading of parts, finish reasons and log probabilities, for replies and streams alike. Leaves made-up ids
 //! and the order of events to those.
 
-use crate::conversation::StopReason;
+use crate::conversation::{Issuer, Signature, StopReason};
 use crate::wire::ReplyFault;
 use serde_json::{Map, Value, json};
 
@@ -13,11 +13,11 @@ pub(super) enum Piece {
     /// Text of the answer, never empty.
     Text(String),
     /// A summary of thoughts, perhaps with the signature that closes it.
-    Thought { text: String, signature: Option<String> },
+    Thought { text: String, signature: Option<Signature> },
     /// The signature of the thoughts before it, sent with the answer's text or with an empty one.
-    Signature(String),
+    Signature(Signature),
     /// A function is to be called; `arguments` is JSON text.
-    Call { id: Option<String>, name: String, arguments: String, signature: Option<String> },
+    Call { id: Option<String>, name: String, arguments: String, signature: Option<Signature> },
     /// Bytes that the model made.
     Media { media_type: String, data: String },
 }
@@ -140,7 +140,9 @@ fn take_pieces(candidate: &mut Map<String, Value>) -> Result<Vec<Piece>, ReplyFa
 }
 
 fn read_part(mut part: Map<String, Value>, pieces: &mut Vec<Piece>) -> Result<(), ReplyFault> {
-    let signature = take_text(&mut part, "thoughtSignature")?.filter(|signature| !signature.is_empty());
+    let signature = take_text(&mut part, "thoughtSignature")?
+        .filter(|signature| !signature.is_empty())
+        .map(|signature| Signature::new(Issuer::Google, signature));
     if let Some(call) = part.get_mut("functionCall").map(Value::take) {
         pieces.push(read_call(call, signature)?);
         return Ok(());
@@ -162,7 +164,7 @@ fn read_part(mut part: Map<String, Value>, pieces: &mut Vec<Piece>) -> Result<()
     Ok(())
 }
 
-fn read_call(call: Value, signature: Option<String>) -> Result<Piece, ReplyFault> {
+fn read_call(call: Value, signature: Option<Signature>) -> Result<Piece, ReplyFault> {
     let Value::Object(mut call) = call else {
         return Err(ReplyFault::Malformed("a functionCall is not an object"));
     };

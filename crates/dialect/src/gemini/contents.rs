@@ -4,8 +4,8 @@
 //! content, the results of a turn's calls are a content of their own, and the first content is the user's.
 
 use super::media::{guess_media_type, is_base64, media_part};
-use crate::conversation::{MediaSource, Message, Part, Role};
-use crate::wire::{EncodeError, EncodeOptions};
+use crate::conversation::{Issuer, MediaSource, Message, Part, Role};
+use crate::wire::{Dialect, EncodeError, EncodeOptions};
 use serde_json::{Map, Value, json};
 use std::collections::HashMap;
 
@@ -182,7 +182,7 @@ fn result_object(text: &str, is_error: bool) -> Value {
 
 fn call_part(part: &Part, at: &str) -> Result<Map<String, Value>, EncodeError> {
     let mut written = Map::new();
-    let Part::ToolCall { id, name, arguments, signature } = part else { return Ok(written) };
+    let Part::ToolCall { id, name, arguments, signature, is_custom: _ } = part else { return Ok(written) };
     let mut call = Map::new();
     if !id.is_empty() {
         call.insert("id".to_owned(), json!(id));
@@ -190,7 +190,11 @@ fn call_part(part: &Part, at: &str) -> Result<Map<String, Value>, EncodeError> {
     call.insert("name".to_owned(), json!(name));
     call.insert("args".to_owned(), arguments_object(arguments, at)?);
     written.insert("functionCall".to_owned(), Value::Object(call));
-    if let Some(signature) = signature.as_ref().filter(|signature| is_base64(signature)) {
+    if let Some(signature) = signature
+        .as_ref()
+        .and_then(|signature| signature.of(Issuer::Google))
+        .filter(|signature| is_base64(signature))
+     {
         written.insert("thoughtSignature".to_owned(), json!(signature));
     }
     Ok(written)
@@ -213,11 +217,14 @@ fn plain_part(part: &Part, at: &str) -> Result<Option<Value>, EncodeError> {
     Ok(match part {
         Part::Text { text, .. } | Part::Refusal(text) => (!text.is_empty()).then(|| text_part(text)),
         Part::Image { source, .. } => Some(media_part(source, inline_fallback(source, "image/jpeg"), at)?),
-        Part::Audio { source, format } => Some(audio_part(source, format, at)?),
+        Part::Audio { source, format, transcript: _ } => Some(audio_part(source, format, at)?),
         Part::File { source, filename, .. } => {
             Some(media_part(source, filename.as_deref().and_then(guess_media_type), at)?)
         }
-        Part::Reasoning { text, signature } => reasoning_part(text, signature.as_deref()),
+        Part::Reasoning { text, signature } => {
+            reasoning_part(text, signature.as_ref().and_then(|signature| signature.of(Issuer::Google)))
+        },
+        Part::Native(native) => (native.dialect == Dialect::Gemini).then(|| native.value.clone()),
         Part::RedactedReasoning { .. } | Part::ToolCall { .. } | Part::ToolResult { .. } => None,
     })
 }

@@ -7,7 +7,7 @@ use super::ident::model_resource;
 use super::params::{IGNORED_PARAMS, camel_case};
 use super::usage::read_usage;
 use crate::conversation::{Embedding, EmbeddingInput, EmbeddingReply, EmbeddingRequest};
-use crate::wire::{EncodeError, Outbound, Reading, ReplyFault};
+use crate::wire::{EncodeError, Losses, Outbound, Reading, ReplyFault};
 use serde_json::{Map, Value, json};
 
 /// Members of Google's `EmbedContentRequest` that a caller may give by their own names.
@@ -39,6 +39,7 @@ pub fn encode_embeddings(request: &EmbeddingRequest) -> Result<Outbound, EncodeE
         requests.push(Value::Object(entry));
     }
     Ok(Outbound {
+        lost: Losses::default(),
         path: format!("/{resource}:batchEmbedContents"),
         headers: Vec::new(),
         body: json!({ "requests": requests }).to_string().into_bytes(),

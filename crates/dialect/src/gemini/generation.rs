@@ -103,6 +103,7 @@ fn thinking_config(reasoning: &Reasoning, model: &str, options: &EncodeOptions) 
         Reasoning::Budget(tokens) => {
             return json!({ "includeThoughts": *tokens > 0, "thinkingBudget": tokens });
         }
+        Reasoning::Adaptive => return json!({ "includeThoughts": true }),
         Reasoning::Disabled => Effort::None,
         Reasoning::Effort(effort) => *effort,
     };

@@ -70,6 +70,7 @@ pub(super) fn media_part(
     match source {
         MediaSource::Base64 { media_type, data } => Ok(inline_part(media_type, data, fallback)),
         MediaSource::Url(url) => Ok(file_part(url, guess_media_type(url).or(fallback))),
+        MediaSource::Text(text) => Ok(json!({ "text": text })),
         MediaSource::FileId(id) if id.starts_with("files/") => {
             Ok(file_part(&format!("{FILES_BASE}{id}"), fallback))
         }

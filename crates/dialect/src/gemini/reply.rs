@@ -77,6 +77,7 @@ fn choice(candidate: Candidate, seed: u64) -> Choice {
         calls += u64::from(is_call);
     }
     Choice {
+        stop_sequence: None,
         index: candidate.index,
         parts,
         stop: candidate.finish.map(|finish| finish.stop_reason(calls > 0)),
@@ -90,12 +91,12 @@ fn part(piece: Piece, make_id: impl FnOnce() -> String) -> Part {
         Piece::Thought { text, signature } => Part::Reasoning { text, signature },
         Piece::Signature(signature) => Part::Reasoning { text: String::new(), signature: Some(signature) },
         Piece::Call { id, name, arguments, signature } => {
-            Part::ToolCall { id: id.unwrap_or_else(make_id), name, arguments, signature }
+            Part::ToolCall { id: id.unwrap_or_else(make_id), name, arguments, is_custom: false, signature }
         }
         Piece::Media { media_type, data } => match media_type.strip_prefix("audio/") {
             Some(format) => {
                 let format = format.to_owned();
-                Part::Audio { source: MediaSource::Base64 { media_type, data }, format }
+                Part::Audio { source: MediaSource::Base64 { media_type, data }, format, transcript: None }
             }
             None => Part::Image {
                 source: MediaSource::Base64 { media_type, data },

@@ -9,7 +9,7 @@ use super::ident::{model_resource, seed_of};
 use super::params::Natives;
 use super::schema::{self, Parameters};
 use crate::conversation::{ChatRequest, Tool, ToolChoice};
-use crate::wire::{EncodeError, EncodeOptions, Outbound, Reading};
+use crate::wire::{EncodeError, EncodeOptions, Losses, Outbound, Reading};
 use serde_json::{Map, Value, json};
 
 /// Most stop sequences in one request (Google's reference for `GenerationConfig`).
@@ -44,6 +44,7 @@ pub fn encode_chat(request: &ChatRequest, options: &EncodeOptions) -> Result<Out
     let body = Value::Object(body).to_string().into_bytes();
     let method = if request.stream { "streamGenerateContent?alt=sse" } else { "generateContent" };
     Ok(Outbound {
+        lost: Losses::default(),
         path: format!("/{resource}:{method}"),
         headers: Vec::new(),
         reading: Reading { answer_tool: None, id_seed: seed_of(&body) },

@@ -115,7 +115,7 @@ impl Progress {
             Piece::Call { id, name, arguments, signature } => {
                 let index = self.calls;
                 let id = id.unwrap_or_else(|| call_id(seed, choice, index));
-                out.push(StreamEvent::ToolCallStart { choice, index, id, name, signature });
+                out.push(StreamEvent::ToolCallStart { choice, index, id, name, is_custom: false, signature });
                 out.push(StreamEvent::ToolCallArguments { choice, index, delta: arguments });
                 self.calls += 1;
             }
@@ -126,7 +126,11 @@ impl Progress {
 
     fn finish(&mut self, finish: Finish, out: &mut Vec<StreamEvent>) {
         self.is_finished = true;
-        out.push(StreamEvent::Finish { choice: self.index, stop: finish.stop_reason(self.calls > 0) });
+        out.push(StreamEvent::Finish {
+            choice: self.index,
+            stop: finish.stop_reason(self.calls > 0),
+            stop_sequence: None,
+        });
     }
 }
 
@@ -140,7 +144,11 @@ impl EventDecoder for StreamDecoder {
         }
         if self.candidates.is_empty() && is_prompt_blocked(&root) {
             self.candidates.push(Progress { index: 0, calls: 0, is_finished: true });
-            out.push(StreamEvent::Finish { choice: 0, stop: StopReason::ContentFilter });
+            out.push(StreamEvent::Finish {
+                choice: 0,
+                stop: StopReason::ContentFilter,
+                stop_sequence: None,
+            });
         }
         self.read_usage(&root, out);
         Ok(())

@@ -22,11 +22,11 @@ mod write;
 pub use error::{decode_error, error_frame};
 pub use params::CHAT_PARAMS;
 pub use reply::{
-    ReplyFacts, VectorForm, decode_embedding_reply, decode_reply, encode_completion, encode_embeddings,
+    VectorForm, decode_embedding_reply, decode_reply, encode_completion, encode_embeddings,
     encode_reply,
 };
 pub use request::{
     Extensions, decode_chat, decode_completions, decode_embeddings, encode_chat, encode_embedding_request,
 };
-pub use stream::{ChunkDecoder, ChunkEncoder, StreamPlan, StreamShape, Translator};
+pub use stream::{ChunkDecoder, ChunkEncoder, StreamPlan, StreamShape};
 pub use usage::read_usage;

@@ -4,16 +4,17 @@
 //! than the text alone: a signature, an encrypted block, or more than one block.
 
 use super::write::Object;
-use crate::conversation::Part;
+use crate::conversation::{Issuer, Part, Signature};
 use serde_json::{Value, json};
+use std::borrow::Cow;
 
 /// One block of reasoning.
 #[derive(Clone, Copy)]
 pub(super) enum Thought<'a> {
-    /// Readable, and signed where the signature is not empty.
-    Open { text: &'a str, signature: &'a str },
+    /// Readable, and signed where there is a signature.
+    Open { text: &'a str, signature: Option<&'a Signature> },
     /// Encrypted.
-    Sealed(&'a str),
+    Sealed(&'a Signature),
 }
 
 impl<'a> Thought<'a> {
@@ -21,7 +22,7 @@ impl<'a> Thought<'a> {
     pub(super) fn of(part: &'a Part) -> Option<Self> {
         match part {
             Part::Reasoning { text, signature } => {
-                Some(Self::Open { text, signature: signature.as_deref().unwrap_or_default() })
+                Some(Self::Open { text, signature: signature.as_ref() })
             }
             Part::RedactedReasoning { data } => Some(Self::Sealed(data)),
             Part::Text { .. }
@@ -30,7 +31,8 @@ impl<'a> Thought<'a> {
             | Part::File { .. }
             | Part::ToolCall { .. }
             | Part::ToolResult { .. }
-            | Part::Refusal(_) => None,
+            | Part::Refusal(_)
+            | Part::Native(_) => None,
         }
     }
 
@@ -41,11 +43,11 @@ impl<'a> Thought<'a> {
             Self::Open { text, signature } => {
                 block.string("type", "thinking");
                 block.string("thinking", text);
-                block.string("signature", signature);
+                block.string("signature", &written(signature));
             }
             Self::Sealed(data) => {
                 block.string("type", "redacted_thinking");
-                block.string("data", data);
+                block.string("data", &data.written(Issuer::Anthropic));
             }
         }
         block.close();
@@ -55,11 +57,18 @@ impl<'a> Thought<'a> {
     pub(super) fn to_value(self) -> Value {
         match self {
             Self::Open { text, signature } => {
-                json!({"type": "thinking", "thinking": text, "signature": signature})
+                json!({"type": "thinking", "thinking": text, "signature": written(signature)})
             }
-            Self::Sealed(data) => json!({"type": "redacted_thinking", "data": data}),
+            Self::Sealed(data) => {
+                json!({"type": "redacted_thinking", "data": data.written(Issuer::Anthropic)})
+            },
         }
     }
+}
+
+/// The signature's text; LiteLLM writes an empty one where there is none.
+fn written(signature: Option<&Signature>) -> Cow<'_, str> {
+    signature.map_or(Cow::Borrowed(""), |signature| signature.written(Issuer::Anthropic))
 }
 
 /// All readable text.
@@ -73,5 +82,5 @@ pub(super) fn readable(thoughts: &[Thought<'_>]) -> String {
 
 /// Whether the blocks say more than the readable text does.
 pub(super) fn needs_blocks(thoughts: &[Thought<'_>]) -> bool {
-    !matches!(thoughts, [] | [Thought::Open { signature: "", .. }])
+    !matches!(thoughts, [] | [Thought::Open { signature: None, .. }])
 }

@@ -45,6 +45,7 @@ pub fn read_usage(value: &Value) -> Option<Usage> {
         cached_tokens,
         cache_write_tokens: written_tokens - cache_write_1h_tokens,
         cache_write_1h_tokens,
+        tool_prompt_tokens: 0,
         input_audio_tokens: input("audio_tokens").unwrap_or(0).min(input_tokens),
         input_image_tokens: input("image_tokens").unwrap_or(0).min(input_tokens),
         output_tokens,
@@ -54,6 +55,7 @@ pub fn read_usage(value: &Value) -> Option<Usage> {
         web_search_requests: detail("server_tool_use", "web_search_requests")
             .or_else(|| input("web_search_requests"))
             .unwrap_or(0),
+        web_fetch_requests: detail("server_tool_use", "web_fetch_requests").unwrap_or(0),
     })
 }
 

@@ -8,9 +8,9 @@ use super::output::Output;
 use super::reply::{STATUS_OK, is_error};
 use super::usage::{UsageMember, read_member};
 use crate::json::{Limits, scan, write_string};
-use crate::openai::decode_error;
+use crate::openai::{decode_error, error_frame};
 use crate::sse::{Frame, Framer};
-use crate::wire::{Progress, ReplyFault, Transducer};
+use crate::wire::{CallerError, Progress, ReplyFault, Transducer};
 use bytes::Bytes;
 use std::ops::Range;
 
@@ -101,8 +101,12 @@ impl Transducer for OpenAiRelay {
         Ok(())
     }
 
-    fn progress(&self) -> Progress {
-        self.reader.progress
+    fn fail(&mut self, error: &CallerError<'_>, out: &mut Vec<Bytes>) {
+        out.push(Bytes::from(error_frame(error)));
+    }
+
+    fn progress(&self) -> &Progress {
+        &self.reader.progress
     }
 }
 

@@ -9,6 +9,7 @@
 mod fields;
 mod words;
 
+use crate::wire::CallerError;
 use crate::failure::{FailureClass, ProviderError};
 use fields::Fields;
 use serde_json::Value;
@@ -89,16 +90,19 @@ fn classify(status: u16, words: &str) -> FailureClass {
 }
 
 /// The frame that ends a stream which cannot go on, letter by letter as LiteLLM writes it. No `[DONE]` follows.
-pub fn error_frame(message: &str, kind: Option<&str>, code: &str) -> Vec<u8> {
+pub fn error_frame(error: &CallerError<'_>) -> Vec<u8> {
     let mut out = b"data: {\"error\": {\"message\": ".to_vec();
-    super::write::string(message, &mut out);
+    super::write::string(error.message, &mut out);
     out.extend_from_slice(b", \"type\": ");
-    match kind {
+    match error.kind {
         Some(kind) => super::write::string(kind, &mut out),
         None => out.extend_from_slice(b"null"),
     }
     out.extend_from_slice(b", \"param\": null, \"code\": ");
-    super::write::string(code, &mut out);
+    match error.code {
+        Some(code) => super::write::string(code, &mut out),
+        None => super::write::string(&error.status.to_string(), &mut out),
+    }
     out.extend_from_slice(b"}}\n\n");
     out
 }

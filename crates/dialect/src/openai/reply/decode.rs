@@ -4,7 +4,7 @@
 //! itself keeps no other.
 
 use super::stop_reason;
-use crate::conversation::{ChatReply, Choice, MediaSource, Part};
+use crate::conversation::{ChatReply, Choice, Issuer, MediaSource, Part, Signature};
 use crate::openai::{error, usage::read_usage};
 use crate::wire::ReplyFault;
 use serde_json::{Map, Value};
@@ -57,6 +57,7 @@ fn read_choice(position: usize, value: Value) -> Result<Choice, ReplyFault> {
         return Err(ReplyFault::Malformed("a choice has no message"));
     };
     Ok(Choice {
+        stop_sequence: None,
         index: choice.get("index").and_then(Value::as_u64).unwrap_or(position as u64),
         parts: read_message(message)?,
         stop: filled_text(&mut choice, "finish_reason").map(|word| stop_reason(&word)),
@@ -136,9 +137,12 @@ fn read_block(block: Value) -> Option<Part> {
     match block.get("type")?.as_str()? {
         "thinking" => Some(Part::Reasoning {
             text: text(&mut block, "thinking")?,
-            signature: filled_text(&mut block, "signature"),
+            signature: filled_text(&mut block, "signature")
+                .map(|text| Signature::read(&text, Issuer::Anthropic)),
         }),
-        "redacted_thinking" => Some(Part::RedactedReasoning { data: text(&mut block, "data")? }),
+        "redacted_thinking" => Some(Part::RedactedReasoning {
+            data: Signature::read(&text(&mut block, "data")?, Issuer::Anthropic),
+        }),
         _ => None,
     }
 }
@@ -164,13 +168,14 @@ fn read_tool_call(call: Value) -> Result<Part, ReplyFault> {
         return Err(ReplyFault::Malformed("a tool call names no function"));
     };
     let signature = call.get("provider_specific_fields").and_then(|fields| fields.get("thought_signature"));
-    read_function(id, &mut function, signature.and_then(Value::as_str).map(str::to_owned))
+    let signature = signature.and_then(Value::as_str).map(|text| Signature::read(text, Issuer::Google));
+    read_function(id, &mut function, signature)
 }
 
 fn read_function(
     id: String,
     function: &mut Map<String, Value>,
-    signature: Option<String>,
+    signature: Option<Signature>,
 ) -> Result<Part, ReplyFault> {
     let name = filled_text(function, "name").ok_or(ReplyFault::Malformed("a tool call names no function"))?;
     let arguments = match function.remove("arguments") {
@@ -179,5 +184,5 @@ fn read_function(
         Some(value @ Value::Object(_)) => value.to_string(),
         _ => String::new(),
     };
-    Ok(Part::ToolCall { id, name, arguments, signature })
+    Ok(Part::ToolCall { id, name, arguments, is_custom: false, signature })
 }

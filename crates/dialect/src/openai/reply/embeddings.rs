@@ -1,6 +1,6 @@
 //! Embedding replies: vectors as numbers or as base64 of little-endian f32.
 
-use super::ReplyFacts;
+use crate::wire::ReplyFacts;
 use crate::conversation::{Embedding, EmbeddingReply, Usage};
 use crate::openai::error;
 use crate::openai::usage::read_usage;
@@ -35,7 +35,8 @@ pub fn encode_embeddings(reply: &EmbeddingReply, form: VectorForm, facts: &Reply
                 let _ = serde_json::to_writer(out, number);
             }),
             VectorForm::Base64 => {
-                let encoded = base64(vector.0.iter().flat_map(|number| number.to_le_bytes()));
+                let bytes: Vec<u8> = vector.0.iter().flat_map(|number| number.to_le_bytes()).collect();
+                let encoded = crate::base64::encode(bytes);
                 item.string("embedding", &encoded);
             }
         }
@@ -48,23 +49,6 @@ pub fn encode_embeddings(reply: &EmbeddingReply, form: VectorForm, facts: &Reply
     });
     out.close();
     bytes
-}
-
-/// Standard base64 with padding (RFC 4648, section 4).
-fn base64(bytes: impl IntoIterator<Item = u8>) -> String {
-    const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    let symbol = |bits: u32| ALPHABET.get(bits as usize & 63).copied().map_or('A', char::from);
-    let mut bytes = bytes.into_iter();
-    let mut out = String::new();
-    while let Some(first) = bytes.next() {
-        let (second, third) = (bytes.next(), bytes.next());
-        let group = u32::from_be_bytes([0, first, second.unwrap_or(0), third.unwrap_or(0)]);
-        out.push(symbol(group >> 18));
-        out.push(symbol(group >> 12));
-        out.push(second.map_or('=', |_| symbol(group >> 6)));
-        out.push(third.map_or('=', |_| symbol(group)));
-    }
-    out
 }
 
 /// Reads an embedding reply whose vectors are numbers, in the order of their `index`.
@@ -100,22 +84,4 @@ fn read_vector(item: &Value) -> Result<Embedding, ReplyFault> {
     #[expect(clippy::cast_possible_truncation, reason = "vectors are f32; what is finer was never meant")]
     let numbers = numbers.iter().map(|number| number.as_f64().map(|number| number as f32));
     numbers.collect::<Option<Vec<f32>>>().map(Embedding).ok_or(fault)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::base64;
-
-    #[test]
-    fn base64_is_that_of_rfc_4648() {
-        let check = |input: &str, expect: &str| assert_eq!(base64(input.bytes()), expect);
-        check("", "");
-        check("f", "Zg==");
-        check("fo", "Zm8=");
-        check("foo", "Zm9v");
-        check("foob", "Zm9vYg==");
-        check("fooba", "Zm9vYmE=");
-        check("foobar", "Zm9vYmFy");
-        assert_eq!(base64([0xfb, 0xff, 0xbf]), "+/+/");
-    }
 }

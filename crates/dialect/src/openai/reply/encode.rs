@@ -2,8 +2,9 @@
 //!
 //! **Invariant:** `model` is the caller's name for it, and the id and the time are always there.
 
-use super::{ReplyFacts, finish_reason};
-use crate::conversation::{ChatReply, Choice, MediaSource, Part, StopReason};
+use super::{finish_reason, reply_id};
+use crate::wire::ReplyFacts;
+use crate::conversation::{ChatReply, Choice, Issuer, MediaSource, Part, Signature, StopReason};
 use crate::openai::thought::{self, Thought};
 use crate::openai::usage::write_usage;
 use crate::openai::write::{self, Object};
@@ -30,7 +31,7 @@ fn encode(
 ) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(1_024);
     let mut out = Object::open(&mut bytes);
-    out.string("id", facts.id(&reply.id));
+    out.string("id", &reply_id(facts, &reply.id));
     out.string("object", object);
     out.integer("created", reply.created.unwrap_or(facts.created));
     out.string("model", &facts.client_model);
@@ -69,7 +70,7 @@ fn write_message(parts: &[Part], message: &mut Object<'_>) {
             Part::Reasoning { .. } | Part::RedactedReasoning { .. } => thoughts.extend(Thought::of(part)),
             Part::ToolCall { .. } => calls.push(part),
             Part::Image { source, .. } => images.push(source),
-            Part::Audio { .. } | Part::File { .. } | Part::ToolResult { .. } => {}
+            Part::Audio { .. } | Part::File { .. } | Part::ToolResult { .. } | Part::Native(_) => {}
         }
     }
     message.string("role", "assistant");
@@ -103,14 +104,16 @@ fn write_reasoning(thoughts: &[Thought<'_>], message: &mut Object<'_>) {
 }
 
 /// Gemini's thought signature on a tool call, under LiteLLM's name.
-pub(in crate::openai) fn write_signature_fields(signature: Option<&str>, call: &mut Object<'_>) {
+pub(in crate::openai) fn write_signature_fields(signature: Option<&Signature>, call: &mut Object<'_>) {
     if let Some(signature) = signature {
-        call.object("provider_specific_fields", |fields| fields.string("thought_signature", signature));
+        call.object("provider_specific_fields", |fields| {
+            fields.string("thought_signature", &signature.written(Issuer::Google));
+        });
     }
 }
 
 fn write_tool_call(part: &Part, out: &mut Vec<u8>) {
-    if let Part::ToolCall { id, name, arguments, signature } = part {
+    if let Part::ToolCall { id, name, arguments, is_custom: _, signature } = part {
         let mut call = Object::open(out);
         call.string("id", id);
         call.string("type", "function");
@@ -118,14 +121,14 @@ fn write_tool_call(part: &Part, out: &mut Vec<u8>) {
             function.string("name", name);
             function.string("arguments", arguments);
         });
-        write_signature_fields(signature.as_deref(), &mut call);
+        write_signature_fields(signature.as_ref(), &mut call);
         call.close();
     }
 }
 
 fn write_image(index: usize, source: &MediaSource, out: &mut Vec<u8>) {
     let url = match source {
-        MediaSource::Url(url) | MediaSource::FileId(url) => url.clone(),
+        MediaSource::Url(url) | MediaSource::FileId(url) | MediaSource::Text(url) => url.clone(),
         MediaSource::Base64 { media_type, data } => format!("data:{media_type};base64,{data}"),
     };
     write::value(&json!({"index": index, "type": "image_url", "image_url": {"url": url}}), out);

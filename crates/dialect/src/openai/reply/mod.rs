@@ -14,32 +14,25 @@ pub(super) use decode::{Said, read_content, read_reasoning};
 pub(super) use encode::{legacy_finish_reason, legacy_logprobs, write_signature_fields};
 
 use crate::conversation::StopReason;
+use crate::wire::ReplyFacts;
+use std::borrow::Cow;
 
-/// What the caller's reply says beside the answer itself.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct ReplyFacts {
-    /// The model as the caller named it; every reply names it so, whoever answered.
-    pub client_model: String,
-    /// The caller's clock in seconds since 1970, for a provider that gives no time.
-    pub created: u64,
-    /// The id for a provider that gives none.
-    pub fallback_id: String,
-}
-
-impl ReplyFacts {
-    /// The provider's id, or the one made up for it.
-    pub(super) fn id<'a>(&'a self, provider_id: &'a str) -> &'a str {
-        if provider_id.is_empty() { &self.fallback_id } else { provider_id }
-    }
+/// The id of a chat reply: the provider's, or one made up for it.
+pub(super) fn reply_id<'a>(facts: &ReplyFacts, provider_id: &'a str) -> Cow<'a, str> {
+    if provider_id.is_empty() { Cow::Owned(format!("chatcmpl-{}", facts.fallback_id)) } else { Cow::Borrowed(provider_id) }
 }
 
 /// OpenAI's word for why an answer ended.
 pub(super) fn finish_reason(stop: StopReason) -> &'static str {
     match stop {
-        StopReason::Stop => "stop",
-        StopReason::Length => "length",
+        StopReason::Stop
+        | StopReason::StopSequence
+        | StopReason::Pause
+        // The model's attempt at a call is nothing that a client could run.
+        | StopReason::MalformedToolCall => "stop",
+        StopReason::Length | StopReason::ContextWindow => "length",
         StopReason::ToolCalls => "tool_calls",
-        StopReason::ContentFilter => "content_filter",
+        StopReason::ContentFilter | StopReason::Recitation | StopReason::Refusal => "content_filter",
     }
 }
 

@@ -167,12 +167,13 @@ fn write_reasoning(reasoning: &Reasoning, extensions: Extensions, body: &mut Map
         (Reasoning::Budget(tokens), Extensions::Include) => {
             insert(body, "thinking", json!({"type": "enabled", "budget_tokens": tokens}));
         }
+        (Reasoning::Adaptive, Extensions::Include) => insert(body, "thinking", json!({"type": "adaptive"})),
         (Reasoning::Disabled, Extensions::Include) => insert(body, "thinking", json!({"type": "disabled"})),
         (Reasoning::Budget(tokens), Extensions::Omit) => {
             insert(body, "reasoning_effort", effort_word(nearest_effort(*tokens)));
         }
         // Models that reason by default differ in whether they take `none`; saying nothing is always accepted.
-        (Reasoning::Disabled, Extensions::Omit) => {}
+        (Reasoning::Disabled | Reasoning::Adaptive, Extensions::Omit) => {}
     }
 }
 

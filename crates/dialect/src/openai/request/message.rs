@@ -5,7 +5,7 @@
 //! the message's position, the same whenever the same body is read.
 
 use super::part;
-use crate::conversation::{CacheControl, Message, Part, Role};
+use crate::conversation::{CacheControl, Issuer, Message, Part, Role, Signature};
 use crate::openai::read::{self, Place};
 use crate::wire::RequestError;
 use serde_json::{Map, Value};
@@ -126,7 +126,7 @@ fn read_assistant(
         let name = read::require_string(&mut call, "name", &place)?;
         let arguments = read::require_string(&mut call, "arguments", &place)?;
         let id = pending.call(&name, index);
-        parts.push(Part::ToolCall { id, name, arguments, signature: None });
+        parts.push(Part::ToolCall { id, name, arguments, is_custom: false, signature: None });
     }
     if let Some(calls) = read::take(members, "tool_calls") {
         let place = at.member("tool_calls");
@@ -138,7 +138,7 @@ fn read_assistant(
 }
 
 fn is_empty_text(part: &Part) -> bool {
-    matches!(part, Part::Text { text, cache_control: None } if text.is_empty())
+    matches!(part, Part::Text { text, cache_control: None, .. } if text.is_empty())
 }
 
 /// LiteLLM gives a provider's reasoning twice: as plain `reasoning_content`, and, where the provider wants it back
@@ -173,7 +173,8 @@ fn read_tool_call(value: Value, at: &Place<'_>) -> Result<Part, RequestError> {
         id,
         name: read::require_string(&mut function, "name", &place)?,
         arguments: read::require_string(&mut function, "arguments", &place)?,
-        signature,
+        is_custom: false,
+        signature: signature.map(|text| Signature::read(&text, Issuer::Google)),
     })
 }
 
@@ -202,7 +203,8 @@ fn mark_last(parts: &mut [Part], mark: CacheControl) {
         | Part::ToolCall { .. }
         | Part::Reasoning { .. }
         | Part::RedactedReasoning { .. }
-        | Part::Refusal(_) => None,
+        | Part::Refusal(_)
+        | Part::Native(_) => None,
     });
     if let Some(slot) = markable {
         slot.get_or_insert(mark);

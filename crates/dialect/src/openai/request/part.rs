@@ -3,7 +3,7 @@
 //! Owns which part may stand in which role's message and where a part's bytes are. Leaves decoding of base64 and
 //! fetching of addresses to the provider: the gateway does neither.
 
-use crate::conversation::{CacheControl, MediaSource, Part, Role};
+use crate::conversation::{CacheControl, Issuer, MediaSource, Part, Role, Signature};
 use crate::openai::read::{self, Place};
 use crate::wire::RequestError;
 use serde_json::{Map, Value};
@@ -50,6 +50,7 @@ fn read_part(role: Role, value: Value, at: &Place<'_>) -> Result<Part, RequestEr
         _ => Ok(Part::Text {
             text: read::require_string(&mut part, "text", at)?,
             cache_control: take_cache_control(&mut part, at)?,
+            citations: Vec::new(),
         }),
     }
 }
@@ -57,12 +58,15 @@ fn read_part(role: Role, value: Value, at: &Place<'_>) -> Result<Part, RequestEr
 /// Reads one entry of LiteLLM's `thinking_blocks` whose type has been read, or a part of the same form.
 fn read_thinking(kind: &str, block: &mut Map<String, Value>, at: &Place<'_>) -> Result<Part, RequestError> {
     if kind == "redacted_thinking" {
-        return Ok(Part::RedactedReasoning { data: read::require_string(block, "data", at)? });
+        let data = read::require_string(block, "data", at)?;
+        return Ok(Part::RedactedReasoning { data: Signature::read(&data, Issuer::Anthropic) });
     }
     Ok(Part::Reasoning {
         text: read::require_string(block, "thinking", at)?,
         // LiteLLM writes an empty signature where the provider gave none.
-        signature: read::take_string(block, "signature", at)?.filter(|signature| !signature.is_empty()),
+        signature: read::take_string(block, "signature", at)?
+            .filter(|signature| !signature.is_empty())
+            .map(|signature| Signature::read(&signature, Issuer::Anthropic)),
     })
 }
 
@@ -97,7 +101,7 @@ fn read_audio(part: &mut Map<String, Value>, at: &Place<'_>) -> Result<Part, Req
     let data = read::filled_string(read::require(&mut audio, "data", &place)?, &place.member("data"))?;
     let format = read::filled_string(read::require(&mut audio, "format", &place)?, &place.member("format"))?;
     let media_type = audio_media_type(&format);
-    Ok(Part::Audio { source: MediaSource::Base64 { media_type, data }, format })
+    Ok(Part::Audio { source: MediaSource::Base64 { media_type, data }, format, transcript: None })
 }
 
 /// The media type of OpenAI's `format` word: `mp3` is registered as `audio/mpeg` (RFC 3003), the others go by name.
@@ -125,7 +129,7 @@ fn read_file(part: &mut Map<String, Value>, at: &Place<'_>) -> Result<Part, Requ
         (Some(_), Some(_)) => return Err(place.error("must have either 'file_data' or 'file_id', not both")),
         (None, None) => return Err(place.error("must have either 'file_data' or 'file_id'")),
     };
-    Ok(Part::File { source, filename, cache_control })
+    Ok(Part::File { source, filename, context: None, citations: false, cache_control })
 }
 
 fn read_file_data(data: String, format: Option<String>, at: &Place<'_>) -> Result<MediaSource, RequestError> {

@@ -1,7 +1,7 @@
 //! Tools and the choice among them: today's `tools` and the older `functions`.
 
 use super::part;
-use crate::conversation::{ChatRequest, Tool, ToolChoice};
+use crate::conversation::{ChatRequest, Tool, ToolChoice, ToolKind};
 use crate::openai::read::{self, Place};
 use crate::wire::RequestError;
 use serde_json::{Map, Value};
@@ -53,6 +53,7 @@ fn read_function(function: &mut Map<String, Value>, at: &Place<'_>) -> Result<To
         .map(|schema| read::object(schema, &at.member("parameters")))
         .transpose()?;
     Ok(Tool {
+        kind: ToolKind::Function,
         name: read::filled_string(read::require(function, "name", at)?, &at.member("name"))?,
         description: read::take_string(function, "description", at)?,
         parameters: parameters.map(Value::Object),

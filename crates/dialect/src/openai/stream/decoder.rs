@@ -4,7 +4,7 @@
 //! usage in odd places, errors in the place of a chunk, no `[DONE]`.
 //! **Invariant:** the events keep the promises of [`StreamEvent`]: one start, first; calls numbered from 0 without gaps.
 
-use crate::conversation::StreamEvent;
+use crate::conversation::{Issuer, Signature, StreamEvent};
 use crate::openai::reply::{Said, read_content, read_reasoning, stop_reason};
 use crate::openai::{error, usage::read_usage};
 use crate::sse::Frame;
@@ -85,7 +85,7 @@ impl ChunkDecoder {
         if let Some(word) = reason
             && !std::mem::replace(&mut answer.is_finished, true)
         {
-            out.push(StreamEvent::Finish { choice, stop: stop_reason(word) });
+            out.push(StreamEvent::Finish { choice, stop: stop_reason(word), stop_sequence: None });
         }
         Ok(())
     }
@@ -190,6 +190,7 @@ impl Answer {
             block.get(name).and_then(Value::as_str).filter(|text| !text.is_empty()).map(str::to_owned)
         };
         if let Some(data) = text("data") {
+            let data = Signature::read(&data, Issuer::Anthropic);
             out.push(StreamEvent::RedactedReasoning { choice, data });
             return;
         }
@@ -198,6 +199,7 @@ impl Answer {
         }
         if let Some(signature) = text("signature") {
             self.thinks_aloud = false;
+            let signature = Signature::read(&signature, Issuer::Anthropic);
             out.push(StreamEvent::ReasoningSignature { choice, signature });
         }
     }
@@ -223,8 +225,17 @@ impl Answer {
                 let index = self.calls.len() as u64;
                 self.calls.push(Call { provider_index, id: id.to_owned() });
                 let signature = text(call.get("provider_specific_fields"), "thought_signature");
-                let signature = Some(signature).filter(|signature| !signature.is_empty());
-                out.push(StreamEvent::ToolCallStart { choice, index, id: id.to_owned(), name, signature });
+                let signature = Some(signature)
+                    .filter(|signature| !signature.is_empty())
+                    .map(|signature| Signature::read(&signature, Issuer::Google));
+                out.push(StreamEvent::ToolCallStart {
+                    choice,
+                    index,
+                    id: id.to_owned(),
+                    name,
+                    is_custom: false,
+                    signature,
+                });
                 index
             }
         };

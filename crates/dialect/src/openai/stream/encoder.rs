@@ -4,13 +4,15 @@
 //! **Invariant:** id, time and model are the same in every chunk. **Invariant:** nothing is written before there is
 //! something to show, so that a stream that fails before its first word has not begun for the caller.
 
-use crate::conversation::{StopReason, StreamEvent, Usage};
+use crate::conversation::{Signature, StopReason, StreamEvent, Usage};
 use crate::openai::reply::{
-    ReplyFacts, finish_reason, legacy_finish_reason, legacy_logprobs, write_signature_fields,
+    finish_reason, reply_id, legacy_finish_reason, legacy_logprobs, write_signature_fields,
 };
 use crate::openai::thought::Thought;
 use crate::openai::usage::write_usage;
 use crate::openai::write::{self, Object};
+use crate::openai::error_frame;
+use crate::wire::{CallerError, EventEncoder, ReplyFacts};
 use serde_json::Value;
 use std::collections::BTreeMap;
 
@@ -31,12 +33,11 @@ pub enum StreamShape {
 /// What the caller's stream looks like.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct StreamPlan {
-    /// Id, time and model.
+    /// Id, time and model; with `include_usage`, a chunk with the usage and no choices ends the stream, and every other
+    /// one says `usage: null`.
     pub facts: ReplyFacts,
     /// Which kind of chunks.
     pub shape: StreamShape,
-    /// A chunk with the usage and no choices ends the stream, and every other one says `usage: null`.
-    pub include_usage: bool,
 }
 
 /// Writes events as chunks.
@@ -64,7 +65,7 @@ enum Delta<'a> {
     Reasoning(&'a str),
     Thought(Thought<'a>),
     Refusal(&'a str),
-    CallStart { index: u64, id: &'a str, name: &'a str, signature: Option<&'a str> },
+    CallStart { index: u64, id: &'a str, name: &'a str, signature: Option<&'a Signature> },
     CallArguments { index: u64, delta: &'a str },
     Nothing,
 }
@@ -75,9 +76,11 @@ impl ChunkEncoder {
         Self { plan, head: Vec::new(), answers: BTreeMap::new(), usage: None }
     }
 
-    /// Appends the chunks of some events, in order. Log probabilities share the chunk of the text before them where
-    /// both are among `events`.
-    pub fn encode(&mut self, events: &[StreamEvent], out: &mut Vec<u8>) {
+}
+
+impl EventEncoder for ChunkEncoder {
+    /// Log probabilities share the chunk of the text before them where both are among `events`.
+    fn encode(&mut self, events: &[StreamEvent], out: &mut Vec<u8>) {
         let mut rest = events.iter().peekable();
         while let Some(event) = rest.next() {
             let logprobs = match (event, rest.peek()) {
@@ -94,9 +97,9 @@ impl ChunkEncoder {
         }
     }
 
-    /// Appends the end of the stream: the usage where it is wanted and known, and `[DONE]`.
-    pub fn finish(&mut self, out: &mut Vec<u8>) {
-        if let (true, Some(usage)) = (self.plan.include_usage, self.usage) {
+    /// The usage where it is wanted and known, and `[DONE]`.
+    fn finish(&mut self, out: &mut Vec<u8>) {
+        if let (true, Some(usage)) = (self.plan.facts.include_usage, self.usage) {
             self.fix_head("");
             out.extend_from_slice(&self.head);
             out.extend_from_slice(b"],\"usage\":");
@@ -106,6 +109,12 @@ impl ChunkEncoder {
         out.extend_from_slice(b"data: [DONE]\n\n");
     }
 
+    fn fail(&mut self, error: &CallerError<'_>, out: &mut Vec<u8>) {
+        out.extend_from_slice(&error_frame(error));
+    }
+}
+
+impl ChunkEncoder {
     fn encode_event(&mut self, event: &StreamEvent, logprobs: Option<&Value>, out: &mut Vec<u8>) {
         match event {
             StreamEvent::Start { id, .. } => self.fix_head(id),
@@ -125,8 +134,8 @@ impl ChunkEncoder {
             StreamEvent::Refusal { choice, delta } => {
                 self.say(*choice, &Delta::Refusal(delta), logprobs, out);
             }
-            StreamEvent::ToolCallStart { choice, index, id, name, signature } => {
-                let start = Delta::CallStart { index: *index, id, name, signature: signature.as_deref() };
+            StreamEvent::ToolCallStart { choice, index, id, name, is_custom: _, signature } => {
+                let start = Delta::CallStart { index: *index, id, name, signature: signature.as_ref() };
                 self.say(*choice, &start, None, out);
             }
             StreamEvent::ToolCallArguments { choice, index, delta } => {
@@ -135,11 +144,16 @@ impl ChunkEncoder {
             StreamEvent::Logprobs { choice, logprobs } => {
                 self.say(*choice, &Delta::Nothing, Some(logprobs), out);
             }
-            StreamEvent::Finish { choice, stop } => {
+            StreamEvent::Finish { choice, stop, stop_sequence: _ } => {
                 self.begin_answer(*choice, out);
                 self.chunk(*choice, &Delta::Nothing, Ending { logprobs: None, stop: Some(*stop) }, out);
             }
             StreamEvent::Usage(usage) => self.usage = Some(*usage),
+            StreamEvent::Citation { .. }
+            | StreamEvent::Image { .. }
+            | StreamEvent::Audio { .. }
+            | StreamEvent::Native { .. }
+            | StreamEvent::ServiceTier(_) => {}
         }
     }
 
@@ -151,7 +165,7 @@ impl ChunkEncoder {
         let facts = &self.plan.facts;
         self.head.extend_from_slice(b"data: ");
         let mut head = Object::open(&mut self.head);
-        head.string("id", facts.id(provider_id));
+        head.string("id", &reply_id(facts, provider_id));
         head.string(
             "object",
             match self.plan.shape {
@@ -177,11 +191,11 @@ impl ChunkEncoder {
     }
 
     /// A signature comes with the whole text that it signs, so that a client can send the block back as it is.
-    fn sign_thought(&mut self, choice: u64, signature: &str, out: &mut Vec<u8>) {
+    fn sign_thought(&mut self, choice: u64, signature: &Signature, out: &mut Vec<u8>) {
         let answer = self.answers.entry(choice).or_default();
         let text = std::mem::take(&mut answer.thought);
         if text.is_empty() || answer.thought_is_whole {
-            self.say(choice, &Delta::Thought(Thought::Open { text: &text, signature }), None, out);
+            self.say(choice, &Delta::Thought(Thought::Open { text: &text, signature: Some(signature) }), None, out);
         }
     }
 
@@ -214,7 +228,7 @@ impl ChunkEncoder {
             StreamShape::Completion => write_text_choice(choice, delta, ending, &mut object),
         }
         object.close();
-        let tail: &[u8] = if self.plan.include_usage { b"],\"usage\":null}\n\n" } else { b"]}\n\n" };
+        let tail: &[u8] = if self.plan.facts.include_usage { b"],\"usage\":null}\n\n" } else { b"]}\n\n" };
         out.extend_from_slice(tail);
     }
 }

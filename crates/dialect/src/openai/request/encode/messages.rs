@@ -1,7 +1,8 @@
 //! Writes messages and their parts in OpenAI's form.
 
 use super::{Extensions, insert, insert_some, write_mark};
-use crate::conversation::{MediaSource, Message, Part, Role};
+use crate::base64;
+use crate::conversation::{Issuer, MediaSource, Message, Part, Role};
 use crate::openai::request::part::is_address;
 use crate::openai::thought::{self, Thought};
 use crate::wire::EncodeError;
@@ -46,7 +47,7 @@ fn plain(role: &str, message: &Message, extensions: Extensions, place: &str) -> 
 /// One text without a mark is a plain string; anything else a list of parts.
 fn content(parts: &[Part], extensions: Extensions, place: &str) -> Result<Value, EncodeError> {
     match parts {
-        [Part::Text { text, cache_control }] if cache_control.is_none() || extensions == Extensions::Omit => {
+        [Part::Text { text, cache_control, citations: _ }] if cache_control.is_none() || extensions == Extensions::Omit => {
             Ok(json!(text))
         }
         parts => {
@@ -62,7 +63,7 @@ fn content(parts: &[Part], extensions: Extensions, place: &str) -> Result<Value,
 fn write_part(part: &Part, extensions: Extensions, place: &str) -> Result<Value, EncodeError> {
     let mut out = Map::new();
     match part {
-        Part::Text { text, cache_control } => {
+        Part::Text { text, cache_control, citations: _ } => {
             insert(&mut out, "type", "text");
             insert(&mut out, "text", text.as_str());
             write_mark(cache_control.as_ref(), extensions, &mut out);
@@ -75,14 +76,14 @@ fn write_part(part: &Part, extensions: Extensions, place: &str) -> Result<Value,
             insert(&mut out, "image_url", image);
             write_mark(cache_control.as_ref(), extensions, &mut out);
         }
-        Part::Audio { source: MediaSource::Base64 { data, .. }, format } => {
+        Part::Audio { source: MediaSource::Base64 { data, .. }, format, transcript: _ } => {
             insert(&mut out, "type", "input_audio");
             insert(&mut out, "input_audio", json!({"data": data, "format": format}));
         }
         Part::Audio { .. } => {
             return Err(invalid(place, "a sound has to be sent as base64 data to this model"));
         }
-        Part::File { source, filename, cache_control } => {
+        Part::File { source, filename, cache_control, context: _, citations: _ } => {
             insert(&mut out, "type", "file");
             insert(&mut out, "file", file(source, filename.as_deref(), extensions, place)?);
             write_mark(cache_control.as_ref(), extensions, &mut out);
@@ -94,6 +95,7 @@ fn write_part(part: &Part, extensions: Extensions, place: &str) -> Result<Value,
         Part::ToolCall { .. } | Part::Reasoning { .. } | Part::RedactedReasoning { .. } => {
             return Err(invalid(place, "tool calls and reasoning stand in the assistant's messages only"));
         }
+        Part::Native(_) => return Err(invalid(place, "a part that only another dialect has")),
         Part::ToolResult { .. } => {
             return Err(invalid(place, "a tool's answer stands in a message of its own"));
         }
@@ -109,7 +111,7 @@ fn image_url(source: &MediaSource, place: &str) -> Result<String, EncodeError> {
     match source {
         MediaSource::Url(url) => Ok(url.clone()),
         MediaSource::Base64 { media_type, data } => Ok(data_url(media_type, data)),
-        MediaSource::FileId(_) => {
+        MediaSource::FileId(_) | MediaSource::Text(_) => {
             Err(invalid(place, "a picture has to be an address or base64 data for this model, not a file id"))
         }
     }
@@ -125,6 +127,7 @@ fn file(
     match source {
         MediaSource::Base64 { media_type, data } => insert(&mut out, "file_data", data_url(media_type, data)),
         MediaSource::FileId(id) => insert(&mut out, "file_id", id.as_str()),
+        MediaSource::Text(text) => insert(&mut out, "file_data", data_url("text/plain", &base64::encode(text.as_bytes()))),
         // LiteLLM's form of a document that the provider fetches.
         MediaSource::Url(url) if extensions == Extensions::Include && is_address(url) => {
             insert(&mut out, "file_id", url.as_str());
@@ -168,6 +171,7 @@ fn assistant(message: &Message, extensions: Extensions, place: &str) -> Result<V
             | Part::Image { .. }
             | Part::Audio { .. }
             | Part::File { .. }
+            | Part::Native(_)
             | Part::ToolResult { .. } => spoken.push(part.clone()),
         }
     }
@@ -191,12 +195,12 @@ fn assistant(message: &Message, extensions: Extensions, place: &str) -> Result<V
 
 fn tool_call(part: &Part, extensions: Extensions) -> Value {
     let mut out = Map::new();
-    if let Part::ToolCall { id, name, arguments, signature } = part {
+    if let Part::ToolCall { id, name, arguments, is_custom: _, signature } = part {
         insert(&mut out, "id", id.as_str());
         insert(&mut out, "type", "function");
         insert(&mut out, "function", json!({"name": name, "arguments": arguments}));
         if let (Some(signature), Extensions::Include) = (signature, extensions) {
-            insert(&mut out, "provider_specific_fields", json!({"thought_signature": signature}));
+            insert(&mut out, "provider_specific_fields", json!({"thought_signature": signature.written(Issuer::Google)}));
         }
     }
     Value::Object(out)

@@ -1,36 +1,32 @@
-//! The transducer between any provider's stream and OpenAI's.
+//! The transducer between any provider's stream and any caller's.
+//!
+//! Owns the order of the steps: frame, read, note, write. Leaves framing to [`crate::framing`], a provider's events to
+//! its decoder and the caller's bytes to its encoder.
 
-use super::{ChunkEncoder, StreamPlan};
 use crate::conversation::StreamEvent;
-use crate::sse::Framer;
-use crate::wire::{EventDecoder, Progress, ReplyFault, Transducer};
+use crate::framing::Framing;
+use crate::wire::{CallerError, EventDecoder, EventEncoder, Progress, ReplyFault, Transducer};
 use bytes::Bytes;
 
-/// Frames a provider's bytes, reads them with `D` and writes OpenAI's chunks. One chunk out at most per chunk in.
+/// Frames a provider's bytes, reads them with `D` and writes them with `E`. One chunk out at most per chunk in.
 #[derive(Debug)]
-pub struct Translator<D> {
-    framer: Framer,
+pub struct Translator<D, E> {
+    framing: Framing,
     decoder: D,
-    encoder: ChunkEncoder,
+    encoder: E,
     events: Vec<StreamEvent>,
     progress: Progress,
 }
 
-impl<D: EventDecoder> Translator<D> {
+impl<D: EventDecoder, E: EventEncoder> Translator<D, E> {
     /// A transducer at the beginning of a stream.
-    pub fn new(decoder: D, plan: StreamPlan) -> Self {
-        Self {
-            framer: Framer::new(),
-            decoder,
-            encoder: ChunkEncoder::new(plan),
-            events: Vec::new(),
-            progress: Progress::default(),
-        }
+    pub fn new(framing: Framing, decoder: D, encoder: E) -> Self {
+        Self { framing, decoder, encoder, events: Vec::new(), progress: Progress::default() }
     }
 
     /// Reads every whole frame into `events`, up to the first fault.
     fn read_frames(&mut self) -> Result<(), ReplyFault> {
-        while let Some(frame) = self.framer.next_frame()? {
+        while let Some(frame) = self.framing.next_frame()? {
             self.decoder.read(&frame, &mut self.events)?;
         }
         Ok(())
@@ -54,9 +50,9 @@ fn hand_over(bytes: Vec<u8>, out: &mut Vec<Bytes>) {
     }
 }
 
-impl<D: EventDecoder> Transducer for Translator<D> {
+impl<D: EventDecoder, E: EventEncoder> Transducer for Translator<D, E> {
     fn push(&mut self, chunk: Bytes, out: &mut Vec<Bytes>) -> Result<(), ReplyFault> {
-        self.framer.push(chunk);
+        self.framing.push(chunk);
         let read = self.read_frames();
         let mut bytes = Vec::new();
         self.write_events(&mut bytes);
@@ -65,7 +61,7 @@ impl<D: EventDecoder> Transducer for Translator<D> {
     }
 
     fn finish(&mut self, out: &mut Vec<Bytes>) -> Result<(), ReplyFault> {
-        let read = match self.framer.take_pending() {
+        let read = match self.framing.take_pending() {
             Some(frame) => self.decoder.read(&frame, &mut self.events),
             None => Ok(()),
         };
@@ -86,31 +82,37 @@ impl<D: EventDecoder> Transducer for Translator<D> {
         ending
     }
 
-    fn progress(&self) -> Progress {
-        self.progress
+    fn fail(&mut self, error: &CallerError<'_>, out: &mut Vec<Bytes>) {
+        let mut bytes = Vec::new();
+        self.encoder.fail(error, &mut bytes);
+        hand_over(bytes, out);
+    }
+
+    fn progress(&self) -> &Progress {
+        &self.progress
     }
 }
 
-impl Progress {
-    /// Counts what an event adds to what is known.
-    fn note(&mut self, event: &StreamEvent) {
-        let is_content = match event {
-            StreamEvent::Text { delta, .. }
-            | StreamEvent::Reasoning { delta, .. }
-            | StreamEvent::Refusal { delta, .. }
-            | StreamEvent::ToolCallArguments { delta, .. } => {
-                self.content_bytes += delta.len() as u64;
-                !delta.is_empty()
-            }
-            StreamEvent::Usage(usage) => {
-                self.usage = Some(*usage);
-                false
-            }
-            StreamEvent::ReasoningSignature { .. }
-            | StreamEvent::RedactedReasoning { .. }
-            | StreamEvent::ToolCallStart { .. } => true,
-            StreamEvent::Start { .. } | StreamEvent::Logprobs { .. } | StreamEvent::Finish { .. } => false,
-        };
-        self.content_started |= is_content;
+impl EventEncoder for Box<dyn EventEncoder> {
+    fn encode(&mut self, events: &[StreamEvent], out: &mut Vec<u8>) {
+        (**self).encode(events, out);
+    }
+
+    fn finish(&mut self, out: &mut Vec<u8>) {
+        (**self).finish(out);
+    }
+
+    fn fail(&mut self, error: &CallerError<'_>, out: &mut Vec<u8>) {
+        (**self).fail(error, out);
+    }
+}
+
+impl EventDecoder for Box<dyn EventDecoder> {
+    fn read(&mut self, frame: &crate::sse::Frame<'_>, out: &mut Vec<StreamEvent>) -> Result<(), ReplyFault> {
+        (**self).read(frame, out)
+    }
+
+    fn is_complete(&self) -> bool {
+        (**self).is_complete()
     }
 }
