@@ -19,6 +19,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("policy", &["catalog"]),
     ("config", &["policy", "catalog"]),
     ("upstream", &["dialect", "catalog"]),
+    ("store", &[]),
     ("simulator", &["dialect"]),
     ("server", &["upstream", "config", "policy", "dialect", "catalog"]),
     ("tollgate", &["server", "simulator", "upstream", "config", "policy", "dialect", "catalog"]),

@@ -1,0 +1,144 @@
+//! The store's threads, and the queues that lead to them.
+//!
+//! Leaves transactions of writes to `batch.rs`, and what is asked to `store.rs`.
+//!
+//! **Invariant**: a queue has an end; whoever finds it full waits. **Invariant**: what was let into a queue is run, also
+//! when the store is being closed.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
+
+use rusqlite::Connection;
+use tokio::sync::{mpsc, oneshot, watch};
+
+use crate::batch::{Entry, Write, Writer};
+use crate::error::{Fault, StoreError};
+use crate::open;
+use crate::options::{Location, StoreOptions};
+
+/// A read that waits for its turn; it answers by itself.
+pub(crate) type Read = Box<dyn FnOnce(Entry<'_>) + Send>;
+
+/// What is in a queue.
+pub(crate) enum Job<T> {
+    /// Work.
+    Run(T),
+    /// Nothing is let in any more; what is there is run, then the thread ends.
+    Stop,
+}
+
+/// The sending ends of the queues.
+pub(crate) struct Queues {
+    /// To the thread that writes.
+    pub(crate) writes: mpsc::Sender<Job<Write>>,
+    /// To those that read; `None` in memory, where the writer reads.
+    pub(crate) reads: Option<mpsc::Sender<Job<Read>>>,
+    /// [`closed`](watch::Sender::closed) when every thread has ended.
+    pub(crate) alive: watch::Sender<()>,
+}
+
+/// Starts the threads, and waits until each has its connection.
+pub(crate) async fn start(location: &Location, options: &StoreOptions) -> Result<Queues, StoreError> {
+    let (alive, witness) = watch::channel(());
+    let (writes, queue) = mpsc::channel(options.queue_max.max(1));
+    let open = {
+        let (location, options) = (location.clone(), options.clone());
+        move || Ok(Writer::new(open::writer(&location, &options)?, location))
+    };
+    let batch_max = options.batch_max.max(1);
+    spawn(location, "store-write", witness.clone(), open, move |writer| write(writer, queue, batch_max))
+        .await?;
+    if *location == Location::Memory {
+        return Ok(Queues { writes, reads: None, alive });
+    }
+    let (reads, queue) = mpsc::channel(options.queue_max.max(1));
+    let queue = Arc::new(Mutex::new(queue));
+    for _ in 0..options.readers.max(1) {
+        let open = {
+            let (location, options) = (location.clone(), options.clone());
+            move || open::reader(&location, &options)
+        };
+        let (location_read, queue) = (location.clone(), Arc::clone(&queue));
+        let run = move |connection| read(&connection, &location_read, &queue);
+        spawn(location, "store-read", witness.clone(), open, run).await?;
+    }
+    Ok(Queues { writes, reads: Some(reads), alive })
+}
+
+/// Starts one thread: it opens, says how that went, runs, and lets go of the witness last.
+async fn spawn<C: 'static>(
+    location: &Location,
+    name: &str,
+    witness: watch::Receiver<()>,
+    open: impl FnOnce() -> Result<C, StoreError> + Send + 'static,
+    run: impl FnOnce(C) + Send + 'static,
+) -> Result<(), StoreError> {
+    let (opened, is_open) = oneshot::channel();
+    let body = move || {
+        match open() {
+            Ok(connection) => {
+                let _ = opened.send(Ok(()));
+                run(connection);
+            }
+            Err(error) => {
+                let _ = opened.send(Err(error));
+            }
+        }
+        drop(witness);
+    };
+    let started = thread::Builder::new().name(name.to_owned()).spawn(body);
+    started.map_err(|error| StoreError::Other { file: location.to_string(), detail: error.to_string() })?;
+    is_open.await.unwrap_or(Err(StoreError::Interrupted))
+}
+
+/// The thread that writes: takes what waits, up to a batch, and never waits for a batch to fill.
+fn write(mut writer: Writer, mut queue: mpsc::Receiver<Job<Write>>, batch_max: usize) {
+    while let Some(first) = queue.blocking_recv() {
+        let mut batch = Vec::new();
+        let mut next = Some(first);
+        while let Some(job) = next {
+            match job {
+                Job::Run(write) => batch.push(write),
+                Job::Stop => queue.close(),
+            }
+            next = if batch.len() < batch_max { queue.try_recv().ok() } else { None };
+        }
+        if !batch.is_empty() {
+            writer.commit(batch);
+        }
+    }
+}
+
+/// A thread that reads. The lock on the queue is held while waiting, never while reading.
+fn read(connection: &Connection, location: &Location, queue: &Mutex<mpsc::Receiver<Job<Read>>>) {
+    loop {
+        let job = {
+            let mut queue = queue.lock().unwrap_or_else(PoisonError::into_inner);
+            let job = queue.blocking_recv();
+            if matches!(job, Some(Job::Stop)) {
+                queue.close();
+            }
+            job
+        };
+        match job {
+            Some(Job::Run(read)) => read_one(connection, location, read),
+            Some(Job::Stop) => {}
+            None => return,
+        }
+    }
+}
+
+/// Runs a read in a transaction, so that all its statements see one state of the file.
+fn read_one(connection: &Connection, location: &Location, read: Read) {
+    let statement = |sql: &str| -> Result<(), StoreError> {
+        let run = || connection.prepare_cached(sql)?.execute([]);
+        run().map(|_| ()).map_err(|error| Fault::Sql(error).at(location))
+    };
+    let entry = statement("BEGIN").map(|()| connection);
+    // A panic ends this read only: its caller finds the reply's channel closed.
+    let _ = catch_unwind(AssertUnwindSafe(|| read(entry)));
+    if !connection.is_autocommit() {
+        let _ = statement("ROLLBACK");
+    }
+}
