@@ -25,11 +25,47 @@ pub enum Surface {
     Entra,
     /// Cohere.
     Cohere,
+    /// Jina.
+    Jina,
+    /// Voyage.
+    Voyage,
+    /// Together's ranking.
+    Together,
+    /// Infinity, a server for one's own embedding and ranking models.
+    Infinity,
+    /// Ollama's own API.
+    Ollama,
+    /// Mistral.
+    Mistral,
+    /// Hugging Face: its router, and its servers for chats and embeddings.
+    HuggingFace,
+    /// Databricks' serving endpoints.
+    Databricks,
+    /// IBM watsonx.
+    Watsonx,
+    /// Replicate.
+    Replicate,
 }
 
 /// Every surface.
-const ALL: [Surface; 6] =
-    [Surface::OpenAi, Surface::Azure, Surface::Anthropic, Surface::Gemini, Surface::Entra, Surface::Cohere];
+const ALL: [Surface; 16] = [
+    Surface::OpenAi,
+    Surface::Azure,
+    Surface::Anthropic,
+    Surface::Gemini,
+    Surface::Entra,
+    Surface::Cohere,
+    Surface::Jina,
+    Surface::Voyage,
+    Surface::Together,
+    Surface::Infinity,
+    Surface::Ollama,
+    Surface::Mistral,
+    Surface::HuggingFace,
+    Surface::Databricks,
+    Surface::Watsonx,
+    Surface::Replicate,
+];
 
 impl Surface {
     /// The surface's name as records and rules spell it.
@@ -42,6 +78,16 @@ impl Surface {
             Surface::Gemini => "gemini",
             Surface::Entra => "entra",
             Surface::Cohere => "cohere",
+            Surface::Jina => "jina",
+            Surface::Voyage => "voyage",
+            Surface::Together => "together",
+            Surface::Infinity => "infinity",
+            Surface::Ollama => "ollama",
+            Surface::Mistral => "mistral",
+            Surface::HuggingFace => "huggingface",
+            Surface::Databricks => "databricks",
+            Surface::Watsonx => "watsonx",
+            Surface::Replicate => "replicate",
         }
     }
 

@@ -8,10 +8,12 @@
 
 use crate::admission;
 use crate::ask::{Ask, text_at};
+use crate::cohere;
 use crate::error::ApiError;
 use crate::exchange::Asked;
 use crate::openai::bearer;
 use crate::reply::{Event, Making, Reply};
+use crate::rerank;
 use crate::server::Shared;
 use crate::surface::{Operation, Route, Surface};
 use http::{HeaderMap, Method};
@@ -157,7 +159,8 @@ pub(crate) trait Wire: Sync {
 }
 
 /// Every wire.
-static WIRES: [&dyn Wire; 1] = [&crate::cohere::Cohere];
+static WIRES: [&dyn Wire; 5] =
+    [&cohere::Cohere, &rerank::JINA, &rerank::VOYAGE, &rerank::TOGETHER, &rerank::INFINITY];
 
 /// The wire of a surface; `None` for those that have modules of their own in every stage.
 pub(crate) fn of(surface: Surface) -> Option<&'static dyn Wire> {

@@ -113,7 +113,7 @@ fn quantized(vector: &[f32], kind: &str) -> Value {
 }
 
 /// The text of a document to rank: itself, its `text`, or all that it says.
-pub(super) fn document_text(document: &Value) -> String {
+pub(crate) fn document_text(document: &Value) -> String {
     match document {
         Value::String(text) => text.clone(),
         other => match other.get("text").and_then(Value::as_str) {
@@ -130,7 +130,7 @@ pub(super) fn document_text(document: &Value) -> String {
 }
 
 /// The documents of the best scores, best first: their places and scores from 0 to 1.
-fn rank(query: &str, documents: &[String], top: Option<u64>) -> Vec<(usize, f64)> {
+pub(crate) fn rank(query: &str, documents: &[String], top: Option<u64>) -> Vec<(usize, f64)> {
     let wanted = vector(query, SCORE_DIMENSIONS);
     let score = |text: &String| {
         let likeness: f32 = vector(text, SCORE_DIMENSIONS).iter().zip(&wanted).map(|(a, b)| a * b).sum();
