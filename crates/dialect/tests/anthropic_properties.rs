@@ -49,6 +49,7 @@ fn messages(steps: &[Step]) -> Vec<Message> {
                     id: id.clone(),
                     name: "f".to_owned(),
                     arguments: "{}".to_owned(),
+                    is_custom: false,
                     signature: None,
                 };
                 messages.push(message(Role::Assistant, ids.iter().map(call).collect()));

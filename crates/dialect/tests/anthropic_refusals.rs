@@ -7,8 +7,8 @@ use tollgate_dialect::anthropic::params::{
     DROPPED_PARAMS, NATIVE_PARAMS, SUPPORTED_PARAMS, UNSUPPORTED_PARAMS,
 };
 use tollgate_dialect::conversation::{
-    CacheControl, ChatRequest, Effort, MediaSource, Message, Part, Reasoning, ResponseFormat, Role, Sampling,
-    Tool, ToolChoice,
+    CacheControl, ChatRequest, Effort, Issuer, MediaSource, Message, Part, Reasoning, ResponseFormat, Role, Sampling,
+    Signature, Tool, ToolChoice,
 };
 use tollgate_dialect::wire::{EncodeError, EncodeOptions};
 
@@ -59,7 +59,7 @@ fn file(source: MediaSource) -> Part {
 }
 
 fn tool(parameters: Option<Value>, cache_control: Option<CacheControl>) -> Tool {
-    Tool { name: "f".to_owned(), description: None, parameters, strict: None, cache_control }
+    Tool { name: "f".to_owned(), parameters, cache_control, ..Tool::default() }
 }
 
 fn dropping() -> EncodeOptions {
@@ -225,7 +225,7 @@ fn content_that_the_wire_does_not_have_is_named_by_its_place() {
     check_always(&saying(vec![file(base64("text/plain", "!"))]), "messages[0].content[0].file");
     check_always(&saying(vec![file(base64("text/plain", "/w=="))]), "messages[0].content[0].file");
     let hour = Some(CacheControl { ttl: Some("2h".to_owned()) });
-    let marked = Part::Text { text: "x".to_owned(), cache_control: hour.clone() };
+    let marked = Part::Text { text: "x".to_owned(), cache_control: hour.clone(), citations: Vec::new() };
     check_always(&saying(vec![marked]), "messages[0].content[0].cache_control.ttl");
     let request = ChatRequest { tools: vec![tool(None, hour)], ..asked() };
     check_always(&request, "tools[0].cache_control.ttl");
@@ -241,7 +241,7 @@ fn parts_in_a_message_of_the_wrong_role_are_named() {
     check(Role::Developer, call("a", "{}"));
     check(Role::User, call("a", "{}"));
     check(Role::User, thought());
-    check(Role::User, Part::RedactedReasoning { data: "x".to_owned() });
+    check(Role::User, Part::RedactedReasoning { data: Signature::new(Issuer::Anthropic, "x") });
     check(Role::Tool, Part::text("x"));
     check(Role::Assistant, picture());
     check(Role::Assistant, result("a"));

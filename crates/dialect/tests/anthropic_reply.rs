@@ -3,7 +3,7 @@
 
 use serde_json::{Value, json};
 use tollgate_dialect::anthropic::{ANSWER_TOOL, decode_error, decode_reply};
-use tollgate_dialect::conversation::{ChatReply, Choice, Part, StopReason, Usage};
+use tollgate_dialect::conversation::{ChatReply, Choice, Issuer, Part, Signature, StopReason, Usage};
 use tollgate_dialect::failure::{FailureClass, MESSAGE_BYTES_MAX, ProviderError};
 use tollgate_dialect::wire::{Reading, ReplyFault};
 
@@ -72,9 +72,9 @@ fn thinking_and_calls_keep_their_order_and_unknown_blocks_are_passed_over() {
     let expect = vec![
         Part::Reasoning {
             text: "They ask for two cities.".to_owned(),
-            signature: Some("EqQBCgIYAhIM1gbcDa9GJwZA2b3h".to_owned()),
+            signature: Some(Signature::new(Issuer::Anthropic, "EqQBCgIYAhIM1gbcDa9GJwZA2b3h")),
         },
-        Part::RedactedReasoning { data: "EmwKAhgBEgy3va3pzix".to_owned() },
+        Part::RedactedReasoning { data: Signature::new(Issuer::Anthropic, "EmwKAhgBEgy3va3pzix") },
         Part::text("I'll look."),
         call("toolu_01A09q90qw90lq917835lq9", "weather", "{\"city\":\"Oslo\",\"days\":1.0}"),
         call("toolu_02", "now", "{}"),

@@ -5,8 +5,8 @@ use serde_json::{Map, Value, json};
 use std::path::Path;
 use tollgate_dialect::anthropic::{ANSWER_TOOL, encode_chat};
 use tollgate_dialect::conversation::{
-    CacheControl, ChatRequest, Effort, MediaSource, Message, Part, Reasoning, ResponseFormat, Role, Sampling,
-    Tool, ToolChoice,
+    CacheControl, ChatRequest, Effort, Issuer, MediaSource, Message, Part, Reasoning, ResponseFormat, Role, Sampling,
+    Signature, Tool, ToolChoice,
 };
 use tollgate_dialect::wire::{EncodeOptions, Outbound};
 
@@ -50,7 +50,7 @@ fn file(source: MediaSource, filename: Option<&str>) -> Part {
 
 fn tool(name: &str, parameters: Option<Value>) -> Tool {
     let description = Some(format!("Does {name}"));
-    Tool { name: name.to_owned(), description, parameters, strict: None, cache_control: None }
+    Tool { name: name.to_owned(), description, parameters, ..Tool::default() }
 }
 
 fn weather() -> Tool {
@@ -122,7 +122,7 @@ fn instructions_from_anywhere_become_the_system_text_in_order() {
 
 #[test]
 fn cache_marks_stay_on_their_blocks() {
-    let marked = |text: &str, ttl| Part::Text { text: text.to_owned(), cache_control: mark(ttl) };
+    let marked = |text: &str, ttl| Part::Text { text: text.to_owned(), cache_control: mark(ttl), citations: Vec::new() };
     let mut request = request(vec![
         message(Role::System, vec![marked("Long rules.", None)]),
         message(
@@ -238,7 +238,7 @@ fn pictures_and_documents_come_as_bytes_addresses_and_ids() {
 fn signed_reasoning_goes_back_and_unsigned_reasoning_stays_here() {
     let reasoning = |signature: Option<&str>| Part::Reasoning {
         text: "Hm.".to_owned(),
-        signature: signature.map(str::to_owned),
+        signature: signature.map(|text| Signature::new(Issuer::Anthropic, text)),
     };
     let messages = vec![
         said(Role::User, "Think"),
@@ -248,7 +248,7 @@ fn signed_reasoning_goes_back_and_unsigned_reasoning_stays_here() {
                 reasoning(Some("sig")),
                 reasoning(None),
                 reasoning(Some("")),
-                Part::RedactedReasoning { data: "opaque".to_owned() },
+                Part::RedactedReasoning { data: Signature::new(Issuer::Anthropic, "opaque") },
                 Part::Refusal("I would rather not.".to_owned()),
             ],
         ),
@@ -456,7 +456,7 @@ fn the_catalogues_limit_stands_where_the_caller_names_none() {
 
 #[test]
 fn a_tool_loop_without_thinking_blocks_goes_on_without_a_budget() {
-    let thought = Part::Reasoning { text: "Hm.".to_owned(), signature: Some("s".to_owned()) };
+    let thought = Part::Reasoning { text: "Hm.".to_owned(), signature: Some(Signature::new(Issuer::Anthropic, "s")) };
     let kind = |first: Option<Part>, later: Vec<Message>, options: &EncodeOptions| {
         let mut parts: Vec<Part> = first.into_iter().collect();
         parts.push(call("a", "weather", "{}"));

@@ -4,7 +4,7 @@
 use bytes::Bytes;
 use serde_json::{Value, json};
 use tollgate_dialect::anthropic::{ANSWER_TOOL, StreamDecoder};
-use tollgate_dialect::conversation::{StopReason, StreamEvent, Usage};
+use tollgate_dialect::conversation::{Issuer, Signature, StopReason, StreamEvent, Usage};
 use tollgate_dialect::failure::FailureClass;
 use tollgate_dialect::sse::{Frame, Framer};
 use tollgate_dialect::wire::{EventDecoder, Reading, ReplyFault};
@@ -134,8 +134,8 @@ fn calls_are_numbered_without_gaps_whatever_stands_between() {
         },
         usage(Usage { input_tokens: 472, output_tokens: 2, ..Usage::default() }),
         StreamEvent::Reasoning { choice: 0, delta: "Two cities.".to_owned() },
-        StreamEvent::ReasoningSignature { choice: 0, signature: "EqQBCgIYAhIM1gbc".to_owned() },
-        StreamEvent::RedactedReasoning { choice: 0, data: "EmwKAhgB".to_owned() },
+        StreamEvent::ReasoningSignature { choice: 0, signature: Signature::new(Issuer::Anthropic, "EqQBCgIYAhIM1gbc") },
+        StreamEvent::RedactedReasoning { choice: 0, data: Signature::new(Issuer::Anthropic, "EmwKAhgB") },
         call(0, "toolu_01T1x1fJ34qAmk2tNTrN7Up6", "weather"),
         arguments(0, "{\"city\":"),
         arguments(0, " \"Oslo\"}"),
