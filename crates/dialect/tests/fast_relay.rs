@@ -49,7 +49,7 @@ fn relay_pieces(pieces: &[&[u8]], options: &RelayOptions) -> (Vec<Bytes>, Relaye
         fault = relay.finish(&mut out).err();
     }
     let text = String::from_utf8(out.concat()).expect("text");
-    (out, Relayed { text, progress: relay.progress(), fault })
+    (out, Relayed { text, progress: relay.progress().clone(), fault })
 }
 
 fn relay(stream: &str, options: &RelayOptions) -> Relayed {

@@ -3,6 +3,11 @@
 
 use tollgate_dialect::failure::{FailureClass, MESSAGE_BYTES_MAX};
 use tollgate_dialect::openai::{decode_error, error_frame};
+use tollgate_dialect::wire::CallerError;
+
+fn caller_error<'a>(message: &'a str, kind: Option<&'a str>, status: u16) -> CallerError<'a> {
+    CallerError { status, kind, message, param: None, code: None }
+}
 
 /// Reads a body and compares class, status, message and code.
 #[track_caller]
@@ -489,14 +494,14 @@ fn a_long_sentence_is_cut_between_characters() {
 
 #[test]
 fn the_frame_that_ends_a_stream_is_written_as_litellm_writes_it() {
-    let frame = error_frame(
+    let frame = error_frame(&caller_error(
         "litellm.APIConnectionError: APIConnectionError: OpenAIException - mid-stream server error",
         None,
-        "500",
-    );
+        500,
+    ));
     let recorded = "data: {\"error\": {\"message\": \"litellm.APIConnectionError: APIConnectionError: OpenAIException - mid-stream server error\", \"type\": null, \"param\": null, \"code\": \"500\"}}\n\n";
     assert_eq!(String::from_utf8(frame).expect("text"), recorded);
-    let frame = error_frame("a \"b\"\n", Some("rate_limit_error"), "429");
+    let frame = error_frame(&caller_error("a \"b\"\n", Some("rate_limit_error"), 429));
     let expect = "data: {\"error\": {\"message\": \"a \\\"b\\\"\\n\", \"type\": \"rate_limit_error\", \"param\": null, \"code\": \"429\"}}\n\n";
     assert_eq!(String::from_utf8(frame).expect("text"), expect);
 }

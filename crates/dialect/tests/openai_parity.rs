@@ -7,15 +7,17 @@ use proptest::option;
 use proptest::prelude::*;
 use serde_json::{Map, Value, json};
 use tollgate_dialect::conversation::{
-    CacheControl, ChatReply, ChatRequest, Choice, Effort, MediaSource, Message, Part, Reasoning,
-    ResponseFormat, Role, Sampling, StopReason, StreamEvent, Tool, ToolChoice, Usage,
+    CacheControl, ChatReply, ChatRequest, Choice, Effort, Issuer, MediaSource, Message, Part, Reasoning,
+    ResponseFormat, Role, Sampling, Signature, StopReason, StreamEvent, Tool, ToolChoice, ToolKind, Usage,
 };
+use tollgate_dialect::framing::Framing;
 use tollgate_dialect::openai::{
-    ChunkDecoder, ChunkEncoder, Extensions, ReplyFacts, StreamPlan, StreamShape, Translator, decode_chat,
-    decode_reply, encode_chat, encode_reply,
+    ChunkDecoder, ChunkEncoder, Extensions, StreamPlan, StreamShape, decode_chat, decode_reply, encode_chat,
+    encode_reply,
 };
 use tollgate_dialect::sse::Framer;
-use tollgate_dialect::wire::{EncodeOptions, EventDecoder, Transducer};
+use tollgate_dialect::translate::Translator;
+use tollgate_dialect::wire::{EncodeOptions, EventDecoder, EventEncoder, ReplyFacts, Transducer};
 
 /// Text with everything that JSON escapes, and characters of every length.
 fn text() -> impl Strategy<Value = String> {
@@ -70,7 +72,11 @@ fn address() -> impl Strategy<Value = MediaSource> {
 }
 
 fn text_part() -> impl Strategy<Value = Part> {
-    (text(), mark()).prop_map(|(text, cache_control)| Part::Text { text, cache_control, citations: Vec::new() })
+    (text(), mark()).prop_map(|(text, cache_control)| Part::Text {
+        text,
+        cache_control,
+        citations: Vec::new(),
+    })
 }
 
 fn image_part() -> impl Strategy<Value = Part> {
@@ -80,27 +86,48 @@ fn image_part() -> impl Strategy<Value = Part> {
 
 fn file_part() -> impl Strategy<Value = Part> {
     let by_id = word().prop_map(|id| MediaSource::FileId(format!("file-{id}")));
-    (prop_oneof![address(), embedded("application/pdf"), by_id], option::of(text()), mark())
-        .prop_map(|(source, filename, cache_control)| Part::File { source, filename, context: None, citations: false, cache_control })
+    (prop_oneof![address(), embedded("application/pdf"), by_id], option::of(text()), mark()).prop_map(
+        |(source, filename, cache_control)| Part::File {
+            source,
+            filename,
+            context: None,
+            citations: false,
+            cache_control,
+        },
+    )
 }
 
 fn audio_part() -> impl Strategy<Value = Part> {
     prop_oneof![
-        embedded("audio/wav").prop_map(|source| Part::Audio { source, format: "wav".to_owned(), transcript: None }),
-        embedded("audio/mpeg").prop_map(|source| Part::Audio { source, format: "mp3".to_owned(), transcript: None }),
+        embedded("audio/wav").prop_map(|source| Part::Audio {
+            source,
+            format: "wav".to_owned(),
+            transcript: None
+        }),
+        embedded("audio/mpeg").prop_map(|source| Part::Audio {
+            source,
+            format: "mp3".to_owned(),
+            transcript: None
+        }),
     ]
+}
+
+fn signature() -> impl Strategy<Value = Signature> {
+    const ISSUERS: [Issuer; 4] = [Issuer::Anthropic, Issuer::Google, Issuer::OpenAi, Issuer::Amazon];
+    (proptest::sample::select(&ISSUERS[..]), text()).prop_map(|(issuer, text)| Signature::new(issuer, text))
 }
 
 fn reasoning_part() -> impl Strategy<Value = Part> {
     prop_oneof![
-        (text(), option::of(text())).prop_map(|(text, signature)| Part::Reasoning { text, signature }),
-        text().prop_map(|data| Part::RedactedReasoning { data }),
+        (text(), option::of(signature())).prop_map(|(text, signature)| Part::Reasoning { text, signature }),
+        signature().prop_map(|data| Part::RedactedReasoning { data }),
     ]
 }
 
 fn call_part() -> impl Strategy<Value = Part> {
-    (word(), word(), "[ -~]{0,20}", option::of(text()))
-        .prop_map(|(id, name, arguments, signature)| Part::ToolCall { id, name, arguments, is_custom: false, signature })
+    (word(), word(), "[ -~]{0,20}", option::of(signature())).prop_map(|(id, name, arguments, signature)| {
+        Part::ToolCall { id, name, arguments, is_custom: false, signature }
+    })
 }
 
 fn message() -> impl Strategy<Value = Message> {
@@ -163,6 +190,7 @@ fn tool() -> impl Strategy<Value = Tool> {
             parameters,
             strict,
             cache_control,
+            kind: ToolKind::Function,
         },
     )
 }
@@ -239,6 +267,7 @@ fn request() -> impl Strategy<Value = ChatRequest> {
             include_usage: rest.1,
             user: rest.2,
             extra: rest.3,
+            ..ChatRequest::default()
         })
 }
 
@@ -260,6 +289,7 @@ fn usage() -> impl Strategy<Value = Usage> {
             output_audio_tokens: audio_out,
             output_image_tokens: image_out,
             web_search_requests,
+            ..Usage::default()
         }
     })
 }
@@ -274,7 +304,8 @@ fn stop_reason() -> impl Strategy<Value = StopReason> {
 }
 
 fn choice() -> impl Strategy<Value = Choice> {
-    let words = option::of(text().prop_map(|text| Part::Text { text, cache_control: None, citations: Vec::new() }));
+    let words =
+        option::of(text().prop_map(|text| Part::Text { text, cache_control: None, citations: Vec::new() }));
     let images = vec(
         prop_oneof![address(), embedded("image/png")].prop_map(|source| Part::Image {
             source,
@@ -291,7 +322,13 @@ fn choice() -> impl Strategy<Value = Choice> {
     )
         .prop_map(|((thoughts, words, refusal, images), calls, stop, logprobs)| {
             let said: Vec<Part> = words.into_iter().chain(refusal).collect();
-            Choice { index: 0, parts: [thoughts, said, images, calls].concat(), stop: Some(stop), logprobs }
+            Choice {
+                index: 0,
+                parts: [thoughts, said, images, calls].concat(),
+                stop: Some(stop),
+                stop_sequence: None,
+                logprobs,
+            }
         })
 }
 
@@ -314,22 +351,28 @@ fn block(choice: u64) -> impl Strategy<Value = Vec<StreamEvent>> {
         vec![StreamEvent::Text { choice, delta }, StreamEvent::Logprobs { choice, logprobs }]
     });
     let refusal = text().prop_map(move |delta| vec![StreamEvent::Refusal { choice, delta }]);
-    let thought = (vec(text(), 0..3), text()).prop_map(move |(deltas, signature)| {
+    let thought = (vec(text(), 0..3), signature()).prop_map(move |(deltas, signature)| {
         let mut events: Vec<StreamEvent> =
             deltas.into_iter().map(|delta| StreamEvent::Reasoning { choice, delta }).collect();
         events.push(StreamEvent::ReasoningSignature { choice, signature });
         events
     });
-    let sealed = text().prop_map(move |data| vec![StreamEvent::RedactedReasoning { choice, data }]);
+    let sealed = signature().prop_map(move |data| vec![StreamEvent::RedactedReasoning { choice, data }]);
     prop_oneof![texts, logged, refusal, thought, sealed]
 }
 
 fn calls(choice: u64) -> impl Strategy<Value = Vec<StreamEvent>> {
-    vec((word(), word(), option::of(text()), vec(text(), 0..3)), 0..3).prop_map(move |calls| {
+    vec((word(), word(), option::of(signature()), vec(text(), 0..3)), 0..3).prop_map(move |calls| {
         let calls = calls.into_iter().enumerate().map(|(index, (id, name, signature, deltas))| {
             let index = index as u64;
-            let start =
-                StreamEvent::ToolCallStart { choice, index, id: format!("{id}-{index}"), name, signature };
+            let start = StreamEvent::ToolCallStart {
+                choice,
+                index,
+                id: format!("{id}-{index}"),
+                name,
+                is_custom: false,
+                signature,
+            };
             let deltas =
                 deltas.into_iter().map(move |delta| StreamEvent::ToolCallArguments { choice, index, delta });
             std::iter::once(start).chain(deltas).collect::<Vec<_>>()
@@ -359,11 +402,17 @@ fn events() -> impl Strategy<Value = Vec<StreamEvent>> {
 }
 
 fn facts() -> ReplyFacts {
-    ReplyFacts { client_model: "m".to_owned(), created: 1, fallback_id: "made-up".to_owned() }
+    ReplyFacts {
+        client_model: "m".to_owned(),
+        created: 1,
+        fallback_id: "made-up".to_owned(),
+        include_usage: true,
+        ..ReplyFacts::default()
+    }
 }
 
 fn plan() -> StreamPlan {
-    StreamPlan { facts: facts(), shape: StreamShape::Chat, include_usage: true }
+    StreamPlan { facts: facts(), shape: StreamShape::Chat }
 }
 
 fn write_stream(events: &[StreamEvent]) -> Vec<u8> {
@@ -428,7 +477,7 @@ proptest! {
         let body = json!({"model": "m", "messages": [body], "tools": [body], "choices": [body]});
         let body = body.to_string();
         let _ = (decode_chat(body.as_bytes()), decode_reply(body.as_bytes()));
-        let mut translator = Translator::new(ChunkDecoder::new(), plan());
+        let mut translator = Translator::new(Framing::events(), ChunkDecoder::new(), ChunkEncoder::new(plan()));
         let mut out = Vec::new();
         let _ = translator.push(Bytes::from(format!("data: {body}\n\n")), &mut out);
         let _ = translator.push(Bytes::from(bytes), &mut out);

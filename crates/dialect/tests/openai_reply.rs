@@ -3,20 +3,21 @@
 
 use serde_json::{Value, json};
 use tollgate_dialect::conversation::{
-    ChatReply, Choice, Embedding, EmbeddingReply, MediaSource, Part, StopReason, Usage,
+    ChatReply, Choice, Embedding, EmbeddingReply, Issuer, MediaSource, Part, Signature, StopReason, Usage,
 };
 use tollgate_dialect::failure::FailureClass;
 use tollgate_dialect::openai::{
-    ReplyFacts, VectorForm, decode_embedding_reply, decode_reply, encode_completion, encode_embeddings,
-    encode_reply, read_usage,
+    VectorForm, decode_embedding_reply, decode_reply, encode_completion, encode_embeddings, encode_reply,
+    read_usage,
 };
-use tollgate_dialect::wire::ReplyFault;
+use tollgate_dialect::wire::{ReplyFacts, ReplyFault};
 
 fn facts() -> ReplyFacts {
     ReplyFacts {
         client_model: "smart".to_owned(),
         created: 1_700_000_000,
-        fallback_id: "chatcmpl-made-up".to_owned(),
+        fallback_id: "made-up".to_owned(),
+        ..ReplyFacts::default()
     }
 }
 
@@ -24,14 +25,17 @@ fn reply(parts: Vec<Part>, stop: Option<StopReason>) -> ChatReply {
     ChatReply {
         id: "msg_1".to_owned(),
         model: "provider-model".to_owned(),
-        choices: vec![Choice { index: 0, parts, stop, logprobs: None }],
+        choices: vec![Choice { index: 0, parts, stop, stop_sequence: None, logprobs: None }],
         usage: Usage { input_tokens: 12, output_tokens: 5, ..Usage::default() },
         ..ChatReply::default()
     }
 }
 
 fn thought(text: &str, signature: Option<&str>) -> Part {
-    Part::Reasoning { text: text.to_owned(), signature: signature.map(str::to_owned) }
+    Part::Reasoning {
+        text: text.to_owned(),
+        signature: signature.map(|text| Signature::new(Issuer::Anthropic, text)),
+    }
 }
 
 fn call(id: &str, name: &str, arguments: &str, signature: Option<&str>) -> Part {
@@ -39,7 +43,8 @@ fn call(id: &str, name: &str, arguments: &str, signature: Option<&str>) -> Part 
         id: id.to_owned(),
         name: name.to_owned(),
         arguments: arguments.to_owned(),
-        is_custom: false, signature: signature.map(str::to_owned),
+        is_custom: false,
+        signature: signature.map(|text| Signature::new(Issuer::Google, text)),
     }
 }
 
@@ -95,7 +100,11 @@ fn every_part_has_its_place_in_the_message() {
         json!({"role": "assistant", "content": "a", "reasoning_content": "r"}),
     );
     check(
-        vec![thought("r", Some("s")), Part::RedactedReasoning { data: "d".to_owned() }, Part::text("a")],
+        vec![
+            thought("r", Some("s")),
+            Part::RedactedReasoning { data: Signature::new(Issuer::Anthropic, "d") },
+            Part::text("a"),
+        ],
         json!({
             "role": "assistant", "content": "a", "reasoning_content": "r",
             "thinking_blocks": [
@@ -152,6 +161,7 @@ fn usage_is_written_with_litellms_names_where_there_is_something_to_say() {
         output_audio_tokens: 5,
         output_image_tokens: 6,
         web_search_requests: 2,
+        ..Usage::default()
     };
     let reply = ChatReply { usage, ..reply(vec![], None) };
     let written: Value = serde_json::from_slice(&encode_reply(&reply, &facts())).unwrap();
@@ -324,12 +334,14 @@ fn an_openai_reply_is_read_whole() {
                 parts: vec![call("call_1", "f", "{\"a\":1}", None)],
                 stop: Some(StopReason::ToolCalls),
                 logprobs: None,
+                stop_sequence: None,
             },
             Choice {
                 index: 1,
                 parts: vec![Part::text("hi")],
                 stop: Some(StopReason::Stop),
                 logprobs: Some(json!({"content": []})),
+                stop_sequence: None,
             },
         ],
         usage: Usage { input_tokens: 12, output_tokens: 5, ..Usage::default() },

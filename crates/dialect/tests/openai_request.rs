@@ -3,8 +3,8 @@
 
 use serde_json::{Value, json};
 use tollgate_dialect::conversation::{
-    CacheControl, ChatRequest, Effort, MediaSource, Message, Part, Reasoning, ResponseFormat, Role, Tool,
-    ToolChoice,
+    CacheControl, ChatRequest, Effort, Issuer, MediaSource, Message, Part, Reasoning, ResponseFormat, Role,
+    Signature, Tool, ToolChoice,
 };
 use tollgate_dialect::openai::decode_chat;
 
@@ -174,7 +174,7 @@ fn every_part_of_a_users_message_is_read() {
     let url = MediaSource::Url("https://x/y.png".to_owned());
     check(
         json!({"type": "text", "text": "x", "cache_control": {"type": "ephemeral", "ttl": "1h"}}),
-        Part::Text { text: "x".to_owned(), cache_control: marked(Some("1h")) },
+        Part::Text { text: "x".to_owned(), cache_control: marked(Some("1h")), citations: Vec::new() },
     );
     check(
         json!({"type": "image_url", "image_url": {"url": "https://x/y.png", "detail": "low"}}),
@@ -193,6 +193,7 @@ fn every_part_of_a_users_message_is_read() {
     let sound = |media_type, format: &str| Part::Audio {
         source: base64(media_type, "UklG"),
         format: format.to_owned(),
+        transcript: None,
     };
     check(
         json!({"type": "input_audio", "input_audio": {"data": "UklG", "format": "wav"}}),
@@ -205,7 +206,9 @@ fn every_part_of_a_users_message_is_read() {
     let file = |source, filename: Option<&str>| Part::File {
         source,
         filename: filename.map(str::to_owned),
-        context: None, citations: false, cache_control: None,
+        context: None,
+        citations: false,
+        cache_control: None,
     };
     let pdf = base64("application/pdf", "JVBE");
     check(
@@ -249,11 +252,15 @@ fn an_assistants_message_gives_reasoning_then_text_then_refusal_then_calls() {
         id: id.to_owned(),
         name: name.to_owned(),
         arguments: arguments.to_owned(),
-        is_custom: false, signature: signature.map(str::to_owned),
+        is_custom: false,
+        signature: signature.map(|text| Signature::new(Issuer::Google, text)),
     };
     let expect = [
-        Part::Reasoning { text: "because".to_owned(), signature: Some("s".to_owned()) },
-        Part::RedactedReasoning { data: "opaque".to_owned() },
+        Part::Reasoning {
+            text: "because".to_owned(),
+            signature: Some(Signature::new(Issuer::Anthropic, "s")),
+        },
+        Part::RedactedReasoning { data: Signature::new(Issuer::Anthropic, "opaque") },
         Part::text("x"),
         Part::Refusal("not that".to_owned()),
         Part::Refusal("no".to_owned()),
@@ -275,9 +282,9 @@ fn reasoning_is_read_from_whichever_form_a_client_sends_back() {
     };
     let thought = |text: &str, signature: Option<&str>| Part::Reasoning {
         text: text.to_owned(),
-        signature: signature.map(str::to_owned),
+        signature: signature.map(|text| Signature::new(Issuer::Anthropic, text)),
     };
-    let sealed = Part::RedactedReasoning { data: "d".to_owned() };
+    let sealed = Part::RedactedReasoning { data: Signature::new(Issuer::Anthropic, "d") };
     check(json!({"reasoning_content": "a"}), &[thought("a", None)]);
     check(json!({"reasoning_content": "a", "thinking_blocks": null}), &[thought("a", None)]);
     check(json!({"reasoning_content": "", "thinking_blocks": []}), &[]);
@@ -335,12 +342,19 @@ fn calls_of_the_older_form_get_ids_of_their_own() {
 fn a_cache_mark_is_read_wherever_litellm_lets_it_stand() {
     let mark = json!({"type": "ephemeral"});
     let message = decode_message(json!({"role": "system", "content": "x", "cache_control": mark}));
-    assert_eq!(message.parts, [Part::Text { text: "x".to_owned(), cache_control: marked(None) }]);
+    assert_eq!(
+        message.parts,
+        [Part::Text { text: "x".to_owned(), cache_control: marked(None), citations: Vec::new() }]
+    );
     let message = decode_message(json!({
         "role": "user", "cache_control": mark,
         "content": [{"type": "text", "text": "a"}, {"type": "text", "text": "b"}],
     }));
-    let text = |text: &str, cache_control| Part::Text { text: text.to_owned(), cache_control };
+    let text = |text: &str, cache_control| Part::Text {
+        text: text.to_owned(),
+        cache_control,
+        citations: Vec::new(),
+    };
     assert_eq!(message.parts, [text("a", None), text("b", marked(None))]);
     let message =
         decode_message(json!({"role": "tool", "tool_call_id": "c", "content": "x", "cache_control": mark}));
@@ -367,10 +381,9 @@ fn tools_and_the_choice_among_them_are_read() {
         description: Some("d".to_owned()),
         parameters: Some(schema),
         strict: Some(true),
-        cache_control: None,
+        ..Tool::default()
     };
-    let bare =
-        Tool { name: "g".to_owned(), description: None, parameters: None, strict: None, cache_control: None };
+    let bare = Tool { name: "g".to_owned(), ..Tool::default() };
     assert_eq!(request.tools, [full, bare]);
     let foreign = json!([{"type": "web_search_20250305", "name": "web_search"}, {"type": "custom", "custom": {"name": "shell"}}]);
     assert_eq!(request.extra["tools"], foreign, "tools that are no functions stay as they came");

@@ -3,16 +3,28 @@
 
 use bytes::Bytes;
 use serde_json::{Value, json};
-use tollgate_dialect::conversation::{StopReason, StreamEvent, Usage};
+use tollgate_dialect::conversation::{Issuer, Signature, StopReason, StreamEvent, Usage};
 use tollgate_dialect::failure::FailureClass;
-use tollgate_dialect::openai::{ChunkDecoder, ChunkEncoder, ReplyFacts, StreamPlan, StreamShape, Translator};
+use tollgate_dialect::framing::Framing;
+use tollgate_dialect::openai::{ChunkDecoder, ChunkEncoder, StreamPlan, StreamShape};
 use tollgate_dialect::sse::Frame;
-use tollgate_dialect::wire::{EventDecoder, Progress, ReplyFault, Transducer};
+use tollgate_dialect::translate::Translator;
+use tollgate_dialect::wire::{EventDecoder, EventEncoder, Progress, ReplyFacts, ReplyFault, Transducer};
 
 fn plan() -> StreamPlan {
-    let facts =
-        ReplyFacts { client_model: "smart".to_owned(), created: 7, fallback_id: "made-up".to_owned() };
-    StreamPlan { facts, shape: StreamShape::Chat, include_usage: false }
+    let facts = ReplyFacts {
+        client_model: "smart".to_owned(),
+        created: 7,
+        fallback_id: "made-up".to_owned(),
+        ..ReplyFacts::default()
+    };
+    StreamPlan { facts, shape: StreamShape::Chat }
+}
+
+/// The plan of a caller who wants the usage.
+fn usage_plan() -> StreamPlan {
+    let facts = ReplyFacts { include_usage: true, ..plan().facts };
+    StreamPlan { facts, ..plan() }
 }
 
 fn start() -> StreamEvent {
@@ -28,11 +40,18 @@ fn thought(delta: &str) -> StreamEvent {
 }
 
 fn signature(signature: &str) -> StreamEvent {
-    StreamEvent::ReasoningSignature { choice: 0, signature: signature.to_owned() }
+    StreamEvent::ReasoningSignature { choice: 0, signature: Signature::new(Issuer::Anthropic, signature) }
 }
 
 fn call_start(index: u64, id: &str, name: &str) -> StreamEvent {
-    StreamEvent::ToolCallStart { choice: 0, index, id: id.to_owned(), name: name.to_owned(), is_custom: false, signature: None }
+    StreamEvent::ToolCallStart {
+        choice: 0,
+        index,
+        id: id.to_owned(),
+        name: name.to_owned(),
+        is_custom: false,
+        signature: None,
+    }
 }
 
 fn arguments(index: u64, delta: &str) -> StreamEvent {
@@ -88,7 +107,7 @@ fn a_plain_stream_is_written_byte_for_byte_so() {
 
 #[test]
 fn usage_ends_the_stream_only_where_the_caller_asked() {
-    let plan = StreamPlan { include_usage: true, ..plan() };
+    let plan = usage_plan();
     let chunks = chunks(plan.clone(), &[start(), text("a"), usage(), finish(StopReason::Stop), usage()]);
     assert_eq!(chunks.len(), 4);
     assert!(chunks[..3].iter().all(|chunk| chunk["usage"] == Value::Null && chunk.get("usage").is_some()));
@@ -101,12 +120,15 @@ fn usage_ends_the_stream_only_where_the_caller_asked() {
 
 #[test]
 fn id_time_and_model_stay_the_same_through_the_stream() {
-    let plan = StreamPlan { include_usage: true, ..plan() };
+    let plan = usage_plan();
     for (events, id) in [
         (vec![start(), text("a"), start(), text("b"), finish(StopReason::Stop), usage()], "msg_1"),
-        (vec![text("a"), start(), text("b"), finish(StopReason::Stop), usage()], "made-up"),
-        (vec![StreamEvent::Start { id: String::new(), model: String::new() }, text("a"), usage()], "made-up"),
-        (vec![usage()], "made-up"),
+        (vec![text("a"), start(), text("b"), finish(StopReason::Stop), usage()], "chatcmpl-made-up"),
+        (
+            vec![StreamEvent::Start { id: String::new(), model: String::new() }, text("a"), usage()],
+            "chatcmpl-made-up",
+        ),
+        (vec![usage()], "chatcmpl-made-up"),
     ] {
         for chunk in chunks(plan.clone(), &events) {
             assert_eq!(
@@ -132,7 +154,7 @@ fn every_event_has_its_delta() {
     check(&[thought("a")], &[json!({"reasoning_content": "a"})]);
     check(&[StreamEvent::Refusal { choice: 0, delta: "no".to_owned() }], &[json!({"refusal": "no"})]);
     check(
-        &[StreamEvent::RedactedReasoning { choice: 0, data: "d".to_owned() }],
+        &[StreamEvent::RedactedReasoning { choice: 0, data: Signature::new(Issuer::Anthropic, "d") }],
         &[json!({"thinking_blocks": [{"type": "redacted_thinking", "data": "d"}]})],
     );
     check(
@@ -148,7 +170,8 @@ fn every_event_has_its_delta() {
         index: 1,
         id: "c".to_owned(),
         name: "f".to_owned(),
-        is_custom: false, signature: Some("sig".to_owned()),
+        is_custom: false,
+        signature: Some(Signature::new(Issuer::Google, "sig")),
     };
     check(
         &[signed],
@@ -214,7 +237,7 @@ fn nothing_is_written_before_there_is_something_to_show() {
 
 #[test]
 fn a_legacy_stream_has_text_and_finish_only() {
-    let plan = StreamPlan { shape: StreamShape::Completion, include_usage: true, ..plan() };
+    let plan = StreamPlan { shape: StreamShape::Completion, ..usage_plan() };
     let logprobs = json!({"content": [{"token": "a", "logprob": -0.5, "top_logprobs": []}]});
     let events = [
         start(),
@@ -395,7 +418,8 @@ fn tool_calls_are_numbered_from_zero_whatever_the_provider_does() {
                 index: 0,
                 id: "c".to_owned(),
                 name: "f".to_owned(),
-                is_custom: false, signature: Some("s".to_owned()),
+                is_custom: false,
+                signature: Some(Signature::new(Issuer::Google, "s")),
             },
             arguments(0, "{\"b\":1,\"a\":2}"),
         ],
@@ -472,8 +496,8 @@ const PROVIDER_STREAM: &str = concat!(
 
 /// Puts a stream through the translator in these pieces.
 fn translate(pieces: &[&[u8]]) -> (Vec<u8>, Progress, Result<(), ReplyFault>) {
-    let plan = StreamPlan { include_usage: true, ..plan() };
-    let mut translator = Translator::new(ChunkDecoder::new(), plan);
+    let plan = usage_plan();
+    let mut translator = Translator::new(Framing::events(), ChunkDecoder::new(), ChunkEncoder::new(plan));
     let mut out = Vec::new();
     let mut outcome = Ok(());
     for piece in pieces {
@@ -485,7 +509,7 @@ fn translate(pieces: &[&[u8]]) -> (Vec<u8>, Progress, Result<(), ReplyFault>) {
     if outcome.is_ok() {
         outcome = translator.finish(&mut out);
     }
-    (out.concat(), translator.progress(), outcome)
+    (out.concat(), translator.progress().clone(), outcome)
 }
 
 #[test]
@@ -494,6 +518,7 @@ fn a_stream_cut_at_any_byte_gives_the_same_bytes() {
     let (whole, progress, outcome) = translate(&[input]);
     assert_eq!(outcome, Ok(()));
     let expect = Progress {
+        service_tier: None,
         usage: Some(Usage { input_tokens: 12, output_tokens: 5, ..Usage::default() }),
         content_started: true,
         complete: true,
@@ -506,7 +531,7 @@ fn a_stream_cut_at_any_byte_gives_the_same_bytes() {
     assert!(text.ends_with("data: [DONE]\n\n"));
     for cut in 0..=input.len() {
         let (head, tail) = input.split_at(cut);
-        assert_eq!(translate(&[head, tail]), (whole.clone(), progress, Ok(())), "cut at {cut}");
+        assert_eq!(translate(&[head, tail]), (whole.clone(), progress.clone(), Ok(())), "cut at {cut}");
     }
     let single: Vec<&[u8]> = input.chunks(1).collect();
     assert_eq!(translate(&single), (whole, progress, Ok(())), "byte by byte");
@@ -560,7 +585,7 @@ fn what_came_before_an_error_is_passed_on_and_the_stream_has_no_end() {
 
 #[test]
 fn each_chunk_of_the_provider_gives_at_most_one_of_ours() {
-    let mut translator = Translator::new(ChunkDecoder::new(), plan());
+    let mut translator = Translator::new(Framing::events(), ChunkDecoder::new(), ChunkEncoder::new(plan()));
     let mut out = Vec::new();
     translator.push(Bytes::from_static(b": ping\n\n"), &mut out).unwrap();
     assert_eq!(out.len(), 0, "nothing to show, nothing sent");

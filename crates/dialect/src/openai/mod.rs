@@ -22,8 +22,7 @@ mod write;
 pub use error::{decode_error, error_frame};
 pub use params::CHAT_PARAMS;
 pub use reply::{
-    VectorForm, decode_embedding_reply, decode_reply, encode_completion, encode_embeddings,
-    encode_reply,
+    VectorForm, decode_embedding_reply, decode_reply, encode_completion, encode_embeddings, encode_reply,
 };
 pub use request::{
     Extensions, decode_chat, decode_completions, decode_embeddings, encode_chat, encode_embedding_request,

@@ -21,9 +21,7 @@ impl<'a> Thought<'a> {
     /// The block that a part is, where it is one.
     pub(super) fn of(part: &'a Part) -> Option<Self> {
         match part {
-            Part::Reasoning { text, signature } => {
-                Some(Self::Open { text, signature: signature.as_ref() })
-            }
+            Part::Reasoning { text, signature } => Some(Self::Open { text, signature: signature.as_ref() }),
             Part::RedactedReasoning { data } => Some(Self::Sealed(data)),
             Part::Text { .. }
             | Part::Image { .. }
@@ -61,7 +59,7 @@ impl<'a> Thought<'a> {
             }
             Self::Sealed(data) => {
                 json!({"type": "redacted_thinking", "data": data.written(Issuer::Anthropic)})
-            },
+            }
         }
     }
 }

@@ -9,8 +9,8 @@
 mod fields;
 mod words;
 
-use crate::wire::CallerError;
 use crate::failure::{FailureClass, ProviderError};
+use crate::wire::CallerError;
 use fields::Fields;
 use serde_json::Value;
 

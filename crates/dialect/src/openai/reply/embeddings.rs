@@ -1,10 +1,10 @@
 //! Embedding replies: vectors as numbers or as base64 of little-endian f32.
 
-use crate::wire::ReplyFacts;
 use crate::conversation::{Embedding, EmbeddingReply, Usage};
 use crate::openai::error;
 use crate::openai::usage::read_usage;
 use crate::openai::write::Object;
+use crate::wire::ReplyFacts;
 use crate::wire::ReplyFault;
 use serde_json::Value;
 

@@ -3,11 +3,11 @@
 //! **Invariant:** `model` is the caller's name for it, and the id and the time are always there.
 
 use super::{finish_reason, reply_id};
-use crate::wire::ReplyFacts;
 use crate::conversation::{ChatReply, Choice, Issuer, MediaSource, Part, Signature, StopReason};
 use crate::openai::thought::{self, Thought};
 use crate::openai::usage::write_usage;
 use crate::openai::write::{self, Object};
+use crate::wire::ReplyFacts;
 use serde_json::{Value, json};
 
 /// Writes a `chat.completion`.

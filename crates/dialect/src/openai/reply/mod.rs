@@ -19,7 +19,11 @@ use std::borrow::Cow;
 
 /// The id of a chat reply: the provider's, or one made up for it.
 pub(super) fn reply_id<'a>(facts: &ReplyFacts, provider_id: &'a str) -> Cow<'a, str> {
-    if provider_id.is_empty() { Cow::Owned(format!("chatcmpl-{}", facts.fallback_id)) } else { Cow::Borrowed(provider_id) }
+    if provider_id.is_empty() {
+        Cow::Owned(format!("chatcmpl-{}", facts.fallback_id))
+    } else {
+        Cow::Borrowed(provider_id)
+    }
 }
 
 /// OpenAI's word for why an answer ended.

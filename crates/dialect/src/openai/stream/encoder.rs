@@ -5,13 +5,13 @@
 //! something to show, so that a stream that fails before its first word has not begun for the caller.
 
 use crate::conversation::{Signature, StopReason, StreamEvent, Usage};
+use crate::openai::error_frame;
 use crate::openai::reply::{
-    finish_reason, reply_id, legacy_finish_reason, legacy_logprobs, write_signature_fields,
+    finish_reason, legacy_finish_reason, legacy_logprobs, reply_id, write_signature_fields,
 };
 use crate::openai::thought::Thought;
 use crate::openai::usage::write_usage;
 use crate::openai::write::{self, Object};
-use crate::openai::error_frame;
 use crate::wire::{CallerError, EventEncoder, ReplyFacts};
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -75,7 +75,6 @@ impl ChunkEncoder {
     pub fn new(plan: StreamPlan) -> Self {
         Self { plan, head: Vec::new(), answers: BTreeMap::new(), usage: None }
     }
-
 }
 
 impl EventEncoder for ChunkEncoder {
@@ -195,7 +194,12 @@ impl ChunkEncoder {
         let answer = self.answers.entry(choice).or_default();
         let text = std::mem::take(&mut answer.thought);
         if text.is_empty() || answer.thought_is_whole {
-            self.say(choice, &Delta::Thought(Thought::Open { text: &text, signature: Some(signature) }), None, out);
+            self.say(
+                choice,
+                &Delta::Thought(Thought::Open { text: &text, signature: Some(signature) }),
+                None,
+                out,
+            );
         }
     }
 

@@ -47,7 +47,9 @@ fn plain(role: &str, message: &Message, extensions: Extensions, place: &str) -> 
 /// One text without a mark is a plain string; anything else a list of parts.
 fn content(parts: &[Part], extensions: Extensions, place: &str) -> Result<Value, EncodeError> {
     match parts {
-        [Part::Text { text, cache_control, citations: _ }] if cache_control.is_none() || extensions == Extensions::Omit => {
+        [Part::Text { text, cache_control, citations: _ }]
+            if cache_control.is_none() || extensions == Extensions::Omit =>
+        {
             Ok(json!(text))
         }
         parts => {
@@ -127,7 +129,9 @@ fn file(
     match source {
         MediaSource::Base64 { media_type, data } => insert(&mut out, "file_data", data_url(media_type, data)),
         MediaSource::FileId(id) => insert(&mut out, "file_id", id.as_str()),
-        MediaSource::Text(text) => insert(&mut out, "file_data", data_url("text/plain", &base64::encode(text.as_bytes()))),
+        MediaSource::Text(text) => {
+            insert(&mut out, "file_data", data_url("text/plain", &base64::encode(text.as_bytes())))
+        }
         // LiteLLM's form of a document that the provider fetches.
         MediaSource::Url(url) if extensions == Extensions::Include && is_address(url) => {
             insert(&mut out, "file_id", url.as_str());
@@ -200,7 +204,11 @@ fn tool_call(part: &Part, extensions: Extensions) -> Value {
         insert(&mut out, "type", "function");
         insert(&mut out, "function", json!({"name": name, "arguments": arguments}));
         if let (Some(signature), Extensions::Include) = (signature, extensions) {
-            insert(&mut out, "provider_specific_fields", json!({"thought_signature": signature.written(Issuer::Google)}));
+            insert(
+                &mut out,
+                "provider_specific_fields",
+                json!({"thought_signature": signature.written(Issuer::Google)}),
+            );
         }
     }
     Value::Object(out)
