@@ -11,13 +11,13 @@
 
 mod error;
 mod params;
-mod read;
 mod reply;
 mod request;
 mod stream;
 mod thought;
 mod usage;
-mod write;
+
+use crate::json::{read, write};
 
 pub use error::{decode_error, error_frame};
 pub use params::CHAT_PARAMS;

@@ -9,7 +9,7 @@ use std::fmt;
 
 /// Where a value stands in the body; written as OpenAI writes it (`messages[2].content[0].text`).
 #[derive(Clone, Copy)]
-pub(super) enum Place<'a> {
+pub(crate) enum Place<'a> {
     /// A top-level member.
     Top(&'a str),
     /// A member of the object at a place.
@@ -30,22 +30,22 @@ impl fmt::Display for Place<'_> {
 
 impl<'a> Place<'a> {
     /// The place of a member.
-    pub(super) fn member(&'a self, name: &'a str) -> Place<'a> {
+    pub(crate) fn member(&'a self, name: &'a str) -> Place<'a> {
         Place::Member(self, name)
     }
 
     /// The place of an item.
-    pub(super) fn item(&'a self, index: usize) -> Place<'a> {
+    pub(crate) fn item(&'a self, index: usize) -> Place<'a> {
         Place::Item(self, index)
     }
 
     /// An error at this place.
-    pub(super) fn error(&self, message: impl Into<String>) -> RequestError {
+    pub(crate) fn error(&self, message: impl Into<String>) -> RequestError {
         RequestError { param: self.to_string(), message: message.into() }
     }
 
     /// The error for a member that has to be there; the opening is OpenAI's and LiteLLM's.
-    pub(super) fn missing(&self) -> RequestError {
+    pub(crate) fn missing(&self) -> RequestError {
         self.error(format!("Missing required parameter: '{self}'."))
     }
 
@@ -54,7 +54,7 @@ impl<'a> Place<'a> {
     }
 
     /// The error for a word that is not one of those that are known.
-    pub(super) fn unknown_word(&self, word: &str, known: &[&str]) -> RequestError {
+    pub(crate) fn unknown_word(&self, word: &str, known: &[&str]) -> RequestError {
         const SHOWN_CHARS_MAX: usize = 64;
         let shown: String = word.chars().take(SHOWN_CHARS_MAX).collect();
         self.error(format!("must be one of '{}', not '{shown}'", known.join("', '")))
@@ -62,7 +62,7 @@ impl<'a> Place<'a> {
 }
 
 /// The value's JSON type, for sentences.
-pub(super) fn type_name(value: &Value) -> &'static str {
+pub(crate) fn type_name(value: &Value) -> &'static str {
     match value {
         Value::Null => "null",
         Value::Bool(_) => "a boolean",
@@ -75,7 +75,7 @@ pub(super) fn type_name(value: &Value) -> &'static str {
 }
 
 /// The top-level members of a body.
-pub(super) fn body(body: &[u8]) -> Result<Map<String, Value>, RequestError> {
+pub(crate) fn body(body: &[u8]) -> Result<Map<String, Value>, RequestError> {
     // LiteLLM's `param` and opening for a body that is no JSON.
     const PLACE: Place<'static> = Place::Top("request_body");
     match serde_json::from_slice(body) {
@@ -87,7 +87,7 @@ pub(super) fn body(body: &[u8]) -> Result<Map<String, Value>, RequestError> {
     }
 }
 
-pub(super) fn string(value: Value, at: &Place<'_>) -> Result<String, RequestError> {
+pub(crate) fn string(value: Value, at: &Place<'_>) -> Result<String, RequestError> {
     match value {
         Value::String(text) => Ok(text),
         other => Err(at.wrong_type("a string", &other)),
@@ -95,17 +95,17 @@ pub(super) fn string(value: Value, at: &Place<'_>) -> Result<String, RequestErro
 }
 
 /// A string that is not empty.
-pub(super) fn filled_string(value: Value, at: &Place<'_>) -> Result<String, RequestError> {
+pub(crate) fn filled_string(value: Value, at: &Place<'_>) -> Result<String, RequestError> {
     let text = string(value, at)?;
     if text.is_empty() { Err(at.error("must not be empty")) } else { Ok(text) }
 }
 
-pub(super) fn boolean(value: &Value, at: &Place<'_>) -> Result<bool, RequestError> {
+pub(crate) fn boolean(value: &Value, at: &Place<'_>) -> Result<bool, RequestError> {
     value.as_bool().ok_or_else(|| at.wrong_type("a boolean", value))
 }
 
 /// An integer from 0 up.
-pub(super) fn natural(value: &Value, at: &Place<'_>) -> Result<u64, RequestError> {
+pub(crate) fn natural(value: &Value, at: &Place<'_>) -> Result<u64, RequestError> {
     if let Some(number) = value.as_u64() {
         return Ok(number);
     }
@@ -115,25 +115,25 @@ pub(super) fn natural(value: &Value, at: &Place<'_>) -> Result<u64, RequestError
     })
 }
 
-pub(super) fn integer(value: &Value, at: &Place<'_>) -> Result<i64, RequestError> {
+pub(crate) fn integer(value: &Value, at: &Place<'_>) -> Result<i64, RequestError> {
     value.as_i64().ok_or_else(|| match value.as_u64() {
         Some(_) => at.error("must fit in 64 bits with a sign"),
         None => at.wrong_type("an integer", value),
     })
 }
 
-pub(super) fn number(value: &Value, at: &Place<'_>) -> Result<f64, RequestError> {
+pub(crate) fn number(value: &Value, at: &Place<'_>) -> Result<f64, RequestError> {
     value.as_f64().ok_or_else(|| at.wrong_type("a number", value))
 }
 
-pub(super) fn object(value: Value, at: &Place<'_>) -> Result<Map<String, Value>, RequestError> {
+pub(crate) fn object(value: Value, at: &Place<'_>) -> Result<Map<String, Value>, RequestError> {
     match value {
         Value::Object(members) => Ok(members),
         other => Err(at.wrong_type("an object", &other)),
     }
 }
 
-pub(super) fn list(value: Value, at: &Place<'_>) -> Result<Vec<Value>, RequestError> {
+pub(crate) fn list(value: Value, at: &Place<'_>) -> Result<Vec<Value>, RequestError> {
     match value {
         Value::Array(items) => Ok(items),
         other => Err(at.wrong_type("a list", &other)),
@@ -141,17 +141,17 @@ pub(super) fn list(value: Value, at: &Place<'_>) -> Result<Vec<Value>, RequestEr
 }
 
 /// The error for a value that is neither a string nor a list.
-pub(super) fn neither_string_nor_list(value: &Value, of: &str, at: &Place<'_>) -> RequestError {
+pub(crate) fn neither_string_nor_list(value: &Value, of: &str, at: &Place<'_>) -> RequestError {
     at.wrong_type(&format!("a string or a list of {of}"), value)
 }
 
 /// Takes a member out; `null` is the same as absent, as at OpenAI.
-pub(super) fn take(members: &mut Map<String, Value>, name: &str) -> Option<Value> {
+pub(crate) fn take(members: &mut Map<String, Value>, name: &str) -> Option<Value> {
     members.remove(name).filter(|value| !value.is_null())
 }
 
 /// Takes a member that has to be there.
-pub(super) fn require(
+pub(crate) fn require(
     members: &mut Map<String, Value>,
     name: &str,
     at: &Place<'_>,
@@ -160,7 +160,7 @@ pub(super) fn require(
 }
 
 /// Takes a string member that has to be there.
-pub(super) fn require_string(
+pub(crate) fn require_string(
     members: &mut Map<String, Value>,
     name: &str,
     at: &Place<'_>,
@@ -169,7 +169,7 @@ pub(super) fn require_string(
 }
 
 /// Takes a string member that may be there.
-pub(super) fn take_string(
+pub(crate) fn take_string(
     members: &mut Map<String, Value>,
     name: &str,
     at: &Place<'_>,
@@ -178,7 +178,7 @@ pub(super) fn take_string(
 }
 
 /// Takes a boolean member that may be there.
-pub(super) fn take_boolean(
+pub(crate) fn take_boolean(
     members: &mut Map<String, Value>,
     name: &str,
     at: &Place<'_>,

@@ -5,36 +5,36 @@
 use serde_json::Value;
 
 /// Appends a JSON string.
-pub(super) fn string(text: &str, out: &mut Vec<u8>) {
+pub(crate) fn string(text: &str, out: &mut Vec<u8>) {
     // Writing into memory cannot fail, and a string has no form that JSON lacks.
     let _ = serde_json::to_writer(out, text);
 }
 
 /// Appends a JSON value.
-pub(super) fn value(value: &Value, out: &mut Vec<u8>) {
+pub(crate) fn value(value: &Value, out: &mut Vec<u8>) {
     // As above: a `Value` has string keys only.
     let _ = serde_json::to_writer(out, value);
 }
 
 /// Appends a decimal integer.
-pub(super) fn integer(number: u64, out: &mut Vec<u8>) {
+pub(crate) fn integer(number: u64, out: &mut Vec<u8>) {
     let _ = serde_json::to_writer(out, &number);
 }
 
 /// An object that is being written; [`Object::close`] ends it.
-pub(super) struct Object<'a> {
+pub(crate) struct Object<'a> {
     out: &'a mut Vec<u8>,
     is_empty: bool,
 }
 
 impl<'a> Object<'a> {
-    pub(super) fn open(out: &'a mut Vec<u8>) -> Self {
+    pub(crate) fn open(out: &'a mut Vec<u8>) -> Self {
         out.push(b'{');
         Self { out, is_empty: true }
     }
 
     /// Writes a member's name (plain ASCII, ours) and gives the place for its value.
-    pub(super) fn member(&mut self, name: &str) -> &mut Vec<u8> {
+    pub(crate) fn member(&mut self, name: &str) -> &mut Vec<u8> {
         if !self.is_empty {
             self.out.push(b',');
         }
@@ -45,32 +45,32 @@ impl<'a> Object<'a> {
         self.out
     }
 
-    pub(super) fn string(&mut self, name: &str, text: &str) {
+    pub(crate) fn string(&mut self, name: &str, text: &str) {
         string(text, self.member(name));
     }
 
-    pub(super) fn integer(&mut self, name: &str, number: u64) {
+    pub(crate) fn integer(&mut self, name: &str, number: u64) {
         integer(number, self.member(name));
     }
 
-    pub(super) fn value(&mut self, name: &str, content: &Value) {
+    pub(crate) fn value(&mut self, name: &str, content: &Value) {
         value(content, self.member(name));
     }
 
     /// A member whose value is JSON already.
-    pub(super) fn raw(&mut self, name: &str, json: &str) {
+    pub(crate) fn raw(&mut self, name: &str, json: &str) {
         self.member(name).extend_from_slice(json.as_bytes());
     }
 
     /// A member whose value is an object, written by `fill`.
-    pub(super) fn object(&mut self, name: &str, fill: impl FnOnce(&mut Object<'_>)) {
+    pub(crate) fn object(&mut self, name: &str, fill: impl FnOnce(&mut Object<'_>)) {
         let mut inner = Object::open(self.member(name));
         fill(&mut inner);
         inner.close();
     }
 
     /// A member whose value is a list, one item per call of `fill`.
-    pub(super) fn list<T>(
+    pub(crate) fn list<T>(
         &mut self,
         name: &str,
         items: impl IntoIterator<Item = T>,
@@ -87,7 +87,7 @@ impl<'a> Object<'a> {
         out.push(b']');
     }
 
-    pub(super) fn close(self) {
+    pub(crate) fn close(self) {
         self.out.push(b'}');
     }
 }
