@@ -172,7 +172,7 @@ fn in_words(duration: Duration) -> String {
 }
 
 /// A time in the form of RFC 3339, after Howard Hinnant's calendar algorithm for days since 1970.
-fn timestamp(seconds: u64) -> String {
+pub(crate) fn timestamp(seconds: u64) -> String {
     let (days, rest) = (seconds / 86_400, seconds % 86_400);
     let shifted = days + 719_468;
     let (era, day_of_era) = (shifted / 146_097, shifted % 146_097);

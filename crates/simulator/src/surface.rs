@@ -114,6 +114,7 @@ pub(crate) enum Operation {
     BatchEmbedContents,
     Token,
     Rerank,
+    ShowModel,
     /// The rest of OpenAI's API.
     Platform(platform::Op),
 }
@@ -135,6 +136,7 @@ impl Operation {
             Operation::BatchEmbedContents => "batch_embed_contents",
             Operation::Token => "token",
             Operation::Rerank => "rerank",
+            Operation::ShowModel => "show_model",
             Operation::Platform(op) => op.name(),
         }
     }
