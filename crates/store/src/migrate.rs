@@ -31,13 +31,15 @@ pub(crate) const MIGRATIONS: &[Migration] =
 
 /// Refuses files that are not ours or newer than this release. Reads only.
 pub(crate) fn inspect(connection: &Connection, location: &Location, known: i64) -> Result<(), Fault> {
-    let application: i64 = connection.query_row("PRAGMA application_id", [], |row| row.get(0))?;
-    let objects: i64 = connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
+    // One state of the file: another process may be creating the schema at this moment.
+    let snapshot = connection.unchecked_transaction()?;
+    let application: i64 = snapshot.query_row("PRAGMA application_id", [], |row| row.get(0))?;
+    let objects: i64 = snapshot.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
     let is_empty = application == 0 && objects == 0;
     if application != APPLICATION_ID && !is_empty {
         return Err(StoreError::Foreign(location.to_string()).into());
     }
-    let found = version(connection)?;
+    let found = version(&snapshot)?;
     if found > known {
         return Err(StoreError::SchemaNewer { file: location.to_string(), found, known }.into());
     }
