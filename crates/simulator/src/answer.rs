@@ -44,7 +44,7 @@ fn now() -> u64 {
 pub(crate) fn answer(shared: &Shared, asked: &Asked, behaviour: &Behaviour, ids: &mut Ids) -> Answered {
     let surface = asked.surface();
     let request_id = request_id(surface, ids);
-    let ask = read(asked);
+    let ask = read(shared, asked);
     let composed = compose(&ask, behaviour);
     let tokens = (composed.counts.prompt, composed.counts.completion);
     let victim = Victim {
@@ -105,6 +105,11 @@ pub(crate) fn answer(shared: &Shared, asked: &Asked, behaviour: &Behaviour, ids:
 /// An error as the surface writes it.
 pub(crate) fn error_reply(asked: &Asked, error: &ApiError, request_id: &str) -> Reply {
     let surface = asked.surface();
+    let reworded = match asked.route.operation {
+        Some(Operation::Platform(op)) => Some(platform::reword(op, error)),
+        _ => None,
+    };
+    let error = reworded.as_ref().unwrap_or(error);
     let mut body = error.body(surface, request_id);
     if asked.route.operation == Some(Operation::StreamGenerate) && framing(asked) == Framing::Array {
         // A stream that is one JSON array is that for an error too.
@@ -142,7 +147,7 @@ fn with_headers(reply: Reply, surface: Surface, request_id: &str, latency_ms: u1
     }
 }
 
-fn read(asked: &Asked) -> Ask {
+fn read(shared: &Shared, asked: &Asked) -> Ask {
     let (body, model) = (&asked.json, asked.model.as_str());
     if let Some(wire) = wire::of(asked.surface()) {
         return wire.read(asked);
@@ -150,7 +155,7 @@ fn read(asked: &Asked) -> Ask {
     match asked.route.operation {
         Some(Operation::Chat) => openai::read_chat(body, model),
         Some(Operation::Completion) => openai::read_completion(body, model),
-        Some(Operation::Platform(op)) => platform::read(asked, op),
+        Some(Operation::Platform(op)) => platform::read(shared, asked, op),
         Some(Operation::Messages) => anthropic::read(body),
         Some(Operation::Generate) => gemini::read(body, model, false),
         Some(Operation::StreamGenerate) => gemini::read(body, model, true),
@@ -218,7 +223,10 @@ fn make(
         }
         Operation::CountTokens => Reply::json(&gemini::reply::token_count(gemini::count_tokens(body))),
         Operation::ListModels | Operation::GetModel => Reply::json(&models(shared, asked, operation)),
-        Operation::Platform(_) => platform::make(shared, asked, ask, &mut making)?,
+        Operation::Platform(op) => {
+            let request = platform::Request { shared, asked, ask, behaviour };
+            platform::make(request, op, &mut making)?
+        }
         Operation::Token => entra_token(shared, asked, &fresh.unwrap_or_default())?,
         _ => return Err(ApiError::new(404, "Not found")),
     };
@@ -256,6 +264,9 @@ fn gemini_stream(asked: &Asked, ask: &Ask, making: &mut Making<'_>, behaviour: &
 
 /// Ends a stream with the provider's error event, when that is the fault.
 fn with_error_event(reply: Reply, asked: &Asked, behaviour: &Behaviour) -> Reply {
+    if matches!(asked.route.operation, Some(Operation::Platform(op)) if platform::breaks_by_itself(op)) {
+        return reply;
+    }
     let (after, code) = match behaviour.fault {
         Some(Fault::ErrorEvent { after, code }) => (after, code),
         Some(Fault::Failed { after }) => (after, 500),
@@ -285,8 +296,8 @@ fn error_event(asked: &Asked, code: u16) -> Event {
         return wire.error_event(&error);
     }
     let body = error.body(asked.surface(), "");
-    if let Some(Operation::Platform(op)) = asked.route.operation {
-        return platform::error_event(op, &body);
+    if matches!(asked.route.operation, Some(Operation::Platform(_))) {
+        return platform::error_event(&body);
     }
     match asked.surface() {
         Surface::Anthropic => anthropic::reply::error_event(&body),

@@ -68,7 +68,8 @@ fn unknown_arguments(object: &Map<String, Value>, fields: &[Field]) -> Result<()
     }
 }
 
-fn is_set(body: &Value, key: &str) -> bool {
+/// Whether a field is there and not null.
+pub(crate) fn is_set(body: &Value, key: &str) -> bool {
     body.get(key).is_some_and(|value| !value.is_null())
 }
 
@@ -110,7 +111,7 @@ fn stream_options(body: &Value) -> Result<(), ApiError> {
 }
 
 /// The o-series and the first GPT-5 models take `max_completion_tokens` and the default sampling alone.
-fn is_reasoning_model(model: &str) -> bool {
+pub(crate) fn is_reasoning_model(model: &str) -> bool {
     let families = ["o1", "o3", "o4-mini", "gpt-5", "gpt-5-mini", "gpt-5-nano"];
     families.iter().any(|family| {
         let tail = model.strip_prefix(family);
@@ -224,7 +225,7 @@ fn embedding(body: &Value, model: &str) -> Result<(), ApiError> {
 }
 
 /// `messages[0].content[1].text`
-fn param_of(path: &[Step]) -> String {
+pub(crate) fn param_of(path: &[Step]) -> String {
     let mut param = String::new();
     for step in path {
         match step {
@@ -260,7 +261,8 @@ fn listed(words: &[&str]) -> String {
     }
 }
 
-fn spell(violation: &Violation) -> ApiError {
+/// A violation in OpenAI's words.
+pub(crate) fn spell(violation: &Violation) -> ApiError {
     let param = param_of(&violation.path);
     let (message, code) = match &violation.wrong {
         Wrong::Unknown => (format!("Unknown parameter: '{param}'."), "unknown_parameter"),

@@ -77,7 +77,8 @@ fn content(message: &Value, role: &str, index: usize) -> Result<(), ApiError> {
     Ok(())
 }
 
-fn image_url(url: &str, param: &str) -> Result<(), ApiError> {
+/// Checks where an image is.
+pub(crate) fn image_url(url: &str, param: &str) -> Result<(), ApiError> {
     if let Some(data) = url.strip_prefix("data:") {
         let (kind, encoded) = data.split_once(";base64,").unwrap_or_default();
         let supported = ["image/png", "image/jpeg", "image/gif", "image/webp"].contains(&kind);

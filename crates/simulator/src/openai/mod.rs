@@ -7,9 +7,9 @@
 
 pub(crate) mod check;
 pub(crate) mod embedding;
-mod messages;
+pub(crate) mod messages;
 pub(crate) mod reply;
-mod schema;
+pub(crate) mod schema;
 mod tables;
 
 use crate::ask::{

@@ -13,11 +13,17 @@ const DEPTH_MAX: usize = 10;
 
 /// Checks the schema of a function's parameters.
 pub(super) fn check_function(function: &Value, index: usize) -> Result<(), ApiError> {
-    let Some(parameters) = function.get("parameters") else { return Ok(()) };
+    check_parameters(function, &format!("tools[{index}].function.parameters"))
+}
+
+/// Checks the schema of a function's parameters, which stands at `param`.
+pub(crate) fn check_parameters(function: &Value, param: &str) -> Result<(), ApiError> {
+    let parameters = function.get("parameters").filter(|parameters| !parameters.is_null());
+    let Some(parameters) = parameters else { return Ok(()) };
     let name = text_at(function, "name");
     let refuse = |reason: String| {
         ApiError::bad_request(format!("Invalid schema for function '{name}': {reason}"))
-            .param(format!("tools[{index}].function.parameters"))
+            .param(param)
             .code("invalid_function_parameters")
     };
     let empty = parameters.as_object().is_some_and(serde_json::Map::is_empty);
@@ -36,18 +42,23 @@ pub(super) fn check_function(function: &Value, index: usize) -> Result<(), ApiEr
 
 /// Checks the schema of a structured output.
 pub(super) fn check_response_format(format: &Value) -> Result<(), ApiError> {
-    let name = text_at(format, "name");
-    let refuse = |reason: String| {
-        ApiError::bad_request(format!("Invalid schema for response_format '{name}': {reason}"))
-            .param("response_format")
-    };
-    let Some(schema) = format.get("schema") else {
+    if format.get("schema").is_none() {
         return Err(ApiError::bad_request(
             "Missing required parameter: 'response_format.json_schema.schema'.",
         )
         .param("response_format.json_schema.schema")
         .code("missing_required_parameter"));
+    }
+    check_output(format).map_err(|reason| reason.param("response_format"))
+}
+
+/// Checks the schema of a structured output, wherever it stands.
+pub(crate) fn check_output(format: &Value) -> Result<(), ApiError> {
+    let name = text_at(format, "name");
+    let refuse = |reason: String| {
+        ApiError::bad_request(format!("Invalid schema for response_format '{name}': {reason}"))
     };
+    let schema = format.get("schema").unwrap_or(&Value::Null);
     if !flag_at(format, "strict") {
         return Ok(());
     }

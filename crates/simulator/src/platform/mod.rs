@@ -5,6 +5,7 @@
 //!
 //! **Invariant:** everything that is kept is in memory and bounded; the oldest goes first.
 
+mod keep;
 mod routes;
 
 use crate::admission;
@@ -12,39 +13,127 @@ use crate::ask::Ask;
 use crate::behaviour::Behaviour;
 use crate::error::ApiError;
 use crate::exchange::Asked;
+use crate::fault::Fault;
+use crate::openai::reply::error_event as plain_error_event;
 use crate::reply::{Event, Making, Reply};
+use crate::responses::conversations::About;
+use crate::responses::{self, Asking, Breaks};
 use crate::server::Shared;
 use bytes::Bytes;
-use http::HeaderMap;
+use http::{HeaderMap, Method};
 use serde_json::Value;
 
-pub(crate) use routes::{Op, find, ids};
+pub(crate) use keep::{Owner, Shelf, page};
+pub(crate) use routes::{Op, find};
 
 /// What is kept between requests.
 #[derive(Debug, Default)]
-pub(crate) struct State {}
+pub(crate) struct State {
+    pub(crate) responses: responses::Store,
+}
 
 /// The body of an operation as JSON: a form as an object of its fields; null when it is neither.
-pub(crate) fn read_body(_op: Op, _headers: &HeaderMap, body: &Bytes) -> Value {
-    serde_json::from_slice(body).unwrap_or_default()
+pub(crate) fn read_body(op: Op, _headers: &HeaderMap, body: &Bytes) -> Value {
+    let mut json: Value = serde_json::from_slice(body).unwrap_or_default();
+    if op.is_of_responses() {
+        responses::spell_out(&mut json);
+    }
+    json
 }
 
 /// Whether the API would take the request.
-pub(crate) fn check(_: &Shared, asked: &Asked, _op: Op, _: &Behaviour) -> Result<(), ApiError> {
-    Err(admission::no_route(asked))
+pub(crate) fn check(shared: &Shared, asked: &Asked, op: Op, behaviour: &Behaviour) -> Result<(), ApiError> {
+    if behaviour.no_responses && op.is_of_responses() {
+        return Err(admission::no_route(asked));
+    }
+    if op.method() != Method::POST || op.has_no_body() {
+        return Ok(());
+    }
+    admission::check_json(asked)?;
+    if behaviour.lenient {
+        return Ok(());
+    }
+    let (state, owner, body) = (&shared.platform, Owner::of(asked), &asked.json);
+    match op {
+        Op::CreateResponse | Op::CountInputTokens => {
+            responses::check::check(body, &asked.model, &state.responses, &owner)
+        }
+        Op::CreateConversation | Op::CreateItems => responses::check::check_items(body),
+        Op::UpdateConversation => responses::check::check_metadata(body),
+        _ => Err(admission::no_route(asked)),
+    }
 }
 
 /// What a request asks of a model, where it asks one.
-pub(crate) fn read(_: &Asked, _op: Op) -> Ask {
-    Ask::default()
+pub(crate) fn read(shared: &Shared, asked: &Asked, op: Op) -> Ask {
+    match op {
+        Op::CreateResponse | Op::CountInputTokens => {
+            let items = shared.platform.responses.seen(&Owner::of(asked), &asked.json);
+            responses::read(&asked.json, &items, &asked.model)
+        }
+        _ => Ask::default(),
+    }
+}
+
+/// An error in the words of the operation that it answers.
+pub(crate) fn reword(op: Op, error: &ApiError) -> ApiError {
+    let mut error = error.clone();
+    if op == Op::CreateResponse && error.code == Some("context_length_exceeded") {
+        "Your input exceeds the context window of this model. Please adjust your input and try again."
+            .clone_into(&mut error.message);
+        error.param = Some("input".to_owned());
+    }
+    error
+}
+
+/// What the reply to a request is made of.
+#[derive(Clone, Copy)]
+pub(crate) struct Request<'a> {
+    pub(crate) shared: &'a Shared,
+    pub(crate) asked: &'a Asked,
+    pub(crate) ask: &'a Ask,
+    pub(crate) behaviour: &'a Behaviour,
 }
 
 /// The reply.
-pub(crate) fn make(_: &Shared, asked: &Asked, _: &Ask, _: &mut Making<'_>) -> Result<Reply, ApiError> {
-    Err(admission::no_route(asked))
+pub(crate) fn make(request: Request<'_>, op: Op, making: &mut Making<'_>) -> Result<Reply, ApiError> {
+    let Request { shared, asked, ask, behaviour } = request;
+    let owner = &Owner::of(asked);
+    let store = &shared.platform.responses;
+    let ids = routes::ids(asked.head.uri.path(), op);
+    let id = ids.first().map(String::as_str).unwrap_or_default();
+    match op {
+        Op::CreateResponse => {
+            let breaks = breaks(behaviour);
+            Ok(responses::create(Asking { store, owner, body: &asked.json, ask, breaks }, making))
+        }
+        Op::CountInputTokens => Ok(responses::token_count(ask)),
+        Op::GetResponse => responses::get(store, owner, id),
+        Op::DeleteResponse => responses::delete(store, owner, id),
+        Op::CancelResponse => responses::cancel(store, owner, id),
+        Op::ListInputItems => responses::input_items(store, owner, id, asked.query()),
+        _ if op.is_of_responses() => {
+            let about = About { store, owner, body: &asked.json, query: asked.query(), ids: &ids };
+            responses::conversations::answer(op, about, making)
+        }
+        _ => Err(admission::no_route(asked)),
+    }
+}
+
+fn breaks(behaviour: &Behaviour) -> Option<Breaks> {
+    match behaviour.fault {
+        Some(Fault::ErrorEvent { after, code }) => Some(Breaks::Error { after, status: code }),
+        Some(Fault::Failed { after }) => Some(Breaks::Failed { after }),
+        _ => None,
+    }
+}
+
+/// Whether the operation's own stream carries the errors that a fault puts into it.
+pub(crate) fn breaks_by_itself(op: Op) -> bool {
+    op == Op::CreateResponse
 }
 
 /// The error event of a stream that fails after it began.
-pub(crate) fn error_event(_op: Op, body: &Value) -> Event {
-    crate::openai::reply::error_event(body)
+pub(crate) fn error_event(body: &Value) -> Event {
+    plain_error_event(body)
 }

@@ -147,6 +147,18 @@ impl Op {
         self.row().map_or(Method::POST, |(method, _, _, _)| method.clone())
     }
 
+    /// The operation is one of the Responses API.
+    pub(crate) fn is_of_responses(self) -> bool {
+        self.row()
+            .is_some_and(|(_, path, _, _)| path.starts_with("responses") || path.starts_with("conversations"))
+    }
+
+    /// A POST without a body.
+    pub(crate) fn has_no_body(self) -> bool {
+        use Op::{CancelBatch, CancelFileBatch, CancelJob, CancelResponse, PauseJob, ResumeJob};
+        matches!(self, CancelBatch | CancelFileBatch | CancelJob | CancelResponse | PauseJob | ResumeJob)
+    }
+
     /// The body is a form with files in it.
     pub(crate) fn takes_form(self) -> bool {
         matches!(self, Op::EditImage | Op::VaryImage | Op::Transcribe | Op::Translate | Op::UploadFile)
