@@ -38,6 +38,7 @@ mod fault;
 mod gemini;
 mod instance;
 mod limits;
+mod mistral;
 pub mod names;
 mod ollama;
 mod openai;

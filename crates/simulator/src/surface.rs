@@ -115,6 +115,7 @@ pub(crate) enum Operation {
     Token,
     Rerank,
     ShowModel,
+    Ocr,
     /// The rest of OpenAI's API.
     Platform(platform::Op),
 }
@@ -137,6 +138,7 @@ impl Operation {
             Operation::Token => "token",
             Operation::Rerank => "rerank",
             Operation::ShowModel => "show_model",
+            Operation::Ocr => "ocr",
             Operation::Platform(op) => op.name(),
         }
     }

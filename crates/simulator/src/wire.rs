@@ -11,6 +11,7 @@ use crate::ask::{Ask, text_at};
 use crate::cohere;
 use crate::error::ApiError;
 use crate::exchange::Asked;
+use crate::mistral;
 use crate::ollama;
 use crate::openai::bearer;
 use crate::reply::{Event, Making, Reply};
@@ -160,8 +161,15 @@ pub(crate) trait Wire: Sync {
 }
 
 /// Every wire.
-static WIRES: [&dyn Wire; 6] =
-    [&cohere::Cohere, &rerank::JINA, &rerank::VOYAGE, &rerank::TOGETHER, &rerank::INFINITY, &ollama::Ollama];
+static WIRES: &[&dyn Wire] = &[
+    &cohere::Cohere,
+    &rerank::JINA,
+    &rerank::VOYAGE,
+    &rerank::TOGETHER,
+    &rerank::INFINITY,
+    &ollama::Ollama,
+    &mistral::Mistral,
+];
 
 /// The wire of a surface; `None` for those that have modules of their own in every stage.
 pub(crate) fn of(surface: Surface) -> Option<&'static dyn Wire> {

@@ -10,7 +10,7 @@ mod reply;
 mod tables;
 mod vectors;
 
-pub(crate) use vectors::{document_text, rank};
+pub(crate) use vectors::{document_text, quantized, rank};
 
 use crate::ask::{
     Ask, PromptCount, Thinking, Tool, ToolChoice, flag_at, items_at, number_at, text_at, texts_at,

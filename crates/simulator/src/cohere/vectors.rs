@@ -94,7 +94,7 @@ pub(super) fn embeddings(body: &Value, version: u8, making: &mut Making<'_>) -> 
 
 /// A vector in one of the types: whole numbers of eight bits are a value times 127, bits are signs, eight to a number.
 #[expect(clippy::cast_possible_truncation, reason = "a value of a vector of length one is within -1 and 1")]
-fn quantized(vector: &[f32], kind: &str) -> Value {
+pub(crate) fn quantized(vector: &[f32], kind: &str) -> Value {
     let eighths = || vector.iter().map(|value| (value * 127.0).round() as i16);
     let bits = || {
         vector.chunks(8).map(|eight| {
