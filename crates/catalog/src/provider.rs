@@ -24,6 +24,21 @@ pub enum Wire {
     Anthropic,
     /// Google's Gemini API below a base URL that ends before `/v1beta/models/...`.
     Gemini,
+    /// Google's Vertex AI: Gemini's form for Google's models, Anthropic's for Claude, OpenAI's for the rest, below a
+    /// base URL that ends before `/v1/projects/...`.
+    Vertex,
+    /// Amazon Bedrock's runtime below a base URL that ends before `/model/...`.
+    Bedrock,
+    /// Cohere's API, version 2, below a base URL that ends before `/v2/chat`.
+    Cohere,
+    /// Ollama's own API below a base URL that ends before `/api/chat`.
+    Ollama,
+    /// IBM watsonx.ai below a base URL that ends before `/ml/v1/...`.
+    Watsonx,
+    /// Replicate below a base URL that ends before `/predictions`.
+    Replicate,
+    /// Amazon SageMaker's runtime below a base URL that ends before `/endpoints/...`.
+    SageMaker,
 }
 
 /// Where the key goes in an upstream request.
@@ -74,6 +89,13 @@ impl Provider {
             Wire::OpenAi | Wire::Azure => "/chat/completions",
             Wire::Anthropic => "/v1/messages",
             Wire::Gemini => "/v1beta",
+            Wire::Vertex => "/v1",
+            Wire::Bedrock => "/model",
+            Wire::Cohere => "/v2/chat",
+            Wire::Ollama => "/api/chat",
+            Wire::Watsonx => "/ml/v1",
+            Wire::Replicate => "/predictions",
+            Wire::SageMaker => "/endpoints",
         };
         let trimmed = written.trim_end_matches('/');
         let base = trimmed.strip_suffix(endpoint).unwrap_or(trimmed).trim_end_matches('/');

@@ -3,6 +3,7 @@
 use crate::entra::EntraToken;
 use crate::percent;
 use crate::pipeline::outbound::place_key;
+use crate::pipeline::speech::Speech;
 use crate::reply::{TargetFacts, TargetHeaders};
 use crate::target::{Paths, Target};
 use crate::telemetry::{Metrics, TargetLabels};
@@ -103,6 +104,8 @@ impl Builder {
         Ok(Target {
             id: deployment.id.clone(),
             provider,
+            speech: speech(provider.wire),
+            drop_params: deployment.drop_params.or(self.drop_params.then_some(true)),
             model: model.to_owned(),
             paths,
             headers: headers(deployment)?,
@@ -112,8 +115,8 @@ impl Builder {
             timeout: deployment.timeout,
             stream_timeout: deployment.stream_timeout,
             num_retries: deployment.num_retries,
-            options: encode_options(deployment, facts.as_ref(), model, self.drop_params),
-            drop_params: deployment.additional_drop_params.clone(),
+            options: encode_options(deployment, facts.as_ref(), model),
+            always_dropped: deployment.additional_drop_params.clone(),
             refused_params: provider.unsupported,
             defaults: defaults(deployment),
             has_completions: has_completions(provider.name, facts.as_ref()),
@@ -231,27 +234,32 @@ fn has_completions(provider: &str, facts: Option<&Model>) -> bool {
         || matches!(provider, "hosted_vllm" | "vllm")
 }
 
-fn encode_options(
-    deployment: &Deployment,
-    facts: Option<&Model>,
-    model: &str,
-    drop_params: bool,
-) -> EncodeOptions {
+fn encode_options(deployment: &Deployment, facts: Option<&Model>, model: &str) -> EncodeOptions {
     let supports = |capability: &str| facts.is_some_and(|facts| facts.supports(capability));
     let denies = |capability: &str| facts.is_some_and(|facts| facts.denies(capability));
     let reasoning_by_level = match deployment.provider.wire {
         Wire::Anthropic => supports("adaptive_thinking"),
         // Gemini takes levels from its third generation on (thinkingLevel, Gemini API reference).
         Wire::Gemini => gemini_generation(model).is_some_and(|generation| generation >= 3),
-        Wire::OpenAi | Wire::Azure => true,
+        _ => true,
     };
     EncodeOptions {
-        drop_unsupported: deployment.drop_params.unwrap_or(drop_params),
+        drop_unsupported: false,
+        allowed_params: Vec::new(),
         default_max_tokens: facts.and_then(|facts| facts.max_output_tokens.or(facts.max_tokens)),
         native_structured_output: supports("native_structured_output"),
         reasoning_by_level,
         rejects_sampling: denies("sampling_params"),
         rejects_forced_tools: denies("forced_tool_use"),
+    }
+}
+
+/// How a provider is spoken to.
+fn speech(wire: Wire) -> Speech {
+    match wire {
+        Wire::Anthropic => Speech::Anthropic,
+        Wire::Gemini => Speech::Gemini,
+        _ => Speech::OpenAi,
     }
 }
 

@@ -4,12 +4,15 @@
 //! message has an upstream body, host, address or key in it; a provider's own sentence passes through with the
 //! deployment's credential struck out.
 
+use crate::pipeline::caller::encode_error;
 use crate::reply::{GatewayBody, header_number};
+use crate::surface::Surface;
 use http::header::{ALLOW, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
 use http::{Method, Response, StatusCode};
 use serde_json::{Map, Value, json};
 use std::time::Duration;
 use tollgate_dialect::failure::{FailureClass, ProviderError};
+use tollgate_dialect::wire::{CallerError, Dialect};
 
 /// OpenAI's `param`, as LiteLLM fills it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -28,6 +31,8 @@ pub(crate) struct Rejection {
     message: String,
     repeats_message: bool,
     retry_after: Option<Duration>,
+    /// Whose shape the body has.
+    dialect: Dialect,
     /// Boxed, so that a result that may be a rejection stays small.
     headers: Option<Box<HeaderMap>>,
 }
@@ -42,6 +47,7 @@ impl Rejection {
             message: message.into(),
             repeats_message: false,
             retry_after: None,
+            dialect: Dialect::OpenAi,
             headers: None,
         }
     }
@@ -262,8 +268,29 @@ impl Rejection {
         self.headers.get_or_insert_default()
     }
 
-    /// The body in OpenAI's shape.
-    fn body(&self) -> String {
+    /// In the shape that callers of a surface know; OpenAI's where there is none.
+    pub(crate) fn spoken_on(mut self, surface: Option<Surface>) -> Self {
+        self.dialect = surface.map_or(Dialect::OpenAi, Surface::dialect);
+        self
+    }
+
+    /// The body in the caller's shape.
+    fn body(&self) -> Vec<u8> {
+        let error = CallerError {
+            status: self.status.as_u16(),
+            kind: Some(self.kind),
+            message: &self.message,
+            param: match &self.param {
+                Param::Null => None,
+                Param::Text(text) => Some(text),
+            },
+            code: Some(&self.code),
+        };
+        encode_error(self.dialect, &error).unwrap_or_else(|| self.openai_body().into_bytes())
+    }
+
+    /// The body in OpenAI's shape, as LiteLLM fills it.
+    fn openai_body(&self) -> String {
         let param = match &self.param {
             Param::Null => Value::Null,
             Param::Text(text) => Value::String(text.clone()),

@@ -21,6 +21,7 @@ mod reply;
 pub mod routes;
 mod snapshot;
 mod stall;
+mod surface;
 mod target;
 mod telemetry;
 mod worker;

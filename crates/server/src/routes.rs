@@ -4,6 +4,7 @@
 //! an access rule does not compile. **Invariant:** access is decided by the row that matched, never by the path's text.
 
 use crate::percent;
+use crate::surface::Surface;
 use http::Method;
 use matchit::Router;
 
@@ -16,6 +17,22 @@ pub enum Access {
     Caller,
 }
 
+/// What a path says of a model call.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct PathModel {
+    /// The model's name, percent-decoded.
+    pub name: Option<String>,
+    /// Whether the reply is to be streamed, where the path decides it.
+    pub stream: Option<bool>,
+}
+
+impl PathModel {
+    /// A path that names a model, or none.
+    pub fn named(name: Option<&str>) -> Self {
+        Self { name: name.map(str::to_owned), stream: None }
+    }
+}
+
 /// What serves a route.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Route {
@@ -25,6 +42,14 @@ pub enum Route {
     Completions,
     /// `POST /v1/embeddings`.
     Embeddings,
+    /// `POST /v1/messages`.
+    Messages,
+    /// `POST /v1beta/models/{model}:generateContent`, `:streamGenerateContent` and their spellings.
+    GeminiCall,
+    /// `POST /model/{model}/converse` and `/converse-stream`.
+    BedrockCall,
+    /// `POST /v2/chat`.
+    CohereChat,
     /// `GET /v1/models`.
     Models,
     /// `GET /v1/models/{id}`.
@@ -50,13 +75,17 @@ pub enum Route {
 }
 
 impl Route {
-    /// The path as LiteLLM names it in its messages.
-    pub fn litellm_path(self) -> &'static str {
+    /// The kind of model call that it serves.
+    pub(crate) fn surface(self) -> Option<Surface> {
         match self {
-            Self::ChatCompletions => "/chat/completions",
-            Self::Completions => "/completions",
-            Self::Embeddings => "/embeddings",
-            _ => "/",
+            Self::ChatCompletions => Some(Surface::Chat),
+            Self::Completions => Some(Surface::Completions),
+            Self::Embeddings => Some(Surface::Embeddings),
+            Self::Messages => Some(Surface::Messages),
+            Self::GeminiCall => Some(Surface::GenerateContent),
+            Self::BedrockCall => Some(Surface::Converse),
+            Self::CohereChat => Some(Surface::CohereChat),
+            _ => None,
         }
     }
 }
@@ -170,6 +199,48 @@ pub const TABLE: &[Row] = &[
         summary: "Embed texts",
     },
     Row {
+        method: Method::POST,
+        path: "/v1/messages",
+        route: Route::Messages,
+        access: Access::Caller,
+        summary: "Anthropic's Messages, plain or streamed",
+    },
+    Row {
+        method: Method::POST,
+        path: "/v1beta/models/{model}:generateContent",
+        route: Route::GeminiCall,
+        access: Access::Caller,
+        summary: "Google's generateContent",
+    },
+    Row {
+        method: Method::POST,
+        path: "/v1beta/models/{model}:streamGenerateContent",
+        route: Route::GeminiCall,
+        access: Access::Caller,
+        summary: "Google's generateContent, streamed as events (`alt=sse`) or as a JSON array",
+    },
+    Row {
+        method: Method::POST,
+        path: "/model/{model}/converse",
+        route: Route::BedrockCall,
+        access: Access::Caller,
+        summary: "Amazon Bedrock's Converse",
+    },
+    Row {
+        method: Method::POST,
+        path: "/model/{model}/converse-stream",
+        route: Route::BedrockCall,
+        access: Access::Caller,
+        summary: "Amazon Bedrock's Converse, streamed",
+    },
+    Row {
+        method: Method::POST,
+        path: "/v2/chat",
+        route: Route::CohereChat,
+        access: Access::Caller,
+        summary: "Cohere's chat, plain or streamed",
+    },
+    Row {
         method: Method::GET,
         path: "/v1/models",
         route: Route::Models,
@@ -270,14 +341,22 @@ pub const TABLE: &[Row] = &[
 ];
 
 /// Routes whose model name stands in the middle of the path and may hold slashes (`openai/gpt-4o`), which a pattern of
-/// segments cannot say: prefix, suffix, route. Their patterns are in [`TABLE`] too.
-const MODEL_INSIDE: &[(&str, &str, Route)] = &[
-    ("/openai/deployments/", "/chat/completions", Route::ChatCompletions),
-    ("/openai/deployments/", "/completions", Route::Completions),
-    ("/openai/deployments/", "/embeddings", Route::Embeddings),
-    ("/engines/", "/chat/completions", Route::ChatCompletions),
-    ("/engines/", "/completions", Route::Completions),
-    ("/engines/", "/embeddings", Route::Embeddings),
+/// segments cannot say: prefix, suffix, route, whether the reply is streamed. Their patterns are in [`TABLE`] too.
+const MODEL_INSIDE: &[(&str, &str, Route, Option<bool>)] = &[
+    ("/openai/deployments/", "/chat/completions", Route::ChatCompletions, None),
+    ("/openai/deployments/", "/completions", Route::Completions, None),
+    ("/openai/deployments/", "/embeddings", Route::Embeddings, None),
+    ("/engines/", "/chat/completions", Route::ChatCompletions, None),
+    ("/engines/", "/completions", Route::Completions, None),
+    ("/engines/", "/embeddings", Route::Embeddings, None),
+    ("/v1beta/models/", ":generateContent", Route::GeminiCall, Some(false)),
+    ("/v1beta/models/", ":streamGenerateContent", Route::GeminiCall, Some(true)),
+    ("/v1/models/", ":generateContent", Route::GeminiCall, Some(false)),
+    ("/v1/models/", ":streamGenerateContent", Route::GeminiCall, Some(true)),
+    ("/models/", ":generateContent", Route::GeminiCall, Some(false)),
+    ("/models/", ":streamGenerateContent", Route::GeminiCall, Some(true)),
+    ("/model/", "/converse", Route::BedrockCall, Some(false)),
+    ("/model/", "/converse-stream", Route::BedrockCall, Some(true)),
 ];
 
 const LITELLM_ROUTES: &str = include_str!("../data/litellm_routes.txt");
@@ -291,8 +370,8 @@ pub enum Found {
         route: Route,
         /// Who may call it.
         access: Access,
-        /// The model in the path, percent-decoded.
-        model: Option<String>,
+        /// What the path says of the model.
+        model: PathModel,
     },
     /// The path is served, but not with this method; these are.
     WrongMethod(Vec<Method>),
@@ -320,6 +399,10 @@ impl Routes {
             }
             seen.push(row.path);
             let rows: Vec<&'static Row> = TABLE.iter().filter(|other| other.path == row.path).collect();
+            if row.path.contains("{model}:") {
+                // A name with something behind it within its segment: `MODEL_INSIDE` finds it.
+                continue;
+            }
             paths.insert(row.path, rows).map_err(|error| format!("{}: {error}", row.path))?;
         }
         Ok(Self { paths })
@@ -330,12 +413,23 @@ impl Routes {
         let asked = if method == Method::HEAD { &Method::GET } else { method };
         if let Ok(matched) = self.paths.at(path) {
             let Some(row) = matched.value.iter().find(|row| row.method == *asked) else {
+                if let Some(found @ Found::Served { .. }) = model_inside(asked, path) {
+                    return found;
+                }
                 return Found::WrongMethod(matched.value.iter().map(|row| row.method.clone()).collect());
             };
             return match matched.params.get("model").map(percent::decode) {
-                None => Found::Served { route: row.route, access: row.access, model: None },
+                None => {
+                    let model = PathModel::default();
+                    Found::Served { route: row.route, access: row.access, model }
+                }
                 Some(Some(model)) => {
-                    Found::Served { route: row.route, access: row.access, model: Some(model) }
+                    let stream = match row.route {
+                        Route::GeminiCall | Route::BedrockCall => Some(path.contains("stream")),
+                        _ => None,
+                    };
+                    let model = PathModel { name: Some(model), stream };
+                    Found::Served { route: row.route, access: row.access, model }
                 }
                 Some(None) => Found::Nothing,
             };
@@ -345,8 +439,10 @@ impl Routes {
 }
 
 fn model_inside(method: &Method, path: &str) -> Option<Found> {
-    let (inside, route) = MODEL_INSIDE.iter().find_map(|(prefix, suffix, route)| {
-        Some((path.strip_prefix(prefix)?.strip_suffix(suffix)?, *route))
+    // Google's own address of a model begins with its place in their catalogue, as do those of their clients.
+    let path = path.strip_prefix("/gemini").unwrap_or(path);
+    let (inside, route, stream) = MODEL_INSIDE.iter().find_map(|(prefix, suffix, route, stream)| {
+        Some((path.strip_prefix(prefix)?.strip_suffix(suffix)?, *route, *stream))
     })?;
     if inside.is_empty() {
         return Some(Found::Nothing);
@@ -355,7 +451,7 @@ fn model_inside(method: &Method, path: &str) -> Option<Found> {
         return Some(Found::WrongMethod(vec![Method::POST]));
     }
     let model = percent::decode(inside)?;
-    Some(Found::Served { route, access: Access::Caller, model: Some(model) })
+    Some(Found::Served { route, access: Access::Caller, model: PathModel { name: Some(model), stream } })
 }
 
 /// Whether LiteLLM has the route; read only for requests that lead nowhere here.
@@ -366,7 +462,11 @@ fn litellm_route(method: &Method, path: &str) -> Found {
         if matches_pattern(pattern, path) {
             let methods: Vec<Method> = methods.split(',').filter_map(|method| method.parse().ok()).collect();
             return if methods.contains(method) {
-                Found::Served { route: Route::NotImplemented, access: Access::Caller, model: None }
+                Found::Served {
+                    route: Route::NotImplemented,
+                    access: Access::Caller,
+                    model: PathModel::default(),
+                }
             } else {
                 Found::WrongMethod(methods)
             };
@@ -401,7 +501,7 @@ mod tests {
     }
 
     fn served(route: Route, access: Access, model: Option<&str>) -> Found {
-        Found::Served { route, access, model: model.map(str::to_owned) }
+        Found::Served { route, access, model: PathModel::named(model) }
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! A deployment made ready to be called: everything about it that does not depend on the request is worked out once.
 
 use crate::entra::EntraToken;
+use crate::pipeline::speech::Speech;
 use crate::reply::TargetHeaders;
 use crate::telemetry::TargetMetrics;
 use http::{HeaderMap, Uri};
@@ -8,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tollgate_catalog::{Prices, Provider};
 use tollgate_config::Secret;
-use tollgate_dialect::wire::EncodeOptions;
+use tollgate_dialect::wire::{Dialect, EncodeOptions};
 use tollgate_policy::shuffle::Share;
 use tollgate_upstream::Endpoint;
 
@@ -17,6 +18,10 @@ use tollgate_upstream::Endpoint;
 pub(crate) struct Target {
     /// The deployment's id.
     pub(crate) id: String,
+    /// How it is spoken to.
+    pub(crate) speech: Speech,
+    /// What is done with parameters that its wire cannot express; `None` where the operator does not say.
+    pub(crate) drop_params: Option<bool>,
     /// The provider's row.
     pub(crate) provider: &'static Provider,
     /// The model as the provider names it.
@@ -42,7 +47,7 @@ pub(crate) struct Target {
     /// What an encoder needs to know of the model.
     pub(crate) options: EncodeOptions,
     /// OpenAI parameters that are left out before sending.
-    pub(crate) drop_params: Vec<String>,
+    pub(crate) always_dropped: Vec<String>,
     /// The same parameters that the provider is known to refuse: left out if `drop_params`, else refused here.
     pub(crate) refused_params: &'static [&'static str],
     /// Parameters that are sent when the caller gave none: name, JSON text.
@@ -66,10 +71,17 @@ impl Target {
         self.secret.as_ref().map(Secret::expose).filter(|secret| secret.len() >= SECRET_BYTES_MIN)
     }
 
+    /// Whether parameters that this wire cannot express are left out and told, rather than refused. Where the operator
+    /// does not say, an OpenAI caller is refused, as at LiteLLM; callers of other dialects did not choose the wire's
+    /// words and are served.
+    pub(crate) fn drops_unsupported(&self, dialect: Dialect) -> bool {
+        self.drop_params.unwrap_or(dialect != Dialect::OpenAi)
+    }
+
     /// Whether a stream may be asked to end with its usage.
     pub(crate) fn may_ask_usage(&self) -> bool {
         const NAME: &str = "stream_options";
-        !self.refused_params.contains(&NAME) && !self.drop_params.iter().any(|name| name == NAME)
+        !self.refused_params.contains(&NAME) && !self.always_dropped.iter().any(|name| name == NAME)
     }
 }
 

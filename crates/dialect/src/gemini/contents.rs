@@ -194,7 +194,7 @@ fn call_part(part: &Part, at: &str) -> Result<Map<String, Value>, EncodeError> {
         .as_ref()
         .and_then(|signature| signature.of(Issuer::Google))
         .filter(|signature| is_base64(signature))
-     {
+    {
         written.insert("thoughtSignature".to_owned(), json!(signature));
     }
     Ok(written)
@@ -223,7 +223,7 @@ fn plain_part(part: &Part, at: &str) -> Result<Option<Value>, EncodeError> {
         }
         Part::Reasoning { text, signature } => {
             reasoning_part(text, signature.as_ref().and_then(|signature| signature.of(Issuer::Google)))
-        },
+        }
         Part::Native(native) => (native.dialect == Dialect::Gemini).then(|| native.value.clone()),
         Part::RedactedReasoning { .. } | Part::ToolCall { .. } | Part::ToolResult { .. } => None,
     })

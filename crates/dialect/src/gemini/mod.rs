@@ -30,5 +30,5 @@ pub use embedding::{decode_embeddings, encode_embeddings};
 pub use error::decode_error;
 pub use params::{IGNORED_PARAMS, SUPPORTED_PARAMS, UNSUPPORTED_PARAMS};
 pub use reply::decode_reply;
-pub use request::{STOP_SEQUENCES_MAX, encode_chat};
+pub use request::{STOP_SEQUENCES_MAX, call_path, encode_chat};
 pub use stream::{FRAME_BYTES_MAX, StreamDecoder};

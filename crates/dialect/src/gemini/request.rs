@@ -27,7 +27,7 @@ pub const STOP_SEQUENCES_MAX: usize = 5;
 /// are not a JSON object, a file id of another provider, a system message with anything but text in it, or more
 /// than [`STOP_SEQUENCES_MAX`] stop sequences (of which the first are kept where parameters may be dropped).
 pub fn encode_chat(request: &ChatRequest, options: &EncodeOptions) -> Result<Outbound, EncodeError> {
-    let resource = model_resource(&request.model)?;
+    let path = call_path(&request.model, request.stream)?;
     let mut natives = Natives::sort(&request.extra);
     refuse_fields(request, &mut natives.unsupported);
     if !natives.unsupported.is_empty() && !options.drop_unsupported {
@@ -42,14 +42,23 @@ pub fn encode_chat(request: &ChatRequest, options: &EncodeOptions) -> Result<Out
 
     let body = body(request, conversation, generation, natives);
     let body = Value::Object(body).to_string().into_bytes();
-    let method = if request.stream { "streamGenerateContent?alt=sse" } else { "generateContent" };
     Ok(Outbound {
         lost: Losses::default(),
-        path: format!("/{resource}:{method}"),
+        path,
         headers: Vec::new(),
         reading: Reading { answer_tool: None, id_seed: seed_of(&body) },
         body,
     })
+}
+
+/// Where a model is called: its resource and the method, for streams as events.
+///
+/// # Errors
+/// [`EncodeError::Invalid`] for a model name that is none.
+pub fn call_path(model: &str, stream: bool) -> Result<String, EncodeError> {
+    let resource = model_resource(model)?;
+    let method = if stream { "streamGenerateContent?alt=sse" } else { "generateContent" };
+    Ok(format!("/{resource}:{method}"))
 }
 
 /// Fields of the conversation model that Gemini has no word for.

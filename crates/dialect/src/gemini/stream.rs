@@ -144,11 +144,7 @@ impl EventDecoder for StreamDecoder {
         }
         if self.candidates.is_empty() && is_prompt_blocked(&root) {
             self.candidates.push(Progress { index: 0, calls: 0, is_finished: true });
-            out.push(StreamEvent::Finish {
-                choice: 0,
-                stop: StopReason::ContentFilter,
-                stop_sequence: None,
-            });
+            out.push(StreamEvent::Finish { choice: 0, stop: StopReason::ContentFilter, stop_sequence: None });
         }
         self.read_usage(&root, out);
         Ok(())

@@ -5,12 +5,14 @@
 //! touches is passed on as it came, and what comes out reads as the same edits made on a tree.
 
 mod chunk;
+mod native;
 mod output;
 mod reply;
 mod request;
 mod stream;
 mod usage;
 
+pub use native::{ModelPlace, NativeRelay, rename_reply};
 pub use reply::{ReplyView, relay_reply};
 pub use request::{RequestEdits, plan_request};
 pub use stream::{OpenAiRelay, RelayOptions};

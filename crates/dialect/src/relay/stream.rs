@@ -197,10 +197,10 @@ fn is_error_chunk(data: &[u8]) -> bool {
 }
 
 /// A span of a frame's data, and what goes in its place.
-type Edit<'a> = (Range<usize>, &'a [u8]);
+pub(super) type Edit<'a> = (Range<usize>, &'a [u8]);
 
 impl Output {
-    fn keep_frame(&mut self, frame: &Frame<'_>) {
+    pub(super) fn keep_frame(&mut self, frame: &Frame<'_>) {
         match frame.chunk_offset() {
             Some(start) => self.keep(start..start + frame.raw().len()),
             None => self.insert(frame.raw()),
@@ -208,7 +208,7 @@ impl Output {
     }
 
     /// Writes the frame with its data edited. The edits are in order and do not overlap.
-    fn edit_frame(&mut self, frame: &Frame<'_>, edits: &[Edit<'_>]) {
+    pub(super) fn edit_frame(&mut self, frame: &Frame<'_>, edits: &[Edit<'_>]) {
         let Some(data_offset) = frame.data_offset() else { return self.rebuild_frame(frame, edits) };
         let mut at = 0;
         for (span, new) in edits {
@@ -246,7 +246,7 @@ impl Output {
     }
 
     /// Closes a frame that came without its blank line. After a CR, the first LF belongs to it.
-    fn end_frame(&mut self) {
+    pub(super) fn end_frame(&mut self) {
         match self.last_byte() {
             None => {}
             Some(b'\n') => self.insert(b"\n"),

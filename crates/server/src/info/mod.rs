@@ -44,7 +44,7 @@ pub(crate) async fn answer<B>(
         Route::OpenApi => Ok(json_response(openapi::description().to_string())),
         Route::DocsPage => Ok(openapi::page()),
         Route::NotImplemented => Err(Rejection::not_implemented(request.uri().path())),
-        Route::ChatCompletions | Route::Completions | Route::Embeddings => Err(Rejection::internal()),
+        _ => Err(Rejection::internal()),
     }
 }
 

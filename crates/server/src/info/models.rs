@@ -231,9 +231,9 @@ fn supported_params(deployments: &[&Deployment], facts: &[Model]) -> Value {
     let mut names: Vec<&str> = Vec::new();
     for deployment in deployments {
         let own: &[&str] = match deployment.provider.wire {
-            Wire::OpenAi | Wire::Azure => tollgate_dialect::openai::CHAT_PARAMS,
             Wire::Anthropic => tollgate_dialect::anthropic::params::SUPPORTED_PARAMS,
             Wire::Gemini => tollgate_dialect::gemini::SUPPORTED_PARAMS,
+            _ => tollgate_dialect::openai::CHAT_PARAMS,
         };
         let taken = own.iter().filter(|name| !deployment.provider.unsupported.contains(*name));
         for name in taken {

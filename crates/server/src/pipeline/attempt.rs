@@ -17,10 +17,8 @@ use http::header::{HeaderMap, RETRY_AFTER};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 use tokio::time::Instant;
-use tollgate_catalog::Wire;
 use tollgate_dialect::failure::{FailureClass, ProviderError};
-use tollgate_dialect::wire::ReplyFault;
-use tollgate_dialect::{anthropic, gemini, openai};
+use tollgate_dialect::wire::{Losses, ReplyFault};
 use tollgate_policy::plan::{AttemptPlan, FailedAttempt, NextStep, RetryRules, RetryVerdict};
 use tollgate_upstream::{Failure, Kind, Phase, Reply, Timeouts};
 
@@ -163,7 +161,7 @@ async fn attempt(
     }
     let sent = Instant::now();
     let timeouts = limits.timeouts();
-    let (outgoing, road) = prepared.outgoing(timeouts);
+    let (outgoing, road, lost) = prepared.outgoing(timeouts);
     let reply = worker
         .client
         .send(&target.endpoint, outgoing)
@@ -172,7 +170,7 @@ async fn attempt(
     if !reply.status.is_success() {
         return Err(from_error_reply(reply, target, timeouts).await);
     }
-    let reading = ReadReply { call, received, target, road, sent, head_by: timeouts.head_by };
+    let reading = ReadReply { call, received, target, road, lost, sent, head_by: timeouts.head_by };
     respond::read_reply(reading, reply).await.map_err(|fault| match fault {
         Unread::Failure(failure) => from_failure(&failure, target, limits),
         Unread::Fault(fault) => from_fault(&fault, target),
@@ -185,6 +183,7 @@ pub(crate) struct ReadReply<'a> {
     pub(crate) received: &'a Received<'a>,
     pub(crate) target: &'a Arc<Target>,
     pub(crate) road: Road,
+    pub(crate) lost: Losses,
     pub(crate) sent: Instant,
     pub(crate) head_by: Instant,
 }
@@ -263,11 +262,7 @@ pub(super) async fn from_error_reply(reply: Reply, target: &Target, timeouts: Ti
         }
     });
     let _ = collected.await;
-    let error = match target.provider.wire {
-        Wire::OpenAi | Wire::Azure => openai::decode_error(status.as_u16(), &bytes),
-        Wire::Anthropic => anthropic::decode_error(status.as_u16(), &bytes),
-        Wire::Gemini => gemini::decode_error(status.as_u16(), &bytes),
-    };
+    let error = target.speech.decode_error(status.as_u16(), &bytes);
     let mut failure = from_provider_error(&error, Some(&reply.headers), target);
     let mut headers = ReplyHeaders::empty();
     headers.provider(&reply.headers, target.credential());

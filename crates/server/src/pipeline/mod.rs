@@ -4,19 +4,22 @@
 //! Each stage is one call. **Invariant:** no stage reaches back; what a stage needs of an earlier one is its result.
 
 pub(crate) mod attempt;
+pub(crate) mod caller;
 pub(crate) mod outbound;
 pub(crate) mod overrides;
 mod probe;
 pub(crate) mod receive;
 mod respond;
 pub(crate) mod settle;
+pub(crate) mod speech;
 
 use crate::error::Rejection;
 use crate::gateway::Gateway;
 use crate::info;
 use crate::reply::{GatewayBody, ReplyHeaders, add_security_headers, header_text};
-use crate::routes::{Found, Route};
+use crate::routes::{Found, PathModel};
 use crate::snapshot::{Group, Snapshot};
+use crate::surface::Surface;
 use crate::worker::Worker;
 use http::header::{CONTENT_TYPE, HeaderValue};
 use http::{HeaderMap, Method, Request, Response};
@@ -26,44 +29,15 @@ use std::time::Instant;
 
 pub(crate) use probe::probe;
 
-/// The kinds of model calls.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Surface {
-    /// Chat completions.
-    Chat,
-    /// Legacy text completions.
-    Completions,
-    /// Embeddings.
-    Embeddings,
-}
-
-impl Surface {
-    fn of(route: Route) -> Option<Self> {
-        match route {
-            Route::ChatCompletions => Some(Self::Chat),
-            Route::Completions => Some(Self::Completions),
-            Route::Embeddings => Some(Self::Embeddings),
-            _ => None,
-        }
-    }
-
-    /// The path as LiteLLM names it in messages and metrics.
-    pub(crate) fn path(self) -> &'static str {
-        match self {
-            Self::Chat => "/chat/completions",
-            Self::Completions => "/completions",
-            Self::Embeddings => "/embeddings",
-        }
-    }
-}
-
 /// One model call, from its arrival on.
 #[derive(Debug)]
 pub(crate) struct Call {
     /// What was asked for.
     pub(crate) surface: Surface,
-    /// The model that the path names.
-    pub(crate) path_model: Option<String>,
+    /// What the path says of it.
+    pub(crate) path: PathModel,
+    /// Google's `alt=sse`: a stream comes as events.
+    pub(crate) asks_events: bool,
     /// When its head had come.
     pub(crate) started: Instant,
     /// Its id, as a header.
@@ -73,9 +47,9 @@ pub(crate) struct Call {
 }
 
 impl Call {
-    fn new(surface: Surface, path_model: Option<String>, headers: &HeaderMap, started: Instant) -> Self {
+    fn new(surface: Surface, path: PathModel, headers: &HeaderMap, started: Instant) -> Self {
         let id = overrides::call_id(headers).unwrap_or_else(new_call_id);
-        Self { surface, path_model, started, id, group: OnceLock::new() }
+        Self { surface, path, asks_events: false, started, id, group: OnceLock::new() }
     }
 }
 
@@ -88,15 +62,16 @@ pub(crate) async fn answer(worker: &Worker, request: Request<Incoming>) -> Respo
     let answered = match found {
         Found::Served { route, access, model } => {
             let caller = snapshot.admit_to(access, request.headers());
-            match (caller, Surface::of(route)) {
-                (Err(rejection), _) => Err(rejection),
+            match (caller, route.surface()) {
+                (Err(rejection), surface) => Err(rejection.spoken_on(surface)),
                 (Ok(()), Some(surface)) => {
-                    let call = Call::new(surface, model, request.headers(), started);
+                    let mut call = Call::new(surface, model, request.headers(), started);
+                    call.asks_events = request.uri().query().is_some_and(asks_events);
                     return model_call(worker, &snapshot, call, request).await;
                 }
                 // Boxed: rare, and its state would be part of every request's.
                 (Ok(()), None) => {
-                    Box::pin(info::answer(worker, &snapshot, route, model.as_deref(), &request)).await
+                    Box::pin(info::answer(worker, &snapshot, route, model.name.as_deref(), &request)).await
                 }
             }
         }
@@ -145,7 +120,7 @@ fn failure(gateway: &Gateway, call: &Call, rejection: Rejection) -> Response<Gat
         message = rejection.message(),
         "request failed"
     );
-    let mut response = rejection.into_response();
+    let mut response = rejection.spoken_on(Some(call.surface)).into_response();
     for (name, value) in &ReplyHeaders::failed(&call.id).into_map() {
         response.headers_mut().insert(name.clone(), value.clone());
     }
@@ -186,6 +161,11 @@ impl Drop for InFlight<'_> {
     fn drop(&mut self) {
         self.0.metrics().in_flight.dec();
     }
+}
+
+/// Whether a query asks for a stream of events (`alt=sse`).
+fn asks_events(query: &str) -> bool {
+    query.split('&').any(|pair| pair == "alt=sse")
 }
 
 /// A random UUID (RFC 9562, version 4).

@@ -3,21 +3,22 @@
 //! Where caller and deployment speak the same dialect the body is spliced, else it is decoded once and encoded for the
 //! deployment's wire. A parity test holds the two roads together.
 
-use super::Surface;
 use super::receive::Received;
+use super::speech::{self, Speech};
 use crate::error::Rejection;
+use crate::surface::Surface;
 use crate::target::Target;
 use bytes::Bytes;
 use http::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use http::{Method, Uri};
-use tollgate_catalog::{KeyPlacement, Wire};
+use tollgate_catalog::KeyPlacement;
 use tollgate_config::Secret;
 use tollgate_dialect::conversation::EmbeddingRequest;
 use tollgate_dialect::json::{Limits, Object, scan};
 use tollgate_dialect::openai::Extensions;
 use tollgate_dialect::relay::{RequestEdits, plan_request};
-use tollgate_dialect::wire::{EncodeError, Outbound, Reading};
-use tollgate_dialect::{anthropic, gemini, openai};
+use tollgate_dialect::wire::{Dialect, EncodeError, Losses, Outbound, Reading};
+use tollgate_dialect::{gemini, openai};
 use tollgate_upstream::{Outgoing, SegmentBody, Timeouts};
 
 /// How the reply is to be read.
@@ -25,6 +26,8 @@ use tollgate_upstream::{Outgoing, SegmentBody, Timeouts};
 pub(crate) enum Road {
     /// The provider's bytes are the caller's, but for a few members.
     Relay,
+    /// The same in a dialect other than OpenAI's.
+    Native(Reading),
     /// Chat through the conversation model.
     Translate(Reading),
     /// Embeddings through the conversation model.
@@ -38,13 +41,15 @@ pub(crate) struct Prepared {
     pub(crate) headers: HeaderMap,
     pub(crate) body: SegmentBody,
     pub(crate) road: Road,
+    /// What of the request this deployment's wire cannot express.
+    pub(crate) lost: Losses,
 }
 
 impl Prepared {
     /// With its time limits.
-    pub(crate) fn outgoing(self, timeouts: Timeouts) -> (Outgoing, Road) {
-        let Self { method, target, headers, body, road } = self;
-        (Outgoing { method, target, headers, body, timeouts }, road)
+    pub(crate) fn outgoing(self, timeouts: Timeouts) -> (Outgoing, Road, Losses) {
+        let Self { method, target, headers, body, road, lost } = self;
+        (Outgoing { method, target, headers, body, timeouts }, road, lost)
     }
 }
 
@@ -54,16 +59,19 @@ pub(crate) fn prepare(
     surface: Surface,
     target: &Target,
 ) -> Result<Prepared, Rejection> {
-    match (target.provider.wire, surface) {
-        (Wire::OpenAi | Wire::Azure, Surface::Chat) => relay(received, target, target.paths.chat.clone()),
-        (Wire::OpenAi | Wire::Azure, Surface::Embeddings) => {
-            relay(received, target, target.paths.embeddings.clone())
-        }
-        (Wire::OpenAi | Wire::Azure, Surface::Completions) if target.has_completions => {
+    match (target.speech, surface) {
+        (Speech::OpenAi, Surface::Chat) => relay(received, target, target.paths.chat.clone()),
+        (Speech::OpenAi, Surface::Embeddings) => relay(received, target, target.paths.embeddings.clone()),
+        (Speech::OpenAi, Surface::Completions) if target.has_completions => {
             relay(received, target, target.paths.completions.clone())
         }
         (_, Surface::Embeddings) => translate_embeddings(received, target),
-        (_, Surface::Chat | Surface::Completions) => translate(received, surface, target),
+        (speech, _)
+            if speech.dialect() == Some(surface.dialect()) && may_relay(received, surface, target) =>
+        {
+            relay_native(received, target)
+        }
+        _ => translate(received, surface, target),
     }
 }
 
@@ -101,11 +109,11 @@ fn splice(
     // What the gateway itself would add is never the caller's fault.
     let callers: Vec<String> =
         refused.iter().filter(|name| **name != "stream_options").map(|name| (*name).to_owned()).collect();
-    if !callers.is_empty() && !target.options.drop_unsupported {
+    if !callers.is_empty() && !target.drops_unsupported(Dialect::OpenAi) {
         return Err(Rejection::unsupported_params(target.provider.name, &target.model, &callers));
     }
     remove.extend(refused);
-    remove.extend(target.drop_params.iter().map(String::as_str));
+    remove.extend(target.always_dropped.iter().map(String::as_str));
     let may_ask_usage = target.may_ask_usage();
     let edits = RequestEdits {
         remove: &remove,
@@ -119,44 +127,57 @@ fn splice(
     let mut headers = target.headers.clone();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     let body = SegmentBody::new(segments.iter().cloned());
-    Ok(Prepared { method: Method::POST, target: path, headers, body, road: Road::Relay })
+    let lost = Losses::default();
+    Ok(Prepared { method: Method::POST, target: path, headers, body, road: Road::Relay, lost })
+}
+
+/// Whether a body of the wire's own dialect may go out as it is. The operator's default parameters are in OpenAI's
+/// words, and a stream as a JSON array (Google's without `alt=sse`) is not what the provider is asked for.
+fn may_relay(received: &Received<'_>, surface: Surface, target: &Target) -> bool {
+    surface.dialect() != Dialect::OpenAi && target.defaults.is_empty() && !received.as_array
+}
+
+/// The request in a dialect other than OpenAI's that caller and provider share.
+fn relay_native(received: &Received<'_>, target: &Target) -> Result<Prepared, Rejection> {
+    let address = target
+        .speech
+        .address(&target.model, received.stream)
+        .map_err(|error| encode_rejection(&error, target))?;
+    let mut remove: Vec<&str> = received.overrides.remove.clone();
+    remove.extend(target.always_dropped.iter().map(String::as_str));
+    let names_model = target.speech.body_names_model();
+    if !names_model {
+        remove.push("model");
+    }
+    let edits = RequestEdits {
+        remove: &remove,
+        model: names_model.then_some(target.model.as_str()),
+        ..RequestEdits::default()
+    };
+    let segments = plan_request(&received.object, &edits, received.body)
+        .map_err(|error| Rejection::bad_json(&error.to_string()))?;
+    let outbound = Outbound { path: address.path, headers: address.headers, ..Outbound::default() };
+    let mut prepared = finish(outbound, received, target, Road::Native)?;
+    prepared.body = SegmentBody::new(segments.iter().cloned());
+    Ok(prepared)
 }
 
 fn translate(received: &Received<'_>, surface: Surface, target: &Target) -> Result<Prepared, Rejection> {
     let mut conversation = received.conversation(surface)?.clone();
     conversation.model.clone_from(&target.model);
     conversation.stream = received.stream;
-    for name in received.overrides.remove.iter().copied().chain(target.drop_params.iter().map(String::as_str))
+    for name in
+        received.overrides.remove.iter().copied().chain(target.always_dropped.iter().map(String::as_str))
     {
         conversation.extra.shift_remove(name);
     }
     apply_defaults(&mut conversation, received, target)?;
-    let outbound = match target.provider.wire {
-        Wire::OpenAi | Wire::Azure => {
-            conversation.include_usage = received.stream && target.may_ask_usage();
-            let body = openai::encode_chat(&conversation, Extensions::Omit, &target.options);
-            return body
-                .map(|body| openai_chat(target, body))
-                .map_err(|error| encode_rejection(&error, target));
-        }
-        Wire::Anthropic => anthropic::encode_chat(&conversation, &target.options),
-        Wire::Gemini => gemini::encode_chat(&conversation, &target.options),
-    };
-    let outbound = outbound.map_err(|error| encode_rejection(&error, target))?;
-    finish(outbound, target, Road::Translate)
-}
-
-/// Text completions through chat at a provider that speaks OpenAI's dialect.
-fn openai_chat(target: &Target, body: Vec<u8>) -> Prepared {
-    let mut headers = target.headers.clone();
-    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    Prepared {
-        method: Method::POST,
-        target: target.paths.chat.clone(),
-        headers,
-        body: SegmentBody::from(Bytes::from(body)),
-        road: Road::Translate(Reading::default()),
-    }
+    conversation.include_usage = received.stream && target.may_ask_usage();
+    let mut options = target.options.clone();
+    options.drop_unsupported = target.drops_unsupported(surface.dialect());
+    let outbound =
+        target.speech.encode(&conversation, &options).map_err(|error| encode_rejection(&error, target))?;
+    finish(outbound, received, target, Road::Translate)
 }
 
 /// The deployment's defaults are members that the caller did not send; they are read as if it had.
@@ -185,8 +206,8 @@ fn translate_embeddings(received: &Received<'_>, target: &Target) -> Result<Prep
     let mut request = openai::decode_embeddings(received.body)
         .map_err(|error| Rejection::invalid(Surface::Embeddings.path(), &error.param, &error.message))?;
     request.model.clone_from(&target.model);
-    let outbound = match target.provider.wire {
-        Wire::Gemini => {
+    let outbound = match target.speech {
+        Speech::Gemini => {
             gemini::encode_embeddings(&request).map_err(|error| encode_rejection(&error, target))?
         }
         _ => {
@@ -194,16 +215,20 @@ fn translate_embeddings(received: &Received<'_>, target: &Target) -> Result<Prep
             return Err(Rejection::not_expressible(target.provider.exception, "model", reason));
         }
     };
-    finish(outbound, target, |_| Road::TranslateEmbeddings(Box::new(request)))
+    finish(outbound, received, target, |_| Road::TranslateEmbeddings(Box::new(request)))
 }
 
 fn finish(
     outbound: Outbound,
+    received: &Received<'_>,
     target: &Target,
     road: impl FnOnce(Reading) -> Road,
 ) -> Result<Prepared, Rejection> {
-    let prefix = if target.provider.wire == Wire::Gemini { "/v1beta" } else { "" };
-    let path = target.endpoint.target(&format!("{prefix}{}", outbound.path));
+    let path = match target.speech {
+        // Azure's address of the deployment is part of its path.
+        Speech::OpenAi if outbound.path == "/chat/completions" => Ok(target.paths.chat.clone()),
+        _ => target.endpoint.target(&format!("{}{}", speech::path_prefix(target), outbound.path)),
+    };
     let path = path
         .map_err(|_| Rejection::not_expressible(target.provider.exception, "model", "not a model's name"))?;
     let mut headers = target.headers.clone();
@@ -214,8 +239,12 @@ fn finish(
             headers.insert(name, value);
         }
     }
+    if let (Speech::Anthropic, Some(asked)) = (target.speech, &received.anthropic_beta) {
+        speech::add_betas(&mut headers, asked);
+    }
     let body = SegmentBody::from(Bytes::from(outbound.body));
-    Ok(Prepared { method: Method::POST, target: path, headers, body, road: road(outbound.reading) })
+    let road = road(outbound.reading);
+    Ok(Prepared { method: Method::POST, target: path, headers, body, road, lost: outbound.lost })
 }
 
 fn encode_rejection(error: &EncodeError, target: &Target) -> Rejection {

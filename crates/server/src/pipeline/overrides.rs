@@ -4,9 +4,11 @@
 //! refused by name; any other unknown member goes to the provider as part of the request and is never interpreted.
 
 use crate::error::Rejection;
+use crate::surface::Surface;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use std::time::Duration;
 use tollgate_dialect::json::{Object, Value};
+use tollgate_dialect::wire::Dialect;
 
 static TIMEOUT: HeaderName = HeaderName::from_static("x-litellm-timeout");
 static STREAM_TIMEOUT: HeaderName = HeaderName::from_static("x-litellm-stream-timeout");
@@ -139,7 +141,12 @@ pub(crate) struct Overrides {
 
 impl Overrides {
     /// Reads headers and body members; a header comes before a member of the same meaning.
-    pub(crate) fn read(path: &str, headers: &HeaderMap, object: &Object<'_>) -> Result<Self, Rejection> {
+    pub(crate) fn read(
+        surface: Surface,
+        headers: &HeaderMap,
+        object: &Object<'_>,
+    ) -> Result<Self, Rejection> {
+        let path = surface.path();
         let mut overrides = Self::default();
         let (mut timeout, mut stream_timeout, mut num_retries) = (None, None, None);
         let (mut has_metadata, mut is_stored) = (false, false);
@@ -164,7 +171,7 @@ impl Overrides {
             }
         }
         // OpenAI takes `metadata` only for stored completions; otherwise it is a note to the gateway, as in LiteLLM.
-        if has_metadata && !is_stored {
+        if has_metadata && !is_stored && surface.dialect() == Dialect::OpenAi {
             overrides.remove.push("metadata");
         }
         overrides.timeout = duration(path, headers, &TIMEOUT, timeout)?;
@@ -221,7 +228,7 @@ mod tests {
         let headers: HeaderMap =
             headers.iter().map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap())).collect();
         let object = scan(body.as_bytes(), &Limits::REQUEST).unwrap();
-        Overrides::read("/chat/completions", &headers, &object).map_err(|r| r.message().to_owned())
+        Overrides::read(Surface::Chat, &headers, &object).map_err(|r| r.message().to_owned())
     }
 
     #[test]

@@ -1,8 +1,10 @@
 //! A tiny real call to one deployment, for `/health`: the same road as a caller's request.
 
+use super::Call;
 use super::outbound;
 use super::receive;
-use super::{Call, Surface};
+use crate::routes::PathModel;
+use crate::surface::Surface;
 use crate::target::Target;
 use bytes::Bytes;
 use http::HeaderMap;
@@ -25,7 +27,7 @@ pub(crate) async fn probe(
     let (surface, body) = if is_embedding { (Surface::Embeddings, EMBEDDING) } else { (Surface::Chat, CHAT) };
     let body = Bytes::from_static(body.as_bytes());
     let headers = HeaderMap::new();
-    let call = Call::new(surface, None, &headers, std::time::Instant::now());
+    let call = Call::new(surface, PathModel::default(), &headers, std::time::Instant::now());
     let rejection =
         |rejection: crate::error::Rejection| (rejection.status().as_u16(), rejection.message().to_owned());
     let received = receive::read(&body, &call, &headers).map_err(rejection)?;
@@ -38,7 +40,7 @@ pub(crate) async fn probe(
     }
     let by = Instant::now() + limit;
     let timeouts = Timeouts { connect: limit, head_by: by, idle: limit, whole_by: by };
-    let (outgoing, _) = prepared.outgoing(timeouts);
+    let (outgoing, _, _) = prepared.outgoing(timeouts);
     let reply = client.send(&target.endpoint, outgoing).await.map_err(unreachable)?;
     if reply.status.is_success() {
         // Read to its end, so that the connection serves again.

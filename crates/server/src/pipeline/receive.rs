@@ -4,17 +4,18 @@
 //! model that is authorised and routed is the one member named `model` after unescaping, and no second can exist.
 
 use super::overrides::Overrides;
-use super::{Call, Surface};
+use super::{Call, caller};
 use crate::error::Rejection;
+use crate::surface::Surface;
 use bytes::{Bytes, BytesMut};
-use http::HeaderMap;
 use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE};
+use http::{HeaderMap, HeaderValue};
 use http_body::Body;
 use hyper::body::Incoming;
 use std::pin::Pin;
 use std::sync::OnceLock;
 use std::time::Duration;
-use tollgate_dialect::conversation::ChatRequest;
+use tollgate_dialect::conversation::{ChatRequest, ToolKind};
 use tollgate_dialect::json::{Limits, Object, scan};
 use tollgate_dialect::wire::RequestError;
 
@@ -39,8 +40,12 @@ pub(crate) struct Received<'b> {
     pub(crate) model_is_missing: bool,
     /// The reply is to be streamed.
     pub(crate) stream: bool,
+    /// The stream is to be a JSON array, not events (Google's form without `alt=sse`).
+    pub(crate) as_array: bool,
     /// The caller wants usage at the end of its stream.
     pub(crate) asks_usage: bool,
+    /// Anthropic's features in trial that the caller asks for (`anthropic-beta`).
+    pub(crate) anthropic_beta: Option<HeaderValue>,
     /// How it wants to be served.
     pub(crate) overrides: Overrides,
     /// The body as a conversation, read when a provider of another dialect is the first to need it.
@@ -48,12 +53,19 @@ pub(crate) struct Received<'b> {
 }
 
 impl Received<'_> {
+    /// The names of the request's custom tools, where it was read as a conversation.
+    pub(crate) fn custom_tools(&self) -> Vec<String> {
+        let Some(Ok(conversation)) = self.conversation.get() else { return Vec::new() };
+        let tools = conversation.tools.iter();
+        tools
+            .filter(|tool| matches!(tool.kind, ToolKind::Custom { .. }))
+            .map(|tool| tool.name.clone())
+            .collect()
+    }
+
     /// The body as a conversation.
     pub(crate) fn conversation(&self, surface: Surface) -> Result<&ChatRequest, Rejection> {
-        let read = self.conversation.get_or_init(|| match surface {
-            Surface::Completions => tollgate_dialect::openai::decode_completions(self.body),
-            _ => tollgate_dialect::openai::decode_chat(self.body),
-        });
+        let read = self.conversation.get_or_init(|| caller::decode(surface, self.body));
         read.as_ref().map_err(|error| Rejection::invalid(surface.path(), &error.param, &error.message))
     }
 }
@@ -117,7 +129,7 @@ async fn next_piece(body: &mut Incoming, idle: Duration) -> Result<Option<Bytes>
 pub(crate) fn read<'b>(body: &'b Bytes, call: &Call, headers: &HeaderMap) -> Result<Received<'b>, Rejection> {
     let surface = call.surface;
     if body.iter().all(u8::is_ascii_whitespace) {
-        return Err(Rejection::missing(surface.path(), content_member(surface)));
+        return Err(Rejection::missing(surface.path(), surface.content_member()));
     }
     let object = scan(body, &Limits::REQUEST).map_err(|error| Rejection::bad_json(&error.to_string()))?;
     let named = match object.get("model") {
@@ -129,8 +141,9 @@ pub(crate) fn read<'b>(body: &'b Bytes, call: &Call, headers: &HeaderMap) -> Res
         None => None,
     };
     // The path of the Azure and engine spellings names the deployment; what the body says then does not count.
-    let model = call.path_model.clone().or(named);
+    let model = call.path.name.clone().or(named);
     let stream = match object.get("stream") {
+        _ if call.path.stream.is_some() => call.path.stream == Some(true),
         Some(value) if value.is_null() => false,
         Some(value) => value
             .as_bool()
@@ -138,35 +151,29 @@ pub(crate) fn read<'b>(body: &'b Bytes, call: &Call, headers: &HeaderMap) -> Res
         None => false,
     };
     let options = object.get("stream_options").and_then(|value| value.as_object());
-    let asks_usage = options.and_then(|options| options.get("include_usage")?.as_bool()).unwrap_or(false);
-    let overrides = Overrides::read(surface.path(), headers, &object)?;
+    let asks_usage = !surface.asks_for_usage()
+        || options.and_then(|options| options.get("include_usage")?.as_bool()).unwrap_or(false);
+    let overrides = Overrides::read(surface, headers, &object)?;
     Ok(Received {
         body,
         object,
         model_is_missing: model.is_none(),
         model: model.unwrap_or_default(),
         stream: stream && surface != Surface::Embeddings,
+        as_array: stream && surface == Surface::GenerateContent && !call.asks_events,
         asks_usage,
+        anthropic_beta: headers.get("anthropic-beta").cloned(),
         overrides,
         conversation: OnceLock::new(),
     })
 }
 
-/// The member that a call cannot do without.
-fn content_member(surface: Surface) -> &'static str {
-    match surface {
-        Surface::Chat => "messages",
-        Surface::Completions => "prompt",
-        Surface::Embeddings => "input",
-    }
-}
-
 /// Refuses a call without content. Asked after the model was found, in LiteLLM's order.
 pub(crate) fn require_content(received: &Received<'_>, surface: Surface) -> Result<(), Rejection> {
-    let name = content_member(surface);
+    let name = surface.content_member();
     let content = received.object.get(name).filter(|value| !value.is_null());
     let Some(content) = content else { return Err(Rejection::missing(surface.path(), name)) };
-    if surface == Surface::Chat && content.kind() != tollgate_dialect::json::Kind::Array {
+    if surface.content_is_list() && content.kind() != tollgate_dialect::json::Kind::Array {
         return Err(Rejection::invalid(surface.path(), name, "expected a list of messages"));
     }
     Ok(())
@@ -175,13 +182,13 @@ pub(crate) fn require_content(received: &Received<'_>, surface: Surface) -> Resu
 #[cfg(test)]
 mod tests {
     use super::*;
-    use http::HeaderValue;
+    use crate::routes::PathModel;
 
     fn read_chat(body: &str, path_model: Option<&str>) -> Result<(String, bool, bool), (u16, String)> {
         let body = Bytes::copy_from_slice(body.as_bytes());
         let headers = HeaderMap::new();
         let call =
-            Call::new(Surface::Chat, path_model.map(str::to_owned), &headers, std::time::Instant::now());
+            Call::new(Surface::Chat, PathModel::named(path_model), &headers, std::time::Instant::now());
         let read = read(&body, &call, &headers);
         let received = read.map_err(|r| (r.status().as_u16(), r.message().to_owned()))?;
         require_content(&received, Surface::Chat)

@@ -7,8 +7,9 @@ use super::attempt::{ReadReply, Unread};
 use super::outbound::Road;
 use super::receive::Received;
 use super::settle::{Billing, Settlement};
-use super::{Call, Surface};
+use super::{Call, caller};
 use crate::reply::{GatewayBody, ReplyHeaders, StreamBody, StreamParts};
+use crate::surface::Surface;
 use crate::target::Target;
 use crate::worker::Worker;
 use bytes::Bytes;
@@ -19,10 +20,11 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use tokio::time::{Instant, timeout_at};
 use tollgate_catalog::Wire;
 use tollgate_dialect::conversation::{EmbeddingRequest, Usage};
-use tollgate_dialect::openai::{ReplyFacts, StreamPlan, StreamShape, Translator, VectorForm};
-use tollgate_dialect::relay::{OpenAiRelay, RelayOptions, relay_reply};
-use tollgate_dialect::wire::{Reading, ReplyFault, Transducer};
-use tollgate_dialect::{anthropic, gemini, openai};
+use tollgate_dialect::openai::VectorForm;
+use tollgate_dialect::relay::{OpenAiRelay, RelayOptions, relay_reply, rename_reply};
+use tollgate_dialect::translate::Translator;
+use tollgate_dialect::wire::{CallerError, Losses, Progress, Reading, ReplyFacts, ReplyFault, Transducer};
+use tollgate_dialect::{gemini, openai};
 use tollgate_upstream::{Failure, Kind, Phase, Reply, ReplyBody};
 
 /// Longest part of a stream that is held back until its first content, in bytes.
@@ -33,6 +35,8 @@ pub(crate) struct Answer {
     target: Arc<Target>,
     provider_headers: HeaderMap,
     body: AnswerBody,
+    /// What one side said and the other could not.
+    lost: Losses,
     /// When the request was sent.
     sent: Instant,
     /// When the answer (plain) or its first content (stream) was there.
@@ -67,9 +71,12 @@ struct Begun {
 pub(crate) async fn read_reply(reading: ReadReply<'_>, reply: Reply) -> Result<Answer, Unread> {
     let Reply { headers, body, .. } = reply;
     let (target, sent) = (Arc::clone(reading.target), reading.sent);
-    let body = if reading.received.stream {
-        check_event_stream(&headers).map_err(Unread::Fault)?;
-        read_stream_head(reading, body).await?
+    let (body, lost) = if reading.received.stream {
+        if !reading.target.speech.is_stream(&headers) {
+            return Err(Unread::Fault(ReplyFault::Malformed("not an event stream")));
+        }
+        let lost = reading.lost.clone();
+        (read_stream_head(reading, body).await?, lost)
     } else {
         let bytes = body.collect().await.map_err(Unread::Failure)?;
         read_whole(reading, &bytes).map_err(Unread::Fault)?
@@ -78,6 +85,7 @@ pub(crate) async fn read_reply(reading: ReadReply<'_>, reply: Reply) -> Result<A
         target,
         provider_headers: headers,
         body,
+        lost,
         sent,
         answered: Instant::now(),
         retries: 0,
@@ -85,24 +93,22 @@ pub(crate) async fn read_reply(reading: ReadReply<'_>, reply: Reply) -> Result<A
     })
 }
 
-fn read_whole(reading: ReadReply<'_>, bytes: &Bytes) -> Result<AnswerBody, ReplyFault> {
-    let ReadReply { call, received, target, road, .. } = reading;
-    let facts = || facts(call, &received.model);
+fn read_whole(reading: ReadReply<'_>, bytes: &Bytes) -> Result<(AnswerBody, Losses), ReplyFault> {
+    let ReadReply { call, received, target, road, mut lost, .. } = reading;
+    let facts = || facts(call, received);
     let (segments, usage, tier) = match road {
         Road::Relay => {
             let view = relay_reply(bytes, Some(&received.model))?;
             (view.body.iter().cloned().collect(), view.usage, view.service_tier)
         }
+        Road::Native(reading) => {
+            let reply = target.speech.decode_reply(bytes, &reading)?;
+            let text = rename_reply(bytes, target.speech.reply_model(), &received.model);
+            (vec![text], Some(reply.usage), reply.service_tier)
+        }
         Road::Translate(reading) => {
-            let reply = match target.provider.wire {
-                Wire::OpenAi | Wire::Azure => openai::decode_reply(bytes)?,
-                Wire::Anthropic => anthropic::decode_reply(bytes, &reading)?,
-                Wire::Gemini => gemini::decode_reply(bytes, &reading)?,
-            };
-            let text = match call.surface {
-                Surface::Completions => openai::encode_completion(&reply, &facts()),
-                _ => openai::encode_reply(&reply, &facts()),
-            };
+            let reply = target.speech.decode_reply(bytes, &reading)?;
+            let text = caller::encode_reply(call.surface, &reply, &facts(), &mut lost);
             (vec![Bytes::from(text)], Some(reply.usage), reply.service_tier)
         }
         Road::TranslateEmbeddings(request) => {
@@ -112,12 +118,10 @@ fn read_whole(reading: ReadReply<'_>, bytes: &Bytes) -> Result<AnswerBody, Reply
     };
     // A provider that reports nothing at all is estimated; one that reports zeros is believed.
     let answer_bytes = segments.iter().map(Bytes::len).sum::<usize>() as u64;
-    let usage = usage.filter(|usage| {
-        *usage != Usage::default() || matches!(target.provider.wire, Wire::OpenAi | Wire::Azure)
-    });
+    let usage = usage.filter(|usage| *usage != Usage::default() || target.speech.believes_zero());
     let answer_bytes = if call.surface == Surface::Embeddings { 0 } else { answer_bytes };
     let billing = Billing::new(usage, received.body.len() as u64, answer_bytes, tier.as_deref());
-    Ok(AnswerBody::Whole { segments, billing })
+    Ok((AnswerBody::Whole { segments, billing }, lost))
 }
 
 fn translate_embeddings(
@@ -129,13 +133,6 @@ fn translate_embeddings(
     let form = if request.base64 { VectorForm::Base64 } else { VectorForm::Numbers };
     let usage = (reply.usage != Usage::default()).then_some(reply.usage);
     Ok((Bytes::from(openai::encode_embeddings(&reply, form, facts)), usage))
-}
-
-fn check_event_stream(headers: &HeaderMap) -> Result<(), ReplyFault> {
-    let is_stream = headers.get(CONTENT_TYPE).is_some_and(|value| {
-        value.as_bytes().trim_ascii_start().to_ascii_lowercase().starts_with(b"text/event-stream")
-    });
-    if is_stream { Ok(()) } else { Err(ReplyFault::Malformed("not an event stream")) }
 }
 
 /// Reads a stream until something the caller sees as content is there, or until its end.
@@ -172,13 +169,15 @@ fn broken(
     inner: Box<dyn Transducer>,
     fault: ReplyFault,
 ) -> AnswerBody {
-    let transducer = Box::new(Broken { inner, fault });
+    let progress = Progress { complete: false, ..inner.progress().clone() };
+    let transducer = Box::new(Broken { inner, fault, progress });
     AnswerBody::Stream(Box::new(Begun { upstream, transducer, ready, ended: false }))
 }
 
 struct Broken {
     inner: Box<dyn Transducer>,
     fault: ReplyFault,
+    progress: Progress,
 }
 
 impl Transducer for Broken {
@@ -190,18 +189,17 @@ impl Transducer for Broken {
         Err(self.fault.clone())
     }
 
-    fn progress(&self) -> tollgate_dialect::wire::Progress {
-        tollgate_dialect::wire::Progress { complete: false, ..self.inner.progress() }
+    fn fail(&mut self, error: &CallerError<'_>, out: &mut Vec<Bytes>) {
+        self.inner.fail(error, out);
+    }
+
+    fn progress(&self) -> &Progress {
+        &self.progress
     }
 }
 
 fn transducer(reading: ReadReply<'_>) -> Box<dyn Transducer> {
     let ReadReply { call, received, target, road, .. } = reading;
-    let plan = |received: &Received<'_>| StreamPlan {
-        facts: facts(call, &received.model),
-        shape: if call.surface == Surface::Completions { StreamShape::Completion } else { StreamShape::Chat },
-        include_usage: received.asks_usage,
-    };
     let reading = match road {
         Road::Relay => {
             return Box::new(OpenAiRelay::new(RelayOptions {
@@ -211,22 +209,27 @@ fn transducer(reading: ReadReply<'_>) -> Box<dyn Transducer> {
                 ..RelayOptions::default()
             }));
         }
+        Road::Native(reading) => {
+            let encoder = caller::stream_encoder(call.surface, facts(call, received), received.as_array);
+            return target.speech.relay(reading, encoder, &received.model);
+        }
         Road::Translate(reading) => reading,
         Road::TranslateEmbeddings(_) => Reading::default(),
     };
-    match target.provider.wire {
-        Wire::OpenAi | Wire::Azure => {
-            Box::new(Translator::new(openai::ChunkDecoder::default(), plan(received)))
-        }
-        Wire::Anthropic => Box::new(Translator::new(anthropic::StreamDecoder::new(reading), plan(received))),
-        Wire::Gemini => Box::new(Translator::new(gemini::StreamDecoder::new(&reading), plan(received))),
-    }
+    let (framing, decoder) = target.speech.stream(reading);
+    let encoder = caller::stream_encoder(call.surface, facts(call, received), received.as_array);
+    Box::new(Translator::new(framing, decoder, encoder))
 }
 
-fn facts(call: &Call, model: &str) -> ReplyFacts {
+fn facts(call: &Call, received: &Received<'_>) -> ReplyFacts {
     let created = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
-    let id = call.id.to_str().unwrap_or_default();
-    ReplyFacts { client_model: model.to_owned(), created, fallback_id: format!("chatcmpl-{id}") }
+    ReplyFacts {
+        client_model: received.model.clone(),
+        created,
+        fallback_id: call.id.to_str().unwrap_or_default().to_owned(),
+        custom_tools: received.custom_tools(),
+        include_usage: received.asks_usage,
+    }
 }
 
 /// Makes the caller's reply and settles, or hands the settlement to the stream.
@@ -236,7 +239,7 @@ pub(crate) fn respond(
     received: &Received<'_>,
     answer: Answer,
 ) -> Response<GatewayBody> {
-    let Answer { target, provider_headers, body, sent, answered, retries, retries_max } = answer;
+    let Answer { target, provider_headers, body, lost, sent, answered, retries, retries_max } = answer;
     let at_provider = answered.saturating_duration_since(sent);
     let total = call.started.elapsed();
     let mut headers = match &body {
@@ -244,7 +247,7 @@ pub(crate) fn respond(
         AnswerBody::Stream(_) => ReplyHeaders::stream(&target.reply_headers, &call.id),
     };
     headers.provider(&provider_headers, target.credential()).attempts(retries, retries_max);
-    headers.not_yet_active(&received.overrides.not_yet_active);
+    headers.not_yet_active(&received.overrides.not_yet_active).lost(&lost);
     headers.durations(total, total.saturating_sub(at_provider));
     let mut settlement = Settlement::new(worker, call, &target, received.body.len() as u64, at_provider);
     match body {
@@ -263,7 +266,11 @@ pub(crate) fn respond(
                 settlement,
                 drain: worker.gateway.drain_handle(),
             };
-            reply(headers.into_map(), GatewayBody::stream(StreamBody::new(parts)))
+            let mut map = headers.into_map();
+            if let Some(kind) = caller::stream_type(call.surface, received.as_array) {
+                map.insert(CONTENT_TYPE, kind);
+            }
+            reply(map, GatewayBody::stream(StreamBody::new(parts)))
         }
     }
 }

@@ -66,7 +66,7 @@ pub(crate) struct Settlement {
     gateway: Arc<Gateway>,
     target: Arc<Target>,
     call_id: HeaderValue,
-    surface: super::Surface,
+    surface: crate::surface::Surface,
     started: Instant,
     prompt_bytes: u64,
     at_provider: Duration,
@@ -129,7 +129,7 @@ impl Settlement {
     }
 
     /// Settles a stream; does nothing when it was settled already.
-    pub(crate) fn settle_stream(&mut self, progress: Progress, ending: Ending) {
+    pub(crate) fn settle_stream(&mut self, progress: &Progress, ending: Ending) {
         if self.is_settled {
             return;
         }
@@ -137,7 +137,8 @@ impl Settlement {
         let delivered = progress.content_bytes.div_ceil(BYTES_PER_TOKEN);
         let reported = progress.usage.filter(is_plausible);
         let usage = reported.filter(|usage| ending == Ending::Complete || usage.output_tokens >= delivered);
-        let mut billing = Billing::new(usage, self.prompt_bytes, progress.content_bytes, None);
+        let mut billing =
+            Billing::new(usage, self.prompt_bytes, progress.content_bytes, progress.service_tier.as_deref());
         if let (true, Some(reported)) = (billing.is_estimated, reported) {
             billing.usage = Usage { output_tokens: delivered, ..reported };
         }
@@ -166,9 +167,7 @@ impl Settlement {
         metrics.output_tokens.inc_by(billing.usage.output_tokens);
         metrics.total_tokens.inc_by(billing.usage.total_tokens());
         metrics.successes.inc();
-        if let Some(answered) = metrics.answered.get(self.surface as usize) {
-            answered.inc();
-        }
+        self.gateway.metrics().answered(metrics, self.surface);
         if billing.is_estimated {
             metrics.estimated.inc();
         }

@@ -10,6 +10,7 @@ use http::header::{
 use std::cell::RefCell;
 use std::time::Duration;
 use tollgate_catalog::{Cost, PicoDollars};
+use tollgate_dialect::wire::Losses;
 
 /// The version of LiteLLM Proxy whose contract the headers and bodies follow.
 const CONTRACT_VERSION: HeaderValue = HeaderValue::from_static("1.106.2");
@@ -67,6 +68,7 @@ names! {
     VERSION = "x-litellm-version";
     TOLLGATE_VERSION = "x-tollgate-version";
     NOT_YET_ACTIVE = "x-tollgate-not-yet-active";
+    DROPPED = "x-tollgate-dropped";
     COST = "x-litellm-response-cost";
     COST_ORIGINAL = "x-litellm-response-cost-original";
     COST_DISCOUNT = "x-litellm-response-cost-discount-amount";
@@ -253,6 +255,15 @@ impl ReplyHeaders {
     pub(crate) fn not_yet_active(&mut self, members: &[&str]) -> &mut Self {
         if !members.is_empty() {
             self.0.insert(NOT_YET_ACTIVE, header_text(&members.join(", ")));
+        }
+        self
+    }
+
+    /// Names what the request said and the provider's wire, or the answer and the caller's dialect, could not.
+    pub(crate) fn lost(&mut self, losses: &Losses) -> &mut Self {
+        if !losses.is_empty() {
+            let names: Vec<&str> = losses.names().collect();
+            self.0.insert(DROPPED, header_text(&names.join(", ")));
         }
         self
     }

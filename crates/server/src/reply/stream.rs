@@ -12,8 +12,7 @@ use bytes::Bytes;
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::task::{Context, Poll};
-use tollgate_dialect::openai::error_frame;
-use tollgate_dialect::wire::{ReplyFault, Transducer};
+use tollgate_dialect::wire::{CallerError, ReplyFault, Transducer};
 use tollgate_upstream::{Failure, Kind, ReplyBody};
 
 /// What a stream is made of.
@@ -115,12 +114,14 @@ impl StreamBody {
         })
     }
 
-    /// Ends the stream with an error event and without `[DONE]`.
+    /// Ends the stream with an error event in the caller's dialect, and without its usual end.
     fn break_off(&mut self, sentence: &str, ending: Ending) {
         self.upstream = None;
         let exception = self.settlement.target().provider.exception;
         let message = format!("litellm.APIConnectionError: APIConnectionError: {exception} - {sentence}");
-        self.ready.push_back(Bytes::from(error_frame(&message, None, "500")));
+        let error = CallerError { status: 500, kind: None, message: &message, param: None, code: None };
+        self.transducer.fail(&error, &mut self.scratch);
+        self.ready.extend(self.scratch.drain(..));
         self.settle(ending);
     }
 

@@ -3,6 +3,7 @@
 //! Handles are resolved once per deployment and model, when it is first used; a request adds to them without a look-up.
 //! **Invariant:** label values come from the configuration, never from a request's free text, so their number is bounded.
 
+use crate::surface::Surface;
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::encoding::text::encode;
 use prometheus_client::metrics::counter::Counter;
@@ -10,6 +11,7 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
+use std::sync::OnceLock;
 use std::sync::atomic::AtomicU64;
 
 type DollarCounter = Counter<f64, AtomicU64>;
@@ -97,8 +99,8 @@ pub(crate) struct TargetMetrics {
     pub(crate) successes: Counter,
     pub(crate) unpriced: Counter,
     pub(crate) estimated: Counter,
-    /// Requests answered with 200, by route in the order of [`Metrics::ROUTES`].
-    pub(crate) answered: [Counter; 3],
+    /// Requests answered with 200, by surface; those that are asked for rarely are there from the first on.
+    answered: [OnceLock<Counter>; Surface::ALL.len()],
 }
 
 fn latency() -> Histogram {
@@ -110,9 +112,6 @@ fn overhead() -> Histogram {
 }
 
 impl Metrics {
-    /// The routes that call models, as labels.
-    pub(crate) const ROUTES: [&'static str; 3] = ["/chat/completions", "/completions", "/embeddings"];
-
     /// An empty set.
     pub(crate) fn new() -> Self {
         let mut metrics = Self {
@@ -186,11 +185,6 @@ impl Metrics {
 
     /// The handles of one deployment.
     pub(crate) fn target(&self, labels: TargetLabels) -> TargetMetrics {
-        let answered = Self::ROUTES.map(|route| {
-            let labels =
-                RequestLabels { requested_model: labels.requested_model.clone(), status_code: 200, route };
-            self.requests.get_or_create_owned(&labels)
-        });
         TargetMetrics {
             spend: self.spend.get_or_create_owned(&labels),
             input_tokens: self.input_tokens.get_or_create_owned(&labels),
@@ -204,9 +198,22 @@ impl Metrics {
             successes: self.deployment_successes.get_or_create_owned(&labels),
             unpriced: self.unpriced.get_or_create_owned(&labels),
             estimated: self.estimated.get_or_create_owned(&labels),
-            answered,
+            answered: std::array::from_fn(|_| OnceLock::new()),
             labels,
         }
+    }
+
+    /// A request was answered with 200.
+    pub(crate) fn answered(&self, target: &TargetMetrics, surface: Surface) {
+        let Some(counter) = target.answered.get(surface as usize) else { return };
+        let counter = counter.get_or_init(|| {
+            self.requests.get_or_create_owned(&RequestLabels {
+                requested_model: target.labels.requested_model.clone(),
+                status_code: 200,
+                route: surface.path(),
+            })
+        });
+        counter.inc();
     }
 
     /// An attempt failed.
@@ -254,7 +261,7 @@ mod tests {
             api_provider: "openai".into(),
         });
         target.spend.inc_by(0.25);
-        target.answered[0].inc();
+        metrics.answered(&target, Surface::Chat);
         metrics.request_failed("gpt-4o", 429, "/chat/completions");
         metrics.attempt_failed(&target, 500, "server");
         let text = metrics.text();
