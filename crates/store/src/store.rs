@@ -14,7 +14,7 @@ use crate::batch::{Entry, Outcome, Write};
 use crate::error::{Fault, StoreError};
 use crate::options::{Durability, Location, StoreOptions};
 use crate::responses::Responses;
-use crate::threads::{self, Job, Queues, Read};
+use crate::threads::{self, Queues, Read};
 
 /// An open database. Clones are the same store; the last one that goes closes it.
 #[derive(Clone)]
@@ -66,12 +66,12 @@ impl Store {
     /// with [`StoreError::Closed`]. Closing twice is closing once.
     pub async fn close(&self) {
         let queues = &self.shared.queues;
-        // The readers go first, so that the last connection is one that may tidy up the log.
+        // The writer's connection is the last to go, and takes the log into the file: two that go at the same moment would
+        // each leave that to the other.
         if let Some(reads) = &queues.reads {
-            let _ = reads.send(Job::Stop).await;
+            reads.stop().await;
         }
-        let _ = queues.writes.send(Job::Stop).await;
-        queues.alive.closed().await;
+        queues.writes.stop().await;
     }
 
     /// Runs a closure on a connection that sees one state of the database and cannot change it.
@@ -93,7 +93,7 @@ impl Store {
                 let _ = reply.send(result);
             }
         });
-        reads.send(Job::Run(read)).await.map_err(|_| StoreError::Closed)?;
+        reads.send(read).await?;
         answer.await.unwrap_or(Err(StoreError::Interrupted))
     }
 
@@ -114,7 +114,7 @@ impl Store {
             Outcome { failed, answer }
         });
         let write = Write { durability, run };
-        self.shared.queues.writes.send(Job::Run(write)).await.map_err(|_| StoreError::Closed)?;
+        self.shared.queues.writes.send(write).await?;
         answer.await.unwrap_or(Err(StoreError::Interrupted))
     }
 }

@@ -21,49 +21,79 @@ use crate::options::{Location, StoreOptions};
 pub(crate) type Read = Box<dyn FnOnce(Entry<'_>) + Send>;
 
 /// What is in a queue.
-pub(crate) enum Job<T> {
+enum Job<T> {
     /// Work.
     Run(T),
     /// Nothing is let in any more; what is there is run, then the thread ends.
     Stop,
 }
 
-/// The sending ends of the queues.
+/// The sending end of a queue.
+pub(crate) struct Queue<T> {
+    jobs: mpsc::Sender<Job<T>>,
+    /// [`closed`](watch::Sender::closed) when every thread of the queue has let go of its connection.
+    alive: watch::Sender<()>,
+}
+
+impl<T> Queue<T> {
+    /// Waits to be let in.
+    pub(crate) async fn send(&self, work: T) -> Result<(), StoreError> {
+        self.jobs.send(Job::Run(work)).await.map_err(|_| StoreError::Closed)
+    }
+
+    /// Closes the queue, and returns when its threads have ended. Again is once.
+    pub(crate) async fn stop(&self) {
+        let _ = self.jobs.send(Job::Stop).await;
+        self.alive.closed().await;
+    }
+}
+
+/// The queues of a store.
 pub(crate) struct Queues {
     /// To the thread that writes.
-    pub(crate) writes: mpsc::Sender<Job<Write>>,
+    pub(crate) writes: Queue<Write>,
     /// To those that read; `None` in memory, where the writer reads.
-    pub(crate) reads: Option<mpsc::Sender<Job<Read>>>,
-    /// [`closed`](watch::Sender::closed) when every thread has ended.
-    pub(crate) alive: watch::Sender<()>,
+    pub(crate) reads: Option<Queue<Read>>,
 }
 
 /// Starts the threads, and waits until each has its connection.
 pub(crate) async fn start(location: &Location, options: &StoreOptions) -> Result<Queues, StoreError> {
+    let writes = start_writer(location, options).await?;
+    let reads = match location {
+        Location::File(_) => Some(start_readers(location, options).await?),
+        Location::Memory => None,
+    };
+    Ok(Queues { writes, reads })
+}
+
+async fn start_writer(location: &Location, options: &StoreOptions) -> Result<Queue<Write>, StoreError> {
     let (alive, witness) = watch::channel(());
-    let (writes, queue) = mpsc::channel(options.queue_max.max(1));
+    let (jobs, queue) = mpsc::channel(options.queue_max.max(1));
     let open = {
         let (location, options) = (location.clone(), options.clone());
         move || Ok(Writer::new(open::writer(&location, &options)?, location))
     };
     let batch_max = options.batch_max.max(1);
-    spawn(location, "store-write", witness.clone(), open, move |writer| write(writer, queue, batch_max))
-        .await?;
-    if *location == Location::Memory {
-        return Ok(Queues { writes, reads: None, alive });
-    }
-    let (reads, queue) = mpsc::channel(options.queue_max.max(1));
+    spawn(location, "store-write", witness, open, move |writer| write(writer, queue, batch_max)).await?;
+    Ok(Queue { jobs, alive })
+}
+
+async fn start_readers(location: &Location, options: &StoreOptions) -> Result<Queue<Read>, StoreError> {
+    let (alive, witness) = watch::channel(());
+    let (jobs, queue) = mpsc::channel(options.queue_max.max(1));
     let queue = Arc::new(Mutex::new(queue));
     for _ in 0..options.readers.max(1) {
         let open = {
             let (location, options) = (location.clone(), options.clone());
             move || open::reader(&location, &options)
         };
-        let (location_read, queue) = (location.clone(), Arc::clone(&queue));
-        let run = move |connection| read(&connection, &location_read, &queue);
+        let run = {
+            let (location, queue) = (location.clone(), Arc::clone(&queue));
+            move |connection: Connection| read(&connection, &location, &queue)
+        };
         spawn(location, "store-read", witness.clone(), open, run).await?;
     }
-    Ok(Queues { writes, reads: Some(reads), alive })
+    Ok(Queue { jobs, alive })
 }
 
 /// Starts one thread: it opens, says how that went, runs, and lets go of the witness last.

@@ -1,5 +1,8 @@
 //! A store that opens when it is first needed.
 
+use std::time::Duration;
+
+use rusqlite::Connection;
 use tollgate_store::{LazyStore, StoreError, StoreOptions};
 
 use crate::NOW;
@@ -38,17 +41,19 @@ async fn an_error_is_remembered_and_tried_again() {
 #[tokio::test]
 async fn those_who_ask_together_share_one_attempt() {
     let folder = Folder::new();
-    let lazy = lazy(&folder);
-    std::fs::create_dir(folder.file()).unwrap();
-    // Joined futures are polled in order: the first opens, the others wait for it. Once the first has failed, the cause is
-    // removed, so that a second attempt would be seen to succeed.
+    let lock = Connection::open(folder.file()).unwrap();
+    lock.execute_batch("BEGIN EXCLUSIVE").unwrap();
+    // Long enough for all to ask while the first attempt waits for the lock.
+    let options = StoreOptions { busy_timeout: Duration::from_millis(300), ..StoreOptions::default() };
+    let lazy = LazyStore::new(folder.location(), options);
+    // The first to be polled opens, the other waits for it. Then the lock goes, so that a second attempt would succeed.
     let first = async {
         let failed = lazy.get().await.is_err();
-        std::fs::remove_dir(folder.file()).unwrap();
+        lock.execute_batch("ROLLBACK").unwrap();
         failed
     };
-    let others = async { (lazy.get().await.is_err(), lazy.get().await.is_ok()) };
-    assert_eq!(tokio::join!(biased; first, others), (true, (true, true)));
+    let other = async { (lazy.get().await.is_err(), lazy.get().await.is_ok()) };
+    assert_eq!(tokio::join!(biased; first, other), (true, (true, true)));
 }
 
 #[tokio::test]
