@@ -84,6 +84,13 @@ pub(super) fn chat(ask: &Ask, making: &mut Making<'_>) -> Value {
     reply
 }
 
+/// What the last events of a stream say beside the delta.
+#[derive(Debug, Default)]
+struct Ending {
+    finish: Option<&'static str>,
+    usage: Option<Value>,
+}
+
 struct Frames<'a> {
     ask: &'a Ask,
     id: String,
@@ -92,8 +99,8 @@ struct Frames<'a> {
 }
 
 impl Frames<'_> {
-    fn push(&mut self, role: Role, index: usize, delta: &Value, finish: Option<&str>, usage: Option<Value>) {
-        let choice = json!({"index": index, "delta": delta, "finish_reason": finish});
+    fn push(&mut self, role: Role, index: usize, delta: &Value, ending: Ending) {
+        let choice = json!({"index": index, "delta": delta, "finish_reason": ending.finish});
         let mut frame = json!({
             "id": self.id,
             "object": "chat.completion.chunk",
@@ -101,14 +108,14 @@ impl Frames<'_> {
             "model": self.ask.model,
             "choices": [choice],
         });
-        if let (Some(fields), Some(usage)) = (frame.as_object_mut(), usage) {
+        if let (Some(fields), Some(usage)) = (frame.as_object_mut(), ending.usage) {
             fields.insert("usage".to_owned(), usage);
         }
         self.events.push(Event::data(role, &frame));
     }
 
     fn content(&mut self, index: usize, content: &Value) {
-        self.push(Role::Content, index, &json!({ "content": content }), None, None);
+        self.push(Role::Content, index, &json!({ "content": content }), Ending::default());
     }
 }
 
@@ -117,7 +124,7 @@ pub(super) fn events(ask: &Ask, making: &mut Making<'_>) -> Vec<Event> {
     let composed = making.composed;
     let mut frames = Frames { ask, id: making.ids.hex("", 32), created: making.created, events: Vec::new() };
     for index in 0..ask.choices {
-        frames.push(Role::Opening, index, &json!({"role": "assistant", "content": ""}), None, None);
+        frames.push(Role::Opening, index, &json!({"role": "assistant", "content": ""}), Ending::default());
         for piece in composed.reasoning.as_deref().map(pieces).unwrap_or_default() {
             frames.content(index, &json!([thought(piece)]));
         }
@@ -126,18 +133,28 @@ pub(super) fn events(ask: &Ask, making: &mut Making<'_>) -> Vec<Event> {
         }
         let calls = tool_calls(making);
         if !calls.is_null() {
-            frames.push(Role::Content, index, &json!({"content": "", "tool_calls": calls}), None, None);
+            frames.push(
+                Role::Content,
+                index,
+                &json!({"content": "", "tool_calls": calls}),
+                Ending::default(),
+            );
         }
     }
     let counts = usage(making);
     for index in 0..ask.choices {
         let last = index + 1 == ask.choices;
         if let Some(first) = making.first_usage(&counts).filter(|_| last) {
-            frames.push(Role::Closing, index, &json!({"content": ""}), None, Some(first));
+            frames.push(
+                Role::Closing,
+                index,
+                &json!({"content": ""}),
+                Ending { finish: None, usage: Some(first) },
+            );
         }
         let usage = if last { making.usage(counts.clone()) } else { None };
-        let finish = finish_word(ask, making.finish());
-        frames.push(Role::Closing, index, &json!({"content": ""}), Some(finish), usage);
+        let finish = Some(finish_word(ask, making.finish()));
+        frames.push(Role::Closing, index, &json!({"content": ""}), Ending { finish, usage });
     }
     frames.events.push(Event { bytes: Bytes::from_static(b"data: [DONE]\n\n"), role: Role::End });
     frames.events
