@@ -8,6 +8,7 @@
 use crate::anthropic;
 use crate::azure::{self, Credential};
 use crate::behaviour::Behaviour;
+use crate::clouds::Op;
 use crate::error::ApiError;
 use crate::exchange::Asked;
 use crate::gemini;
@@ -86,7 +87,8 @@ fn check_wire(
     if asked.head.method != operation.method() {
         return Err(wire.error(Trouble::WrongMethod { method: asked.head.method.as_str() }));
     }
-    let bare = operation.method() == Method::GET || operation == Operation::Token;
+    let token = matches!(operation, Operation::Token | Operation::Cloud(Op::MetadataToken));
+    let bare = operation.method() == Method::GET || token;
     if !bare && let Err(error) = serde_json::from_slice::<serde::de::IgnoredAny>(&asked.body) {
         return Err(wire.error(Trouble::NotJson { reason: &error.to_string() }));
     }

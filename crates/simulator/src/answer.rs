@@ -105,6 +105,10 @@ pub(crate) fn answer(shared: &Shared, asked: &Asked, behaviour: &Behaviour, ids:
 /// An error as the surface writes it.
 pub(crate) fn error_reply(asked: &Asked, error: &ApiError, request_id: &str) -> Reply {
     let surface = asked.surface();
+    let own = wire::of(surface).and_then(|wire| wire.error_reply(asked, error, request_id));
+    if let Some(reply) = own {
+        return reply;
+    }
     let reworded = match asked.route.operation {
         Some(Operation::Platform(op)) => Some(platform::reword(op, error)),
         _ => None,

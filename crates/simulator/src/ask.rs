@@ -6,6 +6,7 @@
 //! **Invariant:** tokens are counted from characters alone, four to a token, rounded up: the same text always has the
 //! same count, and a stream of it has as many content events.
 
+use crate::extras::Document;
 use serde_json::Value;
 
 /// Characters in a token.
@@ -40,6 +41,8 @@ pub(crate) struct Ask {
     /// Usage is wanted at the end of a stream (OpenAI alone asks).
     pub(crate) include_usage: bool,
     pub(crate) thinking: Thinking,
+    /// Documents that the answer is to cite.
+    pub(crate) documents: Vec<Document>,
 }
 
 /// A tool that the request declares.

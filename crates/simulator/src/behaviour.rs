@@ -6,6 +6,7 @@
 //! **Invariant:** a behaviour is plain data without state; the same request under the same behaviour, seed and request
 //! number gets the same bytes (timestamps apart).
 
+use crate::extras::Extras;
 use crate::fault::Fault;
 use serde_json::Value;
 use std::time::Duration;
@@ -47,6 +48,8 @@ pub struct Behaviour {
     pub open_reasoning: bool,
     /// The provider has no Responses API: its routes are not there.
     pub no_responses: bool,
+    /// What some providers' answers have besides.
+    pub extras: Extras,
 }
 
 /// What the answer is.
@@ -195,6 +198,13 @@ impl Behaviour {
     #[must_use]
     pub fn header(mut self, name: impl Into<String>, value: impl Into<String>) -> Behaviour {
         self.headers.push((name.into(), value.into()));
+        self
+    }
+
+    /// Adds what some providers' answers have besides.
+    #[must_use]
+    pub fn extras(mut self, extras: Extras) -> Behaviour {
+        self.extras = extras;
         self
     }
 

@@ -7,6 +7,7 @@
 
 use crate::ask::{Ask, TOKEN_CHARS, Thinking, ToolChoice, tokens_of};
 use crate::behaviour::{Answer, Behaviour, Finish};
+use crate::extras::{Document, Extras};
 use crate::instance::instance;
 use serde_json::json;
 
@@ -38,6 +39,9 @@ pub(crate) struct Composed {
     pub(crate) hosted_tools: bool,
     /// Reasoning is shown in full, not as a summary.
     pub(crate) open_reasoning: bool,
+    pub(crate) extras: Extras,
+    /// Documents of the request that the text cites.
+    pub(crate) cited: Vec<Document>,
 }
 
 /// A web page that the text cites.
@@ -64,6 +68,8 @@ pub(crate) struct Counts {
     pub(crate) prompt: u64,
     pub(crate) cached: u64,
     pub(crate) cache_written: u64,
+    /// The part of it that stays for an hour.
+    pub(crate) cache_written_1h: u64,
     /// The whole completion, reasoning included.
     pub(crate) completion: u64,
     pub(crate) reasoning: u64,
@@ -101,6 +107,8 @@ pub(crate) fn compose(ask: &Ask, behaviour: &Behaviour) -> Composed {
     composed.citations = cite(&composed.text, behaviour.citations);
     composed.hosted_tools = behaviour.hosted_tools;
     composed.open_reasoning = behaviour.open_reasoning;
+    composed.extras = behaviour.extras.clone();
+    composed.cited.clone_from(&ask.documents);
     composed.counts = count(ask, behaviour, &composed);
     composed
 }
@@ -211,6 +219,7 @@ fn call_tokens(call: &Call) -> u64 {
 
 fn count(ask: &Ask, behaviour: &Behaviour, composed: &Composed) -> Counts {
     let said = &behaviour.tokens;
+    let long = behaviour.extras.cache_written_1h;
     let shown = composed.reasoning.as_deref().map_or(0, tokens_of);
     let hidden = if ask.thinking == Thinking::Hidden && shown == 0 { tokens_of(REASONING) } else { 0 };
     let reasoning = said.reasoning.unwrap_or(shown + hidden);
@@ -219,7 +228,8 @@ fn count(ask: &Ask, behaviour: &Behaviour, composed: &Composed) -> Counts {
     Counts {
         prompt: said.prompt.unwrap_or(ask.prompt_tokens),
         cached: said.cached.unwrap_or(0),
-        cache_written: said.cache_written.unwrap_or(0),
+        cache_written: said.cache_written.or(long).unwrap_or(0).max(long.unwrap_or(0)),
+        cache_written_1h: long.unwrap_or(0),
         completion: said.completion.unwrap_or(reasoning + visible),
         reasoning,
     }
@@ -356,7 +366,14 @@ mod tests {
             reasoning: Some(60),
         };
         let composed = compose(&ask(), &Behaviour::new().tokens(tokens));
-        let expect = Counts { prompt: 1000, cached: 900, cache_written: 50, completion: 70, reasoning: 60 };
+        let expect = Counts {
+            prompt: 1000,
+            cached: 900,
+            cache_written: 50,
+            cache_written_1h: 0,
+            completion: 70,
+            reasoning: 60,
+        };
         assert_eq!(composed.counts, expect);
     }
 

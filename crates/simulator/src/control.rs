@@ -6,6 +6,7 @@
 //! number of followed redirects.
 
 use crate::body::PacedBody;
+use crate::clouds::Clouds;
 use crate::names::read_spelling;
 use crate::script::Rule;
 use crate::server::Shared;
@@ -15,6 +16,7 @@ use http::request::Parts;
 use http::{HeaderValue, Method, Response, StatusCode};
 use serde_json::{Value, json};
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 /// What the paths of these routes begin with.
 pub(crate) const PREFIX: &str = "/sim/";
@@ -40,6 +42,13 @@ pub(crate) fn answer(shared: &Shared, head: &Parts, body: &Bytes) -> Response<Pa
             }
             Err(reason) => respond_json(StatusCode::BAD_REQUEST, &json!({ "error": reason })),
         },
+        (Method::PUT, "clouds") => match read_clouds(body) {
+            Ok(clouds) => {
+                shared.script.set_clouds(clouds);
+                respond(StatusCode::NO_CONTENT, "text/plain", String::new())
+            }
+            Err(reason) => respond_json(StatusCode::BAD_REQUEST, &json!({ "error": reason })),
+        },
         (Method::DELETE, "rules") => {
             shared.script.clear();
             respond(StatusCode::NO_CONTENT, "text/plain", String::new())
@@ -60,6 +69,23 @@ fn stats(shared: &Shared) -> Value {
         "redirected": shared.redirected.load(Ordering::Acquire),
         "rules_used": shared.script.used(),
     })
+}
+
+/// Reads `{"aws_seconds": 60, "google_seconds": 60}`; what is absent is as at the start.
+fn read_clouds(body: &Bytes) -> Result<Clouds, String> {
+    let settings: Value =
+        serde_json::from_slice(body).map_err(|error| format!("an object is wanted: {error}"))?;
+    let mut clouds = Clouds::default();
+    for (name, value) in settings.as_object().ok_or("an object is wanted")? {
+        let seconds =
+            value.as_u64().map(Duration::from_secs).ok_or(format!("`{name}` is to be a whole number"))?;
+        match name.as_str() {
+            "aws_seconds" => clouds.aws_lifetime = Some(seconds),
+            "google_seconds" => clouds.google_lifetime = seconds,
+            _ => return Err(format!("`{name}` is not known; aws_seconds, google_seconds are")),
+        }
+    }
+    Ok(clouds)
 }
 
 /// Reads `[{"model": "gpt-*", "deployment": "west", "surface": "openai", "times": 2, "behave": "error-500"}]`.
@@ -129,7 +155,7 @@ mod tests {
             ("{}", "a list of rules is wanted"),
             (r#"[{}, {"modle": "x"}]"#, "rule 1: `modle` is not known"),
             (r#"[{"behave": "eror-500"}]"#, "rule 0: `eror-500`"),
-            (r#"[{"surface": "bedrock"}]"#, "no surface is named `bedrock`"),
+            (r#"[{"surface": "rockbed"}]"#, "no surface is named `rockbed`"),
         ] {
             let error = read_rules(&Bytes::from(body)).unwrap_err();
             assert!(error.contains(reason), "{error}");

@@ -7,6 +7,7 @@
 
 use crate::behaviour::Behaviour;
 use crate::bench::Bench;
+use crate::clouds::Clouds;
 use crate::entra::EntraClient;
 use crate::names::{self, SpellingError, Spelt};
 use crate::surface::Surface;
@@ -28,6 +29,7 @@ pub struct Script {
     pub(crate) models: Vec<String>,
     pub(crate) kept: usize,
     pub(crate) entra: Option<EntraClient>,
+    pub(crate) clouds: Clouds,
     pub(crate) bench: Option<Bench>,
 }
 
@@ -42,6 +44,7 @@ impl Default for Script {
                 .to_vec(),
             kept: KEPT_DEFAULT,
             entra: None,
+            clouds: Clouds::default(),
             bench: None,
         }
     }
@@ -52,6 +55,13 @@ impl Script {
     #[must_use]
     pub fn new() -> Script {
         Script::default()
+    }
+
+    /// Sets how long what the simulated clouds give out is good for.
+    #[must_use]
+    pub fn clouds(mut self, clouds: Clouds) -> Script {
+        self.clouds = clouds;
+        self
     }
 
     /// Canned replies without validation or records, at the least cost.
@@ -241,6 +251,11 @@ impl ScriptHandle {
         let mut state = self.lock();
         state.used = vec![0; rules.len()];
         state.script.rules = rules;
+    }
+
+    /// Sets how long what the simulated clouds give out is good for.
+    pub fn set_clouds(&self, clouds: Clouds) {
+        self.lock().script.clouds = clouds;
     }
 
     /// How often each rule was used, in their order.

@@ -6,6 +6,7 @@
 //! **Invariant:** no task outlives the simulator: dropping or stopping it closes the listener and every connection.
 
 use crate::bench;
+use crate::clouds;
 use crate::entra::Issued;
 use crate::exchange;
 use crate::limits::Limits;
@@ -37,6 +38,7 @@ pub(crate) struct Shared {
     pub(crate) limits: Limits,
     pub(crate) issued: Issued,
     pub(crate) platform: platform::State,
+    pub(crate) clouds: clouds::State,
     pub(crate) connections: AtomicU64,
     pub(crate) open_connections: AtomicUsize,
     pub(crate) active: Arc<AtomicUsize>,

@@ -6,6 +6,7 @@
 //! share and which the credential's header tells apart. A base path `/d/<name>` before a route names a deployment and
 //! changes nothing else. The further providers (`wire`) have a base path of their surface's name.
 
+use crate::clouds;
 use crate::platform;
 use crate::wire;
 use http::{HeaderMap, Method};
@@ -45,10 +46,16 @@ pub enum Surface {
     Watsonx,
     /// Replicate.
     Replicate,
+    /// Amazon Bedrock's runtime.
+    Bedrock,
+    /// Amazon SageMaker's runtime.
+    SageMaker,
+    /// What gives out AWS's temporary keys: STS, an instance's metadata, a container's endpoint.
+    AwsKeys,
 }
 
 /// Every surface.
-const ALL: [Surface; 16] = [
+const ALL: [Surface; 19] = [
     Surface::OpenAi,
     Surface::Azure,
     Surface::Anthropic,
@@ -65,6 +72,9 @@ const ALL: [Surface; 16] = [
     Surface::Databricks,
     Surface::Watsonx,
     Surface::Replicate,
+    Surface::Bedrock,
+    Surface::SageMaker,
+    Surface::AwsKeys,
 ];
 
 impl Surface {
@@ -88,6 +98,9 @@ impl Surface {
             Surface::Databricks => "databricks",
             Surface::Watsonx => "watsonx",
             Surface::Replicate => "replicate",
+            Surface::Bedrock => "bedrock",
+            Surface::SageMaker => "sagemaker",
+            Surface::AwsKeys => "aws_keys",
         }
     }
 
@@ -118,6 +131,8 @@ pub(crate) enum Operation {
     Ocr,
     /// The rest of OpenAI's API.
     Platform(platform::Op),
+    /// What only the clouds have.
+    Cloud(clouds::Op),
 }
 
 impl Operation {
@@ -140,6 +155,7 @@ impl Operation {
             Operation::ShowModel => "show_model",
             Operation::Ocr => "ocr",
             Operation::Platform(op) => op.name(),
+            Operation::Cloud(op) => op.name(),
         }
     }
 
@@ -148,6 +164,7 @@ impl Operation {
         match self {
             Operation::ListModels | Operation::GetModel => Method::GET,
             Operation::Platform(op) => op.method(),
+            Operation::Cloud(op) => op.method(),
             _ => Method::POST,
         }
     }

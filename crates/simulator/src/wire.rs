@@ -8,6 +8,8 @@
 
 use crate::admission;
 use crate::ask::{Ask, text_at};
+use crate::aws;
+use crate::bedrock;
 use crate::cohere;
 use crate::error::ApiError;
 use crate::exchange::Asked;
@@ -154,6 +156,11 @@ pub(crate) trait Wire: Sync {
     /// The frame that ends a stream with an error.
     fn error_event(&self, error: &ApiError) -> Event;
 
+    /// The whole reply of an error, where it is more than JSON under a status.
+    fn error_reply(&self, _asked: &Asked, _error: &ApiError, _request_id: &str) -> Option<Reply> {
+        None
+    }
+
     /// Adds the headers that the provider sends with every reply.
     fn headers(&self, reply: Reply, _request_id: &str) -> Reply {
         reply
@@ -162,6 +169,10 @@ pub(crate) trait Wire: Sync {
 
 /// Every wire.
 static WIRES: &[&dyn Wire] = &[
+    // A container's keys lie below `/v2/`, the rest of which is Cohere's.
+    &aws::AwsKeys,
+    &aws::sagemaker::SageMaker,
+    &bedrock::Bedrock,
     &cohere::Cohere,
     &rerank::JINA,
     &rerank::VOYAGE,

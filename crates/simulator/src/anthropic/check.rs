@@ -41,6 +41,19 @@ pub(crate) fn check(body: &Value, version: Version) -> Result<(), ApiError> {
     Ok(())
 }
 
+/// Checks the parameters of a model alone, as they come by way of another API.
+pub(crate) fn check_parameters(parameters: &Value) -> Result<(), ApiError> {
+    let abilities = abilities(text_at(parameters, "model"));
+    let Some(object) = parameters.as_object() else { return Ok(()) };
+    let absent = |violation: &Violation| violation.wrong == Wrong::Missing && violation.path.len() == 1;
+    let violations = shape::check(object, MESSAGES_FIELDS, Keys::Exact);
+    if let Some(violation) = violations.iter().find(|violation| !absent(violation)) {
+        return Err(ApiError::bad_request(spell(violation)));
+    }
+    sampling(parameters, abilities)?;
+    thinking(parameters, abilities)
+}
+
 /// Checks a request to count tokens.
 pub(crate) fn check_count(body: &Value, version: Version) -> Result<(), ApiError> {
     common(body, COUNT_FIELDS, abilities(text_at(body, "model")))?;
