@@ -5,6 +5,7 @@ behaviour by the model's name: `anthropic/sim-tools-2`.
 """
 
 import asyncio
+import importlib.util
 import json
 import os
 
@@ -13,6 +14,12 @@ import openai
 import pytest
 
 import servers
+
+# Suites whose surface the gateway does not serve yet; a name leaves the list with the commit that serves it.
+WAITING = ["test_anthropic_client.py"]
+collect_ignore = [] if os.environ.get("TOLLGATE_TEST_WAITING") == "1" else WAITING
+# What a simulator takes is held to the newest packages only, not to those that LiteLLM brings.
+collect_ignore_glob = ["test_conformance*.py"] if importlib.util.find_spec("litellm") else []
 
 MASTER_KEY = "sk-black-box-master"
 PROVIDERS = ("openai", "azure", "anthropic", "gemini")

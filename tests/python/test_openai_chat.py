@@ -1,28 +1,13 @@
 """Chat through the official openai package, plain and streamed, with each provider behind the gateway."""
 
 import asyncio
-import base64
-import struct
-import zlib
 
 import openai
 import pytest
 from conftest import MASTER_KEY, run, say
+from scenario import data_url, png
 
 pytestmark = pytest.mark.both
-
-
-def png(width: int = 2, height: int = 2) -> str:
-    """A small picture as a data URL."""
-
-    def chunk(kind: bytes, data: bytes) -> bytes:
-        body = kind + data
-        return struct.pack(">I", len(data)) + body + struct.pack(">I", zlib.crc32(body))
-
-    rows = b"".join(b"\0" + b"\xff\x00\x00" * width for _ in range(height))
-    header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
-    data = b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
-    return "data:image/png;base64," + base64.b64encode(data).decode()
 
 
 def check_usage(usage) -> None:
@@ -105,7 +90,7 @@ def test_tokens_written_to_the_cache_are_part_of_the_prompt(client):
 def test_a_picture_is_understood(client, provider):
     content = [
         {"type": "text", "text": "what is this?"},
-        {"type": "image_url", "image_url": {"url": png(), "detail": "low"}},
+        {"type": "image_url", "image_url": {"url": data_url(png()), "detail": "low"}},
     ]
     reply = client.chat.completions.create(
         model=f"{provider}/gpt-plain", messages=[{"role": "user", "content": content}]

@@ -21,7 +21,7 @@ const HELP: &str = "\
 cargo xtask <command>
 
   test [--long] [--only SUITE]...   install what the tests need, run every suite, end with the counts
-                                    suites: fmt, clippy, rust, doc, python, litellm, node
+                                    suites: fmt, clippy, rust, doc, python, litellm, node, agents
   setup                             only install what the tests need
   bench [--quick] [--peers]         measure the gateway beside nginx and no proxy at all; writes docs/benchmarks.md
         [--only ROW]...               rows: plain, stream, large, latency, pace, memory, start

@@ -1,4 +1,4 @@
-//! Makes a fresh machine ready for the suites: Debian programs, two Python environments, the Node packages.
+//! Makes a fresh machine ready for the suites: Debian programs, two Python environments, the Node packages, the agents.
 //!
 //! Versions are pinned by the requirement files in `tests/`; what runs in these environments is `test/`'s.
 //!
@@ -18,7 +18,8 @@ pub(crate) fn everything(workspace: &Workspace) -> Result<(), String> {
     programs(workspace, services::FOR_TESTS)?;
     python(workspace, "python", "tests/python/requirements.txt")?;
     python(workspace, "litellm", "tests/python/requirements-litellm.txt")?;
-    node(workspace, "node", "tests/node").map(|_| ())
+    node(workspace, "node", "tests/node")?;
+    node(workspace, "agents", "tests/node/agents").map(|_| ())
 }
 
 /// Installs the programs that are missing, by apt-get.
@@ -85,7 +86,9 @@ pub(crate) fn python(workspace: &Workspace, name: &str, requirements: &str) -> R
     clear(&folder)?;
     let at = folder.to_string_lossy().into_owned();
     shell::output(&mut workspace.command("python3", &["-m", "venv", &at]))?;
-    let pip = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "-r", requirements];
+    // Every dependency is pinned, so pip has nothing to resolve; modules are compiled when a test imports them.
+    let pip = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check"];
+    let pip = [&pip[..], &["--no-deps", "--no-compile", "-r", requirements]].concat();
     shell::output(&mut workspace.command(&python.to_string_lossy(), &pip))?;
     write_stamp(&folder, &wanted)?;
     Ok(python)
@@ -178,7 +181,9 @@ mod tests {
                 assert!(line.contains("==") && !line.contains("://"), "{file}: {line}");
             }
         }
-        let lock = read(&root.join("tests/node/package-lock.json")).unwrap();
-        assert!(!lock.contains("\"resolved\""), "the lock names a registry");
+        for folder in ["tests/node", "tests/node/agents"] {
+            let lock = read(&root.join(folder).join("package-lock.json")).unwrap();
+            assert!(!lock.contains("\"resolved\""), "the lock of {folder} names a registry");
+        }
     }
 }

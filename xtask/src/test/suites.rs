@@ -37,8 +37,17 @@ pub(crate) const SUITES: &[Suite] = &[
     Suite { name: "rust", about: "unit, integration and tidiness tests of every crate", run: rust },
     Suite { name: "doc", about: "examples in documentation", run: doc },
     Suite { name: "python", about: "official Python clients and curl against the binary", run: python },
-    Suite { name: "litellm", about: "the LiteLLM SDK and an older openai package", run: litellm },
-    Suite { name: "node", about: "the openai npm package against the binary", run: node },
+    Suite {
+        name: "litellm",
+        about: "the LiteLLM SDK, LangChain, LlamaIndex, Instructor, older clients",
+        run: litellm,
+    },
+    Suite {
+        name: "node",
+        about: "the official npm packages and the Vercel AI SDK against the binary",
+        run: node,
+    },
+    Suite { name: "agents", about: "Claude Code, Codex and Gemini CLI against the binary", run: agents },
 ];
 
 fn fmt(workspace: &Workspace, _long: bool) -> Result<Counts, String> {
@@ -74,14 +83,21 @@ fn doc(workspace: &Workspace, _long: bool) -> Result<Counts, String> {
 
 fn python(workspace: &Workspace, long: bool) -> Result<Counts, String> {
     let python = environment(workspace, "python", "tests/python/requirements.txt")?;
-    pytest(workspace, &python, &["-m", "not litellm"], long)
+    pytest(workspace, &python, "not litellm and not agents", None, long)
 }
 
-/// The tests marked `both` run again here, with the older major version of the openai package that the LiteLLM SDK
-/// brings.
+/// The tests marked `both` run again here, with the older major versions of the official clients that LiteLLM and the
+/// frameworks bring.
 fn litellm(workspace: &Workspace, long: bool) -> Result<Counts, String> {
     let python = environment(workspace, "litellm", "tests/python/requirements-litellm.txt")?;
-    pytest(workspace, &python, &["-m", "litellm or both"], long)
+    pytest(workspace, &python, "litellm or both", None, long)
+}
+
+/// The agents are npm packages; what drives them is Python, like the other black-box tests.
+fn agents(workspace: &Workspace, long: bool) -> Result<Counts, String> {
+    let packages = setup::node(workspace, "agents", "tests/node/agents")?;
+    let python = environment(workspace, "python", "tests/python/requirements.txt")?;
+    pytest(workspace, &python, "agents", Some(("TOLLGATE_AGENT_PACKAGES", &packages)), long)
 }
 
 fn environment(workspace: &Workspace, name: &str, requirements: &str) -> Result<PathBuf, String> {
@@ -91,11 +107,18 @@ fn environment(workspace: &Workspace, name: &str, requirements: &str) -> Result<
     Ok(python)
 }
 
-fn pytest(workspace: &Workspace, python: &Path, extra: &[&str], long: bool) -> Result<Counts, String> {
+/// The tests of the chosen marks; `packages` is a variable that names a folder.
+fn pytest(
+    workspace: &Workspace,
+    python: &Path,
+    marks: &str,
+    packages: Option<(&str, &Path)>,
+    long: bool,
+) -> Result<Counts, String> {
     let program = python.to_string_lossy();
-    let mut args = vec!["-m", "pytest", "tests/python", "-c", "tests/python/pytest.ini"];
-    args.extend(extra);
+    let args = ["-m", "pytest", "tests/python", "-c", "tests/python/pytest.ini", "-m", marks];
     let mut command = workspace.command(&program, &args);
+    command.envs(packages);
     with_binary(workspace, &mut command);
     counted(long_env(&mut command, long), counts::of_pytest)
 }
