@@ -29,10 +29,12 @@ const LAST_USE: Duration = Duration::from_secs(30);
 const RENEW_EVERY_MIN: Duration = Duration::from_secs(5);
 /// Longest life that is believed; what claims more is renewed once a day.
 const LIFE_MAX: Duration = Duration::from_secs(86_400);
-/// The wait after a first failure, which doubles with each further one, and the most that it becomes. Within the first
-/// wait after a failure, callers get that failure instead of another fetch.
-const RETRY_AFTER: Duration = Duration::from_secs(1);
+/// The wait after a first failure, which doubles with each further one, and the most that it becomes.
+const RETRY_AFTER: Duration = Duration::from_millis(250);
 const RETRY_AFTER_MAX: Duration = Duration::from_secs(60);
+/// A caller without a value ends a wait that is longer than this when this much of it has passed; before that, it gets
+/// the failure instead of another fetch. So a wrong secret under load costs its server a call every five seconds.
+const REPEAT_FAILURE_MAX: Duration = Duration::from_secs(5);
 /// How long a caller waits for a fetch: a fetch's own limit, and the scheduling around it.
 const WAIT_MAX: Duration = Duration::from_secs(RENEWAL_MAX.as_secs() + 2);
 
@@ -62,6 +64,7 @@ struct Held<V> {
 /// How the last fetch ended.
 #[derive(Clone, Default)]
 struct Outcome {
+    /// What went wrong, and until when callers are told so without another fetch.
     failure: Option<(Failure, Instant)>,
 }
 
@@ -142,7 +145,7 @@ impl<F: Fetch> Renewal<F> {
             if let Some(value) = self.usable() {
                 return Ok(value);
             }
-            if let Some((failure, _)) = last.failure.filter(|(_, at)| at.elapsed() < RETRY_AFTER) {
+            if let Some((failure, _)) = last.failure.filter(|(_, until)| Instant::now() < *until) {
                 return Err(failure);
             }
             self.keep(client);
@@ -162,11 +165,11 @@ impl<F: Fetch> Renewal<F> {
     }
 
     fn failed_just_now(&self) -> bool {
-        self.outcome.borrow().failure.as_ref().is_some_and(|(_, at)| at.elapsed() < RETRY_AFTER)
+        self.outcome.borrow().failure.as_ref().is_some_and(|(_, until)| Instant::now() < *until)
     }
 
-    /// Fetches once; says how long the value lives.
-    async fn round(&self, client: &Client) -> Result<Option<Duration>, Failure> {
+    /// Fetches once; says how long the value lives, or how long to wait where there is none.
+    async fn round(&self, client: &Client, failures_before: u32) -> Result<Option<Duration>, Duration> {
         let courier = Courier::new(client);
         let began = Instant::now();
         let fetched = timeout_at(courier.deadline(), self.fetch.fetch(courier)).await;
@@ -184,7 +187,9 @@ impl<F: Fetch> Renewal<F> {
             }
             Err(failure) => {
                 tracing::warn!(source = self.identity, %failure, "fetching a credential failed");
-                (Outcome { failure: Some((failure.clone(), Instant::now())) }, Err(failure))
+                let wait = RETRY_AFTER.saturating_mul(1 << failures_before.min(8)).min(RETRY_AFTER_MAX);
+                let until = Instant::now() + wait.min(REPEAT_FAILURE_MAX);
+                (Outcome { failure: Some((failure, until)) }, Err(wait))
             }
         };
         self.outcome.send_replace(outcome);
@@ -210,14 +215,13 @@ async fn keeper<F: Fetch>(post: Post<F>, wanted: Arc<Notify>, client: Arc<Client
     loop {
         let Some(renewal) = post.0.upgrade() else { return };
         let began = Instant::now();
-        let due = match renewal.round(&client).await {
+        let due = match renewal.round(&client, failures).await {
             Ok(None) => return,
             Ok(Some(life)) => {
                 failures = 0;
                 began + (life - RENEW_BEFORE.min(life / 2)).max(RENEW_EVERY_MIN)
             }
-            Err(_) => {
-                let wait = RETRY_AFTER.saturating_mul(1 << failures.min(6)).min(RETRY_AFTER_MAX);
+            Err(wait) => {
                 failures = failures.saturating_add(1);
                 Instant::now() + wait
             }

@@ -117,8 +117,8 @@ impl TokenSource {
     /// The `Authorization` header; waits only when no token holds, and then for 12 s at most.
     ///
     /// # Errors
-    /// [`tollgate_upstream::Kind::Protocol`] when the credential was refused; other kinds when nobody was reached. Within
-    /// a second after a failure, the same failure without another try.
+    /// [`tollgate_upstream::Kind::Protocol`] when the credential was refused; other kinds when nobody was reached. For
+    /// a while after a failure, five seconds at most, it is the same failure without another try.
     pub async fn bearer(self: &Arc<Self>, client: &Arc<Client>) -> Result<HeaderValue, Failure> {
         self.renewal.current(client).await
     }

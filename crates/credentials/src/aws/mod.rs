@@ -178,8 +178,8 @@ impl AwsSource {
     /// The keys; waits only when none hold, and then for 12 s at most.
     ///
     /// # Errors
-    /// [`tollgate_upstream::Kind::Protocol`] when the credential was refused; other kinds when nobody was reached. Within
-    /// a second after a failure, the same failure without another try.
+    /// [`tollgate_upstream::Kind::Protocol`] when the credential was refused; other kinds when nobody was reached. For
+    /// a while after a failure, five seconds at most, it is the same failure without another try.
     pub async fn keys(self: &Arc<Self>, client: &Arc<Client>) -> Result<AwsKeys, Failure> {
         self.renewal.current(client).await
     }

@@ -38,11 +38,11 @@ impl Members<'_> {
         CredentialError::new(format!("{}: {reason}", self.named))
     }
 
-    /// A place that the file names, or else Google's own.
+    /// A place that the file names, or else Google's own. A file names Google's own places, too, and an operator's network
+    /// may lead them to its own addresses (Private Service Connect).
     pub(super) fn place(&self, member: &str, default: Option<&str>) -> Result<Place, CredentialError> {
         let named = format!("{}: {member:?}", self.named);
         match (self.optional(member), default) {
-            (Some(url), Some(default)) if url == default => Place::parse(&named, url, Trust::Catalogue),
             (Some(url), _) => Place::parse(&named, url, Trust::Operator),
             (None, Some(default)) => Place::parse(&named, default, Trust::Catalogue),
             (None, None) => Err(self.wrong(&format!("{member:?} is missing"))),

@@ -120,14 +120,14 @@ async fn an_idle_source_stays_fresh() {
 async fn a_failed_renewal_keeps_what_holds_and_is_tried_again_after_growing_waits() {
     let stage = Stage::new(0, &[Ok((1, Some(3_600))), Err("down")]);
     assert_eq!(stage.current().await, Ok(1));
-    tokio::time::sleep(Duration::from_millis(3_300_500)).await;
+    tokio::time::sleep(Duration::from_millis(3_300_100)).await;
     assert_eq!(stage.calls(), 2);
-    // The waits are 1, 2, 4, 8, 16, 32, and then 60 seconds.
-    for (seconds, calls) in [(1, 3), (2, 4), (4, 5), (8, 6), (16, 7), (32, 8), (60, 9), (60, 10)] {
-        pass(seconds).await;
-        assert_eq!((stage.calls(), stage.at_once().await), (calls, Some(Ok(1))), "after {seconds}");
+    let waits = [250, 500, 1_000, 2_000, 4_000, 8_000, 16_000, 32_000, 60_000, 60_000];
+    for (calls, wait) in (3..).zip(waits) {
+        tokio::time::sleep(Duration::from_millis(wait)).await;
+        assert_eq!((stage.calls(), stage.at_once().await), (calls, Some(Ok(1))), "after {wait} ms");
     }
-    pass(88).await;
+    pass(90).await;
     assert_eq!(stage.current().await, Err("down".to_owned()), "30 seconds before its end it is given up");
 }
 
@@ -140,7 +140,7 @@ async fn a_failed_renewal_is_made_good() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn whoever_waits_gets_the_failure_and_for_a_second_nobody_tries_again() {
+async fn whoever_waits_gets_the_failure_and_for_a_moment_nobody_tries_again() {
     let stage = Stage::new(0, &[Err("refused"), Ok((1, Some(3_600)))]);
     let (first, second) = tokio::join!(stage.current(), stage.current());
     assert_eq!((first, second), (Err("refused".to_owned()), Err("refused".to_owned())));
@@ -156,12 +156,18 @@ async fn whoever_waits_gets_the_failure_and_for_a_second_nobody_tries_again() {
 
 #[tokio::test(start_paused = true)]
 async fn a_caller_does_not_wait_for_the_end_of_a_long_pause() {
-    let stage = Stage::new(0, &[Err("1"), Err("2"), Err("3"), Err("4"), Err("5"), Ok((1, Some(3_600)))]);
+    let six = [Err("1"), Err("2"), Err("3"), Err("4"), Err("5"), Err("6")];
+    let stage = Stage::new(0, &[six.as_slice(), &[Ok((1, Some(3_600)))]].concat());
     assert_eq!(stage.current().await, Err("1".to_owned()));
-    pass(16).await;
-    assert_eq!(stage.calls(), 5, "the next try is due in 15 seconds");
-    assert_eq!(stage.current().await, Ok(1));
-    assert_eq!(stage.calls(), 6);
+    pass(10).await;
+    assert_eq!(
+        (stage.at_once().await, stage.calls()),
+        (Some(Err("6".to_owned())), 6),
+        "five seconds are not over"
+    );
+    pass(4).await;
+    assert_eq!(stage.calls(), 6, "the next try is due in two seconds");
+    assert_eq!((stage.current().await, stage.calls()), (Ok(1), 7));
 }
 
 #[tokio::test(start_paused = true)]
