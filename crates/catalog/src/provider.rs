@@ -99,6 +99,8 @@ impl Provider {
         };
         let trimmed = written.trim_end_matches('/');
         let base = trimmed.strip_suffix(endpoint).unwrap_or(trimmed).trim_end_matches('/');
+        // Ollama serves OpenAI's form below the same address, and people write that one down.
+        let base = if self.wire == Wire::Ollama { base.strip_suffix("/v1").unwrap_or(base) } else { base };
         if self.base_path.is_empty() || base.ends_with(self.base_path) {
             return Cow::Borrowed(base);
         }

@@ -91,6 +91,13 @@ fn wire(wire: Wire) -> &'static str {
         Wire::Azure => "Azure",
         Wire::Anthropic => "Anthropic",
         Wire::Gemini => "Gemini",
+        Wire::Vertex => "Vertex AI",
+        Wire::Bedrock => "Bedrock",
+        Wire::Cohere => "Cohere",
+        Wire::Ollama => "Ollama",
+        Wire::Watsonx => "watsonx.ai",
+        Wire::Replicate => "Replicate",
+        Wire::SageMaker => "SageMaker",
     }
 }
 

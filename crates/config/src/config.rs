@@ -190,6 +190,7 @@ impl Config {
         all.extend([&self.general.master_key, &self.general.database_url].into_iter().flatten());
         for deployment in &self.deployments {
             all.extend(&deployment.api_key);
+            all.extend(deployment.cloud.secrets());
             all.extend(deployment.extra_headers.iter().map(|(_, value)| value));
             if let Some(azure) = &deployment.azure {
                 all.extend([&azure.ad_token, &azure.client_secret].into_iter().flatten());

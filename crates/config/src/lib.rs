@@ -10,6 +10,7 @@
 //! it does not act yet, never will, or is unknown. **Invariant:** no finding and no `Debug` output shows a secret.
 
 mod address;
+mod cloud;
 mod config;
 mod diff;
 mod environment;
@@ -29,6 +30,7 @@ mod summary;
 mod yaml;
 
 pub use address::AddressRange;
+pub use cloud::CloudParams;
 pub use config::{Config, Loaded, load};
 pub use diff::{ReloadDiff, diff};
 pub use keys::{Key, Kind, State, Table};
@@ -41,7 +43,7 @@ pub use router::{
 };
 pub use secret::{MASK, Secret};
 pub use settings::{
-    General, LitellmSettings, LogFormat, LogLevel, REQUEST_TIMEOUT_DEFAULT, TollgateSettings,
+    General, LitellmSettings, LogFormat, LogLevel, OnUnsupported, REQUEST_TIMEOUT_DEFAULT, TollgateSettings,
 };
 pub use summary::check_summary;
 pub use yaml::{DEPTH_MAX, FILE_BYTES_MAX, FILES_MAX, NODES_MAX, TEXT_BYTES_MAX};

@@ -11,8 +11,9 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use serde_json::{Map, Value};
-use tollgate_catalog::Provider;
+use tollgate_catalog::{Provider, Wire};
 
+use crate::cloud::CloudParams;
 use crate::environment::Environment;
 use crate::identity;
 use crate::keys::{self, Kind, model};
@@ -21,6 +22,7 @@ use crate::report::Collector;
 use crate::scalar::{to_json, to_json_map};
 use crate::secret::{MASK, Secret};
 use crate::section::{Section, entries_of};
+use crate::settings::OnUnsupported;
 use crate::yaml::{Data, Node, Place};
 
 /// Where something was written.
@@ -107,6 +109,14 @@ pub struct Deployment {
     pub extra_body: Map<String, Value>,
     /// Whether parameters that the provider does not take are left out; `None` for `litellm_settings.drop_params`.
     pub drop_params: Option<bool>,
+    /// OpenAI's parameters that are sent whatever is known of the provider.
+    pub allowed_openai_params: Vec<String>,
+    /// What is done with a parameter that the provider cannot express; `None` for the settings'.
+    pub on_unsupported_param: Option<OnUnsupported>,
+    /// Requests to `/v1/responses` go to the provider's chat completions.
+    pub use_chat_completions: bool,
+    /// What its cloud needs.
+    pub cloud: CloudParams,
     /// Parameters that are never sent.
     pub additional_drop_params: Vec<String>,
     /// Prices in place of the catalogue's: name and decimal or JSON text. `litellm_params` wins over `model_info`.
@@ -191,6 +201,12 @@ pub(crate) fn resolve(
         default_params: reading.default_params(),
         extra_body: params.node("extra_body").map(to_json_map).unwrap_or_default(),
         drop_params: params.flag("drop_params"),
+        allowed_openai_params: params.texts("allowed_openai_params"),
+        on_unsupported_param: params
+            .text("tollgate_on_unsupported_param")
+            .and_then(|word| OnUnsupported::named(&word)),
+        use_chat_completions: params.flag("use_chat_completions_api").unwrap_or(false),
+        cloud: CloudParams::read(&params, provider, environment),
         additional_drop_params: params.texts("additional_drop_params"),
         prices: reading.prices(found),
         base_model: info.text("base_model"),
@@ -287,7 +303,9 @@ impl Reading<'_> {
             let names = variables.join(" or ");
             found.error(self.place, &path, format!("the variable {names} is no http(s) address: {why}"));
         }
-        let is_missing = base.is_none() && self.provider.base_url.is_none();
+        // A cloud's address follows from the region or location.
+        let is_regional = matches!(self.provider.wire, Wire::Vertex | Wire::Bedrock | Wire::SageMaker);
+        let is_missing = base.is_none() && self.provider.base_url.is_none() && !is_regional;
         if is_missing && !self.params.is_unset("api_base") && !self.params.is_unset("base_url") {
             let variables = match variables {
                 [] => String::new(),

@@ -5,7 +5,7 @@
 //!
 //! **Invariant:** nothing else in this crate resolves a provider.
 
-use tollgate_catalog::{KeyPlacement, Prices, Provider, ResolveError, resolve_model};
+use tollgate_catalog::{KeyPlacement, Prices, Provider, ResolveError, Wire, resolve_model};
 
 use crate::report::{Collector, Message, printable};
 use crate::section::NOT_YET_ACTIVE;
@@ -56,7 +56,9 @@ fn shown(name: &str) -> String {
 
 /// Whether requests without a key make sense: servers that people run themselves often want none.
 pub(crate) fn works_without_key(provider: &Provider) -> bool {
+    // Clouds have their own ways to know a caller.
     matches!(provider.key, KeyPlacement::OptionalBearer)
+        || matches!(provider.wire, Wire::Vertex | Wire::Bedrock | Wire::SageMaker)
 }
 
 /// Whether the catalogue can bill by `text` under the name `name`.

@@ -72,6 +72,28 @@ pub enum LogFormat {
     Json,
 }
 
+/// What is done with a parameter that a provider cannot express.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OnUnsupported {
+    /// Left out, told in a header, and logged as a warning.
+    Warn,
+    /// Left out, and told in a header.
+    Drop,
+    /// The request is refused.
+    Reject,
+}
+
+impl OnUnsupported {
+    pub(crate) fn named(word: &str) -> Option<Self> {
+        match word {
+            "warn" => Some(Self::Warn),
+            "drop" => Some(Self::Drop),
+            "reject" => Some(Self::Reject),
+            _ => None,
+        }
+    }
+}
+
 /// The resolved `tollgate_settings`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct TollgateSettings {
@@ -101,6 +123,8 @@ pub struct TollgateSettings {
     pub log_format: LogFormat,
     /// A file that overrides the catalogue, relative to nothing: the folder of the configuration is in it.
     pub model_prices_file: Option<PathBuf>,
+    /// What is done with a parameter that a provider cannot express; `None` for what its dialect's callers expect.
+    pub on_unsupported_param: Option<OnUnsupported>,
     /// Threads that serve requests; `None` for one per core.
     pub workers: Option<u64>,
 }
@@ -133,6 +157,9 @@ impl TollgateSettings {
                 _ => LogFormat::Text,
             },
             model_prices_file: section.text("model_prices_file").map(PathBuf::from),
+            on_unsupported_param: section
+                .text("on_unsupported_param")
+                .and_then(|word| OnUnsupported::named(&word)),
             workers: section.count("workers"),
         }
     }

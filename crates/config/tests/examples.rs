@@ -113,7 +113,7 @@ fn the_founding_router_file_loads_and_google_is_gemini() {
 }
 
 #[test]
-fn the_shape_that_most_users_run_loads_but_for_the_provider_that_is_not_active() {
+fn the_shape_that_most_users_run_loads_whole() {
     let loaded = example("teams.yaml");
     let config = usable(&loaded);
     assert_eq!(
@@ -121,6 +121,7 @@ fn the_shape_that_most_users_run_loads_but_for_the_provider_that_is_not_active()
         [
             ("openai/*", "openai", "*", None, None),
             ("claude", "anthropic", "claude-sonnet-4-20250514", None, None),
+            ("claude", "bedrock", "anthropic.claude-3-7-sonnet-20250219-v1:0", None, None),
             ("embed", "openai", "text-embedding-3-small", None, None),
         ]
     );
@@ -137,11 +138,10 @@ fn the_shape_that_most_users_run_loads_but_for_the_provider_that_is_not_active()
     assert_eq!(config.litellm.request_timeout, Some(Duration::from_secs(600)));
     assert_eq!(config.general.master_key.as_ref().map(|key| key.expose()), Some("sk-master"));
     assert_eq!(config.environment[0].0, "SLACK_WEBHOOK_URL");
-    let bedrock = loaded.report.findings.iter().find(|finding| finding.message.contains("bedrock"));
-    let bedrock = bedrock.expect("the left out deployment is reported");
+    let bedrock = &config.deployments[2];
     assert_eq!(
-        (bedrock.severity, bedrock.key.as_str()),
-        (Severity::Warning, "model_list[2].litellm_params.model")
+        (bedrock.cloud.get("aws_region_name"), bedrock.api_key.is_none()),
+        (Some("eu-central-1"), true)
     );
-    assert_eq!(loaded.report.count(Severity::Warning), 1, "{}", loaded.report);
+    assert_eq!(loaded.report.count(Severity::Warning), 0, "{}", loaded.report);
 }

@@ -2,7 +2,7 @@
 //!
 //! Owns the facts only; what a column means is said at [`Provider`]. Base addresses, variable names and renames are
 //! those that the providers document and that LiteLLM 1.106 uses under the same names. The unsupported parameters of
-//! Mistral (it refuses every parameter that is not in its schema), Cohere, Groq and Cerebras are those listed in
+//! Mistral (it refuses every parameter that is not in its schema), Groq and Cerebras are those listed in
 //! their API references.
 //!
 //! **Invariant:** a new OpenAI-compatible provider is one new row here and nothing else.
@@ -130,6 +130,14 @@ pub(super) static PROVIDERS: &[Provider] = &[
         ..ROW
     },
     Provider {
+        name: "bedrock",
+        aliases: &["bedrock_converse"],
+        wire: Wire::Bedrock,
+        key_env: &["AWS_BEARER_TOKEN_BEDROCK"],
+        exception: "BedrockException",
+        ..ROW
+    },
+    Provider {
         name: "cerebras",
         base_url: Some("https://api.cerebras.ai/v1"),
         base_env: &["CEREBRAS_API_BASE"],
@@ -194,22 +202,10 @@ pub(super) static PROVIDERS: &[Provider] = &[
     Provider {
         name: "cohere",
         aliases: &["cohere_chat"],
-        base_url: Some("https://api.cohere.ai/compatibility/v1"),
+        wire: Wire::Cohere,
+        base_url: Some("https://api.cohere.com"),
         base_env: &["COHERE_API_BASE"],
         key_env: &["COHERE_API_KEY", "CO_API_KEY"],
-        renames: MAX_TOKENS,
-        unsupported: &[
-            "store",
-            "metadata",
-            "logit_bias",
-            "top_logprobs",
-            "n",
-            "modalities",
-            "prediction",
-            "audio",
-            "service_tier",
-            "parallel_tool_calls",
-        ],
         exception: "CohereException",
         ..ROW
     },
@@ -672,9 +668,9 @@ pub(super) static PROVIDERS: &[Provider] = &[
     Provider {
         name: "ollama",
         aliases: &["ollama_chat"],
-        base_url: Some("http://localhost:11434/v1"),
+        wire: Wire::Ollama,
+        base_url: Some("http://localhost:11434"),
         base_env: &["OLLAMA_API_BASE"],
-        base_path: "/v1",
         key_env: &["OLLAMA_API_KEY"],
         key: KeyPlacement::OptionalBearer,
         exception: "OllamaException",
@@ -785,6 +781,22 @@ pub(super) static PROVIDERS: &[Provider] = &[
         base_env: &["REKA_API_BASE"],
         key_env: &["REKA_API_KEY"],
         exception: "RekaException",
+        ..ROW
+    },
+    Provider {
+        name: "replicate",
+        wire: Wire::Replicate,
+        base_url: Some("https://api.replicate.com/v1"),
+        base_env: &["REPLICATE_API_BASE"],
+        key_env: &["REPLICATE_API_KEY", "REPLICATE_API_TOKEN"],
+        exception: "ReplicateException",
+        ..ROW
+    },
+    Provider {
+        name: "sagemaker",
+        aliases: &["sagemaker_chat"],
+        wire: Wire::SageMaker,
+        exception: "SagemakerException",
         ..ROW
     },
     Provider {
@@ -902,6 +914,14 @@ pub(super) static PROVIDERS: &[Provider] = &[
         ..ROW
     },
     Provider {
+        name: "vertex_ai",
+        aliases: &["vertex_ai_beta"],
+        wire: Wire::Vertex,
+        base_env: &["VERTEXAI_API_BASE"],
+        exception: "VertexAIException",
+        ..ROW
+    },
+    Provider {
         name: "volcengine",
         base_url: Some("https://ark.cn-beijing.volces.com/api/v3"),
         base_env: &["VOLCENGINE_API_BASE"],
@@ -917,6 +937,15 @@ pub(super) static PROVIDERS: &[Provider] = &[
         key_env: &["WANDB_API_KEY"],
         renames: MAX_TOKENS,
         exception: "WandbException",
+        ..ROW
+    },
+    Provider {
+        name: "watsonx",
+        aliases: &["watsonx_text"],
+        wire: Wire::Watsonx,
+        base_env: &["WATSONX_API_BASE", "WATSONX_URL", "WX_URL", "WML_URL"],
+        key_env: &["WATSONX_APIKEY", "WATSONX_API_KEY", "WX_API_KEY"],
+        exception: "WatsonxException",
         ..ROW
     },
     Provider {
@@ -962,9 +991,7 @@ pub(super) static KNOWN_ELSEWHERE: &[&str] = &[
     "aws_polly",
     "aws_textract",
     "azure_speech",
-    "bedrock",
     "bedrock_agentcore",
-    "bedrock_converse",
     "bedrock_mantle",
     "black_forest_labs",
     "bytez",
@@ -996,11 +1023,8 @@ pub(super) static KNOWN_ELSEWHERE: &[&str] = &[
     "ragflow",
     "recraft",
     "reducto",
-    "replicate",
     "runwayml",
     "s3_vectors",
-    "sagemaker",
-    "sagemaker_chat",
     "sagemaker_nova",
     "sap",
     "soniox",
@@ -1014,9 +1038,5 @@ pub(super) static KNOWN_ELSEWHERE: &[&str] = &[
     "triton",
     "typesafe",
     "valkey",
-    "vertex_ai",
-    "vertex_ai_beta",
     "voyage",
-    "watsonx",
-    "watsonx_text",
 ];

@@ -12,6 +12,7 @@ pub(crate) mod litellm;
 mod litellm_later;
 mod litellm_never;
 pub(crate) mod model;
+mod model_cloud;
 mod model_later;
 pub(crate) mod prices;
 pub(crate) mod router;

@@ -5,6 +5,7 @@
 //!
 //! **Invariant:** the keys that act are here, the others in `model_later`.
 
+use super::model_cloud::CLOUD;
 use super::model_later::LATER;
 use super::prices::{BILLED, UNBILLED};
 use super::{ANY_LIST, ANY_MAP, Key, Kind, TEXTS, Table, active, later};
@@ -27,10 +28,13 @@ pub(crate) static ENTRY: Table = &[&[
 ]];
 
 /// `litellm_params`.
-pub(crate) static PARAMS: Table = &[ACTIVE, BILLED, DEFAULTS, LATER, UNBILLED];
+pub(crate) static PARAMS: Table = &[ACTIVE, CLOUD, BILLED, DEFAULTS, LATER, UNBILLED];
 
 /// `model_info`, beside which the operator's own keys are welcome.
 pub(crate) static INFO: Table = &[INFO_ACTIVE, BILLED, INFO_LATER, UNBILLED];
+
+/// What can be done with a parameter that a provider cannot express.
+pub(super) const UNSUPPORTED_PARAM: &[&str] = &["warn", "drop", "reject"];
 
 const ACTIVE: &[Key] = &[
     active(
@@ -59,6 +63,24 @@ const ACTIVE: &[Key] = &[
     active("max_retries", Kind::Count, "", "Used as `num_retries` where that is absent."),
     active("drop_params", Kind::Bool, "", "Leave out request parameters that the provider does not take."),
     active("additional_drop_params", TEXTS, "", "Request parameters that are never sent to this deployment."),
+    active(
+        "allowed_openai_params",
+        TEXTS,
+        "",
+        "OpenAI's parameters that are sent whatever is known of the provider.",
+    ),
+    active(
+        "tollgate_on_unsupported_param",
+        Kind::Choice(UNSUPPORTED_PARAM),
+        "`tollgate_settings.on_unsupported_param`",
+        "What is done with a parameter that the provider cannot express.",
+    ),
+    active(
+        "use_chat_completions_api",
+        Kind::Bool,
+        "false",
+        "Requests to `/v1/responses` go to the provider's chat completions.",
+    ),
     active(
         "extra_headers",
         Kind::Map(&Kind::Secret),

@@ -4,6 +4,7 @@
 //!
 //! **Invariant:** a duration says its unit in its name.
 
+use super::model::UNSUPPORTED_PARAM;
 use super::{Kind, TEXTS, Table, active, later};
 
 /// `tollgate_settings`.
@@ -43,6 +44,12 @@ pub(crate) static TABLE: Table = &[&[
         Kind::Text,
         "",
         "JSON file in LiteLLM's format that overrides the catalogue's models.",
+    ),
+    active(
+        "on_unsupported_param",
+        Kind::Choice(UNSUPPORTED_PARAM),
+        "`reject` for OpenAI's dialect, `warn` for the others",
+        "What is done with a parameter that a provider cannot express; `drop_params: true` is `drop`.",
     ),
     active("workers", Kind::Positive, "one per core", "Threads that serve requests."),
     later("admin_listen", Kind::Text, ""),
