@@ -44,6 +44,7 @@ mod gemini;
 mod instance;
 mod jwt;
 mod limits;
+mod media;
 mod mistral;
 pub mod names;
 mod ollama;

@@ -4,6 +4,7 @@
 //!
 //! **Invariant:** the list keeps the newest requests up to a limit; numbers count on through what was let go.
 
+use crate::platform::Form;
 use crate::surface::Surface;
 use bytes::Bytes;
 use serde_json::{Value, json};
@@ -78,12 +79,23 @@ impl Received {
         serde_json::from_slice(&self.body).unwrap_or_default()
     }
 
-    /// The request as one line of JSON, without a line end: surface, operation, path, body (a string when it is no
-    /// JSON), and what became of it.
+    /// The parts of a body that is `multipart/form-data`: `{"form": [{"name", "bytes", "text"}]}`, of a file with
+    /// `filename` and `content_type`, and `base64` (of a large file the first 64 KiB) where it is no text.
+    #[must_use]
+    pub fn form(&self) -> Option<Value> {
+        let value = self.header("content-type").and_then(|value| http::HeaderValue::from_str(value).ok())?;
+        let headers = http::HeaderMap::from_iter([(http::header::CONTENT_TYPE, value)]);
+        Form::read(&headers, &self.body).map(|form| form.shown())
+    }
+
+    /// The request as one line of JSON, without a line end: surface, operation, path, body (of a form its parts, a
+    /// string when it is neither that nor JSON), and what became of it.
     #[must_use]
     pub fn to_json_line(&self) -> String {
         let body = serde_json::from_slice(&self.body)
-            .unwrap_or_else(|_| Value::String(String::from_utf8_lossy(&self.body).into_owned()));
+            .ok()
+            .or_else(|| self.form())
+            .unwrap_or_else(|| Value::String(String::from_utf8_lossy(&self.body).into_owned()));
         let (verdict, reason) = match &self.verdict {
             Verdict::Answered => ("answered", None),
             Verdict::Rejected(reason) => ("rejected", Some(reason)),

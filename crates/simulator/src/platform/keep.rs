@@ -88,6 +88,17 @@ impl<T: Clone> Shelf<T> {
         kept.remove(at).map(|kept| kept.object)
     }
 
+    /// Lets the oldest go until all that is kept weighs no more than this.
+    pub(crate) fn lighten(&self, weight: impl Fn(&T) -> usize, max: usize) {
+        let mut kept = self.lock();
+        let mut all: usize = kept.iter().map(|kept| weight(&kept.object)).sum();
+        while all > max
+            && let Some(oldest) = kept.pop_front()
+        {
+            all -= weight(&oldest.object);
+        }
+    }
+
     /// Everything of this owner, newest first.
     pub(crate) fn list(&self, owner: &Owner) -> Vec<T> {
         self.lock().iter().rev().filter(|kept| kept.owner == *owner).map(|kept| kept.object.clone()).collect()

@@ -5,6 +5,7 @@
 //!
 //! **Invariant:** everything that is kept is in memory and bounded; the oldest goes first.
 
+mod form;
 mod keep;
 mod routes;
 
@@ -14,6 +15,7 @@ use crate::behaviour::Behaviour;
 use crate::error::ApiError;
 use crate::exchange::Asked;
 use crate::fault::Fault;
+use crate::media::{self, Sent};
 use crate::openai::reply::error_event as plain_error_event;
 use crate::reply::{Event, Making, Reply};
 use crate::responses::conversations::About;
@@ -23,6 +25,9 @@ use bytes::Bytes;
 use http::{HeaderMap, Method};
 use serde_json::Value;
 
+#[cfg(test)]
+pub(crate) use form::Part;
+pub(crate) use form::{FILE, Form};
 pub(crate) use keep::{Owner, Shelf, page};
 pub(crate) use routes::{Op, find};
 
@@ -33,7 +38,10 @@ pub(crate) struct State {
 }
 
 /// The body of an operation as JSON: a form as an object of its fields; null when it is neither.
-pub(crate) fn read_body(op: Op, _headers: &HeaderMap, body: &Bytes) -> Value {
+pub(crate) fn read_body(op: Op, headers: &HeaderMap, body: &Bytes) -> Value {
+    if op.takes_form() {
+        return Form::read(headers, body).map(|form| form.to_json()).unwrap_or_default();
+    }
     let mut json: Value = serde_json::from_slice(body).unwrap_or_default();
     if op.is_of_responses() {
         responses::spell_out(&mut json);
@@ -49,7 +57,11 @@ pub(crate) fn check(shared: &Shared, asked: &Asked, op: Op, behaviour: &Behaviou
     if op.method() != Method::POST || op.has_no_body() {
         return Ok(());
     }
-    admission::check_json(asked)?;
+    if op.takes_form() {
+        check_form(asked)?;
+    } else {
+        admission::check_json(asked)?;
+    }
     if behaviour.lenient {
         return Ok(());
     }
@@ -60,8 +72,31 @@ pub(crate) fn check(shared: &Shared, asked: &Asked, op: Op, behaviour: &Behaviou
         }
         Op::CreateConversation | Op::CreateItems => responses::check::check_items(body),
         Op::UpdateConversation => responses::check::check_metadata(body),
+        _ if op.is_of_media() => {
+            if asked.model.is_empty() && op.needs_model() {
+                return Err(ApiError::bad_request("you must provide a model parameter"));
+            }
+            media::check(op, body, &asked.model)
+        }
         _ => Err(admission::no_route(asked)),
     }
+}
+
+/// A form that is none is told what is wanted.
+fn check_form(asked: &Asked) -> Result<(), ApiError> {
+    if Form::read(&asked.head.headers, &asked.body).is_some() {
+        return Ok(());
+    }
+    let given = asked.head.headers.get(http::header::CONTENT_TYPE);
+    let given = given.and_then(|value| value.to_str().ok()).unwrap_or_default();
+    if given.to_ascii_lowercase().starts_with("multipart/form-data") {
+        return Err(ApiError::bad_request("Could not parse multipart form"));
+    }
+    let message = format!(
+        "Unsupported content type: '{given}'. This API method only accepts 'multipart/form-data' requests, but you \
+         specified the header 'Content-Type: {given}'. Please try again with a supported content type."
+    );
+    Err(ApiError::new(415, message).code("unsupported_content_type"))
 }
 
 /// What a request asks of a model, where it asks one.
@@ -71,6 +106,7 @@ pub(crate) fn read(shared: &Shared, asked: &Asked, op: Op) -> Ask {
             let items = shared.platform.responses.seen(&Owner::of(asked), &asked.json);
             responses::read(&asked.json, &items, &asked.model)
         }
+        _ if op.is_of_media() => media::read(op, &asked.json, &asked.model),
         _ => Ask::default(),
     }
 }
@@ -115,6 +151,11 @@ pub(crate) fn make(request: Request<'_>, op: Op, making: &mut Making<'_>) -> Res
         _ if op.is_of_responses() => {
             let about = About { store, owner, body: &asked.json, query: asked.query(), ids: &ids };
             responses::conversations::answer(op, about, making)
+        }
+        _ if op.is_of_media() => {
+            let form = Form::read(&asked.head.headers, &asked.body);
+            let sent = Sent { body: &asked.json, form: form.as_ref(), model: &asked.model };
+            Ok(media::make(op, sent, ask, making))
         }
         _ => Err(admission::no_route(asked)),
     }

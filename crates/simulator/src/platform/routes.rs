@@ -153,6 +153,17 @@ impl Op {
             .is_some_and(|(_, path, _, _)| path.starts_with("responses") || path.starts_with("conversations"))
     }
 
+    /// The operation is about images, sounds or moderation.
+    pub(crate) fn is_of_media(self) -> bool {
+        use Op::{EditImage, GenerateImage, Moderate, Speak, Transcribe, Translate, VaryImage};
+        matches!(self, EditImage | GenerateImage | Moderate | Speak | Transcribe | Translate | VaryImage)
+    }
+
+    /// The body must name a model.
+    pub(crate) fn needs_model(self) -> bool {
+        matches!(self, Op::Speak | Op::Transcribe | Op::Translate)
+    }
+
     /// A POST without a body.
     pub(crate) fn has_no_body(self) -> bool {
         use Op::{CancelBatch, CancelFileBatch, CancelJob, CancelResponse, PauseJob, ResumeJob};

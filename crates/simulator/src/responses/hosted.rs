@@ -7,11 +7,8 @@
 
 use crate::ask::{Ask, items_at, text_at};
 use crate::compose::Ids;
+use crate::media::PIXEL;
 use serde_json::{Value, json};
-
-/// A PNG of one pixel, in base64.
-pub(crate) const PIXEL: &str =
-    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg==";
 
 /// One item (of a remote server two) for each hosted tool of the request.
 pub(super) fn items(body: &Value, ask: &Ask, ids: &mut Ids) -> Vec<Value> {
