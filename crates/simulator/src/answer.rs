@@ -170,7 +170,8 @@ fn read(shared: &Shared, asked: &Asked) -> Ask {
     }
 }
 
-fn framing(asked: &Asked) -> Framing {
+/// How a stream of Google's is asked for.
+pub(crate) fn framing(asked: &Asked) -> Framing {
     match query_value(asked.query(), "alt").as_deref() {
         Some("sse") => Framing::Events,
         _ => Framing::Array,
@@ -297,7 +298,7 @@ fn error_event(asked: &Asked, code: u16) -> Event {
     let fault = crate::fault::StatusFault { code, ..Default::default() };
     let error = error::of_fault(&fault, victim);
     if let Some(wire) = wire::of(asked.surface()) {
-        return wire.error_event(&error);
+        return wire.error_event_for(asked, &error);
     }
     let body = error.body(asked.surface(), "");
     if matches!(asked.route.operation, Some(Operation::Platform(_))) {

@@ -6,6 +6,7 @@
 //! **Invariant:** all of it is made up, marked as simulated, and good at no other place than here.
 
 use crate::aws::keys::Keys;
+use crate::tokens::Tokens;
 use http::Method;
 use std::time::Duration;
 
@@ -50,6 +51,7 @@ impl Default for Clouds {
 #[derive(Debug, Default)]
 pub(crate) struct State {
     pub(crate) aws_keys: Keys,
+    pub(crate) google_tokens: Tokens,
 }
 
 /// What is asked of a cloud beside what other providers are asked for.
@@ -61,6 +63,9 @@ pub(crate) enum Op {
     InvokeModelStream,
     InvokeEndpoint,
     InvokeEndpointStream,
+    Predict,
+    RawPredict,
+    StreamRawPredict,
     /// Reading what an instance, a container or a pod is told.
     Metadata,
     /// A token with which metadata is read.
@@ -77,6 +82,9 @@ impl Op {
             Op::InvokeModelStream => "invoke_model_stream",
             Op::InvokeEndpoint => "invoke_endpoint",
             Op::InvokeEndpointStream => "invoke_endpoint_stream",
+            Op::Predict => "predict",
+            Op::RawPredict => "raw_predict",
+            Op::StreamRawPredict => "stream_raw_predict",
             Op::Metadata => "metadata",
             Op::MetadataToken => "metadata_token",
         }

@@ -109,7 +109,7 @@ impl ApiError {
         body
     }
 
-    fn google_body(&self) -> Value {
+    pub(crate) fn google_body(&self) -> Value {
         let mut error = json!({
             "code": self.status,
             "message": self.message,

@@ -62,6 +62,8 @@ mod shape;
 mod signature;
 mod socket;
 mod surface;
+mod tokens;
+mod vertex;
 mod wire;
 
 pub use behaviour::{Answer, Behaviour, Finish, RateLimit, TokenCounts, ToolCall};

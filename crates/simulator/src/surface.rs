@@ -52,10 +52,14 @@ pub enum Surface {
     SageMaker,
     /// What gives out AWS's temporary keys: STS, an instance's metadata, a container's endpoint.
     AwsKeys,
+    /// Google's Vertex AI.
+    Vertex,
+    /// What gives out Google's access tokens.
+    GoogleTokens,
 }
 
 /// Every surface.
-const ALL: [Surface; 19] = [
+const ALL: [Surface; 21] = [
     Surface::OpenAi,
     Surface::Azure,
     Surface::Anthropic,
@@ -75,6 +79,8 @@ const ALL: [Surface; 19] = [
     Surface::Bedrock,
     Surface::SageMaker,
     Surface::AwsKeys,
+    Surface::Vertex,
+    Surface::GoogleTokens,
 ];
 
 impl Surface {
@@ -101,6 +107,8 @@ impl Surface {
             Surface::Bedrock => "bedrock",
             Surface::SageMaker => "sagemaker",
             Surface::AwsKeys => "aws_keys",
+            Surface::Vertex => "vertex",
+            Surface::GoogleTokens => "google_tokens",
         }
     }
 

@@ -20,6 +20,7 @@ use crate::reply::{Event, Making, Reply};
 use crate::rerank;
 use crate::server::Shared;
 use crate::surface::{Operation, Route, Surface};
+use crate::vertex;
 use http::{HeaderMap, Method};
 use serde_json::Value;
 
@@ -156,6 +157,11 @@ pub(crate) trait Wire: Sync {
     /// The frame that ends a stream with an error.
     fn error_event(&self, error: &ApiError) -> Event;
 
+    /// The same, where it depends on how the stream was asked for.
+    fn error_event_for(&self, _asked: &Asked, error: &ApiError) -> Event {
+        self.error_event(error)
+    }
+
     /// The whole reply of an error, where it is more than JSON under a status.
     fn error_reply(&self, _asked: &Asked, _error: &ApiError, _request_id: &str) -> Option<Reply> {
         None
@@ -173,6 +179,8 @@ static WIRES: &[&dyn Wire] = &[
     &aws::AwsKeys,
     &aws::sagemaker::SageMaker,
     &bedrock::Bedrock,
+    &vertex::tokens::GoogleTokens,
+    &vertex::Vertex,
     &cohere::Cohere,
     &rerank::JINA,
     &rerank::VOYAGE,

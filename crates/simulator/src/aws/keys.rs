@@ -7,6 +7,7 @@
 
 use crate::clouds::{AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY};
 use crate::compose::Ids;
+use crate::tokens::Tokens;
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -35,7 +36,7 @@ pub(crate) enum BadKey {
 #[derive(Debug, Default)]
 pub(crate) struct Keys {
     temporary: Mutex<HashMap<String, (Temporary, Instant)>>,
-    metadata_tokens: Mutex<HashMap<String, Instant>>,
+    pub(crate) metadata_tokens: Tokens,
 }
 
 impl Keys {
@@ -47,12 +48,14 @@ impl Keys {
             token: ids.next("simulated//session+token/", 75) + "=",
             lifetime,
         };
-        remember(
-            &self.temporary,
-            made.access_key.clone(),
-            (made.clone(), Instant::now() + lifetime),
-            |kept| kept.1,
-        );
+        let now = Instant::now();
+        let mut temporary = self.temporary.lock().unwrap_or_else(PoisonError::into_inner);
+        if temporary.len() >= KEYS_MAX {
+            temporary.retain(|_, (_, end)| now < *end);
+        }
+        if temporary.len() < KEYS_MAX {
+            temporary.insert(made.access_key.clone(), (made.clone(), now + lifetime));
+        }
         made
     }
 
@@ -72,28 +75,6 @@ impl Keys {
             }
             _ => Err(BadKey::Unknown),
         }
-    }
-
-    /// Remembers a token of the instance's metadata service.
-    pub(crate) fn issue_metadata_token(&self, token: &str, lifetime: Duration) {
-        remember(&self.metadata_tokens, token.to_owned(), Instant::now() + lifetime, |end| *end);
-    }
-
-    /// Whether a token of the instance's metadata service is good.
-    pub(crate) fn is_metadata_token(&self, token: &str) -> bool {
-        let tokens = self.metadata_tokens.lock().unwrap_or_else(PoisonError::into_inner);
-        tokens.get(token).is_some_and(|end| Instant::now() < *end)
-    }
-}
-
-fn remember<T>(kept: &Mutex<HashMap<String, T>>, key: String, value: T, end: impl Fn(&T) -> Instant) {
-    let mut kept = kept.lock().unwrap_or_else(PoisonError::into_inner);
-    if kept.len() >= KEYS_MAX {
-        let now = Instant::now();
-        kept.retain(|_, value| now < end(value));
-    }
-    if kept.len() < KEYS_MAX {
-        kept.insert(key, value);
     }
 }
 

@@ -13,6 +13,7 @@ use crate::exchange::Asked;
 use crate::reply::Reply;
 use crate::server::Shared;
 use crate::surface::Operation;
+use crate::tokens::Standing;
 use http::HeaderMap;
 use serde_json::{Value, json};
 use std::time::Duration;
@@ -69,13 +70,14 @@ fn token(shared: &Shared, headers: &HeaderMap, ids: &mut Ids) -> Result<Reply, A
         return Err(ApiError::bad_request("Bad Request"));
     };
     let token = ids.next("AQAEA", 51);
-    shared.clouds.aws_keys.issue_metadata_token(&token, Duration::from_secs(seconds));
+    shared.clouds.aws_keys.metadata_tokens.issue(&token, Duration::from_secs(seconds));
     Ok(text(PLAIN, token).header("x-aws-ec2-metadata-token-ttl-seconds", seconds.to_string()))
 }
 
 fn instance(shared: &Shared, path: &str, headers: &HeaderMap, ids: &mut Ids) -> Result<Reply, ApiError> {
     let token = value(headers, "x-aws-ec2-metadata-token");
-    if !token.is_some_and(|token| shared.clouds.aws_keys.is_metadata_token(token)) {
+    let tokens = &shared.clouds.aws_keys.metadata_tokens;
+    if token.is_none_or(|token| tokens.standing(token) != Standing::Good) {
         return Err(ApiError::new(401, "Unauthorized"));
     }
     let at = path.find("/latest/").unwrap_or_default();

@@ -13,7 +13,12 @@ use serde_json::{Value, json};
 
 /// Checks a request to generate.
 pub(crate) fn check_generate(body: &Value, model: &str) -> Result<(), ApiError> {
-    fields(body, &GENERATE)?;
+    check_members(body, model, &GENERATE)
+}
+
+/// Checks a request to generate whose members are those of a table.
+pub(crate) fn check_members(body: &Value, model: &str, table: &'static [Field]) -> Result<(), ApiError> {
+    fields(body, table)?;
     if items(body, "contents").is_empty() {
         return Err(refusal("contents", "contents is not specified"));
     }
@@ -275,7 +280,8 @@ fn thinking(config: &Value, model: &str, older: bool) -> Result<(), ApiError> {
     Ok(())
 }
 
-fn fields(body: &Value, table: &'static [Field]) -> Result<(), ApiError> {
+/// Checks the members of a body against a table.
+pub(crate) fn fields(body: &Value, table: &'static [Field]) -> Result<(), ApiError> {
     let Some(object) = body.as_object() else {
         return Err(ApiError::bad_request("Invalid JSON payload received. Root element must be a message."));
     };

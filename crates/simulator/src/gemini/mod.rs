@@ -7,7 +7,7 @@
 
 pub(crate) mod check;
 pub(crate) mod reply;
-mod tables;
+pub(crate) mod tables;
 mod turns;
 
 use crate::ask::{Ask, PromptCount, Thinking, Tool, ToolChoice};
@@ -29,12 +29,12 @@ pub(crate) fn get<'a>(value: &'a Value, name: &str) -> Option<&'a Value> {
 }
 
 /// A field of text, or nothing.
-fn text<'a>(value: &'a Value, name: &str) -> &'a str {
+pub(crate) fn text<'a>(value: &'a Value, name: &str) -> &'a str {
     get(value, name).and_then(Value::as_str).unwrap_or_default()
 }
 
 /// The items of a list field, or none.
-fn items<'a>(value: &'a Value, name: &str) -> &'a [Value] {
+pub(crate) fn items<'a>(value: &'a Value, name: &str) -> &'a [Value] {
     get(value, name).and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default()
 }
 

@@ -13,6 +13,10 @@ use crate::openai::embedding::{base64, vector};
 use crate::reply::{Event, Making, Role};
 use serde_json::{Map, Value, json};
 
+/// An image of one pixel, as base64.
+pub(crate) const PNG: &str =
+    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAIAAACQd1PeAAAADElEQVR4nGMwTpsJAAICATNWh+JUAAAAAElFTkSuQmCC";
+
 /// The API's word for why an answer ended.
 fn finish_reason(finish: Finish) -> &'static str {
     match finish {

@@ -15,7 +15,7 @@ const TYPE: Shape =
 const INT64: Shape = Either(&[Int(i64::MIN, i64::MAX), Text]);
 
 static SCHEMA: Shape = Closed(&SCHEMA_FIELDS);
-static SCHEMA_FIELDS: [Field; 22] = [
+pub(crate) static SCHEMA_FIELDS: [Field; 22] = [
     may("type", TYPE),
     may("format", Text),
     may("title", Text),
@@ -41,10 +41,11 @@ static SCHEMA_FIELDS: [Field; 22] = [
 ];
 const NUMBER: Shape = Num(f64::MIN, f64::MAX);
 
-const BLOB: Shape = Closed(&[may("mimeType", Text), may("data", Text), may("displayName", Text)]);
-const FILE_DATA: Shape = Closed(&[may("mimeType", Text), may("fileUri", Text), may("displayName", Text)]);
-const FUNCTION_CALL: Shape = Closed(&[may("id", Text), may("name", Text), may("args", Object)]);
-const FUNCTION_RESPONSE: Shape = Closed(&[
+pub(crate) const BLOB: Shape = Closed(&[may("mimeType", Text), may("data", Text), may("displayName", Text)]);
+pub(crate) const FILE_DATA: Shape =
+    Closed(&[may("mimeType", Text), may("fileUri", Text), may("displayName", Text)]);
+pub(crate) const FUNCTION_CALL: Shape = Closed(&[may("id", Text), may("name", Text), may("args", Object)]);
+pub(crate) const FUNCTION_RESPONSE: Shape = Closed(&[
     may("id", Text),
     may("name", Text),
     may("response", Object),
@@ -70,7 +71,7 @@ const PART: Shape = Closed(&[
 ]);
 const CONTENT: Shape = Closed(&[may("role", Text), may("parts", list(&PART))]);
 
-const FUNCTION: Shape = Closed(&[
+pub(crate) const FUNCTION: Shape = Closed(&[
     may("name", Text),
     may("description", Text),
     may("behavior", AnyCaseWord(&["UNSPECIFIED", "BLOCKING", "NON_BLOCKING"])),
@@ -90,7 +91,7 @@ const TOOL: Shape = Closed(&[
     may("googleMaps", Object),
     may("mcpServers", list(&Object)),
 ]);
-const TOOL_CONFIG: Shape = Closed(&[
+pub(crate) const TOOL_CONFIG: Shape = Closed(&[
     may(
         "functionCallingConfig",
         Closed(&[
@@ -118,7 +119,7 @@ const THRESHOLD: Shape = AnyCaseWord(&[
     "OFF",
 ]);
 const SAFETY: Shape = Closed(&[may("category", CATEGORY), may("threshold", THRESHOLD)]);
-const THINKING: Shape = Closed(&[
+pub(crate) const THINKING: Shape = Closed(&[
     may("includeThoughts", Bool),
     may("thinkingBudget", Int(-1, i64::MAX)),
     may(
