@@ -44,7 +44,8 @@ impl Issued {
         ends.get(token).is_some_and(|end| Instant::now() < *end)
     }
 
-    fn issue(&self, token: &str, lifetime: Duration) {
+    /// Remembers a token for so long.
+    pub(crate) fn issue(&self, token: &str, lifetime: Duration) {
         let now = Instant::now();
         let mut ends = self.ends.lock().unwrap_or_else(PoisonError::into_inner);
         if ends.len() >= TOKENS_MAX {

@@ -137,6 +137,8 @@ pub(crate) enum Operation {
     Rerank,
     ShowModel,
     Ocr,
+    Features,
+    StreamChat,
     /// The rest of OpenAI's API.
     Platform(platform::Op),
     /// What only the clouds have.
@@ -162,6 +164,8 @@ impl Operation {
             Operation::Rerank => "rerank",
             Operation::ShowModel => "show_model",
             Operation::Ocr => "ocr",
+            Operation::Features => "feature_extraction",
+            Operation::StreamChat => "stream_chat",
             Operation::Platform(op) => op.name(),
             Operation::Cloud(op) => op.name(),
         }

@@ -11,16 +11,19 @@ use crate::ask::{Ask, text_at};
 use crate::aws;
 use crate::bedrock;
 use crate::cohere;
+use crate::databricks;
 use crate::error::ApiError;
 use crate::exchange::Asked;
+use crate::huggingface;
 use crate::mistral;
 use crate::ollama;
 use crate::openai::bearer;
 use crate::reply::{Event, Making, Reply};
 use crate::rerank;
+use crate::vertex;
 use crate::server::Shared;
 use crate::surface::{Operation, Route, Surface};
-use crate::vertex;
+use crate::watsonx;
 use http::{HeaderMap, Method};
 use serde_json::Value;
 
@@ -188,6 +191,9 @@ static WIRES: &[&dyn Wire] = &[
     &rerank::INFINITY,
     &ollama::Ollama,
     &mistral::Mistral,
+    &huggingface::HuggingFace,
+    &databricks::Databricks,
+    &watsonx::Watsonx,
 ];
 
 /// The wire of a surface; `None` for those that have modules of their own in every stage.
