@@ -51,6 +51,7 @@ pub struct ConnectionLimits {
 pub async fn serve(listener: TcpListener, worker: Arc<Worker>, limits: ConnectionLimits) {
     let mut stage = worker.gateway.drain().subscribe();
     let mut connections = tokio::task::JoinSet::new();
+    worker.gateway.snapshot().start_authorizations(&worker.client);
     while *stage.borrow_and_update() == Stage::Running {
         let accepted = tokio::select! {
             accepted = accept(&listener, &limits.connections) => accepted,

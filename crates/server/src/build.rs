@@ -1,25 +1,17 @@
 //! From a deployment as configured to a target that can be called.
 
-use crate::entra::EntraToken;
-use crate::percent;
+use crate::address::{self, base_url};
+use crate::authorization::Authorizations;
 use crate::pipeline::outbound::place_key;
 use crate::pipeline::speech::Speech;
 use crate::reply::{TargetFacts, TargetHeaders};
-use crate::target::{Paths, Target};
+use crate::target::Target;
 use crate::telemetry::{Metrics, TargetLabels};
 use http::header::{ACCEPT, HeaderMap, HeaderName, HeaderValue, USER_AGENT};
-use std::collections::HashMap;
-use std::sync::Arc;
 use tollgate_catalog::{KeyPlacement, Mode, Model, Overlay, Prices, Wire};
-use tollgate_config::{Config, Deployment};
+use tollgate_config::{Config, Deployment, OnUnsupported};
 use tollgate_dialect::wire::EncodeOptions;
 use tollgate_policy::shuffle::Share;
-use tollgate_upstream::{Endpoint, Trust};
-
-/// LiteLLM's Azure API version where none is configured.
-const AZURE_API_VERSION_DEFAULT: &str = "2025-02-01-preview";
-/// Azure API versions that mean its version-free surface.
-const AZURE_V1_VERSIONS: [&str; 3] = ["v1", "preview", "latest"];
 
 /// Why a configuration cannot be served.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -35,12 +27,32 @@ impl BuildError {
     }
 }
 
+/// What of the settings concerns every deployment.
+#[derive(Debug, Clone, Copy)]
+struct Settings {
+    on_unsupported: Option<OnUnsupported>,
+    drop_params: bool,
+}
+
+impl Settings {
+    fn of(config: &Config) -> Self {
+        Self { on_unsupported: config.tollgate.on_unsupported_param, drop_params: config.litellm.drop_params }
+    }
+
+    /// A deployment's own word goes first, Tollgate's before LiteLLM's.
+    fn on_unsupported(self, deployment: &Deployment) -> Option<OnUnsupported> {
+        let dropped = |drops: bool| if drops { OnUnsupported::Drop } else { OnUnsupported::Reject };
+        let own = deployment.on_unsupported_param.or(deployment.drop_params.map(dropped));
+        own.or(self.on_unsupported).or(self.drop_params.then_some(OnUnsupported::Drop))
+    }
+}
+
 /// What building targets takes besides the deployments.
 #[derive(Debug)]
 pub(crate) struct Builder {
-    drop_params: bool,
+    settings: Settings,
     overlay: Option<Overlay>,
-    entra: HashMap<String, Arc<EntraToken>>,
+    authorizations: Authorizations,
 }
 
 impl Builder {
@@ -50,15 +62,17 @@ impl Builder {
         overlay: Option<Overlay>,
         previous: Option<&Builder>,
     ) -> Result<Self, BuildError> {
-        let mut entra = HashMap::new();
-        for deployment in &config.deployments {
-            let Some(auth) = &deployment.azure else { continue };
-            let token = EntraToken::new(auth).map_err(|reason| BuildError::new(deployment, reason))?;
-            let Some(token) = token else { continue };
-            let kept = previous.and_then(|builder| builder.entra.get(token.identity())).map(Arc::clone);
-            entra.insert(token.identity().to_owned(), kept.unwrap_or_else(|| Arc::new(token)));
-        }
-        Ok(Self { drop_params: config.litellm.drop_params, overlay, entra })
+        let previous = previous.map(|builder| &builder.authorizations);
+        let authorizations = Authorizations::new(config, previous).map_err(|(index, error)| {
+            let name = config.deployments.get(index).map(|deployment| deployment.model_name.clone());
+            BuildError { model_name: name.unwrap_or_default(), reason: error.to_string() }
+        })?;
+        Ok(Self { settings: Settings::of(config), overlay, authorizations })
+    }
+
+    /// The proofs of who sends a request.
+    pub(crate) fn authorizations(&self) -> &Authorizations {
+        &self.authorizations
     }
 
     /// What the catalogue, or the operator's price file, knows of a model.
@@ -79,7 +93,7 @@ impl Builder {
 
     /// Whether a wildcard's deployments can be built, tried with a name of no meaning.
     pub(crate) fn check(&self, deployment: &Deployment) -> Result<(), BuildError> {
-        endpoint(deployment)?;
+        address::endpoint(deployment).map_err(|reason| BuildError::new(deployment, reason))?;
         headers(deployment)?;
         prices(deployment, None).map(|_| ())
     }
@@ -93,24 +107,25 @@ impl Builder {
         metrics: &Metrics,
     ) -> Result<Target, BuildError> {
         let facts = self.facts(deployment, model);
-        let endpoint = endpoint(deployment)?;
-        let paths = paths(deployment, &endpoint, model)
+        let endpoint = address::endpoint(deployment).map_err(|reason| BuildError::new(deployment, reason))?;
+        let authorization = self.authorizations.of(deployment);
+        let speech = speech(deployment, model);
+        let prefix = address::prefix(deployment, authorization.project())
+            .map_err(|reason| BuildError::new(deployment, reason))?;
+        let paths = address::paths(deployment, &endpoint, model)
             .ok_or_else(|| BuildError::new(deployment, "not a model name"))?;
         let provider = deployment.provider;
-        let entra = deployment.azure.as_ref().and_then(|auth| {
-            let token = EntraToken::new(auth).ok().flatten()?;
-            self.entra.get(token.identity()).cloned()
-        });
         Ok(Target {
             id: deployment.id.clone(),
             provider,
-            speech: speech(provider.wire),
-            drop_params: deployment.drop_params.or(self.drop_params.then_some(true)),
+            speech,
+            on_unsupported: self.settings.on_unsupported(deployment),
             model: model.to_owned(),
             paths,
             headers: headers(deployment)?,
             secret: deployment.api_key.clone(),
-            entra,
+            authorization,
+            prefix,
             share: Share { weight: deployment.weight, rpm: deployment.rpm, tpm: deployment.tpm },
             timeout: deployment.timeout,
             stream_timeout: deployment.stream_timeout,
@@ -137,58 +152,6 @@ impl Builder {
             endpoint,
         })
     }
-}
-
-/// The deployment's base URL: its own, the operator's environment's, or the provider's public one.
-fn base_url(deployment: &Deployment) -> Option<String> {
-    let written =
-        deployment.api_base.as_deref().map(|base| deployment.provider.complete_base(base).into_owned());
-    written.or_else(|| deployment.provider.base_url.map(str::to_owned))
-}
-
-fn endpoint(deployment: &Deployment) -> Result<Endpoint, BuildError> {
-    let base = base_url(deployment).ok_or_else(|| {
-        BuildError::new(deployment, "api_base is missing and the provider has no public address")
-    })?;
-    // A table row with a local address (a server that people run themselves) means the operator's own machine.
-    let is_public = deployment.api_base.is_none() && base.starts_with("https://");
-    let trust = if is_public { Trust::Catalogue } else { Trust::Operator };
-    Endpoint::parse(&base, trust).map_err(|error| BuildError::new(deployment, format!("api_base: {error}")))
-}
-
-fn paths(deployment: &Deployment, endpoint: &Endpoint, model: &str) -> Option<Paths> {
-    let base = base_url(deployment).unwrap_or_default();
-    let prefix = match deployment.provider.wire {
-        Wire::Azure => azure_prefix(deployment, &base, model),
-        _ => (String::new(), String::new()),
-    };
-    let (before, query) = prefix;
-    let path = |operation: &str| endpoint.target(&format!("{before}/{operation}{query}")).ok();
-    Some(Paths {
-        chat: path("chat/completions")?,
-        completions: path("completions")?,
-        embeddings: path("embeddings")?,
-    })
-}
-
-/// Azure's path before the operation, and the query after it. Three spellings: the version-free surface, a base that
-/// names the deployment itself, and the resource's endpoint alone.
-fn azure_prefix(deployment: &Deployment, base: &str, model: &str) -> (String, String) {
-    let version = deployment.api_version.as_deref();
-    let query = |version: &str| format!("?api-version={}", percent::encode(version));
-    if base.contains("/openai/v1") {
-        let named = version.filter(|version| !AZURE_V1_VERSIONS.contains(version) || *version != "v1");
-        return (String::new(), named.map(query).unwrap_or_default());
-    }
-    if let Some(version) = version.filter(|version| AZURE_V1_VERSIONS.contains(version)) {
-        let query = if version == "v1" { String::new() } else { query("preview") };
-        return ("/openai/v1".to_owned(), query);
-    }
-    let query = query(version.unwrap_or(AZURE_API_VERSION_DEFAULT));
-    if base.contains("/openai/deployments/") {
-        return (String::new(), query);
-    }
-    (format!("/openai/deployments/{}", percent::encode(model)), query)
 }
 
 fn headers(deployment: &Deployment) -> Result<HeaderMap, BuildError> {
@@ -245,7 +208,7 @@ fn encode_options(deployment: &Deployment, facts: Option<&Model>, model: &str) -
     };
     EncodeOptions {
         drop_unsupported: false,
-        allowed_params: Vec::new(),
+        allowed_params: deployment.allowed_openai_params.clone(),
         default_max_tokens: facts.and_then(|facts| facts.max_output_tokens.or(facts.max_tokens)),
         native_structured_output: supports("native_structured_output"),
         reasoning_by_level,
@@ -254,9 +217,9 @@ fn encode_options(deployment: &Deployment, facts: Option<&Model>, model: &str) -
     }
 }
 
-/// How a provider is spoken to.
-fn speech(wire: Wire) -> Speech {
-    match wire {
+/// How a deployment is spoken to.
+fn speech(deployment: &Deployment, _model: &str) -> Speech {
+    match deployment.provider.wire {
         Wire::Anthropic => Speech::Anthropic,
         Wire::Gemini => Speech::Gemini,
         _ => Speech::OpenAi,

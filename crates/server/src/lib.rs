@@ -7,11 +7,12 @@
 //! but through the table in [`routes`], which says who may call it.
 
 mod accept;
+mod address;
 mod auth;
+mod authorization;
 mod build;
 mod chance;
 mod drain;
-mod entra;
 mod error;
 mod gateway;
 mod info;

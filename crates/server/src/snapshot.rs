@@ -19,6 +19,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 use tollgate_catalog::Overlay;
 use tollgate_config::{Config, Deployment, REQUEST_TIMEOUT_DEFAULT};
+use tollgate_upstream::Client;
 
 /// Most names that wildcards have answered to and that are remembered; beyond it a name is worked out each time and
 /// counted under its pattern, so that callers cannot grow memory or metrics with invented names.
@@ -125,6 +126,11 @@ impl Snapshot {
             builder,
             config,
         })
+    }
+
+    /// Begins to fetch tokens and keys, beside the requests; once per configuration.
+    pub(crate) fn start_authorizations(&self, client: &Arc<Client>) {
+        self.builder.authorizations().start(client);
     }
 
     /// The configuration as it was read.

@@ -1,14 +1,13 @@
 //! A deployment made ready to be called: everything about it that does not depend on the request is worked out once.
 
-use crate::entra::EntraToken;
+use crate::authorization::Authorization;
 use crate::pipeline::speech::Speech;
 use crate::reply::TargetHeaders;
 use crate::telemetry::TargetMetrics;
 use http::{HeaderMap, Uri};
-use std::sync::Arc;
 use std::time::Duration;
 use tollgate_catalog::{Prices, Provider};
-use tollgate_config::Secret;
+use tollgate_config::{OnUnsupported, Secret};
 use tollgate_dialect::wire::{Dialect, EncodeOptions};
 use tollgate_policy::shuffle::Share;
 use tollgate_upstream::Endpoint;
@@ -21,7 +20,7 @@ pub(crate) struct Target {
     /// How it is spoken to.
     pub(crate) speech: Speech,
     /// What is done with parameters that its wire cannot express; `None` where the operator does not say.
-    pub(crate) drop_params: Option<bool>,
+    pub(crate) on_unsupported: Option<OnUnsupported>,
     /// The provider's row.
     pub(crate) provider: &'static Provider,
     /// The model as the provider names it.
@@ -34,8 +33,10 @@ pub(crate) struct Target {
     pub(crate) headers: HeaderMap,
     /// Its credential, to be struck out of what the provider says.
     pub(crate) secret: Option<Secret>,
-    /// Where its token comes from, for Azure with Entra.
-    pub(crate) entra: Option<Arc<EntraToken>>,
+    /// How its requests prove who sends them.
+    pub(crate) authorization: Authorization,
+    /// What stands between the base URL and the path that a wire writes.
+    pub(crate) prefix: String,
     /// Its part in the choice.
     pub(crate) share: Share,
     /// Its own limit on an attempt.
@@ -75,7 +76,11 @@ impl Target {
     /// does not say, an OpenAI caller is refused, as at LiteLLM; callers of other dialects did not choose the wire's
     /// words and are served.
     pub(crate) fn drops_unsupported(&self, dialect: Dialect) -> bool {
-        self.drop_params.unwrap_or(dialect != Dialect::OpenAi)
+        match self.on_unsupported {
+            Some(OnUnsupported::Reject) => false,
+            Some(OnUnsupported::Drop | OnUnsupported::Warn) => true,
+            None => dialect != Dialect::OpenAi,
+        }
     }
 
     /// Whether a stream may be asked to end with its usage.

@@ -40,6 +40,11 @@ impl SegmentBody {
         Self { segments, length }
     }
 
+    /// The pieces that are still to be sent, in order.
+    pub fn segments(&self) -> impl Iterator<Item = &Bytes> {
+        self.segments.iter()
+    }
+
     /// Bytes in all that are still to be sent.
     pub fn length(&self) -> u64 {
         self.length

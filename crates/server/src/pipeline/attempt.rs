@@ -154,11 +154,8 @@ async fn attempt(
             class: "bad_request",
             detail: "the request cannot be written for this deployment".to_owned(),
         })?;
-    if let Some(entra) = &target.entra {
-        let token = Box::pin(entra.bearer(&worker.client)).await;
-        let token = token.map_err(|failure| from_entra(&failure, target, limits))?;
-        prepared.headers.insert(http::header::AUTHORIZATION, token);
-    }
+    let authorized = target.authorization.put_on(&mut prepared, &target.endpoint, &worker.client).await;
+    authorized.map_err(|failure| from_credential(&failure, target, limits))?;
     let sent = Instant::now();
     let timeouts = limits.timeouts();
     let (outgoing, road, lost) = prepared.outgoing(timeouts);
@@ -196,15 +193,16 @@ pub(crate) enum Unread {
     Fault(ReplyFault),
 }
 
-/// No token: where Entra answered and refused, the deployment's credential is wrong; else Entra was not reached.
-fn from_entra(failure: &Failure, target: &Target, limits: CallLimits) -> AttemptFailure {
+/// No proof of who sends: where the service that gives it answered and refused, the deployment's credential is wrong;
+/// else that service was not reached.
+fn from_credential(failure: &Failure, target: &Target, limits: CallLimits) -> AttemptFailure {
     if failure.kind != Kind::Protocol {
         return from_failure(failure, target, limits);
     }
     let error = ProviderError {
         class: FailureClass::Authentication,
         status: 401,
-        message: "Microsoft Entra ID gave no token for the deployment's credentials".to_owned(),
+        message: target.authorization.refusal().to_owned(),
         ..ProviderError::default()
     };
     AttemptFailure { detail: failure.to_string(), ..from_provider_error(&error, None, target) }

@@ -57,6 +57,7 @@ impl Call {
 pub(crate) async fn answer(worker: &Worker, request: Request<Incoming>) -> Response<GatewayBody> {
     let started = Instant::now();
     let snapshot = worker.gateway.snapshot();
+    snapshot.start_authorizations(&worker.client);
     let is_head = request.method() == Method::HEAD;
     let found = worker.gateway.routes().find(request.method(), request.uri().path());
     let answered = match found {

@@ -227,7 +227,7 @@ fn finish(
     let path = match target.speech {
         // Azure's address of the deployment is part of its path.
         Speech::OpenAi if outbound.path == "/chat/completions" => Ok(target.paths.chat.clone()),
-        _ => target.endpoint.target(&format!("{}{}", speech::path_prefix(target), outbound.path)),
+        _ => target.endpoint.target(&format!("{}{}", target.prefix, outbound.path)),
     };
     let path = path
         .map_err(|_| Rejection::not_expressible(target.provider.exception, "model", "not a model's name"))?;

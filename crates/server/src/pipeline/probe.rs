@@ -34,10 +34,7 @@ pub(crate) async fn probe(
     let mut prepared = outbound::prepare(&received, call.surface, target).map_err(rejection)?;
     let unreachable =
         |failure: tollgate_upstream::Failure| (500, format!("Connection error: {}", failure.kind.word()));
-    if let Some(entra) = &target.entra {
-        let token = entra.bearer(client).await.map_err(unreachable)?;
-        prepared.headers.insert(http::header::AUTHORIZATION, token);
-    }
+    target.authorization.put_on(&mut prepared, &target.endpoint, client).await.map_err(unreachable)?;
     let by = Instant::now() + limit;
     let timeouts = Timeouts { connect: limit, head_by: by, idle: limit, whole_by: by };
     let (outgoing, _, _) = prepared.outgoing(timeouts);

@@ -3,7 +3,6 @@
 //! Owns the choice of the wire's functions, nothing of what they do. **Invariant:** every speech has all five: write,
 //! read, stream, error, path; a new wire is one new arm in each.
 
-use crate::target::Target;
 use http::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use tollgate_dialect::conversation::{ChatReply, ChatRequest};
 use tollgate_dialect::failure::ProviderError;
@@ -174,12 +173,4 @@ pub(crate) fn add_betas(headers: &mut HeaderMap, asked: &HeaderValue) {
 fn is_beta(word: &str) -> bool {
     !word.is_empty()
         && word.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.'))
-}
-
-/// What stands between the base URL and the path that a wire writes.
-pub(crate) fn path_prefix(target: &Target) -> &'static str {
-    match target.speech {
-        Speech::Gemini => "/v1beta",
-        Speech::OpenAi | Speech::Anthropic => "",
-    }
 }

@@ -20,8 +20,9 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("config", &["policy", "catalog"]),
     ("upstream", &["dialect", "catalog"]),
     ("store", &[]),
+    ("credentials", &["upstream"]),
     ("simulator", &["dialect"]),
-    ("server", &["upstream", "config", "policy", "dialect", "catalog"]),
+    ("server", &["upstream", "credentials", "store", "config", "policy", "dialect", "catalog"]),
     ("tollgate", &["server", "simulator", "upstream", "config", "policy", "dialect", "catalog"]),
     ("xtask", &["simulator"]),
 ];

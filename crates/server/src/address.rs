@@ -1,0 +1,111 @@
+//! Where a deployment is: its base URL, and the paths below it that do not depend on the request.
+//!
+//! Owns the spellings of Azure's addresses and the addresses that follow from a cloud's region. Leaves paths that name a
+//! model in a wire's own way to the wire.
+
+use crate::authorization::AWS_REGION_DEFAULT;
+use crate::percent;
+use crate::target::Paths;
+use tollgate_catalog::Wire;
+use tollgate_config::Deployment;
+use tollgate_credentials::dns_suffix;
+use tollgate_upstream::{Endpoint, Trust};
+
+/// LiteLLM's Azure API version where none is configured.
+const AZURE_API_VERSION_DEFAULT: &str = "2025-02-01-preview";
+/// Azure API versions that mean its version-free surface.
+const AZURE_V1_VERSIONS: [&str; 3] = ["v1", "preview", "latest"];
+
+/// The deployment's base URL: its own, the operator's environment's, or the provider's public one.
+pub(crate) fn base_url(deployment: &Deployment) -> Option<String> {
+    let written = deployment.api_base.as_deref().or(deployment.cloud.get("aws_bedrock_runtime_endpoint"));
+    let written = written.map(|base| deployment.provider.complete_base(base).into_owned());
+    written.or_else(|| deployment.provider.base_url.map(str::to_owned)).or_else(|| regional(deployment))
+}
+
+/// The address that follows from a cloud's region.
+fn regional(deployment: &Deployment) -> Option<String> {
+    let region = deployment.cloud.get("aws_region_name").unwrap_or(AWS_REGION_DEFAULT);
+    let is_word = |text: &str| text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
+    match deployment.provider.wire {
+        Wire::Bedrock if is_word(region) => {
+            Some(format!("https://bedrock-runtime.{region}.{}", dns_suffix(region)))
+        }
+        Wire::SageMaker if is_word(region) => {
+            Some(format!("https://runtime.sagemaker.{region}.{}", dns_suffix(region)))
+        }
+        Wire::Vertex => match location(deployment) {
+            "global" => Some("https://aiplatform.googleapis.com".to_owned()),
+            place if is_word(place) => Some(format!("https://{place}-aiplatform.googleapis.com")),
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
+/// LiteLLM's location where nothing says one.
+fn location(deployment: &Deployment) -> &str {
+    deployment.cloud.get("vertex_location").unwrap_or("us-central1")
+}
+
+/// What stands between the base URL and the path that a wire writes.
+pub(crate) fn prefix(deployment: &Deployment, project: Option<&str>) -> Result<String, String> {
+    match deployment.provider.wire {
+        Wire::Gemini => Ok("/v1beta".to_owned()),
+        Wire::Vertex => {
+            let project = deployment
+                .cloud
+                .get("vertex_project")
+                .or(project)
+                .ok_or("vertex_project is missing and the credentials name none")?;
+            let (project, location) = (percent::encode(project), percent::encode(location(deployment)));
+            Ok(format!("/v1/projects/{project}/locations/{location}"))
+        }
+        _ => Ok(String::new()),
+    }
+}
+
+pub(crate) fn endpoint(deployment: &Deployment) -> Result<Endpoint, String> {
+    let base = base_url(deployment).ok_or("api_base is missing and the provider has no public address")?;
+    // A table row with a local address (a server that people run themselves) means the operator's own machine.
+    // A cloud's own name may be a private address within its network (AWS PrivateLink).
+    let is_cloud = matches!(deployment.provider.wire, Wire::Bedrock | Wire::SageMaker);
+    let is_public = deployment.api_base.is_none() && base.starts_with("https://") && !is_cloud;
+    let trust = if is_public { Trust::Catalogue } else { Trust::Operator };
+    Endpoint::parse(&base, trust).map_err(|error| format!("api_base: {error}"))
+}
+
+pub(crate) fn paths(deployment: &Deployment, endpoint: &Endpoint, model: &str) -> Option<Paths> {
+    let base = base_url(deployment).unwrap_or_default();
+    let prefix = match deployment.provider.wire {
+        Wire::Azure => azure_prefix(deployment, &base, model),
+        _ => (String::new(), String::new()),
+    };
+    let (before, query) = prefix;
+    let path = |operation: &str| endpoint.target(&format!("{before}/{operation}{query}")).ok();
+    Some(Paths {
+        chat: path("chat/completions")?,
+        completions: path("completions")?,
+        embeddings: path("embeddings")?,
+    })
+}
+
+/// Azure's path before the operation, and the query after it. Three spellings: the version-free surface, a base that
+/// names the deployment itself, and the resource's endpoint alone.
+fn azure_prefix(deployment: &Deployment, base: &str, model: &str) -> (String, String) {
+    let version = deployment.api_version.as_deref();
+    let query = |version: &str| format!("?api-version={}", percent::encode(version));
+    if base.contains("/openai/v1") {
+        let named = version.filter(|version| !AZURE_V1_VERSIONS.contains(version) || *version != "v1");
+        return (String::new(), named.map(query).unwrap_or_default());
+    }
+    if let Some(version) = version.filter(|version| AZURE_V1_VERSIONS.contains(version)) {
+        let query = if version == "v1" { String::new() } else { query("preview") };
+        return ("/openai/v1".to_owned(), query);
+    }
+    let query = query(version.unwrap_or(AZURE_API_VERSION_DEFAULT));
+    if base.contains("/openai/deployments/") {
+        return (String::new(), query);
+    }
+    (format!("/openai/deployments/{}", percent::encode(model)), query)
+}
