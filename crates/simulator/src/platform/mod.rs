@@ -5,9 +5,13 @@
 //!
 //! **Invariant:** everything that is kept is in memory and bounded; the oldest goes first.
 
+mod batches;
+mod files;
 mod form;
+mod jobs;
 mod keep;
 mod routes;
+mod stores;
 
 use crate::admission;
 use crate::ask::Ask;
@@ -18,7 +22,6 @@ use crate::fault::Fault;
 use crate::media::{self, Sent};
 use crate::openai::reply::error_event as plain_error_event;
 use crate::reply::{Event, Making, Reply};
-use crate::responses::conversations::About;
 use crate::responses::{self, Asking, Breaks};
 use crate::server::Shared;
 use bytes::Bytes;
@@ -35,6 +38,28 @@ pub(crate) use routes::{Op, find};
 #[derive(Debug, Default)]
 pub(crate) struct State {
     pub(crate) responses: responses::Store,
+    files: Shelf<files::File>,
+    batches: Shelf<batches::Batch>,
+    jobs: Shelf<jobs::Job>,
+    stores: Shelf<stores::Store>,
+}
+
+/// A request about kept objects.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct About<'a> {
+    state: &'a State,
+    owner: &'a Owner,
+    body: &'a Value,
+    query: &'a str,
+    /// The ids of the path, in order.
+    ids: &'a [String],
+    form: Option<&'a Form>,
+}
+
+impl About<'_> {
+    fn id(&self, index: usize) -> &str {
+        self.ids.get(index).map(String::as_str).unwrap_or_default()
+    }
 }
 
 /// The body of an operation as JSON: a form as an object of its fields; null when it is neither.
@@ -78,7 +103,23 @@ pub(crate) fn check(shared: &Shared, asked: &Asked, op: Op, behaviour: &Behaviou
             }
             media::check(op, body, &asked.model)
         }
-        _ => Err(admission::no_route(asked)),
+        _ => {
+            let form = Form::read(&asked.head.headers, &asked.body);
+            let ids = routes::ids(asked.head.uri.path(), op);
+            let about =
+                About { state, owner: &owner, body, query: asked.query(), ids: &ids, form: form.as_ref() };
+            check_object(op, &about)
+        }
+    }
+}
+
+fn check_object(op: Op, about: &About<'_>) -> Result<(), ApiError> {
+    match op {
+        Op::UploadFile => about.form.map_or(Ok(()), |form| files::check(about.body, form)),
+        Op::CreateBatch => batches::check(about),
+        Op::CreateJob => jobs::check(about),
+        Op::CreateClientSecret => Ok(()),
+        _ => stores::check(op, about),
     }
 }
 
@@ -149,7 +190,13 @@ pub(crate) fn make(request: Request<'_>, op: Op, making: &mut Making<'_>) -> Res
         Op::CancelResponse => responses::cancel(store, owner, id),
         Op::ListInputItems => responses::input_items(store, owner, id, asked.query()),
         _ if op.is_of_responses() => {
-            let about = About { store, owner, body: &asked.json, query: asked.query(), ids: &ids };
+            let about = responses::conversations::About {
+                store,
+                owner,
+                body: &asked.json,
+                query: asked.query(),
+                ids: &ids,
+            };
             responses::conversations::answer(op, about, making)
         }
         _ if op.is_of_media() => {
@@ -157,7 +204,52 @@ pub(crate) fn make(request: Request<'_>, op: Op, making: &mut Making<'_>) -> Res
             let sent = Sent { body: &asked.json, form: form.as_ref(), model: &asked.model };
             Ok(media::make(op, sent, ask, making))
         }
-        _ => Err(admission::no_route(asked)),
+        _ => {
+            let form = Form::read(&asked.head.headers, &asked.body);
+            let state = &shared.platform;
+            let about = About {
+                state,
+                owner,
+                body: &asked.json,
+                query: asked.query(),
+                ids: &ids,
+                form: form.as_ref(),
+            };
+            if op == Op::FileContent {
+                return files::content(&about);
+            }
+            make_object(request, op, &about, making).map(|object| Reply::json(&object))
+        }
+    }
+}
+
+fn make_object(
+    request: Request<'_>,
+    op: Op,
+    about: &About<'_>,
+    making: &mut Making<'_>,
+) -> Result<Value, ApiError> {
+    match op {
+        Op::UploadFile => Ok(files::upload(about, making)),
+        Op::ListFiles => files::list(about),
+        Op::GetFile => files::get(about, about.id(0)).map(|file| file.object),
+        Op::DeleteFile => files::delete(about),
+        Op::CreateBatch => Ok(batches::create(about, request, making)),
+        Op::ListBatches => batches::list(about),
+        Op::GetBatch => batches::get(about, making.created),
+        Op::CancelBatch => batches::cancel(about, making.created),
+        Op::CreateJob => Ok(jobs::create(about, making)),
+        Op::ListJobs => jobs::list(about),
+        Op::GetJob => jobs::get(about, making),
+        Op::CancelJob => {
+            jobs::become_status(about, "cancelled", &["validating_files", "queued", "running", "paused"])
+        }
+        Op::PauseJob => jobs::become_status(about, "paused", &["queued", "running"]),
+        Op::ResumeJob => jobs::become_status(about, "running", &["paused"]),
+        Op::JobEvents => jobs::events(about),
+        Op::JobCheckpoints => jobs::checkpoints(about),
+        Op::CreateClientSecret | Op::Realtime => Err(admission::no_route(request.asked)),
+        _ => stores::answer(op, about, making),
     }
 }
 
