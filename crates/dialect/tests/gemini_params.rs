@@ -72,13 +72,7 @@ fn a_bias_on_tokens_is_refused_unless_it_is_empty() {
 
 #[test]
 fn one_call_at_a_time_is_refused_where_several_functions_could_be_called() {
-    let tool = |name: &str| Tool {
-        name: name.to_owned(),
-        description: None,
-        parameters: None,
-        strict: None,
-        cache_control: None,
-    };
+    let tool = |name: &str| Tool { name: name.to_owned(), ..Tool::default() };
     let asks = |names: &[&str], parallel| ChatRequest {
         tools: names.iter().map(|name| tool(name)).collect(),
         parallel_tool_calls: Some(parallel),
@@ -137,8 +131,7 @@ fn tools_that_run_at_google_are_asked_for_in_its_own_words() {
 
 #[test]
 fn functions_and_googles_tools_go_together() {
-    let tool =
-        Tool { name: "f".to_owned(), description: None, parameters: None, strict: None, cache_control: None };
+    let tool = Tool { name: "f".to_owned(), ..Tool::default() };
     let request = ChatRequest { tools: vec![tool], ..asks(json!({"tools": [{"googleSearch": {}}]})) };
     let expect = json!({"tools": [{"functionDeclarations": [{"name": "f"}]}, {"googleSearch": {}}]});
     assert_eq!(body(&request, false).map(Value::Object), Ok(expect));
@@ -146,8 +139,7 @@ fn functions_and_googles_tools_go_together() {
 
 #[test]
 fn allowed_tools_are_names_beside_the_calling_mode() {
-    let tool =
-        Tool { name: "f".to_owned(), description: None, parameters: None, strict: None, cache_control: None };
+    let tool = Tool { name: "f".to_owned(), ..Tool::default() };
     let asks = |mode: &str| {
         let named = json!([{"type": "function", "function": {"name": "f"}}]);
         let choice = json!({"type": "allowed_tools", "allowed_tools": {"mode": mode, "tools": named}});

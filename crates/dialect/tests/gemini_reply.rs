@@ -4,7 +4,9 @@
 
 use proptest::prelude::*;
 use serde_json::{Value, json};
-use tollgate_dialect::conversation::{ChatReply, Choice, MediaSource, Part, StopReason, Usage};
+use tollgate_dialect::conversation::{
+    ChatReply, Choice, Issuer, MediaSource, Part, Signature, StopReason, Usage,
+};
 use tollgate_dialect::failure::FailureClass;
 use tollgate_dialect::gemini::decode_reply;
 use tollgate_dialect::wire::{Reading, ReplyFault};
@@ -31,8 +33,12 @@ fn check_usage(metadata: Value, expect: Usage) {
     assert_eq!(decode(&reply).unwrap().usage, expect, "{metadata}");
 }
 
+fn google(text: &str) -> Signature {
+    Signature::new(Issuer::Google, text)
+}
+
 fn thought(text: &str, signature: Option<&str>) -> Part {
-    Part::Reasoning { text: text.to_owned(), signature: signature.map(str::to_owned) }
+    Part::Reasoning { text: text.to_owned(), signature: signature.map(google) }
 }
 
 #[test]
@@ -59,7 +65,7 @@ fn an_answer_as_google_documents_it() {
         index: 0,
         parts: vec![Part::text("AI learns patterns from data.")],
         stop: Some(StopReason::Stop),
-        logprobs: None,
+        ..Choice::default()
     };
     let usage = Usage { input_tokens: 8, output_tokens: 22, reasoning_tokens: 16, ..Usage::default() };
     let expect = ChatReply {
@@ -101,7 +107,8 @@ fn a_signature_stays_with_what_it_signs() {
         id: "c".to_owned(),
         name: "f".to_owned(),
         arguments: "{}".to_owned(),
-        signature: signature.map(str::to_owned),
+        is_custom: false,
+        signature: signature.map(google),
     };
     check_parts(
         json!([

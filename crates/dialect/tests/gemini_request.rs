@@ -4,8 +4,8 @@
 
 use serde_json::{Value, json};
 use tollgate_dialect::conversation::{
-    ChatRequest, Effort, MediaSource, Message, Part, Reasoning, ResponseFormat, Role, Sampling, Tool,
-    ToolChoice,
+    ChatRequest, Effort, Issuer, MediaSource, Message, Part, Reasoning, ResponseFormat, Role, Sampling,
+    Signature, Tool, ToolChoice,
 };
 use tollgate_dialect::gemini::encode_chat;
 use tollgate_dialect::wire::{EncodeError, EncodeOptions, Outbound};
@@ -29,8 +29,13 @@ fn call(id: &str, name: &str, arguments: &str, signature: Option<&str>) -> Part 
         id: id.to_owned(),
         name: name.to_owned(),
         arguments: arguments.to_owned(),
-        is_custom: false, signature: signature.map(str::to_owned),
+        is_custom: false,
+        signature: signature.map(google),
     }
+}
+
+fn google(text: &str) -> Signature {
+    Signature::new(Issuer::Google, text)
 }
 
 fn result(call_id: &str, content: Vec<Part>, is_error: bool) -> Part {
@@ -59,7 +64,7 @@ fn weather_tool() -> Tool {
             "additionalProperties": false,
         })),
         strict: Some(true),
-        cache_control: None,
+        ..Tool::default()
     }
 }
 
@@ -147,7 +152,9 @@ fn media_go_inline_or_by_address() {
     let file = |source, filename: Option<&str>| Part::File {
         source,
         filename: filename.map(str::to_owned),
-        context: None, citations: false, cache_control: None,
+        context: None,
+        citations: false,
+        cache_control: None,
     };
     let parts = vec![
         Part::text("What is this?"),
@@ -233,10 +240,10 @@ fn reasoning_goes_back_as_thoughts_with_their_signatures() {
         has(
             Role::Assistant,
             vec![
-                Part::Reasoning { text: "Hm.".to_owned(), signature: Some("YWJj".to_owned()) },
-                Part::Reasoning { text: String::new(), signature: Some("ZGVm".to_owned()) },
-                Part::Reasoning { text: String::new(), signature: Some("foreign signature".to_owned()) },
-                Part::RedactedReasoning { data: "opaque".to_owned() },
+                Part::Reasoning { text: "Hm.".to_owned(), signature: Some(google("YWJj")) },
+                Part::Reasoning { text: String::new(), signature: Some(google("ZGVm")) },
+                Part::Reasoning { text: String::new(), signature: Some(google("foreign signature")) },
+                Part::RedactedReasoning { data: Signature::new(Issuer::Anthropic, "opaque") },
                 Part::text("Because."),
             ],
         ),

@@ -44,8 +44,7 @@ fn asks() -> ChatRequest {
 
 /// What is declared of a function with these parameters, apart from its name.
 fn declared(parameters: Option<Value>) -> Map<String, Value> {
-    let tool =
-        Tool { name: "f".to_owned(), description: None, parameters, strict: None, cache_control: None };
+    let tool = Tool { name: "f".to_owned(), parameters, ..Tool::default() };
     let body = body(&ChatRequest { tools: vec![tool], ..asks() });
     let mut declaration = body["tools"][0]["functionDeclarations"][0].as_object().unwrap().clone();
     declaration.remove("name");

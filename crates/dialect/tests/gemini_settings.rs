@@ -15,13 +15,7 @@ fn says(text: &str) -> ChatRequest {
 }
 
 fn weather_tool() -> Tool {
-    Tool {
-        name: "get_weather".to_owned(),
-        description: None,
-        parameters: None,
-        strict: None,
-        cache_control: None,
-    }
+    Tool { name: "get_weather".to_owned(), ..Tool::default() }
 }
 
 fn dropping() -> EncodeOptions {

@@ -5,7 +5,7 @@
 use bytes::Bytes;
 use proptest::prelude::*;
 use serde_json::{Value, json};
-use tollgate_dialect::conversation::{ChatReply, Part, StopReason, StreamEvent, Usage};
+use tollgate_dialect::conversation::{ChatReply, Issuer, Part, Signature, StopReason, StreamEvent, Usage};
 use tollgate_dialect::failure::FailureClass;
 use tollgate_dialect::gemini::{StreamDecoder, decode_reply};
 use tollgate_dialect::sse::{Frame, Framer};
@@ -63,7 +63,7 @@ fn reasoning(delta: &str) -> StreamEvent {
 }
 
 fn signature(signature: &str) -> StreamEvent {
-    StreamEvent::ReasoningSignature { choice: 0, signature: signature.to_owned() }
+    StreamEvent::ReasoningSignature { choice: 0, signature: Signature::new(Issuer::Google, signature) }
 }
 
 fn finish(stop: StopReason) -> StreamEvent {
@@ -141,7 +141,12 @@ fn calls_come_whole_and_are_numbered_over_the_whole_stream() {
     for event in &events {
         match event {
             StreamEvent::ToolCallStart { choice: 0, index, id, name, is_custom: false, signature } => {
-                starts.push((*index, id.as_str(), name.as_str(), signature.as_deref()));
+                starts.push((
+                    *index,
+                    id.as_str(),
+                    name.as_str(),
+                    signature.as_ref().and_then(|signature| signature.of(Issuer::Google)),
+                ));
             }
             StreamEvent::ToolCallArguments { choice: 0, index, delta } => {
                 arguments.push((*index, delta.as_str()));
@@ -387,6 +392,6 @@ proptest! {
         prop_assert_eq!(seen_streamed(&events), seen(&reply));
         let stops = events.iter().filter(|event| matches!(event, StreamEvent::Finish { .. })).count();
         prop_assert_eq!(stops, 1);
-        prop_assert_eq!(events.last(), Some(&StreamEvent::Finish { choice: 0, stop: reply.choices[0].stop.unwrap() }));
+        prop_assert_eq!(events.last(), Some(&StreamEvent::Finish { choice: 0, stop: reply.choices[0].stop.unwrap(), stop_sequence: None }));
     }
 }
