@@ -121,6 +121,8 @@ pub struct Reading {
     pub answer_tool: Option<String>,
     /// Where made-up tool-call ids start from, so that they are the same whenever the same request is read.
     pub id_seed: u64,
+    /// The model as named to the provider, for wires whose replies do not name it.
+    pub model: String,
 }
 
 /// What a reply to the caller says beside the answer itself.

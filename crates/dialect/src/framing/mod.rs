@@ -3,8 +3,10 @@
 //! Owns the choice between the framings, behind one interface. Leaves what an event means to each wire.
 //! **Invariant:** the frames are the same for every way of cutting the input into chunks.
 
+pub mod event_stream;
 mod lines;
 
+pub use event_stream::EventStreamFramer;
 pub use lines::LineFramer;
 
 use crate::sse::{Frame, Framer};
@@ -18,6 +20,8 @@ pub enum Framing {
     Events(Framer),
     /// One JSON value a line (Ollama).
     Lines(LineFramer),
+    /// Amazon's binary event stream (Bedrock).
+    EventStream(Box<EventStreamFramer>),
 }
 
 impl Framing {
@@ -36,11 +40,17 @@ impl Framing {
         Self::Lines(LineFramer::default())
     }
 
+    /// Amazon's binary event stream.
+    pub fn event_stream() -> Self {
+        Self::EventStream(Box::default())
+    }
+
     /// Takes the next chunk of the body. Call [`Self::next_frame`] until it gives `None` before the next push.
     pub fn push(&mut self, chunk: Bytes) {
         match self {
             Self::Events(framer) => framer.push(chunk),
             Self::Lines(framer) => framer.push(&chunk),
+            Self::EventStream(framer) => framer.push(chunk),
         }
     }
 
@@ -52,6 +62,7 @@ impl Framing {
         match self {
             Self::Events(framer) => framer.next_frame(),
             Self::Lines(framer) => framer.next_frame(),
+            Self::EventStream(framer) => framer.next_frame(),
         }
     }
 
@@ -60,6 +71,8 @@ impl Framing {
         match self {
             Self::Events(framer) => framer.take_pending(),
             Self::Lines(framer) => framer.take_pending(),
+            // Half a message has no checksum, so nothing of it counts.
+            Self::EventStream(_) => None,
         }
     }
 }

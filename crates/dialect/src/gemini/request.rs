@@ -46,7 +46,7 @@ pub fn encode_chat(request: &ChatRequest, options: &EncodeOptions) -> Result<Out
         lost: Losses::default(),
         path,
         headers: Vec::new(),
-        reading: Reading { answer_tool: None, id_seed: seed_of(&body) },
+        reading: Reading { id_seed: seed_of(&body), ..Reading::default() },
         body,
     })
 }
