@@ -88,7 +88,7 @@ fn check_wire(
         return Err(wire.error(Trouble::WrongMethod { method: asked.head.method.as_str() }));
     }
     let token = matches!(operation, Operation::Token | Operation::Cloud(Op::MetadataToken));
-    let bare = operation.method() == Method::GET || token;
+    let bare = operation.method() == Method::GET || token || operation == Operation::CancelPrediction;
     if !bare && let Err(error) = serde_json::from_slice::<serde::de::IgnoredAny>(&asked.body) {
         return Err(wire.error(Trouble::NotJson { reason: &error.to_string() }));
     }

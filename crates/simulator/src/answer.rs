@@ -191,7 +191,7 @@ fn make(
     let mut making =
         Making { composed, ids, created: now(), usage_fault: usage_fault(behaviour.fault.as_ref()) };
     if let Some(wire) = wire::of(asked.surface()) {
-        let reply = wire.reply(Turn { shared, asked, ask }, &mut making)?;
+        let reply = wire.reply(Turn { shared, asked, ask, behaviour }, &mut making)?;
         return Ok(with_error_event(reply, asked, behaviour));
     }
     let wanted = Wanted::new(ask, body);

@@ -124,7 +124,9 @@ pub(crate) async fn serve(
         deployment: asked.route.deployment.as_deref(),
         credential: asked.credential.as_deref(),
     };
-    let (behaviour, seed) = match shared.script.decide(&facts) {
+    let wire = wire::of(asked.surface());
+    let settled = wire.and_then(|wire| wire.settled(&shared, &asked)).map(|behaviour| (behaviour, 0));
+    let (behaviour, seed) = match settled.map_or_else(|| shared.script.decide(&facts), Ok) {
         Ok(decided) => decided,
         Err(error) => {
             let error = ApiError::new(404, format!("The model name is not understood at {error}."));
@@ -149,8 +151,11 @@ pub(crate) async fn serve(
     }
     let Answered { reply, verdict, tokens } = answer::answer(&shared, &asked, &behaviour, &mut ids);
     exchange.set_tokens(tokens.0, tokens.1);
-    let fault =
-        behaviour.fault.as_ref().filter(|_| verdict == Verdict::Answered || verdict == Verdict::Faulted);
+    let spared = wire.is_some_and(|wire| wire.spares(&asked));
+    let fault = behaviour
+        .fault
+        .as_ref()
+        .filter(|_| !spared && (verdict == Verdict::Answered || verdict == Verdict::Faulted));
     match delivery::deliver(reply, fault) {
         Delivery::Orderly(reply, first) => {
             exchange.set_verdict(verdict);

@@ -12,6 +12,7 @@ use crate::exchange;
 use crate::limits::Limits;
 use crate::platform;
 use crate::received::{Received, Recorder};
+use crate::replicate;
 use crate::script::{Script, ScriptHandle};
 use crate::socket::{SharedStream, Socket};
 use hyper::server::conn::http1;
@@ -37,6 +38,7 @@ pub(crate) struct Shared {
     pub(crate) recorder: Recorder,
     pub(crate) limits: Limits,
     pub(crate) issued: Issued,
+    pub(crate) predictions: replicate::Store,
     pub(crate) platform: platform::State,
     pub(crate) clouds: clouds::State,
     pub(crate) connections: AtomicU64,

@@ -139,6 +139,10 @@ pub(crate) enum Operation {
     Ocr,
     Features,
     StreamChat,
+    Predict,
+    GetPrediction,
+    CancelPrediction,
+    StreamPrediction,
     /// The rest of OpenAI's API.
     Platform(platform::Op),
     /// What only the clouds have.
@@ -166,6 +170,10 @@ impl Operation {
             Operation::Ocr => "ocr",
             Operation::Features => "feature_extraction",
             Operation::StreamChat => "stream_chat",
+            Operation::Predict => "predict",
+            Operation::GetPrediction => "get_prediction",
+            Operation::CancelPrediction => "cancel_prediction",
+            Operation::StreamPrediction => "stream_prediction",
             Operation::Platform(op) => op.name(),
             Operation::Cloud(op) => op.name(),
         }
@@ -175,6 +183,7 @@ impl Operation {
     pub(crate) fn method(self) -> Method {
         match self {
             Operation::ListModels | Operation::GetModel => Method::GET,
+            Operation::GetPrediction | Operation::StreamPrediction => Method::GET,
             Operation::Platform(op) => op.method(),
             Operation::Cloud(op) => op.method(),
             _ => Method::POST,

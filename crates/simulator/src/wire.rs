@@ -10,6 +10,7 @@ use crate::admission;
 use crate::ask::{Ask, text_at};
 use crate::aws;
 use crate::bedrock;
+use crate::behaviour::Behaviour;
 use crate::cohere;
 use crate::databricks;
 use crate::error::ApiError;
@@ -18,11 +19,12 @@ use crate::huggingface;
 use crate::mistral;
 use crate::ollama;
 use crate::openai::bearer;
+use crate::replicate;
 use crate::reply::{Event, Making, Reply};
 use crate::rerank;
-use crate::vertex;
 use crate::server::Shared;
 use crate::surface::{Operation, Route, Surface};
+use crate::vertex;
 use crate::watsonx;
 use http::{HeaderMap, Method};
 use serde_json::Value;
@@ -93,6 +95,7 @@ pub(crate) struct Turn<'a> {
     pub(crate) shared: &'a Shared,
     pub(crate) asked: &'a Asked,
     pub(crate) ask: &'a Ask,
+    pub(crate) behaviour: &'a Behaviour,
 }
 
 impl Turn<'_> {
@@ -126,6 +129,16 @@ pub(crate) trait Wire: Sync {
     /// The model that a request is for.
     fn model(&self, _shared: &Shared, route: &Route, body: &Value) -> String {
         route.subject.clone().unwrap_or_else(|| text_at(body, "model").to_owned())
+    }
+
+    /// The behaviour of a request that only goes on with an earlier one, and so meets no rule of its own.
+    fn settled(&self, _shared: &Shared, _asked: &Asked) -> Option<Behaviour> {
+        None
+    }
+
+    /// Whether faults of transport are kept for a later request.
+    fn spares(&self, _asked: &Asked) -> bool {
+        false
     }
 
     /// Checks who asks; a token endpoint is open.
@@ -194,6 +207,7 @@ static WIRES: &[&dyn Wire] = &[
     &huggingface::HuggingFace,
     &databricks::Databricks,
     &watsonx::Watsonx,
+    &replicate::Replicate,
 ];
 
 /// The wire of a surface; `None` for those that have modules of their own in every stage.
