@@ -16,6 +16,7 @@ pub mod gemini;
 pub mod json;
 pub mod openai;
 pub mod relay;
+pub mod responses;
 pub mod sse;
 pub mod translate;
 pub mod wire;

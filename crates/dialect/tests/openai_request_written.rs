@@ -94,7 +94,11 @@ fn a_part_without_a_form_in_its_message_is_refused_where_it_stands() {
         assert!(matches!(&error, EncodeError::Invalid { param: place, .. } if place == param), "{error}");
     };
     let url = || MediaSource::Url("https://x/y".to_owned());
-    check(Role::User, Part::Audio { source: url(), format: "wav".to_owned(), transcript: None }, "messages[0].content[1]");
+    check(
+        Role::User,
+        Part::Audio { source: url(), format: "wav".to_owned(), transcript: None },
+        "messages[0].content[1]",
+    );
     check(
         Role::User,
         Part::File { source: url(), filename: None, context: None, citations: false, cache_control: None },

@@ -19,13 +19,17 @@ mod usage;
 
 use crate::json::{read, write};
 
-pub use error::{decode_error, error_frame};
+pub(crate) use error::in_place_of_answer;
+pub use error::{decode_error, encode_error, error_frame};
 pub use params::CHAT_PARAMS;
 pub use reply::{
     VectorForm, decode_embedding_reply, decode_reply, encode_completion, encode_embeddings, encode_reply,
 };
 pub use request::{
     Extensions, decode_chat, decode_completions, decode_embeddings, encode_chat, encode_embedding_request,
+};
+pub(crate) use request::{
+    audio_media_type, data_url, effort_word, nearest_effort, number, read_effort, read_source,
 };
 pub use stream::{ChunkDecoder, ChunkEncoder, StreamPlan, StreamShape};
 pub use usage::read_usage;

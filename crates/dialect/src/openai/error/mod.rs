@@ -10,6 +10,7 @@ mod fields;
 mod words;
 
 use crate::failure::{FailureClass, ProviderError};
+use crate::json::write::Object;
 use crate::wire::CallerError;
 use fields::Fields;
 use serde_json::Value;
@@ -29,7 +30,7 @@ pub fn decode_error(status: u16, body: &[u8]) -> ProviderError {
 }
 
 /// The error that stands in the place of an answer or of a chunk: a 200 that is none. `None` when it is no error.
-pub(super) fn in_place_of_answer(value: &Value) -> Option<ProviderError> {
+pub(crate) fn in_place_of_answer(value: &Value) -> Option<ProviderError> {
     let members = value.as_object()?;
     let has_error = members.get("error").is_some_and(|error| !error.is_null());
     // vLLM's older form, and Mistral's: `{"object": "error", "message": ...}`.
@@ -86,6 +87,30 @@ fn classify(status: u16, words: &str) -> FailureClass {
         _ if says(words::AUTHENTICATION) => FailureClass::Authentication,
         _ if says(words::NOT_FOUND) => FailureClass::NotFound,
         _ => FailureClass::BadRequest,
+    }
+}
+
+/// The body of an error, as OpenAI and LiteLLM give it. `code` is the error's own, else its status.
+pub fn encode_error(error: &CallerError<'_>) -> Vec<u8> {
+    let mut out = Vec::with_capacity(256);
+    let mut body = Object::open(&mut out);
+    body.object("error", |object| {
+        object.string("message", error.message);
+        write_word("type", error.kind, object);
+        write_word("param", error.param, object);
+        match error.code {
+            Some(code) => object.string("code", code),
+            None => object.string("code", &error.status.to_string()),
+        }
+    });
+    body.close();
+    out
+}
+
+fn write_word(name: &str, word: Option<&str>, object: &mut Object<'_>) {
+    match word {
+        Some(word) => object.string(name, word),
+        None => object.raw(name, "null"),
     }
 }
 

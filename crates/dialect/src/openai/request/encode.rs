@@ -5,6 +5,8 @@
 
 mod messages;
 
+pub(crate) use messages::data_url;
+
 use super::EFFORTS;
 use crate::conversation::{
     CacheControl, ChatRequest, Effort, Reasoning, ResponseFormat, Sampling, Tool, ToolChoice,
@@ -73,7 +75,7 @@ fn insert_some(body: &mut Map<String, Value>, name: &str, value: Option<impl Int
 }
 
 /// A number as its caller would write it: without a fraction where it has none.
-fn number(value: f64) -> Value {
+pub(crate) fn number(value: f64) -> Value {
     // Up to here every whole double is an exact integer (2^53).
     const EXACT_MAX: f64 = 9_007_199_254_740_992.0;
     if value.fract() == 0.0 && value.abs() <= EXACT_MAX && !(value == 0.0 && value.is_sign_negative()) {
@@ -177,12 +179,13 @@ fn write_reasoning(reasoning: &Reasoning, extensions: Extensions, body: &mut Map
     }
 }
 
-fn effort_word(effort: Effort) -> &'static str {
+/// The word of `reasoning_effort`.
+pub(crate) fn effort_word(effort: Effort) -> &'static str {
     EFFORTS.iter().find(|(_, known)| *known == effort).map_or("medium", |(word, _)| word)
 }
 
 /// LiteLLM gives low, medium and high 1,024, 2,048 and 4,096 tokens; read backwards.
-fn nearest_effort(budget_tokens: u64) -> Effort {
+pub(crate) fn nearest_effort(budget_tokens: u64) -> Effort {
     match budget_tokens {
         0..=1_024 => Effort::Low,
         1_025..=2_048 => Effort::Medium,

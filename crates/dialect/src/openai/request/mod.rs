@@ -17,6 +17,8 @@ mod tool;
 pub use completions::decode_completions;
 pub use embeddings::{decode_embeddings, encode_embedding_request};
 pub use encode::{Extensions, encode_chat};
+pub(crate) use encode::{data_url, effort_word, nearest_effort, number};
+pub(crate) use part::{audio_media_type, read_source};
 
 use super::read::{self, Place};
 use crate::conversation::{ChatRequest, Effort, Reasoning, ResponseFormat, Tool, ToolChoice};
@@ -127,7 +129,8 @@ impl Draft {
     }
 }
 
-fn read_effort(value: Value, at: &Place<'_>) -> Result<Effort, RequestError> {
+/// Reads a word of `reasoning_effort`.
+pub(crate) fn read_effort(value: Value, at: &Place<'_>) -> Result<Effort, RequestError> {
     let word = read::string(value, at)?;
     EFFORTS
         .iter()

@@ -105,7 +105,7 @@ fn read_audio(part: &mut Map<String, Value>, at: &Place<'_>) -> Result<Part, Req
 }
 
 /// The media type of OpenAI's `format` word: `mp3` is registered as `audio/mpeg` (RFC 3003), the others go by name.
-pub(super) fn audio_media_type(format: &str) -> String {
+pub(crate) fn audio_media_type(format: &str) -> String {
     match format {
         "mp3" => "audio/mpeg".to_owned(),
         other => format!("audio/{other}"),
@@ -143,7 +143,7 @@ fn read_file_data(data: String, format: Option<String>, at: &Place<'_>) -> Resul
 }
 
 /// Reads an address or a `data:` URL (RFC 2397; only its base64 form).
-fn read_source(url: String, at: &Place<'_>) -> Result<MediaSource, RequestError> {
+pub(crate) fn read_source(url: String, at: &Place<'_>) -> Result<MediaSource, RequestError> {
     let Some(rest) = url.strip_prefix("data:") else {
         if is_address(&url) {
             return Ok(MediaSource::Url(url));
@@ -166,7 +166,7 @@ fn read_source(url: String, at: &Place<'_>) -> Result<MediaSource, RequestError>
 }
 
 /// Addresses that some provider fetches: the web, and Google's storage.
-pub(super) fn is_address(text: &str) -> bool {
+pub(crate) fn is_address(text: &str) -> bool {
     ["https://", "http://", "gs://"].iter().any(|scheme| text.starts_with(scheme))
 }
 

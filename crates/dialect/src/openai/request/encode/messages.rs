@@ -105,7 +105,8 @@ fn write_part(part: &Part, extensions: Extensions, place: &str) -> Result<Value,
     Ok(Value::Object(out))
 }
 
-fn data_url(media_type: &str, data: &str) -> String {
+/// Base64 data as an address (RFC 2397).
+pub(crate) fn data_url(media_type: &str, data: &str) -> String {
     format!("data:{media_type};base64,{data}")
 }
 
@@ -130,7 +131,7 @@ fn file(
         MediaSource::Base64 { media_type, data } => insert(&mut out, "file_data", data_url(media_type, data)),
         MediaSource::FileId(id) => insert(&mut out, "file_id", id.as_str()),
         MediaSource::Text(text) => {
-            insert(&mut out, "file_data", data_url("text/plain", &base64::encode(text.as_bytes())))
+            insert(&mut out, "file_data", data_url("text/plain", &base64::encode(text.as_bytes())));
         }
         // LiteLLM's form of a document that the provider fetches.
         MediaSource::Url(url) if extensions == Extensions::Include && is_address(url) => {
