@@ -12,6 +12,7 @@ mod tables;
 mod transcription;
 
 pub(crate) use images::PIXEL;
+pub(crate) use sound::silence;
 
 use crate::ask::{Ask, flag_at, text_at, tokens_of};
 use crate::error::ApiError;

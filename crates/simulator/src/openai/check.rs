@@ -94,9 +94,30 @@ fn chat(body: &Value, model: &str) -> Result<(), ApiError> {
     if is_reasoning_model(model) {
         reasoning_model(body)?;
     }
+    sound(body)?;
     tools(body)?;
     response_format(body)?;
     messages::check(items_at(body, "messages"))
+}
+
+/// What is spoken needs a voice and, in a stream, a format without frames.
+fn sound(body: &Value) -> Result<(), ApiError> {
+    let speaks = items_at(body, "modalities").iter().any(|modality| modality == "audio");
+    if speaks != is_set(body, "audio") {
+        let (has, lacks) = if speaks { ("modalities", "audio") } else { ("audio", "modalities") };
+        let message =
+            format!("Missing required parameter: '{lacks}', which goes with '{has}' for spoken answers.");
+        return Err(ApiError::bad_request(message).param(lacks).code("missing_required_parameter"));
+    }
+    let format = body.pointer("/audio/format").and_then(Value::as_str).unwrap_or_default();
+    if speaks && flag_at(body, "stream") && format != "pcm16" {
+        let message = format!(
+            "Unsupported value: 'audio.format' does not support '{format}' when stream=true. Supported values are: \
+             'pcm16'."
+        );
+        return Err(ApiError::bad_request(message).param("audio.format").code("unsupported_value"));
+    }
+    Ok(())
 }
 
 fn only_with(name: &str, condition: &str) -> ApiError {

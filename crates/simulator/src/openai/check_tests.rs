@@ -260,3 +260,16 @@ fn the_model_may_stand_in_the_path() {
     let error = check(&body, Kind::Chat, ModelIn::Body, "gpt-4o").unwrap_err();
     assert_eq!(error.message, "you must provide a model parameter");
 }
+
+#[test]
+fn what_is_spoken_has_a_voice_and_a_format_that_streams() {
+    let audio = json!({"voice": "alloy", "format": "wav"});
+    taken(json!({"modalities": ["text", "audio"], "audio": audio}));
+    refused(json!({"modalities": ["text", "audio"]}), "audio", "Missing required parameter: 'audio'");
+    refused(json!({"audio": audio}), "modalities", "Missing required parameter: 'modalities'");
+    refused(
+        json!({"modalities": ["text", "audio"], "audio": audio, "stream": true}),
+        "audio.format",
+        "'pcm16'",
+    );
+}

@@ -66,7 +66,10 @@ pub(crate) fn read_chat(body: &Value, model: &str) -> Ask {
     for tool in items_at(body, "tools") {
         count.json(tool);
         let function = tool.get("function").or_else(|| tool.get("custom")).unwrap_or(&Value::Null);
-        let schema = function.get("parameters").cloned().unwrap_or_else(|| json!({"type": "object"}));
+        let schema = match tool.get("custom") {
+            Some(_) => json!({"type": "object", "properties": {"input": {"type": "string"}}}),
+            None => function.get("parameters").cloned().unwrap_or_else(|| json!({"type": "object"})),
+        };
         ask.tools.push(Tool { name: text_at(function, "name").to_owned(), schema });
     }
     ask.prompt_tokens = count.tokens;

@@ -4,9 +4,11 @@
 //!
 //! **Invariant:** a stream's pieces put together are the plain reply's text and arguments.
 
-use crate::ask::{Ask, pieces};
+use super::embedding::base64;
+use crate::ask::{Ask, items_at, pieces, text_at, tokens_of};
 use crate::behaviour::Finish;
-use crate::compose::{Call, Counts};
+use crate::compose::{Call, Composed, Counts};
+use crate::media::silence;
 use crate::reply::{Event, Making, Reply, Role};
 use bytes::Bytes;
 use serde_json::{Map, Value, json};
@@ -15,6 +17,12 @@ use serde_json::{Map, Value, json};
 const FINGERPRINT: &str = "fp_70119a7e00";
 /// The log probability of every token.
 const LOGPROB: f64 = -0.125;
+/// Milliseconds of sound for a token that is spoken.
+const SOUND_TOKEN_MS: u64 = 40;
+/// Tokens of a piece of sound in a prompt, as attachments are counted.
+const SOUND_TOKENS: u64 = 85;
+/// Seconds that a spoken answer is kept to be referred to.
+const SOUND_SECONDS: u64 = 3_600;
 
 /// The API's word for why an answer ended.
 pub(crate) fn finish_word(finish: Finish) -> &'static str {
@@ -48,15 +56,71 @@ pub(crate) struct Wanted<'a> {
     pub(crate) ask: &'a Ask,
     pub(crate) logprobs: bool,
     pub(crate) top_logprobs: u64,
+    body: &'a Value,
 }
 
 impl<'a> Wanted<'a> {
-    pub(crate) fn new(ask: &'a Ask, body: &Value) -> Wanted<'a> {
+    pub(crate) fn new(ask: &'a Ask, body: &'a Value) -> Wanted<'a> {
         Wanted {
             ask,
             logprobs: crate::ask::flag_at(body, "logprobs"),
             top_logprobs: crate::ask::number_at(body, "top_logprobs").unwrap_or(0),
+            body,
         }
+    }
+
+    /// The tier that serves it: the one asked for, where that is one.
+    fn tier(&self) -> &'a str {
+        match text_at(self.body, "service_tier") {
+            "" | "auto" => "default",
+            "fast" => "priority",
+            tier => tier,
+        }
+    }
+
+    /// Whether a call is one of a custom tool, whose input is no JSON.
+    fn is_custom(&self, call: &Call) -> bool {
+        let custom =
+            |tool: &Value| tool.get("custom").is_some_and(|custom| text_at(custom, "name") == call.name);
+        items_at(self.body, "tools").iter().any(custom)
+    }
+
+    /// The answer is spoken.
+    fn speaks(&self, composed: &Composed) -> bool {
+        let wanted = items_at(self.body, "modalities").iter().any(|modality| modality == "audio");
+        wanted && !composed.text.is_empty() && !composed.refused
+    }
+
+    /// The sound of a text.
+    fn sound(&self, text: &str) -> String {
+        let format = self.body.pointer("/audio/format").and_then(Value::as_str).unwrap_or_default();
+        base64(&silence(format, SOUND_TOKEN_MS * tokens_of(text)))
+    }
+
+    /// The counts, those of sound told apart.
+    fn usage(&self, composed: &Composed) -> Value {
+        let counts = &composed.counts;
+        let mut usage = usage(counts);
+        let heard: usize = items_at(self.body, "messages")
+            .iter()
+            .map(|message| {
+                items_at(message, "content")
+                    .iter()
+                    .filter(|part| text_at(part, "type") == "input_audio")
+                    .count()
+            })
+            .sum();
+        let said = if self.speaks(composed) { counts.completion.saturating_sub(counts.reasoning) } else { 0 };
+        let heard = (heard as u64 * SOUND_TOKENS).min(counts.prompt);
+        for (pointer, tokens) in [
+            ("/prompt_tokens_details/audio_tokens", heard),
+            ("/completion_tokens_details/audio_tokens", said),
+        ] {
+            if let Some(slot) = usage.pointer_mut(pointer) {
+                *slot = json!(tokens);
+            }
+        }
+        usage
     }
 
     fn logprobs(&self, text: &str) -> Value {
@@ -74,6 +138,30 @@ impl<'a> Wanted<'a> {
         };
         json!({"content": pieces(text).into_iter().map(token).collect::<Vec<_>>(), "refusal": null})
     }
+
+    /// As `logprobs`, of an answer that may be a refusal.
+    fn answer_logprobs(&self, text: &str, refused: bool) -> Value {
+        let mut logprobs = self.logprobs(text);
+        if let (Some(fields), true) = (logprobs.as_object_mut(), refused) {
+            let content = fields.insert("content".to_owned(), Value::Null);
+            fields.insert("refusal".to_owned(), content.unwrap_or_default());
+        }
+        logprobs
+    }
+}
+
+/// The pages that an answer cites.
+fn annotations(composed: &Composed) -> Value {
+    let annotation = |cited: &crate::compose::Citation| {
+        let page = json!({
+            "start_index": cited.start,
+            "end_index": cited.end,
+            "url": cited.url,
+            "title": cited.title,
+        });
+        json!({"type": "url_citation", "url_citation": page})
+    };
+    composed.citations.iter().map(annotation).collect()
 }
 
 /// A chat's plain reply.
@@ -83,21 +171,33 @@ pub(crate) fn chat(wanted: Wanted<'_>, making: &mut Making<'_>) -> Value {
     for index in 0..wanted.ask.choices {
         let mut message = Map::new();
         message.insert("role".to_owned(), json!("assistant"));
-        let silent = composed.text.is_empty() && !composed.calls.is_empty();
+        let speaks = wanted.speaks(composed);
+        let silent = (composed.text.is_empty() && !composed.calls.is_empty()) || composed.refused || speaks;
         message.insert("content".to_owned(), if silent { Value::Null } else { json!(composed.text) });
         if let Some(reasoning) = &composed.reasoning {
             message.insert("reasoning_content".to_owned(), json!(reasoning));
         }
         if !composed.calls.is_empty() {
-            let calls: Vec<Value> = composed.calls.iter().map(|call| tool_call(call, making)).collect();
+            let calls: Vec<Value> =
+                composed.calls.iter().map(|call| tool_call(wanted, call, making)).collect();
             message.insert("tool_calls".to_owned(), Value::Array(calls));
         }
-        message.insert("refusal".to_owned(), Value::Null);
-        message.insert("annotations".to_owned(), json!([]));
+        message
+            .insert("refusal".to_owned(), if composed.refused { json!(composed.text) } else { Value::Null });
+        message.insert("annotations".to_owned(), annotations(composed));
+        if speaks {
+            let audio = json!({
+                "id": making.ids.hex("audio_", 32),
+                "data": wanted.sound(&composed.text),
+                "expires_at": making.created + SOUND_SECONDS,
+                "transcript": composed.text,
+            });
+            message.insert("audio".to_owned(), audio);
+        }
         choices.push(json!({
             "index": index,
             "message": message,
-            "logprobs": wanted.logprobs(&composed.text),
+            "logprobs": wanted.answer_logprobs(&composed.text, composed.refused),
             "finish_reason": finish_word(making.finish()),
         }));
     }
@@ -107,23 +207,32 @@ pub(crate) fn chat(wanted: Wanted<'_>, making: &mut Making<'_>) -> Value {
         "created": making.created,
         "model": wanted.ask.model,
         "choices": choices,
-        "service_tier": "default",
+        "service_tier": wanted.tier(),
         "system_fingerprint": FINGERPRINT,
     });
-    add_usage(&mut reply, making);
+    add_usage(&mut reply, wanted, making);
     reply
 }
 
-fn add_usage(reply: &mut Value, making: &Making<'_>) {
-    if let (Some(fields), Some(usage)) = (reply.as_object_mut(), making.usage(usage(&making.composed.counts)))
-    {
+fn add_usage(reply: &mut Value, wanted: Wanted<'_>, making: &Making<'_>) {
+    let counts = wanted.usage(making.composed);
+    if let (Some(fields), Some(usage)) = (reply.as_object_mut(), making.usage(counts)) {
         fields.insert("usage".to_owned(), usage);
     }
 }
 
-fn tool_call(call: &Call, making: &mut Making<'_>) -> Value {
+/// What a custom tool is called with.
+fn custom_input(call: &Call) -> &str {
+    call.arguments.get("input").and_then(Value::as_str).unwrap_or_default()
+}
+
+fn tool_call(wanted: Wanted<'_>, call: &Call, making: &mut Making<'_>) -> Value {
+    let id = making.ids.next("call_", 24);
+    if wanted.is_custom(call) {
+        return json!({"id": id, "type": "custom", "custom": {"name": call.name, "input": custom_input(call)}});
+    }
     json!({
-        "id": making.ids.next("call_", 24),
+        "id": id,
         "type": "function",
         "function": {"name": call.name, "arguments": call.arguments.to_string()},
     })
@@ -139,19 +248,22 @@ pub(crate) fn chat_events(wanted: Wanted<'_>, making: &mut Making<'_>) -> Vec<Ev
         for piece in composed.reasoning.as_deref().map(pieces).unwrap_or_default() {
             frames.delta(Role::Content, index, &json!({"reasoning_content": piece}));
         }
-        for piece in pieces(&composed.text) {
-            let choice = choice(index, &json!({"content": piece}), &wanted.logprobs(piece), None);
-            frames.push(Role::Content, &json!([choice]), None);
+        if wanted.speaks(composed) {
+            frames.sound(index, making);
+        } else {
+            for piece in pieces(&composed.text) {
+                let delta =
+                    if composed.refused { json!({"refusal": piece}) } else { json!({"content": piece}) };
+                let choice = choice(index, &delta, &wanted.answer_logprobs(piece, composed.refused), None);
+                frames.push(Role::Content, &json!([choice]), None);
+            }
+        }
+        if !composed.citations.is_empty() {
+            frames.delta(Role::Opening, index, &json!({"annotations": annotations(composed)}));
         }
         for (position, call) in composed.calls.iter().enumerate() {
             let id = making.ids.next("call_", 24);
-            let function = json!({"name": call.name, "arguments": ""});
-            let opening = json!({"index": position, "id": id, "type": "function", "function": function});
-            frames.delta(Role::Opening, index, &json!({"tool_calls": [opening]}));
-            for piece in pieces(&call.arguments.to_string()) {
-                let delta = json!({"tool_calls": [{"index": position, "function": {"arguments": piece}}]});
-                frames.delta(Role::Content, index, &delta);
-            }
+            frames.call(index, position, call, &id);
         }
     }
     for index in 0..wanted.ask.choices {
@@ -185,7 +297,7 @@ impl<'a> Frames<'a> {
             "object": self.object,
             "created": self.created,
             "model": self.wanted.ask.model,
-            "service_tier": "default",
+            "service_tier": self.wanted.tier(),
             "system_fingerprint": FINGERPRINT,
             "choices": choices,
         });
@@ -200,6 +312,35 @@ impl<'a> Frames<'a> {
         self.push(role, &json!([choice(index, delta, &Value::Null, None)]), None);
     }
 
+    /// A spoken answer: what is said and its sound side by side, then until when it is kept.
+    fn sound(&mut self, index: usize, making: &mut Making<'_>) {
+        let id = making.ids.hex("audio_", 32);
+        self.delta(Role::Opening, index, &json!({"audio": {"id": id, "transcript": ""}}));
+        for piece in pieces(&making.composed.text) {
+            self.delta(Role::Content, index, &json!({"audio": {"transcript": piece}}));
+            let data = self.wanted.sound(piece);
+            self.delta(Role::Opening, index, &json!({"audio": {"data": data}}));
+        }
+        let expires = making.created + SOUND_SECONDS;
+        self.delta(Role::Opening, index, &json!({"audio": {"expires_at": expires}}));
+    }
+
+    /// A call: its name first, then what it is called with.
+    fn call(&mut self, index: usize, position: usize, call: &Call, id: &str) {
+        let (kind, member, text) = if self.wanted.is_custom(call) {
+            ("custom", "input", custom_input(call).to_owned())
+        } else {
+            ("function", "arguments", call.arguments.to_string())
+        };
+        let opening =
+            json!({"index": position, "id": id, "type": kind, kind: {"name": call.name, member: ""}});
+        self.delta(Role::Opening, index, &json!({"tool_calls": [opening]}));
+        for piece in pieces(&text) {
+            let delta = json!({"tool_calls": [{"index": position, kind: {member: piece}}]});
+            self.delta(Role::Content, index, &delta);
+        }
+    }
+
     fn text(&mut self, role: Role, index: usize, text: &str, finish: Option<&str>) {
         let choice = json!({"index": index, "text": text, "logprobs": null, "finish_reason": finish});
         self.push(role, &json!([choice]), None);
@@ -207,7 +348,7 @@ impl<'a> Frames<'a> {
 
     fn end(mut self, making: &Making<'_>) -> Vec<Event> {
         if self.wanted.ask.include_usage {
-            let counts = usage(&making.composed.counts);
+            let counts = self.wanted.usage(making.composed);
             if let Some(first) = making.first_usage(&counts) {
                 self.push(Role::Closing, &json!([]), Some(first));
             }
@@ -233,7 +374,7 @@ pub(crate) fn completion(wanted: Wanted<'_>, making: &mut Making<'_>) -> Value {
         "choices": choices,
         "system_fingerprint": FINGERPRINT,
     });
-    add_usage(&mut reply, making);
+    add_usage(&mut reply, wanted, making);
     reply
 }
 
@@ -275,131 +416,5 @@ pub(crate) fn headers(reply: Reply, request_id: &str, latency_ms: u128) -> Reply
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::behaviour::{Answer, Behaviour, TokenCounts};
-    use crate::compose::{Ids, compose};
-    use crate::fault::UsageFault;
-    use crate::openai::read_chat;
-    use crate::reply::Content;
-
-    fn made(body: &Value, behaviour: &Behaviour, fault: Option<UsageFault>) -> (Value, Vec<Value>, String) {
-        let ask = read_chat(body, "m");
-        let composed = compose(&ask, behaviour);
-        let wanted = Wanted::new(&ask, body);
-        let mut ids = Ids::new(1);
-        let mut making = Making { composed: &composed, ids: &mut ids, created: 5, usage_fault: fault };
-        let plain = chat(wanted, &mut making);
-        let Content::Events(events) = Reply::events(chat_events(wanted, &mut making)).content else {
-            unreachable!()
-        };
-        let mut frames: Vec<String> = events
-            .iter()
-            .map(|event| String::from_utf8(event.bytes.to_vec()).unwrap())
-            .map(|frame| frame.strip_prefix("data: ").unwrap().strip_suffix("\n\n").unwrap().to_owned())
-            .collect();
-        let end = frames.pop().unwrap();
-        (plain, frames.iter().map(|frame| serde_json::from_str(frame).unwrap()).collect(), end)
-    }
-
-    fn joined(frames: &[Value], pointer: &str) -> String {
-        frames.iter().filter_map(|frame| frame.pointer(pointer).and_then(Value::as_str)).collect()
-    }
-
-    fn asking(extra: Value) -> Value {
-        let mut body = json!({"model": "m", "messages": [{"role": "user", "content": "hi"}]});
-        for (key, value) in extra.as_object().unwrap() {
-            body[key] = value.clone();
-        }
-        body
-    }
-
-    #[test]
-    fn a_stream_says_what_the_plain_reply_says() {
-        let (plain, frames, end) = made(&asking(json!({})), &Behaviour::new().reasoning("because"), None);
-        let text = plain["choices"][0]["message"]["content"].as_str().unwrap();
-        assert_eq!(joined(&frames, "/choices/0/delta/content"), text);
-        assert_eq!(joined(&frames, "/choices/0/delta/reasoning_content"), "because");
-        assert_eq!(frames[0]["choices"][0]["delta"]["role"], "assistant");
-        assert_eq!(frames.last().unwrap()["choices"][0]["finish_reason"], "stop");
-        assert_eq!(end, "[DONE]");
-        assert!(frames.iter().all(|frame| frame.get("usage").is_none()));
-    }
-
-    #[test]
-    fn parallel_tool_calls_stream_by_index_with_whole_arguments() {
-        let tool = json!({"type": "function", "function": {"name": "f", "parameters": {"type": "object", "properties": {"q": {"type": "string"}}}}});
-        let body = asking(json!({"tools": [tool]}));
-        let (plain, frames, _) = made(&body, &Behaviour::new().answer(Answer::CallTools(2)), None);
-        let calls = plain["choices"][0]["message"]["tool_calls"].as_array().unwrap();
-        assert_eq!(calls.len(), 2);
-        assert_ne!(calls[0]["id"], calls[1]["id"]);
-        assert_eq!(plain["choices"][0]["finish_reason"], "tool_calls");
-        assert_eq!(plain["choices"][0]["message"]["content"], Value::Null);
-        for index in [0, 1] {
-            let deltas: Vec<&Value> = frames
-                .iter()
-                .filter_map(|frame| frame.pointer("/choices/0/delta/tool_calls/0"))
-                .filter(|delta| delta["index"] == index)
-                .collect();
-            let arguments: String =
-                deltas.iter().map(|delta| delta["function"]["arguments"].as_str().unwrap()).collect();
-            assert_eq!(arguments, r#"{"q":"hi"}"#);
-            assert!(deltas[0]["id"].as_str().unwrap().starts_with("call_"));
-        }
-    }
-
-    #[test]
-    fn usage_comes_in_a_last_chunk_without_choices_and_is_null_before() {
-        let body = asking(json!({"stream": true, "stream_options": {"include_usage": true}}));
-        let (plain, frames, _) = made(&body, &Behaviour::new(), None);
-        let last = frames.last().unwrap();
-        assert_eq!((&last["choices"], &last["usage"]), (&json!([]), &plain["usage"]));
-        assert!(
-            frames[..frames.len() - 1]
-                .iter()
-                .all(|frame| frame["usage"] == Value::Null && frame.get("usage").is_some())
-        );
-        let (_, twice, _) = made(&body, &Behaviour::new(), Some(UsageFault::Twice));
-        let counts: Vec<&Value> = twice.iter().filter(|frame| frame["choices"] == json!([])).collect();
-        assert_eq!(counts.len(), 2);
-        assert_eq!(counts[1]["usage"], plain["usage"]);
-        let (_, none, _) = made(&body, &Behaviour::new(), Some(UsageFault::Missing));
-        assert!(none.iter().all(|frame| frame["choices"] != json!([])));
-    }
-
-    #[test]
-    fn cached_and_reasoning_tokens_are_told_apart() {
-        let tokens = TokenCounts {
-            prompt: Some(100),
-            cached: Some(64),
-            completion: Some(9),
-            reasoning: Some(4),
-            cache_written: None,
-        };
-        let (plain, _, _) = made(&asking(json!({})), &Behaviour::new().tokens(tokens), None);
-        let usage = &plain["usage"];
-        assert_eq!(usage["total_tokens"], 109);
-        assert_eq!(usage["prompt_tokens_details"]["cached_tokens"], 64);
-        assert_eq!(usage["completion_tokens_details"]["reasoning_tokens"], 4);
-    }
-
-    #[test]
-    fn several_choices_and_log_probabilities_are_given_when_asked_for() {
-        let (plain, frames, _) = made(
-            &asking(json!({"n": 2, "logprobs": true, "top_logprobs": 2})),
-            &Behaviour::new().text("abcdefg"),
-            None,
-        );
-        assert_eq!(plain["choices"].as_array().unwrap().len(), 2);
-        let tokens = plain["choices"][1]["logprobs"]["content"].as_array().unwrap();
-        assert_eq!(
-            tokens.iter().map(|token| token["token"].as_str().unwrap()).collect::<Vec<_>>(),
-            ["abcd", "efg"]
-        );
-        assert_eq!(tokens[0]["top_logprobs"].as_array().unwrap().len(), 2);
-        let second: Vec<&Value> = frames.iter().filter(|frame| frame["choices"][0]["index"] == 1).collect();
-        assert_eq!(second.len(), 1 + 2 + 1);
-        assert_eq!(plain["usage"]["completion_tokens"], 4);
-    }
-}
+#[path = "reply_tests.rs"]
+mod tests;
