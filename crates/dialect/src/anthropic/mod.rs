@@ -17,7 +17,7 @@ pub mod params;
 mod reasoning;
 mod reply;
 mod request;
-mod schema;
+pub(crate) mod schema;
 mod stream;
 mod tool_ids;
 mod tools;

@@ -18,7 +18,7 @@ const FORMATS: [&str; 10] =
     ["date-time", "time", "date", "duration", "email", "hostname", "uri", "ipv4", "ipv6", "uuid"];
 
 /// The schema in the enforced subset: objects closed, `oneOf` as `anyOf`, other constraints as words.
-pub(super) fn enforced(schema: &Value) -> Value {
+pub(crate) fn enforced(schema: &Value) -> Value {
     let Value::Object(schema) = schema else { return schema.clone() };
     if let Some(reference) = schema.get("$ref") {
         return Value::Object(reference_with_definitions(reference, schema));
@@ -106,7 +106,7 @@ fn insert(schema: &mut Map<String, Value>, keyword: &str, value: Value) {
 ///
 /// # Errors
 /// The reason, when the root is something else.
-pub(super) fn rooted_in_object(schema: Option<&Value>) -> Result<Map<String, Value>, &'static str> {
+pub(crate) fn rooted_in_object(schema: Option<&Value>) -> Result<Map<String, Value>, &'static str> {
     let no_properties = || ("properties", Value::Object(Map::new()));
     match schema {
         None | Some(Value::Null) => Ok(object([("type", "object".into()), no_properties()])),
