@@ -14,6 +14,7 @@ pub mod failure;
 pub mod framing;
 pub mod gemini;
 pub mod json;
+pub mod multipart;
 pub mod openai;
 pub mod relay;
 pub mod responses;

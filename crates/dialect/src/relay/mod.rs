@@ -7,12 +7,14 @@
 mod chunk;
 mod native;
 mod output;
+mod pass;
 mod reply;
 mod request;
 mod stream;
 mod usage;
 
 pub use native::{ModelPlace, NativeRelay, rename_reply};
+pub use pass::{PassRelay, reply_usage};
 pub use reply::{ReplyView, relay_reply};
 pub use request::{RequestEdits, plan_request};
 pub use stream::{OpenAiRelay, RelayOptions};
