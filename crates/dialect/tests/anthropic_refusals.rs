@@ -2,15 +2,13 @@
 #![allow(clippy::unwrap_used, clippy::panic, clippy::needless_pass_by_value)]
 
 use serde_json::{Map, Value, json};
-use tollgate_dialect::anthropic::encode_chat;
-use tollgate_dialect::anthropic::params::{
-    DROPPED_PARAMS, NATIVE_PARAMS, SUPPORTED_PARAMS, UNSUPPORTED_PARAMS,
-};
+use tollgate_dialect::anthropic::{CAPABILITIES, NATIVE_PARAMS, encode_chat};
 use tollgate_dialect::conversation::{
-    CacheControl, ChatRequest, Effort, Issuer, MediaSource, Message, Part, Reasoning, ResponseFormat, Role, Sampling,
-    Signature, Tool, ToolChoice,
+    CacheControl, ChatRequest, Effort, Issuer, MediaSource, Message, Part, Reasoning, ResponseFormat, Role,
+    Sampling, Signature, Tool, ToolChoice,
 };
-use tollgate_dialect::wire::{EncodeError, EncodeOptions};
+use tollgate_dialect::openai::CHAT_PARAMS;
+use tollgate_dialect::wire::{EncodeError, EncodeOptions, Support, support};
 
 fn message(role: Role, parts: Vec<Part>) -> Message {
     Message { role, parts, name: None }
@@ -108,10 +106,40 @@ fn all_unsupported_parameters_are_named_at_once() {
     });
     let request = ChatRequest { sampling, ..with_extra(extra) };
     let expect = "unsupported seed n logprobs top_logprobs logit_bias presence_penalty frequency_penalty audio \
-                  prediction verbosity modalities service_tier unheard_of";
+                  prediction verbosity modalities unheard_of";
     check_unless_dropped(&request, expect);
     let refused = refused_at(&request, &EncodeOptions::default());
-    assert!(UNSUPPORTED_PARAMS.iter().all(|name| refused.split(' ').any(|word| word == *name)));
+    let refuses = CAPABILITIES.iter().filter(|(_, support)| *support == Support::Refuses);
+    assert!(refuses.clone().count() > 0);
+    for (name, _) in refuses {
+        assert!(refused.split(' ').any(|word| word == *name), "{name}");
+    }
+}
+
+#[test]
+fn what_is_left_out_is_noted_under_the_same_names() {
+    let sampling = Sampling {
+        seed: Some(7),
+        temperature: Some(1.5),
+        stop: vec!["\n".to_owned()],
+        ..Sampling::default()
+    };
+    let extra = json!({"verbosity": "low", "service_tier": "flex", "store": true, "unheard_of": null});
+    let request = ChatRequest { user: Some("ann@example.org".to_owned()), sampling, ..with_extra(extra) };
+    let lost = encode_chat(&request, &dropping()).unwrap().lost;
+    let names: Vec<&str> = lost.names().collect();
+    assert_eq!(names, ["seed", "verbosity", "service_tier", "stop", "temperature", "user"]);
+}
+
+#[test]
+fn parameters_that_the_operator_allows_are_neither_refused_nor_lost() {
+    let options = EncodeOptions {
+        allowed_params: vec!["seed".to_owned(), "verbosity".to_owned()],
+        ..EncodeOptions::default()
+    };
+    let sampling = Sampling { seed: Some(7), ..Sampling::default() };
+    let request = ChatRequest { sampling, ..with_extra(json!({"verbosity": "low"})) };
+    assert!(encode_chat(&request, &options).unwrap().lost.is_empty());
 }
 
 #[test]
@@ -131,22 +159,23 @@ fn tools_of_other_wires_are_refused_and_never_sent() {
 }
 
 #[test]
-fn the_tables_hold_every_parameter_once() {
-    let mut names: Vec<&str> =
-        [SUPPORTED_PARAMS, UNSUPPORTED_PARAMS, DROPPED_PARAMS].concat().into_iter().collect();
-    names.extend(NATIVE_PARAMS.iter().filter(|name| **name != "thinking"));
+fn the_table_holds_every_parameter_of_openais_once() {
+    let mut names: Vec<&str> = CAPABILITIES.iter().map(|(name, _)| *name).collect();
     let count = names.len();
     names.sort_unstable();
     names.dedup();
     assert_eq!(names.len(), count);
+    for param in CHAT_PARAMS.iter().chain(&["thinking", "top_k"]) {
+        assert!(names.contains(param), "{param}");
+    }
 }
 
 #[test]
-fn members_of_every_table_are_taken_or_left_without_a_word() {
-    for name in DROPPED_PARAMS {
-        let request = with_extra(json!({*name: "x"}));
-        let body = encode_chat(&request, &EncodeOptions::default()).unwrap().body;
-        assert_eq!(body, encode_chat(&asked(), &EncodeOptions::default()).unwrap().body, "{name}");
+fn what_the_table_ignores_is_left_out_without_a_word_and_own_members_go_out() {
+    for (name, _) in CAPABILITIES.iter().filter(|(_, support)| *support == Support::Ignores) {
+        let outbound = encode_chat(&with_extra(json!({*name: "x"})), &EncodeOptions::default()).unwrap();
+        assert_eq!(outbound.body, encode_chat(&asked(), &EncodeOptions::default()).unwrap().body, "{name}");
+        assert!(outbound.lost.is_empty(), "{name}");
     }
     for name in NATIVE_PARAMS {
         let request = with_extra(json!({*name: {"x": 1}}));
@@ -154,6 +183,7 @@ fn members_of_every_table_are_taken_or_left_without_a_word() {
         let body: Value = serde_json::from_slice(&body).unwrap();
         assert_eq!(body.get(name), Some(&json!({"x": 1})), "{name}");
     }
+    assert_eq!(support(CAPABILITIES, "unheard_of"), Support::Refuses);
 }
 
 #[test]
@@ -211,9 +241,10 @@ fn what_thinking_forbids_is_named() {
 
 #[test]
 fn content_that_the_wire_does_not_have_is_named_by_its_place() {
-    let audio = || Part::Audio { source: base64("audio/wav", "d2F2"), format: "wav".to_owned(), transcript: None };
+    let audio =
+        || Part::Audio { source: base64("audio/wav", "d2F2"), format: "wav".to_owned(), transcript: None };
     let said = || Part::text("x");
-    check_always(&saying(vec![said(), audio()]), "unsupported messages[0].content[1].input_audio");
+    check_always(&saying(vec![said(), audio()]), "messages[0].content[1].input_audio");
     check_always(&saying(vec![image(base64("image/tiff", "dA=="))]), "messages[0].content[0].image_url");
     for url in ["http://example.org/a.png", "file:///etc/passwd", "data:image/png;base64,aW1n", "", "é"] {
         check_always(

@@ -2,10 +2,12 @@
 #![allow(clippy::unwrap_used, clippy::panic, clippy::needless_pass_by_value)]
 
 use serde_json::{Value, json};
-use tollgate_dialect::anthropic::{ANSWER_TOOL, decode_error, decode_reply};
-use tollgate_dialect::conversation::{ChatReply, Choice, Issuer, Part, Signature, StopReason, Usage};
+use tollgate_dialect::anthropic::{ANSWER_TOOL, decode_count_reply, decode_error, decode_reply};
+use tollgate_dialect::conversation::{
+    ChatReply, Choice, Citation, Issuer, Native, Part, PlaceUnit, Signature, SourcePlace, StopReason, Usage,
+};
 use tollgate_dialect::failure::{FailureClass, MESSAGE_BYTES_MAX, ProviderError};
-use tollgate_dialect::wire::{Reading, ReplyFault};
+use tollgate_dialect::wire::{Dialect, Reading, ReplyFault};
 
 fn read(body: &Value) -> Result<ChatReply, ReplyFault> {
     decode_reply(body.to_string().as_bytes(), &Reading::default())
@@ -31,6 +33,10 @@ fn call(id: &str, name: &str, arguments: &str) -> Part {
     Part::ToolCall { id, name, arguments, is_custom: false, signature: None }
 }
 
+fn native(value: Value) -> Part {
+    Part::Native(Native { dialect: Dialect::Anthropic, value })
+}
+
 #[test]
 fn a_text_reply_counts_cached_tokens_into_the_prompt() {
     let body = include_bytes!("fixtures/anthropic/reply_text.json");
@@ -50,14 +56,14 @@ fn a_text_reply_counts_cached_tokens_into_the_prompt() {
             output_tokens: 6,
             ..Usage::default()
         },
-        service_tier: Some("standard".to_owned()),
+        service_tier: Some("default".to_owned()),
         ..ChatReply::default()
     };
     assert_eq!(decode_reply(body, &Reading::default()), Ok(expect));
 }
 
 #[test]
-fn thinking_and_calls_keep_their_order_and_unknown_blocks_are_passed_over() {
+fn every_block_keeps_its_order_and_those_without_a_part_are_native() {
     let body = include_bytes!("fixtures/anthropic/reply_tools.json");
     let reply = decode_reply(body, &Reading::default()).unwrap();
     let expect = Usage {
@@ -76,7 +82,14 @@ fn thinking_and_calls_keep_their_order_and_unknown_blocks_are_passed_over() {
         },
         Part::RedactedReasoning { data: Signature::new(Issuer::Anthropic, "EmwKAhgBEgy3va3pzix") },
         Part::text("I'll look."),
+        native(
+            json!({"type": "server_tool_use", "id": "srvtoolu_01WYG3ziw53XMcoyKL4XcZmE", "name": "web_search",
+                      "input": {"query": "oslo"}}),
+        ),
+        native(json!({"type": "web_search_tool_result", "tool_use_id": "srvtoolu_01WYG3ziw53XMcoyKL4XcZmE",
+                      "content": []})),
         call("toolu_01A09q90qw90lq917835lq9", "weather", "{\"city\":\"Oslo\",\"days\":1.0}"),
+        native(json!({"type": "a_type_of_tomorrow", "anything": {}})),
         call("toolu_02", "now", "{}"),
     ];
     assert_eq!((parts, stop), (expect, Some(StopReason::ToolCalls)));
@@ -89,12 +102,13 @@ fn every_stop_reason_has_its_meaning() {
         assert_eq!(stop, Some(expect), "{reason}");
     };
     check("end_turn", StopReason::Stop);
-    check("stop_sequence", StopReason::Stop);
-    check("pause_turn", StopReason::Stop);
+    check("stop_sequence", StopReason::StopSequence);
+    check("pause_turn", StopReason::Pause);
+    check("compaction", StopReason::Pause);
     check("max_tokens", StopReason::Length);
-    check("model_context_window_exceeded", StopReason::Length);
+    check("model_context_window_exceeded", StopReason::ContextWindow);
     check("tool_use", StopReason::ToolCalls);
-    check("refusal", StopReason::ContentFilter);
+    check("refusal", StopReason::Refusal);
     check("a_reason_of_tomorrow", StopReason::Stop);
     let without = json!({"content": [], "stop_reason": null});
     assert_eq!(only_choice(read(&without).unwrap()), (Vec::new(), None));
@@ -104,8 +118,93 @@ fn every_stop_reason_has_its_meaning() {
 fn a_refusal_says_why() {
     let mut body = reply(json!([]), "refusal");
     body["stop_details"] = json!({"type": "refusal", "category": "bio", "explanation": "Not this."});
-    let expect = (vec![Part::Refusal("Not this.".to_owned())], Some(StopReason::ContentFilter));
+    let expect = (vec![Part::Refusal("Not this.".to_owned())], Some(StopReason::Refusal));
     assert_eq!(only_choice(read(&body).unwrap()), expect);
+}
+
+#[test]
+fn the_stop_text_that_hit_is_told() {
+    let mut body = reply(json!([]), "stop_sequence");
+    body["stop_sequence"] = json!("END");
+    let choice = read(&body).unwrap().choices.remove(0);
+    assert_eq!((choice.stop, choice.stop_sequence.as_deref()), (Some(StopReason::StopSequence), Some("END")));
+}
+
+#[test]
+fn the_words_of_a_refusal_that_are_text_as_well_are_read_once() {
+    let mut body = reply(json!([{"type": "text", "text": "Not this."}]), "refusal");
+    body["stop_details"] = json!({"type": "refusal", "explanation": "Not this."});
+    let expect = (vec![Part::Refusal("Not this.".to_owned())], Some(StopReason::Refusal));
+    assert_eq!(only_choice(read(&body).unwrap()), expect);
+}
+
+#[test]
+fn every_kind_of_citation_is_read() {
+    let check = |citation: Value, expect: Citation| {
+        let text = json!([{"type": "text", "text": "Yes.", "citations": [citation]}]);
+        let (parts, _) = only_choice(read(&reply(text, "end_turn")).unwrap());
+        let native = Some(Native { dialect: Dialect::Anthropic, value: citation });
+        let citations = vec![Citation { native, ..expect }];
+        assert_eq!(parts, [Part::Text { text: "Yes.".to_owned(), cache_control: None, citations }]);
+    };
+    let owned = |text: &str| Some(text.to_owned());
+    let place = |unit, start, end| Some(SourcePlace { unit, start, end });
+    let of_document = |place| Citation {
+        quote: owned("q"),
+        title: owned("T"),
+        document: Some(1),
+        source_id: owned("file_1"),
+        place,
+        ..Citation::default()
+    };
+    check(
+        json!({"type": "char_location", "cited_text": "q", "document_index": 1, "document_title": "T",
+               "start_char_index": 3, "end_char_index": 9, "file_id": "file_1"}),
+        of_document(place(PlaceUnit::Characters, 3, 9)),
+    );
+    check(
+        json!({"type": "page_location", "cited_text": "q", "document_index": 1, "document_title": "T",
+               "start_page_number": 1, "end_page_number": 2, "file_id": "file_1"}),
+        of_document(place(PlaceUnit::Pages, 1, 2)),
+    );
+    check(
+        json!({"type": "content_block_location", "cited_text": "q", "document_index": 1, "document_title": "T",
+               "start_block_index": 0, "end_block_index": 1, "file_id": "file_1"}),
+        of_document(place(PlaceUnit::Blocks, 0, 1)),
+    );
+    check(
+        json!({"type": "web_search_result_location", "cited_text": "q", "encrypted_index": "e", "title": "T",
+               "url": "https://example.org"}),
+        Citation {
+            quote: owned("q"),
+            title: owned("T"),
+            url: owned("https://example.org"),
+            ..Citation::default()
+        },
+    );
+    let found = |source: &str| {
+        json!({"type": "search_result_location", "cited_text": "q", "source": source, "title": null,
+               "search_result_index": 0, "start_block_index": 0, "end_block_index": 2})
+    };
+    let place = place(PlaceUnit::Blocks, 0, 2);
+    let quote = owned("q");
+    check(
+        found("https://example.org/a"),
+        Citation { quote: quote.clone(), url: owned("https://example.org/a"), place, ..Citation::default() },
+    );
+    check(found("kb:7"), Citation { quote, source_id: owned("kb:7"), place, ..Citation::default() });
+    check(json!({"type": "of_tomorrow"}), Citation::default());
+}
+
+#[test]
+fn a_count_is_a_number_or_a_fault() {
+    assert_eq!(decode_count_reply(b"{\"input_tokens\": 0}"), Ok(0));
+    assert_eq!(decode_count_reply(b"{\"input_tokens\": 2095, \"context_management\": {}}"), Ok(2_095));
+    for body in ["", "{}", "{\"input_tokens\": \"1\"}", "[]"] {
+        assert!(matches!(decode_count_reply(body.as_bytes()), Err(ReplyFault::Malformed(_))), "{body}");
+    }
+    let error = br#"{"type": "error", "error": {"type": "not_found_error", "message": "model: x"}}"#;
+    assert!(matches!(decode_count_reply(error), Err(ReplyFault::Error(error)) if error.status == 404));
 }
 
 #[test]
@@ -163,9 +262,58 @@ fn counts_are_read_in_every_shape() {
         Usage { input_tokens: 117, cached_tokens: 7, output_tokens: 24, ..none() },
     );
     check(
+        json!({"server_tool_use": {"web_search_requests": 3, "web_fetch_requests": 2}}),
+        Usage { web_search_requests: 3, web_fetch_requests: 2, ..none() },
+    );
+    check(
         json!({"input_tokens": u64::MAX, "cache_read_input_tokens": 1}),
         Usage { input_tokens: u64::MAX, cached_tokens: 1, ..none() },
     );
+}
+
+/// The top level of a reply with iterations, and these.
+fn iterated(iterations: Value) -> Usage {
+    let usage = json!({"input_tokens": 10, "cache_read_input_tokens": 5, "output_tokens": 4, "iterations": iterations});
+    read(&json!({"content": [], "usage": usage})).unwrap().usage
+}
+
+#[test]
+fn iterations_that_the_top_level_counts_are_not_counted_twice() {
+    let message = |kind: &str| {
+        json!({"type": kind, "input_tokens": 5, "cache_read_input_tokens": 5,
+                                      "output_tokens": 2, "cache_creation_input_tokens": 0})
+    };
+    let expect = Usage { input_tokens: 15, cached_tokens: 5, output_tokens: 4, ..Usage::default() };
+    for iterations in [
+        json!(null),
+        json!([]),
+        json!([message("message"), message("message")]),
+        json!([message("message"), message("fallback_message")]),
+        json!([message("of_tomorrow")]),
+    ] {
+        assert_eq!(iterated(iterations.clone()), expect, "{iterations}");
+    }
+}
+
+#[test]
+fn several_compactions_and_an_advisor_add_to_the_top_level() {
+    let beside = |kind: &str| {
+        json!({"type": kind, "input_tokens": 100, "cache_read_input_tokens": 7,
+                                     "cache_creation_input_tokens": 30, "output_tokens": 20,
+                                     "cache_creation": {"ephemeral_5m_input_tokens": 10,
+                                                        "ephemeral_1h_input_tokens": 20}})
+    };
+    let iterations = json!([beside("compaction"), {"type": "message", "input_tokens": 10, "output_tokens": 4},
+                            beside("compaction"), beside("advisor_message")]);
+    let expect = Usage {
+        input_tokens: 15 + 3 * 137,
+        cached_tokens: 5 + 3 * 7,
+        cache_write_tokens: 3 * 10,
+        cache_write_1h_tokens: 3 * 20,
+        output_tokens: 4 + 3 * 20,
+        ..Usage::default()
+    };
+    assert_eq!(iterated(iterations), expect);
 }
 
 #[test]

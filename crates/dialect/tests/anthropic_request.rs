@@ -5,8 +5,8 @@ use serde_json::{Map, Value, json};
 use std::path::Path;
 use tollgate_dialect::anthropic::{ANSWER_TOOL, encode_chat};
 use tollgate_dialect::conversation::{
-    CacheControl, ChatRequest, Effort, Issuer, MediaSource, Message, Part, Reasoning, ResponseFormat, Role, Sampling,
-    Signature, Tool, ToolChoice,
+    CacheControl, ChatRequest, Effort, Issuer, MediaSource, Message, Part, Reasoning, ResponseFormat, Role,
+    Sampling, Signature, Tool, ToolChoice,
 };
 use tollgate_dialect::wire::{EncodeOptions, Outbound};
 
@@ -45,7 +45,13 @@ fn image(source: MediaSource) -> Part {
 }
 
 fn file(source: MediaSource, filename: Option<&str>) -> Part {
-    Part::File { source, filename: filename.map(str::to_owned), context: None, citations: false, cache_control: None }
+    Part::File {
+        source,
+        filename: filename.map(str::to_owned),
+        context: None,
+        citations: false,
+        cache_control: None,
+    }
 }
 
 fn tool(name: &str, parameters: Option<Value>) -> Tool {
@@ -122,7 +128,11 @@ fn instructions_from_anywhere_become_the_system_text_in_order() {
 
 #[test]
 fn cache_marks_stay_on_their_blocks() {
-    let marked = |text: &str, ttl| Part::Text { text: text.to_owned(), cache_control: mark(ttl), citations: Vec::new() };
+    let marked = |text: &str, ttl| Part::Text {
+        text: text.to_owned(),
+        cache_control: mark(ttl),
+        citations: Vec::new(),
+    };
     let mut request = request(vec![
         message(Role::System, vec![marked("Long rules.", None)]),
         message(
@@ -456,7 +466,8 @@ fn the_catalogues_limit_stands_where_the_caller_names_none() {
 
 #[test]
 fn a_tool_loop_without_thinking_blocks_goes_on_without_a_budget() {
-    let thought = Part::Reasoning { text: "Hm.".to_owned(), signature: Some(Signature::new(Issuer::Anthropic, "s")) };
+    let thought =
+        Part::Reasoning { text: "Hm.".to_owned(), signature: Some(Signature::new(Issuer::Anthropic, "s")) };
     let kind = |first: Option<Part>, later: Vec<Message>, options: &EncodeOptions| {
         let mut parts: Vec<Part> = first.into_iter().collect();
         parts.push(call("a", "weather", "{}"));

@@ -4,10 +4,10 @@
 use bytes::Bytes;
 use serde_json::{Value, json};
 use tollgate_dialect::anthropic::{ANSWER_TOOL, StreamDecoder};
-use tollgate_dialect::conversation::{Issuer, Signature, StopReason, StreamEvent, Usage};
+use tollgate_dialect::conversation::{Citation, Issuer, Native, Signature, StopReason, StreamEvent, Usage};
 use tollgate_dialect::failure::FailureClass;
 use tollgate_dialect::sse::{Frame, Framer};
-use tollgate_dialect::wire::{EventDecoder, Reading, ReplyFault};
+use tollgate_dialect::wire::{Dialect, EventDecoder, Reading, ReplyFault};
 
 const TEXT: &[u8] = include_bytes!("fixtures/anthropic/stream_text.sse");
 const TOOLS: &[u8] = include_bytes!("fixtures/anthropic/stream_tools.sse");
@@ -62,6 +62,10 @@ fn finish(stop: StopReason) -> StreamEvent {
     StreamEvent::Finish { choice: 0, stop, stop_sequence: None }
 }
 
+fn native(value: Value) -> StreamEvent {
+    StreamEvent::Native { choice: 0, native: Native { dialect: Dialect::Anthropic, value } }
+}
+
 fn open(index: u64, block: Value) -> Value {
     json!({"type": "content_block_start", "index": index, "content_block": block})
 }
@@ -110,6 +114,14 @@ fn a_text_stream_is_start_text_finish_and_replaced_usage() {
             ..Usage::default()
         })
     };
+    let source = json!({"type": "char_location", "cited_text": "x", "document_index": 0});
+    let cited = Citation {
+        span: Some((0, 10)),
+        quote: Some("x".to_owned()),
+        document: Some(0),
+        native: Some(Native { dialect: Dialect::Anthropic, value: source }),
+        ..Citation::default()
+    };
     let expect = vec![
         StreamEvent::Start {
             id: "msg_1nZdL29xx5MUA1yADyHTEsnR8uuvGzszyY".to_owned(),
@@ -118,6 +130,7 @@ fn a_text_stream_is_start_text_finish_and_replaced_usage() {
         usage(1),
         text("Grüß"),
         text(" Gott!"),
+        StreamEvent::Citation { choice: 0, citation: Box::new(cited) },
         finish(StopReason::Stop),
         usage(15),
     ];
@@ -134,11 +147,17 @@ fn calls_are_numbered_without_gaps_whatever_stands_between() {
         },
         usage(Usage { input_tokens: 472, output_tokens: 2, ..Usage::default() }),
         StreamEvent::Reasoning { choice: 0, delta: "Two cities.".to_owned() },
-        StreamEvent::ReasoningSignature { choice: 0, signature: Signature::new(Issuer::Anthropic, "EqQBCgIYAhIM1gbc") },
+        StreamEvent::ReasoningSignature {
+            choice: 0,
+            signature: Signature::new(Issuer::Anthropic, "EqQBCgIYAhIM1gbc"),
+        },
         StreamEvent::RedactedReasoning { choice: 0, data: Signature::new(Issuer::Anthropic, "EmwKAhgB") },
         call(0, "toolu_01T1x1fJ34qAmk2tNTrN7Up6", "weather"),
         arguments(0, "{\"city\":"),
         arguments(0, " \"Oslo\"}"),
+        native(json!({"type": "server_tool_use", "id": "srvtoolu_01", "name": "web_search",
+                      "input": {"query": "x"}})),
+        native(json!({"type": "web_search_tool_result", "tool_use_id": "srvtoolu_01", "content": []})),
         text("And the time."),
         call(1, "toolu_02", "now"),
         arguments(1, "{}"),
@@ -171,7 +190,7 @@ fn every_cut_of_a_stream_gives_the_same_events() {
 fn a_stream_that_was_cut_is_not_complete() {
     let end = TEXT.windows(19).position(|window| window == b"event: message_stop").unwrap();
     let (events, is_complete) = read_chunks(&[&TEXT[..end]]);
-    assert_eq!((events.len(), is_complete), (6, false));
+    assert_eq!((events.len(), is_complete), (7, false));
 }
 
 #[test]
@@ -298,8 +317,93 @@ fn a_refusal_says_why_before_it_ends() {
     let frames =
         [json!({"type": "message_delta", "delta": {"stop_reason": "refusal", "stop_details": details}})];
     let refusal = StreamEvent::Refusal { choice: 0, delta: "Not this.".to_owned() };
-    let expect = vec![refusal, finish(StopReason::ContentFilter)];
+    let expect = vec![refusal, finish(StopReason::Refusal)];
     assert_eq!(read_events(Reading::default(), &frames), (expect, Ok(false)));
+}
+
+#[test]
+fn the_stop_text_that_hit_is_told() {
+    let ended =
+        json!({"type": "message_delta", "delta": {"stop_reason": "stop_sequence", "stop_sequence": "END"}});
+    let stop = StopReason::StopSequence;
+    let expect = vec![StreamEvent::Finish { choice: 0, stop, stop_sequence: Some("END".to_owned()) }];
+    assert_eq!(read_events(Reading::default(), &[ended]), (expect, Ok(false)));
+}
+
+#[test]
+fn citations_come_with_the_reach_of_their_text() {
+    let source = |url: &str| json!({"type": "web_search_result_location", "url": url, "cited_text": "q"});
+    let cited = |index, url| delta(index, json!({"type": "citations_delta", "citation": source(url)}));
+    let expect = |url: &str, span| StreamEvent::Citation {
+        choice: 0,
+        citation: Box::new(Citation {
+            span: Some(span),
+            url: Some(url.to_owned()),
+            quote: Some("q".to_owned()),
+            native: Some(Native { dialect: Dialect::Anthropic, value: source(url) }),
+            ..Citation::default()
+        }),
+    };
+    let frames = [
+        open_text(0),
+        piece(0, "Grüß "),
+        close(0),
+        open_text(1),
+        cited(1, "https://a"),
+        piece(1, "Gott"),
+        cited(1, "https://b"),
+        piece(1, "!"),
+        close(1),
+    ];
+    let events = vec![
+        text("Grüß "),
+        text("Gott"),
+        text("!"),
+        expect("https://a", (5, 10)),
+        expect("https://b", (5, 10)),
+    ];
+    assert_eq!(read_events(Reading::default(), &frames), (events, Ok(false)));
+}
+
+#[test]
+fn blocks_of_the_providers_own_come_whole() {
+    let compaction = json!({"type": "compaction", "content": null});
+    let brought = json!({"type": "compaction_delta", "content": "So far.", "encrypted_content": null});
+    let call = json!({"type": "mcp_tool_use", "id": "m", "name": "f", "server_name": "s", "input": {}});
+    let frames = [
+        open(0, compaction),
+        delta(0, brought),
+        close(0),
+        open(1, call),
+        input(1, "{\"a\":"),
+        input(1, "1}"),
+        ended("pause_turn"),
+    ];
+    let expect = vec![
+        native(json!({"type": "compaction", "content": "So far."})),
+        native(
+            json!({"type": "mcp_tool_use", "id": "m", "name": "f", "server_name": "s", "input": {"a": 1}}),
+        ),
+        finish(StopReason::Pause),
+    ];
+    assert_eq!(read_events(Reading::default(), &frames), (expect, Ok(false)));
+    let long = "x".repeat(1 << 20);
+    let endless = [open(0, json!({"type": "server_tool_use"})), input(0, &long), input(0, "y")];
+    assert!(matches!(fault_of(&endless), ReplyFault::Malformed(_)));
+}
+
+#[test]
+fn the_tier_is_told_once() {
+    let usage = |tier: &str| json!({"type": "message_delta", "delta": {}, "usage": {"service_tier": tier}});
+    let frames = [usage("standard"), usage("standard"), usage("priority")];
+    let (events, _) = read_events(Reading::default(), &frames);
+    let tiers: Vec<&str> = events
+        .iter()
+        .filter_map(
+            |event| if let StreamEvent::ServiceTier(tier) = event { Some(tier.as_str()) } else { None },
+        )
+        .collect();
+    assert_eq!(tiers, ["default", "priority"]);
 }
 
 #[test]

@@ -1,9 +1,11 @@
-//! What Anthropic's errors mean. Owns the table of its error types and the sentences that say more than the type.
+//! What Anthropic's errors mean, and errors in its words for callers. Owns the table of its error types and the
+//! sentences that say more than the type.
 //!
 //! Source: Anthropic's page on errors (types and statuses), and the sentences that its API answers with.
 
-use super::members::{filled_text, text};
+use super::members::{filled_text, object, text};
 use crate::failure::{FailureClass, MESSAGE_BYTES_MAX, ProviderError};
+use crate::wire::CallerError;
 use serde_json::Value;
 
 /// Error type, the status that it comes with, its class.
@@ -31,6 +33,28 @@ const SENTENCES: [(&str, FailureClass); 6] = [
     // The account behind the gateway's key is empty; the caller's request is sound.
     ("credit balance is too low", FailureClass::Permission),
 ];
+
+/// Writes an error for a caller: the type is that of the status.
+pub fn encode_error(error: &CallerError<'_>) -> Vec<u8> {
+    body(error).to_string().into_bytes()
+}
+
+/// The body of an error, which is also what an error event of a stream holds.
+pub(super) fn body(error: &CallerError<'_>) -> Value {
+    let inner = object([("type", kind(error.status).into()), ("message", error.message.into())]);
+    Value::Object(object([("type", "error".into()), ("error", Value::Object(inner))]))
+}
+
+/// The type that goes with a status; 408 and 503 are others' statuses for what Anthropic says with 504 and 529.
+fn kind(status: u16) -> &'static str {
+    let own = TYPES.iter().find(|(_, own, _)| *own == status).map(|(kind, _, _)| *kind);
+    own.unwrap_or(match status {
+        408 => "timeout_error",
+        503 => "overloaded_error",
+        500.. => "api_error",
+        _ => "invalid_request_error",
+    })
+}
 
 /// Reads the body of an error reply. A body that is not Anthropic's is judged by its status, and not quoted.
 pub fn decode_error(status: u16, body: &[u8]) -> ProviderError {

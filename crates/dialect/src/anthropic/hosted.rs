@@ -30,6 +30,15 @@ const BETAS: [(&str, &str); 4] = [
     ("computer_20251124", "computer-use-2025-11-24"),
 ];
 
+/// The name of the search tool, whatever its version.
+pub(super) const SEARCH_NAME: &str = "web_search";
+
+/// The first version of the search tool, which every model that searches knows.
+const SEARCH_TYPE: &str = "web_search_20250305";
+
+/// The members of OpenAI's place, and of Anthropic's.
+const PLACE_MEMBERS: [&str; 4] = ["city", "region", "country", "timezone"];
+
 /// Searches that each of OpenAI's `search_context_size` allows (LiteLLM's figures).
 const SEARCHES: [(&str, u64); 3] = [("low", 1), ("medium", 5), ("high", 10)];
 
@@ -46,7 +55,7 @@ pub(super) fn is_hosted(tool: &Value) -> bool {
 /// The tools of `extra` that go out, and OpenAI's `web_search_options` as the search tool if no other is there.
 pub(super) fn tools(extra: &Map<String, Value>) -> Vec<Value> {
     let mut tools: Vec<Value> = given(extra).filter(|tool| is_hosted(tool)).cloned().collect();
-    if !tools.iter().any(|tool| text(tool, "name") == Some("web_search")) {
+    if !tools.iter().any(|tool| text(tool, "name") == Some(SEARCH_NAME)) {
         tools.extend(extra.get("web_search_options").and_then(search_tool));
     }
     tools
@@ -66,14 +75,14 @@ fn search_tool(asked: &Value) -> Option<Value> {
     if !asked.is_object() {
         return None;
     }
-    let mut tool = object([("type", "web_search_20250305".into()), ("name", "web_search".into())]);
+    let mut tool = object([("type", SEARCH_TYPE.into()), ("name", SEARCH_NAME.into())]);
     let size = text(asked, "search_context_size");
     if let Some((_, searches)) = SEARCHES.iter().find(|(name, _)| size == Some(*name)) {
         tool.insert("max_uses".to_owned(), (*searches).into());
     }
     if let Some(place) = asked.get("user_location").and_then(|location| location.get("approximate")) {
         let mut location = object([("type", "approximate".into())]);
-        for member in ["city", "region", "country", "timezone"] {
+        for member in PLACE_MEMBERS {
             if let Some(name) = text(place, member) {
                 location.insert(member.to_owned(), name.into());
             }
@@ -81,4 +90,29 @@ fn search_tool(asked: &Value) -> Option<Value> {
         tool.insert("user_location".to_owned(), Value::Object(location));
     }
     Some(Value::Object(tool))
+}
+
+/// A caller's search tool as OpenAI's `web_search_options`, and the members that these cannot hold.
+pub(super) fn search_options(kind: &str, mut members: Map<String, Value>) -> (Value, Map<String, Value>) {
+    let mut options = Map::new();
+    members.remove("name");
+    let size =
+        SEARCHES.iter().find(|(_, searches)| members.get("max_uses").is_some_and(|uses| uses == searches));
+    if let Some((size, _)) = size {
+        options.insert("search_context_size".to_owned(), (*size).into());
+        members.remove("max_uses");
+    }
+    if let Some(Value::Object(place)) = members.get("user_location") {
+        let of_openai = |name: &&str| place.get(*name).is_some_and(Value::is_string);
+        let named = PLACE_MEMBERS.into_iter().filter(of_openai);
+        let approximate: Map<String, Value> =
+            named.filter_map(|name| Some((name.to_owned(), place.get(name)?.clone()))).collect();
+        let location = object([("type", "approximate".into()), ("approximate", approximate.into())]);
+        options.insert("user_location".to_owned(), location.into());
+        members.remove("user_location");
+    }
+    if kind != SEARCH_TYPE {
+        members.insert("type".to_owned(), kind.into());
+    }
+    (Value::Object(options), members)
 }

@@ -5,9 +5,28 @@
 
 use super::MAX_TOKENS_DEFAULT;
 use super::members::{count, object, text};
+use super::params::{is_allowed, native_member, refuse_or_note};
 use crate::conversation::{ChatRequest, Effort, Reasoning};
-use crate::wire::{EncodeError, EncodeOptions};
+use crate::wire::{EncodeError, EncodeOptions, Losses};
 use serde_json::{Map, Value};
+
+/// The words of `output_config.effort`, from Anthropic's published types.
+pub(super) const EFFORTS: [(&str, Effort); 5] = [
+    ("low", Effort::Low),
+    ("medium", Effort::Medium),
+    ("high", Effort::High),
+    ("xhigh", Effort::XHigh),
+    ("max", Effort::Max),
+];
+
+/// The wire's word for a level; none for no reasoning.
+pub(super) fn effort_word(effort: Effort) -> Option<&'static str> {
+    match effort {
+        Effort::None => None,
+        Effort::Minimal => Some("low"),
+        _ => EFFORTS.iter().find(|(_, known)| *known == effort).map(|(word, _)| *word),
+    }
+}
 
 /// The least budget that the API takes, in tokens.
 const BUDGET_MIN: u64 = 1_024;
@@ -16,7 +35,7 @@ const BUDGET_MIN: u64 = 1_024;
 #[derive(Debug, Default, PartialEq)]
 pub(super) struct Thinking {
     /// `thinking`, where the conversation model asks for it. The caller's own `thinking` in `extra` stands before it.
-    pub(super) config: Option<Value>,
+    pub(super) config: Option<Map<String, Value>>,
     /// `output_config.effort`.
     pub(super) effort: Option<&'static str>,
     /// `max_tokens`.
@@ -34,10 +53,11 @@ pub(super) fn plan(
     request: &ChatRequest,
     options: &EncodeOptions,
     is_loop_without_thinking: bool,
+    lost: &mut Losses,
 ) -> Result<Thinking, EncodeError> {
     let off = Thinking { max_tokens: max_tokens(request, options, 0), ..Thinking::default() };
     let effort = request.reasoning.as_ref().filter(|_| options.reasoning_by_level).and_then(level);
-    if let Some(native) = request.extra.get("thinking").filter(|native| !native.is_null()) {
+    if let Some(native) = native_member(request, "thinking") {
         let budget = count(native, "budget_tokens").unwrap_or(0);
         return Ok(Thinking {
             effort,
@@ -46,24 +66,35 @@ pub(super) fn plan(
             ..off
         });
     }
-    let disabled = || Some(Value::Object(object([("type", "disabled".into())])));
-    match request.reasoning.as_ref() {
-        None => Ok(off),
-        Some(Reasoning::Disabled | Reasoning::Budget(0)) => Ok(Thinking { config: disabled(), ..off }),
+    let mut planned = match request.reasoning.as_ref() {
+        None => off,
+        Some(Reasoning::Disabled | Reasoning::Budget(0)) => Thinking { config: Some(disabled()), ..off },
         // Models that reason by tokens do not think unless asked, and older ones do not know the word.
         Some(Reasoning::Effort(Effort::None)) if options.reasoning_by_level => {
-            Ok(Thinking { config: disabled(), ..off })
+            Thinking { config: Some(disabled()), ..off }
         }
-        Some(Reasoning::Effort(Effort::None)) => Ok(off),
+        Some(Reasoning::Effort(Effort::None)) => off,
         Some(_) if options.reasoning_by_level => {
-            let adaptive = Value::Object(object([("type", "adaptive".into())]));
-            Ok(Thinking { config: Some(adaptive), effort, is_on: true, ..off })
+            Thinking { config: Some(object([("type", "adaptive".into())])), effort, is_on: true, ..off }
         }
-        Some(_) if is_loop_without_thinking => Ok(off),
-        Some(Reasoning::Adaptive) => budgeted(budget(Effort::Medium), true, request, options),
-        Some(Reasoning::Effort(effort)) => budgeted(budget(*effort), true, request, options),
-        Some(Reasoning::Budget(tokens)) => budgeted(*tokens, false, request, options),
+        Some(_) if is_loop_without_thinking => {
+            lost.note("reasoning_effort");
+            off
+        }
+        Some(Reasoning::Adaptive) => budgeted(budget(Effort::Medium), true, request, options, lost)?,
+        Some(Reasoning::Effort(effort)) => budgeted(budget(*effort), true, request, options, lost)?,
+        Some(Reasoning::Budget(tokens)) => budgeted(*tokens, false, request, options, lost)?,
+    };
+    if let (true, Some(config), Some(is_shown)) = (planned.is_on, &mut planned.config, request.show_reasoning)
+    {
+        let display = if is_shown { "summarized" } else { "omitted" };
+        config.insert("display".to_owned(), display.into());
     }
+    Ok(planned)
+}
+
+fn disabled() -> Map<String, Value> {
+    object([("type", "disabled".into())])
 }
 
 /// The limit to send: the caller's; else the catalogue's, with room for the budget and an answer after it.
@@ -83,6 +114,7 @@ fn budgeted(
     is_level: bool,
     request: &ChatRequest,
     options: &EncodeOptions,
+    lost: &mut Losses,
 ) -> Result<Thinking, EncodeError> {
     let may_change = options.drop_unsupported;
     if tokens < BUDGET_MIN && !may_change {
@@ -92,6 +124,7 @@ fn budgeted(
     let max_tokens = max_tokens(request, options, budget);
     if max_tokens <= BUDGET_MIN {
         if may_change {
+            lost.note("reasoning_effort");
             return Ok(Thinking { max_tokens, ..Thinking::default() });
         }
         return Err(invalid(
@@ -106,7 +139,7 @@ fn budgeted(
         budget = BUDGET_MIN.max(max_tokens / 2);
     }
     let config = object([("type", "enabled".into()), ("budget_tokens", budget.into())]);
-    Ok(Thinking { config: Some(Value::Object(config)), effort: None, max_tokens, is_on: true })
+    Ok(Thinking { config: Some(config), effort: None, max_tokens, is_on: true })
 }
 
 /// Tokens for a level: LiteLLM's up to `high`, doubled on above it.
@@ -124,15 +157,11 @@ fn budget(effort: Effort) -> u64 {
 /// `output_config.effort` for a model that reasons by level; a budget becomes the level whose budget it reaches.
 fn level(reasoning: &Reasoning) -> Option<&'static str> {
     match reasoning {
-        Reasoning::Disabled
-        | Reasoning::Adaptive
-        | Reasoning::Budget(0)
-        | Reasoning::Effort(Effort::None) => None,
-        Reasoning::Effort(Effort::Minimal | Effort::Low) | Reasoning::Budget(..2_048) => Some("low"),
-        Reasoning::Effort(Effort::Medium) | Reasoning::Budget(..4_096) => Some("medium"),
-        Reasoning::Effort(Effort::High) | Reasoning::Budget(_) => Some("high"),
-        Reasoning::Effort(Effort::XHigh) => Some("xhigh"),
-        Reasoning::Effort(Effort::Max) => Some("max"),
+        Reasoning::Disabled | Reasoning::Adaptive | Reasoning::Budget(0) => None,
+        Reasoning::Effort(effort) => effort_word(*effort),
+        Reasoning::Budget(..2_048) => Some("low"),
+        Reasoning::Budget(..4_096) => Some("medium"),
+        Reasoning::Budget(_) => Some("high"),
     }
 }
 
@@ -148,33 +177,38 @@ pub(super) fn add_sampling(
     request: &ChatRequest,
     options: &EncodeOptions,
     is_thinking: bool,
+    lost: &mut Losses,
 ) -> Result<(), EncodeError> {
     let sampling = &request.sampling;
     if options.rejects_sampling {
-        return require_no_sampling(request, options);
+        return require_no_sampling(request, options, lost);
     }
     for (name, value, least_thinking) in
         [("temperature", sampling.temperature, 1.0), ("top_p", sampling.top_p, 0.95)]
     {
         let Some(value) = value else { continue };
-        let is_in_range = (0.0..=1.0).contains(&value);
-        if !is_in_range && !options.drop_unsupported {
-            return Err(invalid(name, "must be from 0 to 1 for this provider".to_owned()));
+        let nearest = value.clamp(0.0, 1.0);
+        let is_forbidden = is_thinking && nearest < least_thinking;
+        if (nearest != value || is_forbidden) && !options.drop_unsupported {
+            let message = match is_forbidden {
+                true => format!("must be unset or at least {least_thinking} while the model reasons"),
+                false => "must be from 0 to 1 for this provider".to_owned(),
+            };
+            return Err(invalid(name, message));
         }
-        let value = value.clamp(0.0, 1.0);
-        if is_thinking && value < least_thinking {
-            if !options.drop_unsupported {
-                let message = format!("must be unset or at least {least_thinking} while the model reasons");
-                return Err(invalid(name, message));
-            }
-            continue;
+        if nearest != value || is_forbidden {
+            lost.note(name);
         }
-        body.insert(name.to_owned(), value.into());
+        if !is_forbidden {
+            body.insert(name.to_owned(), nearest.into());
+        }
     }
     if let Some(top_k) = sampling.top_k {
         if !is_thinking {
             body.insert("top_k".to_owned(), top_k.into());
-        } else if !options.drop_unsupported {
+        } else if options.drop_unsupported {
+            lost.note("top_k");
+        } else {
             return Err(invalid("top_k", "must be unset while the model reasons".to_owned()));
         }
     }
@@ -182,7 +216,11 @@ pub(super) fn add_sampling(
 }
 
 /// For a model that refuses to be steered: the default values are left out, others are unsupported.
-fn require_no_sampling(request: &ChatRequest, options: &EncodeOptions) -> Result<(), EncodeError> {
+fn require_no_sampling(
+    request: &ChatRequest,
+    options: &EncodeOptions,
+    lost: &mut Losses,
+) -> Result<(), EncodeError> {
     let sampling = &request.sampling;
     let is_steered = |value: Option<f64>| value.is_some_and(|value| value != 1.0);
     let params: Vec<String> = [
@@ -191,13 +229,10 @@ fn require_no_sampling(request: &ChatRequest, options: &EncodeOptions) -> Result
         ("top_k", sampling.top_k.is_some()),
     ]
     .into_iter()
-    .filter(|(_, is_set)| *is_set)
+    .filter(|(name, is_set)| *is_set && !is_allowed(options, name))
     .map(|(name, _)| name.to_owned())
     .collect();
-    if params.is_empty() || options.drop_unsupported {
-        return Ok(());
-    }
-    Err(EncodeError::Unsupported { params })
+    refuse_or_note(params, options, lost)
 }
 
 fn invalid(param: &str, message: String) -> EncodeError {

@@ -1,15 +1,14 @@
 //! A whole Messages reply as the conversation model has it.
 
-use super::blocks::decode_block;
 use super::errors;
 use super::members::{filled_text, owned_text, text};
-use super::usage::WireUsage;
+use super::reply_blocks::decode_block;
+use super::usage::{WireUsage, service_tier};
 use crate::conversation::{ChatReply, Choice, Part, StopReason, Usage};
 use crate::wire::{Reading, ReplyFault};
 use serde_json::Value;
 
-/// Reads the body of a successful reply. Blocks of the provider's own tools and citations have no part in the model
-/// and are passed over; what they cost is in the usage.
+/// Reads the body of a successful reply. Blocks of the provider's own tools are native parts.
 ///
 /// # Errors
 /// [`ReplyFault::Error`] for an error in the place of an answer, [`ReplyFault::Malformed`] for what is no reply.
@@ -22,26 +21,25 @@ pub fn decode_reply(body: &[u8], reading: &Reading) -> Result<ChatReply, ReplyFa
         .get("content")
         .and_then(Value::as_array)
         .ok_or(ReplyFault::Malformed("a message has no list of content"))?;
-    let mut parts = Vec::with_capacity(blocks.len());
-    for block in blocks {
-        parts.extend(decode_block(block)?);
-    }
+    let mut parts = blocks.iter().map(decode_block).collect::<Result<Vec<Part>, ReplyFault>>()?;
     if let Some(answer_tool) = &reading.answer_tool {
         parts = with_answer(parts, answer_tool);
     }
     let calls_tools = parts.iter().any(|part| matches!(part, Part::ToolCall { .. }));
-    parts.extend(explanation(&reply).map(|text| Part::Refusal(text.to_owned())));
+    if let Some(explanation) = explanation(&reply) {
+        // A gateway like this one gives the words of a refusal as text as well, for those who show nothing else.
+        parts.pop_if(|last| matches!(last, Part::Text { text, .. } if text == explanation));
+        parts.push(Part::Refusal(explanation.to_owned()));
+    }
     let stop = text(&reply, "stop_reason")
         .map(|reason| without_answer_call(stop_reason(reason), reading, calls_tools));
+    let stop_sequence = filled_text(&reply, "stop_sequence").map(str::to_owned);
     Ok(ChatReply {
         id: owned_text(&reply, "id"),
         model: owned_text(&reply, "model"),
-        choices: vec![Choice { index: 0, parts, stop, stop_sequence: None, logprobs: None }],
+        choices: vec![Choice { index: 0, parts, stop, stop_sequence, logprobs: None }],
         usage: usage(&reply),
-        service_tier: reply
-            .get("usage")
-            .and_then(|usage| filled_text(usage, "service_tier"))
-            .map(str::to_owned),
+        service_tier: reply.get("usage").and_then(service_tier),
         ..ChatReply::default()
     })
 }
@@ -75,14 +73,16 @@ fn with_answer(parts: Vec<Part>, answer_tool: &str) -> Vec<Part> {
         .collect()
 }
 
-/// Why an answer ended. A paused turn of the provider's own tools is an end for callers that cannot resume it; words
-/// that are not known yet count as a plain end.
+/// Why an answer ended. Words that are not known yet count as a plain end.
 pub(super) fn stop_reason(reason: &str) -> StopReason {
     match reason {
-        "max_tokens" | "model_context_window_exceeded" => StopReason::Length,
+        "max_tokens" => StopReason::Length,
+        "stop_sequence" => StopReason::StopSequence,
         "tool_use" => StopReason::ToolCalls,
-        "refusal" => StopReason::ContentFilter,
-        // end_turn, stop_sequence, pause_turn.
+        // After a compaction that the caller wants to see, as after a long turn, sending the answer back goes on.
+        "pause_turn" | "compaction" => StopReason::Pause,
+        "refusal" => StopReason::Refusal,
+        "model_context_window_exceeded" => StopReason::ContextWindow,
         _ => StopReason::Stop,
     }
 }

@@ -1,25 +1,31 @@
 //! A streamed Messages reply as events.
 //!
-//! Owns the order of the wire's events and the state between them. Leaves framing to [`sse`](crate::sse). Events,
-//! blocks and deltas of unknown type are passed over, as Anthropic's versioning policy asks of clients.
+//! Owns the order of the wire's events and the state between them. Leaves framing to [`sse`](crate::sse). Events and
+//! deltas of unknown type are passed over, as Anthropic's versioning policy asks of clients; blocks of unknown type are
+//! native.
 //! **Invariant:** tool calls are numbered from 0 without gaps, whatever stands between them; one `Finish` comes, after
 //! all content.
 
-use super::blocks::{input_text, tool_use_head};
+use super::citations;
 use super::errors;
 use super::members::{filled_text, owned_text, text};
 use super::reply::{explanation, stop_reason, without_answer_call};
-use super::usage::WireUsage;
-use crate::conversation::{Issuer, Signature, StopReason, StreamEvent};
+use super::reply_blocks::{citations_of, input_text, signature, tool_use_head};
+use super::usage::{WireUsage, service_tier};
+use crate::conversation::{Citation, Native, StopReason, StreamEvent};
 use crate::sse::Frame;
-use crate::wire::{EventDecoder, Reading, ReplyFault};
+use crate::wire::{Dialect, EventDecoder, Reading, ReplyFault};
 use serde_json::Value;
 
 /// Most blocks that may be open at one time; the API opens one after the other.
 const OPEN_BLOCKS_MAX: usize = 64;
 
-/// Most text that is held back until it is known whether the answer comes by its tool, in bytes.
+/// Most text that is held back until it is known whether the answer comes by its tool, or until the input of one of the
+/// provider's own tools is whole, in bytes.
 const HELD_BYTES_MAX: usize = 1 << 20;
+
+/// Most citations of one text block; they are held back until it is known how far the text reaches.
+const CITATIONS_MAX: usize = 4_096;
 
 /// Reads one stream.
 #[derive(Debug, Default)]
@@ -28,6 +34,9 @@ pub struct StreamDecoder {
     open: Vec<OpenBlock>,
     tool_count: u64,
     usage: WireUsage,
+    /// Characters of answer text so far.
+    text_chars: u64,
+    tier: Option<String>,
     /// Text while an answer tool is awaited; it is the answer only if the tool is not called.
     held: String,
     is_answered: bool,
@@ -43,7 +52,11 @@ struct OpenBlock {
 
 #[derive(Debug)]
 enum BlockKind {
-    Text,
+    /// Where its text begins among the answer's characters, and its sources.
+    Text {
+        start: u64,
+        citations: Vec<Citation>,
+    },
     Thinking,
     /// A call to the caller; the input that came with the block's start stands if no delta follows.
     Call {
@@ -53,6 +66,11 @@ enum BlockKind {
     /// The call whose input is the answer.
     Answer {
         input: Option<String>,
+    },
+    /// A block of the provider's own, which goes on whole; its input may come in pieces.
+    Native {
+        block: Value,
+        input: String,
     },
     /// Nothing of it is passed on.
     Passed,
@@ -80,8 +98,10 @@ impl StreamDecoder {
         }
         let kind = match text(block, "type") {
             Some("text") => {
+                let kind =
+                    BlockKind::Text { start: self.text_chars, citations: citations_of(block).collect() };
                 self.push_text(text(block, "text").unwrap_or_default(), out)?;
-                BlockKind::Text
+                kind
             }
             Some("thinking") => {
                 push_thinking(block, "thinking", out);
@@ -89,14 +109,12 @@ impl StreamDecoder {
                 BlockKind::Thinking
             }
             Some("redacted_thinking") => {
-                out.push(StreamEvent::RedactedReasoning {
-                    choice: 0,
-                    data: Signature::new(Issuer::Anthropic, owned_text(block, "data")),
-                });
+                let data = signature(text(block, "data").unwrap_or_default());
+                out.push(StreamEvent::RedactedReasoning { choice: 0, data });
                 BlockKind::Passed
             }
             Some("tool_use") => self.open_call(block, out)?,
-            _ => BlockKind::Passed,
+            _ => BlockKind::Native { block: block.clone(), input: String::new() },
         };
         self.open.retain(|open| open.index != index);
         self.open.push(OpenBlock { index, kind });
@@ -113,7 +131,14 @@ impl StreamDecoder {
         }
         let number = self.tool_count;
         self.tool_count += 1;
-        out.push(StreamEvent::ToolCallStart { choice: 0, index: number, id, name, is_custom: false, signature: None });
+        out.push(StreamEvent::ToolCallStart {
+            choice: 0,
+            index: number,
+            id,
+            name,
+            is_custom: false,
+            signature: None,
+        });
         Ok(BlockKind::Call { number, input })
     }
 
@@ -126,9 +151,16 @@ impl StreamDecoder {
             .find(|block| block.index == index)
             .ok_or(ReplyFault::Malformed("a delta for a content block that is not open"))?;
         match (&mut block.kind, text(delta, "type")) {
-            (BlockKind::Text, Some("text_delta")) => {
+            (BlockKind::Text { .. }, Some("text_delta")) => {
                 self.push_text(text(delta, "text").unwrap_or_default(), out)?;
             }
+            (BlockKind::Text { citations, .. }, Some("citations_delta")) => {
+                if citations.len() >= CITATIONS_MAX {
+                    return Err(ReplyFault::Malformed("too many citations of one text"));
+                }
+                citations.extend(delta.get("citation").map(citations::read));
+            }
+            (BlockKind::Native { block, input }, Some(kind)) => native_delta(block, input, kind, delta)?,
             (BlockKind::Thinking, Some("thinking_delta")) => push_thinking(delta, "thinking", out),
             (BlockKind::Thinking, Some("signature_delta")) => push_signature(delta, out),
             (BlockKind::Call { number, input }, Some("input_json_delta")) => {
@@ -143,7 +175,7 @@ impl StreamDecoder {
                     out.push(StreamEvent::Text { choice: 0, delta: piece.to_owned() });
                 }
             }
-            // Citations, deltas of passed blocks, and types that are not known yet.
+            // Deltas of passed blocks, and types that are not known yet.
             _ => {}
         }
         Ok(())
@@ -152,7 +184,8 @@ impl StreamDecoder {
     fn close_block(&mut self, event: &Value, out: &mut Vec<StreamEvent>) -> Result<(), ReplyFault> {
         let index = block_index(event)?;
         if let Some(position) = self.open.iter().position(|block| block.index == index) {
-            close(self.open.remove(position).kind, out);
+            let kind = self.open.remove(position).kind;
+            self.close(kind, out);
         }
         Ok(())
     }
@@ -161,19 +194,26 @@ impl StreamDecoder {
         if let Some(delta) = event.get("delta")
             && let Some(reason) = text(delta, "stop_reason")
         {
-            self.finish(stop_reason(reason), explanation(delta), out);
+            let sequence = filled_text(delta, "stop_sequence").map(str::to_owned);
+            self.finish(stop_reason(reason), explanation(delta), sequence, out);
         }
         self.take_usage(event, out);
         Ok(())
     }
 
     /// Ends the answer, once: text that turned out to be the answer goes first.
-    fn finish(&mut self, stop: StopReason, refusal: Option<&str>, out: &mut Vec<StreamEvent>) {
+    fn finish(
+        &mut self,
+        stop: StopReason,
+        refusal: Option<&str>,
+        stop_sequence: Option<String>,
+        out: &mut Vec<StreamEvent>,
+    ) {
         if std::mem::replace(&mut self.is_finished, true) {
             return;
         }
-        for block in self.open.drain(..) {
-            close(block.kind, out);
+        for block in std::mem::take(&mut self.open) {
+            self.close(block.kind, out);
         }
         if !self.held.is_empty() {
             out.push(StreamEvent::Text { choice: 0, delta: std::mem::take(&mut self.held) });
@@ -182,13 +222,42 @@ impl StreamDecoder {
             out.push(StreamEvent::Refusal { choice: 0, delta: explanation.to_owned() });
         }
         let stop = without_answer_call(stop, &self.reading, self.tool_count > 0);
-        out.push(StreamEvent::Finish { choice: 0, stop, stop_sequence: None });
+        out.push(StreamEvent::Finish { choice: 0, stop, stop_sequence });
+    }
+
+    /// A call without a single delta has the input that it began with, `{}` as a rule. Citations know only now how far
+    /// their text reaches.
+    fn close(&mut self, kind: BlockKind, out: &mut Vec<StreamEvent>) {
+        match kind {
+            BlockKind::Call { number, input: Some(input) } => out.push(arguments(number, input)),
+            BlockKind::Answer { input: Some(input) } => {
+                out.push(StreamEvent::Text { choice: 0, delta: input });
+            }
+            BlockKind::Text { start, citations } if self.reading.answer_tool.is_none() => {
+                let span = Some((start, self.text_chars));
+                out.extend(citations.into_iter().map(|citation| StreamEvent::Citation {
+                    choice: 0,
+                    citation: Box::new(Citation { span, ..citation }),
+                }));
+            }
+            BlockKind::Native { mut block, input } => {
+                if let (Ok(input), Value::Object(members)) = (serde_json::from_str(&input), &mut block) {
+                    members.insert("input".to_owned(), input);
+                }
+                let native = Native { dialect: Dialect::Anthropic, value: block };
+                out.push(StreamEvent::Native { choice: 0, native });
+            }
+            _ => {}
+        }
     }
 
     fn take_usage(&mut self, holder: &Value, out: &mut Vec<StreamEvent>) {
-        if let Some(usage) = holder.get("usage").filter(|usage| usage.is_object()) {
-            self.usage.merge(usage);
-            out.push(StreamEvent::Usage(self.usage.total()));
+        let Some(usage) = holder.get("usage").filter(|usage| usage.is_object()) else { return };
+        self.usage.merge(usage);
+        out.push(StreamEvent::Usage(self.usage.total()));
+        if let Some(tier) = service_tier(usage).filter(|tier| self.tier.as_ref() != Some(tier)) {
+            out.push(StreamEvent::ServiceTier(tier.clone()));
+            self.tier = Some(tier);
         }
     }
 
@@ -196,6 +265,7 @@ impl StreamDecoder {
     fn push_text(&mut self, piece: &str, out: &mut Vec<StreamEvent>) -> Result<(), ReplyFault> {
         if self.reading.answer_tool.is_none() {
             if !piece.is_empty() {
+                self.text_chars += piece.chars().count() as u64;
                 out.push(StreamEvent::Text { choice: 0, delta: piece.to_owned() });
             }
             return Ok(());
@@ -227,7 +297,7 @@ impl EventDecoder for StreamDecoder {
             Some("message_stop") => {
                 // A server that names no reason still ends here.
                 let stop = if self.tool_count > 0 { StopReason::ToolCalls } else { StopReason::Stop };
-                self.finish(stop, None, out);
+                self.finish(stop, None, None, out);
                 self.is_complete = true;
                 Ok(())
             }
@@ -247,13 +317,24 @@ fn block_index(event: &Value) -> Result<u64, ReplyFault> {
     event.get("index").and_then(Value::as_u64).ok_or(ReplyFault::Malformed("a content block has no index"))
 }
 
-/// A call without a single delta has the input that it began with, `{}` as a rule.
-fn close(kind: BlockKind, out: &mut Vec<StreamEvent>) {
-    match kind {
-        BlockKind::Call { number, input: Some(input) } => out.push(arguments(number, input)),
-        BlockKind::Answer { input: Some(input) } => out.push(StreamEvent::Text { choice: 0, delta: input }),
+/// Adds to a block of the provider's own: pieces of its input, or the members that a compaction brings later.
+fn native_delta(block: &mut Value, input: &mut String, kind: &str, delta: &Value) -> Result<(), ReplyFault> {
+    match (kind, block) {
+        ("input_json_delta", _) => {
+            let piece = text(delta, "partial_json").unwrap_or_default();
+            if input.len() + piece.len() > HELD_BYTES_MAX {
+                return Err(ReplyFault::Malformed("too much input for a tool of the provider"));
+            }
+            input.push_str(piece);
+        }
+        ("compaction_delta", Value::Object(members)) => {
+            let brought = delta.as_object().into_iter().flatten();
+            let brought = brought.filter(|(name, value)| *name != "type" && !value.is_null());
+            members.extend(brought.map(|(name, value)| (name.clone(), value.clone())));
+        }
         _ => {}
     }
+    Ok(())
 }
 
 fn arguments(number: u64, delta: String) -> StreamEvent {
@@ -267,7 +348,7 @@ fn push_thinking(holder: &Value, name: &str, out: &mut Vec<StreamEvent>) {
 }
 
 fn push_signature(holder: &Value, out: &mut Vec<StreamEvent>) {
-    if let Some(signature) = filled_text(holder, "signature") {
-        out.push(StreamEvent::ReasoningSignature { choice: 0, signature: Signature::new(Issuer::Anthropic, signature) });
+    if let Some(text) = filled_text(holder, "signature") {
+        out.push(StreamEvent::ReasoningSignature { choice: 0, signature: signature(text) });
     }
 }

@@ -39,6 +39,11 @@ impl ToolIds {
         })
     }
 
+    /// Calls wait for their results.
+    pub(super) fn has_open(&self) -> bool {
+        self.open.values().any(|calls| !calls.is_empty())
+    }
+
     /// The turn of results is over: every call must have its answer.
     pub(super) fn require_all_answered(&mut self) -> Result<(), EncodeError> {
         let unanswered = self.open.values().flatten().map(|call| call.message).min();

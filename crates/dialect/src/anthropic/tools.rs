@@ -1,10 +1,12 @@
 //! Tools, how they are to be used, and the form of the answer (natively, or by a tool that stands in for it).
 
 use super::blocks::mark_for_cache;
+use super::inbound::asides::TOOLS;
 use super::members::object;
+use super::own::Own;
 use super::{hosted, schema};
-use crate::conversation::{ChatRequest, ResponseFormat, Tool, ToolChoice};
-use crate::wire::{EncodeError, EncodeOptions};
+use crate::conversation::{ChatRequest, ResponseFormat, Tool, ToolChoice, custom};
+use crate::wire::{EncodeError, EncodeOptions, Losses};
 use serde_json::{Map, Value};
 
 /// The tool that stands in for a response format (LiteLLM's name for it).
@@ -23,23 +25,37 @@ pub(super) struct ToolPlan {
     pub(super) answer_tool: Option<String>,
 }
 
-/// Writes tools, choice and format. `called` are the functions that past turns call: the API wants tools wherever
-/// there are calls, so a caller who sends none any more gets them declared, and forbidden, which is what OpenAI's wire
-/// means by it. `is_thinking` and [`EncodeOptions::rejects_forced_tools`] rule out a forced tool.
+/// What the rest of the request has to do with its tools.
+#[derive(Debug)]
+pub(super) struct Past<'r> {
+    /// The functions that past turns call: the API wants tools wherever there are calls, so a caller who sends none
+    /// any more gets them declared, and forbidden, which is what OpenAI's wire means by it.
+    pub(super) called: &'r [String],
+    /// The model will think, which rules out a forced tool.
+    pub(super) is_thinking: bool,
+    /// What an Anthropic caller said of its tools beyond the model.
+    pub(super) own: &'r Own<'r>,
+}
+
+/// Writes tools, choice and format.
 ///
 /// # Errors
 /// [`EncodeError::Invalid`] names the tool or schema that cannot be written, or the choice that cannot be forced.
 pub(super) fn plan(
     request: &ChatRequest,
     options: &EncodeOptions,
-    called: &[String],
-    is_thinking: bool,
+    past: &Past<'_>,
+    lost: &mut Losses,
 ) -> Result<ToolPlan, EncodeError> {
     let mut plan = ToolPlan::default();
     for (index, tool) in request.tools.iter().enumerate() {
-        plan.tools.push(encode_tool(tool, options, index)?);
+        if tool.strict == Some(true) && !options.native_structured_output {
+            lost.note("strict");
+        }
+        plan.tools.push(encode_tool(&custom::as_function(tool), options, index)?);
     }
     plan.tools.extend(hosted::tools(&request.extra));
+    restore_members(&mut plan.tools, past.own);
     let has_own_tools = !plan.tools.is_empty();
     add_format(&mut plan, request, options)?;
     let choice = match (&plan.answer_tool, request.tool_choice.as_ref()) {
@@ -50,11 +66,11 @@ pub(super) fn plan(
         (_, chosen) => chosen.cloned(),
     };
     if plan.tools.is_empty() {
-        plan.tools.extend(called.iter().map(|name| declared_tool(name)));
-        plan.choice = (!called.is_empty()).then(|| Value::Object(object([("type", "none".into())])));
+        plan.tools.extend(past.called.iter().map(|name| declared_tool(name)));
+        plan.choice = (!past.called.is_empty()).then(|| Value::Object(object([("type", "none".into())])));
         return Ok(plan);
     }
-    let choice = admitted(choice, request, options, is_thinking)?;
+    let choice = admitted(choice, request, options, past.is_thinking, lost)?;
     let is_answer_alone = plan.answer_tool.is_some() && !has_own_tools;
     let is_single = is_answer_alone || request.parallel_tool_calls == Some(false);
     plan.choice = encode_choice(choice.as_ref(), is_single);
@@ -68,19 +84,24 @@ fn admitted(
     request: &ChatRequest,
     options: &EncodeOptions,
     is_thinking: bool,
+    lost: &mut Losses,
 ) -> Result<Option<ToolChoice>, EncodeError> {
     let is_forced =
         |choice: Option<&ToolChoice>| matches!(choice, Some(ToolChoice::Required | ToolChoice::Function(_)));
     if !(is_thinking || options.rejects_forced_tools) || !is_forced(choice.as_ref()) {
         return Ok(choice);
     }
-    if is_forced(request.tool_choice.as_ref()) && !options.drop_unsupported {
+    if !is_forced(request.tool_choice.as_ref()) {
+        return Ok(None);
+    }
+    if !options.drop_unsupported {
         let reason = if is_thinking { "while it reasons" } else { "at all" };
         return Err(EncodeError::Invalid {
             param: "tool_choice".to_owned(),
             message: format!("this model cannot be made to call a tool {reason}"),
         });
     }
+    lost.note("tool_choice");
     Ok(None)
 }
 
@@ -119,6 +140,16 @@ fn encode_tool(tool: &Tool, options: &EncodeOptions, index: usize) -> Result<Val
     }
     mark_for_cache(&mut encoded, tool.cache_control.as_ref(), &place)?;
     Ok(Value::Object(encoded))
+}
+
+fn restore_members(tools: &mut [Value], own: &Own<'_>) {
+    for tool in tools {
+        if let Value::Object(members) = tool
+            && let Some(name) = members.get("name").and_then(Value::as_str).map(str::to_owned)
+        {
+            own.restore_members(TOOLS, &name, members);
+        }
+    }
 }
 
 /// A function known only from past calls.

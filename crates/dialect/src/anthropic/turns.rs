@@ -1,12 +1,13 @@
 //! The conversation as this wire wants it: instructions apart, then user and assistant turns that alternate.
 //!
-//! **Invariant:** the first turn is the user's, roles alternate, results stand first in their turn and answer the
-//! calls of the turn before, no text is blank, and a closing assistant turn does not end in white space.
+//! **Invariant:** the first turn is the user's, roles alternate but for instructions in their place, results stand
+//! first in their turn and answer the calls of the turn before, no text is blank, and a closing assistant turn does not
+//! end in white space.
 
-use super::blocks::{self, Place, ToolResult, collapse, content_block};
+use super::blocks::{BlockWriter, Call, Place, ToolResult, collapse};
 use super::members::{object, text};
 use super::tool_ids::ToolIds;
-use crate::conversation::{Issuer, MediaSource, Message, Part, Role};
+use crate::conversation::{ChatRequest, Message, Part, Role};
 use crate::wire::{Dialect, EncodeError};
 use serde_json::Value;
 use std::collections::HashSet;
@@ -34,6 +35,7 @@ pub(super) struct Conversation {
 enum Speaker {
     User,
     Assistant,
+    System,
 }
 
 #[derive(Debug)]
@@ -66,6 +68,7 @@ impl Turn {
         let role = match self.speaker {
             Speaker::User => "user",
             Speaker::Assistant => "assistant",
+            Speaker::System => "system",
         };
         let mut content = self.results;
         content.extend(self.blocks);
@@ -80,17 +83,27 @@ fn placeholder() -> Value {
     Value::Object(object([("type", "text".into()), ("text", PLACEHOLDER.into())]))
 }
 
-/// Writes the caller's messages.
+/// Writes the caller's messages with `writer`.
+///
+/// Instructions at the beginning become `system`. Later ones stay in their place for a caller of this dialect, which
+/// knows that the model takes them there; those of others are lifted, and that is noted.
 ///
 /// # Errors
 /// [`EncodeError`] names the message and part that cannot be written.
-pub(super) fn encode_messages(messages: &[Message]) -> Result<Conversation, EncodeError> {
-    if messages.is_empty() {
+pub(super) fn encode_messages(
+    request: &ChatRequest,
+    writer: BlockWriter<'_, '_>,
+) -> Result<Conversation, EncodeError> {
+    if request.messages.is_empty() {
         let message = "at least one message is needed".to_owned();
         return Err(EncodeError::Invalid { param: "messages".to_owned(), message });
     }
-    let mut builder = Builder::default();
-    for (index, message) in messages.iter().enumerate() {
+    let keeps_places = request.dialect == Dialect::Anthropic;
+    let mut builder = Builder::new(writer, keeps_places);
+    for (index, message) in request.messages.iter().enumerate() {
+        if message.name.is_some() {
+            builder.writer.lost.note("name");
+        }
         match message.role {
             Role::System | Role::Developer => builder.instructions(message, index)?,
             Role::User | Role::Tool => builder.user(message, index)?,
@@ -100,23 +113,56 @@ pub(super) fn encode_messages(messages: &[Message]) -> Result<Conversation, Enco
     builder.finish()
 }
 
-#[derive(Debug, Default)]
-struct Builder<'m> {
+#[derive(Debug)]
+struct Builder<'m, 'r, 'l> {
+    writer: BlockWriter<'r, 'l>,
+    /// Instructions within the conversation stay there.
+    keeps_places: bool,
     system: Vec<Value>,
     turns: Vec<Turn>,
+    /// Instructions that came between calls and their results, for which nothing may stand there.
+    waiting: Vec<Turn>,
     ids: ToolIds,
     called: Vec<&'m str>,
     called_before: HashSet<&'m str>,
-    names_files: bool,
 }
 
-impl<'m> Builder<'m> {
+impl<'m, 'r, 'l> Builder<'m, 'r, 'l> {
+    fn new(writer: BlockWriter<'r, 'l>, keeps_places: bool) -> Self {
+        Self {
+            writer,
+            keeps_places,
+            system: Vec::new(),
+            turns: Vec::new(),
+            waiting: Vec::new(),
+            ids: ToolIds::default(),
+            called: Vec::new(),
+            called_before: HashSet::new(),
+        }
+    }
+
     fn instructions(&mut self, message: &Message, index: usize) -> Result<(), EncodeError> {
+        let is_lifted = self.turns.is_empty() || !self.keeps_places;
+        let mut blocks = Vec::with_capacity(message.parts.len());
         for (place, part) in places(message, index) {
-            if !matches!(part, Part::Text { .. }) {
-                return Err(place.invalid("", "instructions can only be text"));
+            match part {
+                Part::Text { .. } => blocks.extend(self.writer.content(part, place)?),
+                // Changes of the tools have their place in the conversation alone.
+                Part::Native(native) if is_lifted => {
+                    self.writer.lost.note(text(&native.value, "type").unwrap_or("content").to_owned());
+                }
+                Part::Native(native) => blocks.extend(self.writer.native(native)),
+                _ => return Err(place.invalid("", "instructions can only be text")),
             }
-            self.system.extend(content_block(part, place)?);
+        }
+        if is_lifted {
+            if !self.turns.is_empty() && !blocks.is_empty() {
+                self.writer.lost.note("system_position");
+            }
+            self.system.extend(blocks);
+        } else if !blocks.is_empty() {
+            let turn = Turn { blocks, ..Turn::new(Speaker::System) };
+            if self.ids.has_open() { self.waiting.push(turn) } else { self.turns.push(turn) }
         }
         Ok(())
     }
@@ -125,17 +171,17 @@ impl<'m> Builder<'m> {
         self.open_turn(Speaker::User)?;
         let (mut results, mut blocks) = (Vec::new(), Vec::new());
         for (place, part) in places(message, index) {
-            self.names_files |= names_file(part);
             match part {
                 Part::ToolResult { call_id, content, is_error, cache_control } => {
-                    let result = ToolResult { content, is_error: *is_error, mark: cache_control.as_ref() };
                     let id = self.ids.result(call_id, index)?;
-                    results.push(blocks::tool_result(id, &result, place)?);
+                    let result =
+                        ToolResult { call_id, content, is_error: *is_error, mark: cache_control.as_ref() };
+                    results.push(self.writer.tool_result(id, result, place)?);
                 }
                 _ if message.role == Role::Tool => {
                     return Err(place.invalid("", "a tool message can only hold results"));
                 }
-                part => blocks.extend(content_block(part, place)?),
+                part => blocks.extend(self.writer.content(part, place)?),
             }
         }
         self.append(results, blocks);
@@ -147,16 +193,23 @@ impl<'m> Builder<'m> {
         let mut blocks = Vec::new();
         for (place, part) in places(message, index) {
             blocks.extend(match part {
-                Part::Text { .. } | Part::Refusal(_) | Part::Audio { .. } => content_block(part, place)?,
-                Part::Reasoning { text, signature } => blocks::thinking(text, signature.as_ref().and_then(|signature| signature.of(Issuer::Anthropic))),
-                Part::RedactedReasoning { data } => data.of(Issuer::Anthropic).map(blocks::redacted_thinking),
-                Part::ToolCall { id, name, arguments, .. } => {
+                Part::Text { .. } | Part::Refusal(_) | Part::Native(_) => self.writer.content(part, place)?,
+                // What was said aloud goes back as the words that it was.
+                Part::Audio { transcript, .. } => {
+                    self.writer.lost.note("audio");
+                    let words = Part::text(transcript.clone().unwrap_or_default());
+                    self.writer.content(&words, place)?
+                }
+                Part::Reasoning { text, signature } => self.writer.thinking(text, signature.as_ref()),
+                Part::RedactedReasoning { data } => self.writer.redacted_thinking(data),
+                Part::ToolCall { id, name, arguments, is_custom, signature } => {
                     if self.called_before.insert(name) {
                         self.called.push(name);
                     }
-                    Some(blocks::tool_use(self.ids.call(id, index), name, arguments, place)?)
+                    let (is_custom, signature) = (*is_custom, signature.as_ref());
+                    let call = Call { id, name, arguments, is_custom, signature };
+                    Some(self.writer.tool_use(self.ids.call(id, index), call, place)?)
                 }
-                Part::Native(native) => (native.dialect == Dialect::Anthropic).then(|| native.value.clone()),
                 Part::Image { .. } | Part::File { .. } | Part::ToolResult { .. } => {
                     return Err(place.invalid("", "does not belong in an assistant message"));
                 }
@@ -174,6 +227,7 @@ impl<'m> Builder<'m> {
         }
         if speaker == Speaker::Assistant {
             self.ids.require_all_answered()?;
+            self.turns.append(&mut self.waiting);
         }
         self.turns.pop_if(|turn| turn.speaker == Speaker::Assistant && turn.is_empty());
         if self.turns.last().is_none_or(|turn| turn.speaker != speaker) {
@@ -192,8 +246,9 @@ impl<'m> Builder<'m> {
 
     fn finish(mut self) -> Result<Conversation, EncodeError> {
         self.ids.require_all_answered()?;
+        self.turns.append(&mut self.waiting);
         self.turns.pop_if(|turn| turn.speaker == Speaker::Assistant && turn.is_empty());
-        if self.turns.first().is_none_or(|turn| turn.speaker == Speaker::Assistant) {
+        if self.turns.first().is_none_or(|turn| turn.speaker != Speaker::User) {
             self.turns.insert(0, Turn::new(Speaker::User));
         }
         if let Some(closing) = self.turns.last_mut().filter(|turn| turn.speaker == Speaker::Assistant) {
@@ -204,7 +259,7 @@ impl<'m> Builder<'m> {
             is_loop_without_thinking: is_loop_without_thinking(&self.turns),
             messages: self.turns.into_iter().map(Turn::encode).collect(),
             called: self.called.into_iter().map(str::to_owned).collect(),
-            names_files: self.names_files,
+            names_files: self.writer.names_files,
         })
     }
 }
@@ -212,14 +267,6 @@ impl<'m> Builder<'m> {
 fn places(message: &Message, index: usize) -> impl Iterator<Item = (Place, &Part)> {
     let place = move |part| Place { message: index, part, nested: None };
     message.parts.iter().enumerate().map(move |(part, content)| (place(part), content))
-}
-
-fn names_file(part: &Part) -> bool {
-    match part {
-        Part::Image { source, .. } | Part::File { source, .. } => matches!(source, MediaSource::FileId(_)),
-        Part::ToolResult { content, .. } => content.iter().any(names_file),
-        _ => false,
-    }
 }
 
 /// The API refuses a closing assistant text that ends in white space.
@@ -233,10 +280,11 @@ fn trim_end(turn: &mut Turn) {
 /// Whether the tool loop at the end of the conversation, if there is one, began without a thinking block.
 fn is_loop_without_thinking(turns: &[Turn]) -> bool {
     let mut first_of_loop = None;
-    for pair in turns.rchunks(2) {
+    let spoken: Vec<&Turn> = turns.iter().filter(|turn| turn.speaker != Speaker::System).collect();
+    for pair in spoken.rchunks(2) {
         match pair {
             [asked, answered] if asked.calls_tools() && !answered.results.is_empty() => {
-                first_of_loop = Some(asked);
+                first_of_loop = Some(*asked);
             }
             _ => break,
         }

@@ -2,19 +2,25 @@
 //!
 //! Anthropic counts the prompt in three disjoint parts (fresh, read from the cache, written to it); the model wants the
 //! whole. Counts in a stream are cumulative: each one replaces the one before, and an explicit zero is a count.
-//! **Invariant:** nothing is ever added up over events.
+//! `usage.iterations` tells the parts of one request apart: those of type `message` and `fallback_message` are in the
+//! top level already; `compaction` (documented at `BetaUsage.iterations`) and `advisor_message` (guide to the advisor
+//! tool) are not, and are billed. **Invariant:** nothing is ever added up over events.
 
-use super::members::{count, text};
+use super::members::{count, filled_text, object, text};
 use crate::conversation::Usage;
-use serde_json::Value;
+use serde_json::{Map, Value};
+
+/// Types of iterations that the top level leaves out.
+const BESIDE: [&str; 2] = ["compaction", "advisor_message"];
 
 /// What a reply, or a stream so far, said about tokens.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct WireUsage {
     answer: Counts,
-    /// Tokens of context compaction, which the top level leaves out but the bill does not (`usage.iterations`).
-    compaction: Counts,
+    /// Tokens of iterations that the top level leaves out but the bill does not.
+    beside: Counts,
     searches: u64,
+    fetches: u64,
     thinking: u64,
 }
 
@@ -59,9 +65,9 @@ impl WireUsage {
     pub(super) fn merge(&mut self, usage: &Value) {
         self.answer.merge(usage);
         if let Some(iterations) = usage.get("iterations").and_then(Value::as_array) {
-            self.compaction = iterations
+            self.beside = iterations
                 .iter()
-                .filter(|iteration| text(iteration, "type") == Some("compaction"))
+                .filter(|iteration| text(iteration, "type").is_some_and(|kind| BESIDE.contains(&kind)))
                 .fold(Counts::default(), |sum, iteration| {
                     let mut counts = Counts::default();
                     counts.merge(iteration);
@@ -71,6 +77,9 @@ impl WireUsage {
         if let Some(searches) = nested_count(usage, "server_tool_use", "web_search_requests") {
             self.searches = searches;
         }
+        if let Some(fetches) = nested_count(usage, "server_tool_use", "web_fetch_requests") {
+            self.fetches = fetches;
+        }
         if let Some(thinking) = nested_count(usage, "output_tokens_details", "thinking_tokens") {
             self.thinking = thinking;
         }
@@ -78,7 +87,7 @@ impl WireUsage {
 
     /// The counts of the conversation model.
     pub(super) fn total(&self) -> Usage {
-        let counts = self.answer.plus(self.compaction);
+        let counts = self.answer.plus(self.beside);
         let written_1h = counts.written_1h.min(counts.written);
         Usage {
             input_tokens: counts.fresh.saturating_add(counts.read).saturating_add(counts.written),
@@ -88,6 +97,7 @@ impl WireUsage {
             output_tokens: counts.output,
             reasoning_tokens: self.thinking,
             web_search_requests: self.searches,
+            web_fetch_requests: self.fetches,
             ..Usage::default()
         }
     }
@@ -95,4 +105,53 @@ impl WireUsage {
 
 fn nested_count(usage: &Value, group: &str, name: &str) -> Option<u64> {
     usage.get(group).and_then(|found| count(found, name))
+}
+
+/// The tier in OpenAI's word, where it has one.
+pub(super) fn service_tier(usage: &Value) -> Option<String> {
+    let tier = filled_text(usage, "service_tier")?;
+    Some(if tier == "standard" { "default" } else { tier }.to_owned())
+}
+
+/// Writes the counts for a caller, as the members of `usage` in a reply, in `message_start` and, cumulative as well, in
+/// `message_delta`. `tier` is in OpenAI's word or in the provider's.
+pub(super) fn write(usage: &Usage, tier: Option<&str>) -> Map<String, Value> {
+    let written = usage.cache_write_tokens.saturating_add(usage.cache_write_1h_tokens);
+    let cached = usage.cached_tokens.saturating_add(written);
+    let mut members = object([
+        ("input_tokens", usage.input_tokens.saturating_sub(cached).into()),
+        ("cache_creation_input_tokens", written.into()),
+        ("cache_read_input_tokens", usage.cached_tokens.into()),
+    ]);
+    let split = object([
+        ("ephemeral_5m_input_tokens", usage.cache_write_tokens.into()),
+        ("ephemeral_1h_input_tokens", usage.cache_write_1h_tokens.into()),
+    ]);
+    members.insert("cache_creation".to_owned(), Value::Object(split));
+    members.insert("output_tokens".to_owned(), usage.output_tokens.into());
+    if usage.reasoning_tokens > 0 {
+        let details = object([("thinking_tokens", usage.reasoning_tokens.into())]);
+        members.insert("output_tokens_details".to_owned(), Value::Object(details));
+    }
+    if usage.web_search_requests > 0 || usage.web_fetch_requests > 0 {
+        let tools = object([
+            ("web_search_requests", usage.web_search_requests.into()),
+            ("web_fetch_requests", usage.web_fetch_requests.into()),
+        ]);
+        members.insert("server_tool_use".to_owned(), Value::Object(tools));
+    }
+    if let Some(tier) = tier.and_then(own_tier) {
+        members.insert("service_tier".to_owned(), tier.into());
+    }
+    members
+}
+
+/// Anthropic's word for a tier; none for those that it does not have (`flex`, `scale`).
+pub(super) fn own_tier(tier: &str) -> Option<&'static str> {
+    match tier {
+        "default" | "standard" | "standard_only" | "auto" | "on_demand" => Some("standard"),
+        "priority" => Some("priority"),
+        "batch" => Some("batch"),
+        _ => None,
+    }
 }
