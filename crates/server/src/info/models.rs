@@ -6,6 +6,7 @@ use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 use tollgate_catalog::{Mode, Model, Prices, Wire};
 use tollgate_config::Deployment;
+use tollgate_dialect::wire::{Capabilities, Support};
 
 /// LiteLLM's fixed time of creation of every model.
 const CREATED: u64 = 1_677_610_602;
@@ -230,17 +231,23 @@ fn supported_params(deployments: &[&Deployment], facts: &[Model]) -> Value {
     }
     let mut names: Vec<&str> = Vec::new();
     for deployment in deployments {
-        let own: &[&str] = match deployment.provider.wire {
-            Wire::Anthropic => tollgate_dialect::anthropic::params::SUPPORTED_PARAMS,
-            Wire::Gemini => tollgate_dialect::gemini::SUPPORTED_PARAMS,
-            _ => tollgate_dialect::openai::CHAT_PARAMS,
+        let own: Vec<&str> = match deployment.provider.wire {
+            Wire::Anthropic => taken_params(tollgate_dialect::anthropic::CAPABILITIES),
+            Wire::Gemini => tollgate_dialect::gemini::SUPPORTED_PARAMS.to_vec(),
+            _ => tollgate_dialect::openai::CHAT_PARAMS.to_vec(),
         };
-        let taken = own.iter().filter(|name| !deployment.provider.unsupported.contains(*name));
+        let taken = own.into_iter().filter(|name| !deployment.provider.unsupported.contains(name));
         for name in taken {
-            if !names.contains(name) {
+            if !names.contains(&name) {
                 names.push(name);
             }
         }
     }
     json!(names)
+}
+
+/// The parameters of a wire's table that change its request.
+fn taken_params(capabilities: Capabilities) -> Vec<&'static str> {
+    let takes = |support: &Support| matches!(support, Support::Takes | Support::Translates);
+    capabilities.iter().filter(|(_, support)| takes(support)).map(|(name, _)| *name).collect()
 }
