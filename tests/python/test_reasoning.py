@@ -93,7 +93,9 @@ def test_signed_thoughts_go_back_with_the_tools_result(client, provider):
 
 
 def test_the_thinking_blocks_reach_anthropic_unchanged(client, simulator):
-    blocks = [{"type": "thinking", "thinking": "a private thought", "signature": "c2lnbmVk"}]
+    first = client.chat.completions.create(model="anthropic/sim-reason", messages=say("think"))
+    # The provider takes back only what it signed.
+    blocks = first.choices[0].message.model_dump()["thinking_blocks"]
     messages = say("one") + [
         {"role": "assistant", "content": "two", "thinking_blocks": blocks},
         {"role": "user", "content": "three, marked q7w8"},

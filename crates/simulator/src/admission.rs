@@ -66,6 +66,11 @@ pub(crate) fn check(shared: &Shared, asked: &Asked, behaviour: &Behaviour) -> Re
     if let Operation::Platform(op) = operation {
         return platform::check(shared, asked, op, behaviour);
     }
+    if let Operation::Cloud(op) = operation
+        && op != Op::CreateBatch
+    {
+        return Ok(());
+    }
     if operation.method() == Method::GET || operation == Operation::Token {
         return Ok(());
     }
@@ -190,6 +195,7 @@ fn check_body(asked: &Asked, operation: Operation) -> Result<(), ApiError> {
         Operation::CountTokens => gemini::check::check_count(body),
         Operation::Generate | Operation::StreamGenerate => gemini::check::check_generate(body, model),
         Operation::EmbedContent => gemini::check::check_embed(body),
+        Operation::Cloud(_) => anthropic::batches::check(asked),
         Operation::BatchEmbedContents => gemini::check::check_embed_many(body, model),
         _ => Ok(()),
     }

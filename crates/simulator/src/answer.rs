@@ -45,7 +45,8 @@ pub(crate) fn answer(shared: &Shared, asked: &Asked, behaviour: &Behaviour, ids:
     let surface = asked.surface();
     let request_id = request_id(surface, ids);
     let ask = read(shared, asked);
-    let composed = compose(&ask, behaviour);
+    let mut composed = compose(&ask, behaviour);
+    anthropic::cache::apply(shared, asked, behaviour, &mut composed.counts);
     let tokens = (composed.counts.prompt, composed.counts.completion);
     let victim = Victim {
         surface,
@@ -227,6 +228,7 @@ fn make(
             Reply::json(&anthropic::reply::token_count(anthropic::read(body).prompt_tokens))
         }
         Operation::CountTokens => Reply::json(&gemini::reply::token_count(gemini::count_tokens(body))),
+        Operation::Cloud(op) => anthropic::batches::make(shared, asked, op, making.ids)?,
         Operation::ListModels | Operation::GetModel => Reply::json(&models(shared, asked, operation)),
         Operation::Platform(op) => {
             let request = platform::Request { shared, asked, ask, behaviour };

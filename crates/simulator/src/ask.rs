@@ -41,6 +41,8 @@ pub(crate) struct Ask {
     /// Usage is wanted at the end of a stream (OpenAI alone asks).
     pub(crate) include_usage: bool,
     pub(crate) thinking: Thinking,
+    /// The request has a tool with which the provider searches the web.
+    pub(crate) searches: bool,
     /// Documents that the answer is to cite.
     pub(crate) documents: Vec<Document>,
 }

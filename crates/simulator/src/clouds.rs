@@ -5,6 +5,8 @@
 //!
 //! **Invariant:** all of it is made up, marked as simulated, and good at no other place than here.
 
+use crate::anthropic::batches::Batches;
+use crate::anthropic::cache::Prefixes;
 use crate::aws::keys::Keys;
 use crate::tokens::Tokens;
 use http::Method;
@@ -52,9 +54,11 @@ impl Default for Clouds {
 pub(crate) struct State {
     pub(crate) aws_keys: Keys,
     pub(crate) google_tokens: Tokens,
+    pub(crate) prefixes: Prefixes,
+    pub(crate) batches: Batches,
 }
 
-/// What is asked of a cloud beside what other providers are asked for.
+/// What is asked of a cloud, or of Anthropic's batches, beside what other providers are asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Op {
     Converse,
@@ -66,6 +70,12 @@ pub(crate) enum Op {
     Predict,
     RawPredict,
     StreamRawPredict,
+    CreateBatch,
+    ListBatches,
+    GetBatch,
+    CancelBatch,
+    BatchResults,
+    DeleteBatch,
     /// Reading what an instance, a container or a pod is told.
     Metadata,
     /// A token with which metadata is read.
@@ -85,6 +95,12 @@ impl Op {
             Op::Predict => "predict",
             Op::RawPredict => "raw_predict",
             Op::StreamRawPredict => "stream_raw_predict",
+            Op::CreateBatch => "create_message_batch",
+            Op::ListBatches => "list_message_batches",
+            Op::GetBatch => "get_message_batch",
+            Op::CancelBatch => "cancel_message_batch",
+            Op::BatchResults => "message_batch_results",
+            Op::DeleteBatch => "delete_message_batch",
             Op::Metadata => "metadata",
             Op::MetadataToken => "metadata_token",
         }
@@ -93,7 +109,8 @@ impl Op {
     /// The method that the operation takes.
     pub(crate) fn method(self) -> Method {
         match self {
-            Op::Metadata => Method::GET,
+            Op::Metadata | Op::ListBatches | Op::GetBatch | Op::BatchResults => Method::GET,
+            Op::DeleteBatch => Method::DELETE,
             Op::MetadataToken => Method::PUT,
             _ => Method::POST,
         }

@@ -6,6 +6,7 @@
 //! share and which the credential's header tells apart. A base path `/d/<name>` before a route names a deployment and
 //! changes nothing else. The further providers (`wire`) have a base path of their surface's name.
 
+use crate::anthropic;
 use crate::clouds;
 use crate::platform;
 use crate::wire;
@@ -245,7 +246,7 @@ fn find(method: &Method, path: &str, headers: &HeaderMap) -> (Surface, Option<Op
         return (Surface::Entra, Some(Operation::Token), Some(percent_decode(tenant)));
     }
     let Some(tail) = path.strip_prefix("/v1/") else { return (Surface::OpenAi, None, None) };
-    if let Some(operation) = anthropic_operation(tail) {
+    if let Some(operation) = anthropic_operation(method, tail) {
         return (Surface::Anthropic, Some(operation), None);
     }
     // Gemini's stable version shares its prefix with OpenAI; its methods and its header do not.
@@ -279,11 +280,11 @@ fn openai_route(method: &Method, tail: &str) -> (Option<Operation>, Option<Strin
     }
 }
 
-fn anthropic_operation(tail: &str) -> Option<Operation> {
+fn anthropic_operation(method: &Method, tail: &str) -> Option<Operation> {
     match tail {
         "messages" => Some(Operation::Messages),
         "messages/count_tokens" => Some(Operation::CountTokens),
-        _ => None,
+        _ => anthropic::batches::find(method, tail).map(Operation::Cloud),
     }
 }
 

@@ -17,6 +17,20 @@ use std::collections::HashSet;
 
 /// Most marks of the prompt cache in one request (prompt caching guide).
 const CACHE_MARKS_MAX: usize = 4;
+/// What the types of Anthropic's own tools begin with; a date follows.
+const SERVER_TOOLS: [&str; 11] = [
+    "advisor_",
+    "bash_",
+    "code_execution_",
+    "computer_",
+    "mcp_toolset",
+    "memory_",
+    "text_editor_",
+    "tool_search_tool_",
+    "web_fetch_",
+    "web_search_",
+    "computer_toolset_",
+];
 /// The sampling parameters.
 const SAMPLING: [&str; 3] = ["temperature", "top_p", "top_k"];
 
@@ -182,8 +196,15 @@ fn tools(body: &Value, abilities: Abilities) -> Result<(), ApiError> {
     let mut names = HashSet::new();
     for (index, tool) in tools.iter().enumerate() {
         let kind = tool.get("type").and_then(Value::as_str).unwrap_or("custom");
-        if kind == "custom" {
-            custom_tool(tool, index)?;
+        match kind {
+            "custom" => custom_tool(tool, index)?,
+            _ if SERVER_TOOLS.iter().any(|known| kind.starts_with(known)) => {}
+            _ => {
+                return Err(ApiError::bad_request(format!(
+                    "tools.{index}: Input tag '{kind}' found using 'type' does not match any of the expected tags: \
+                     'custom', 'web_search_20250305', 'bash_20250124', 'text_editor_20250728', ..."
+                )));
+            }
         }
         if !names.insert(text_at(tool, "name")) {
             return Err(ApiError::bad_request("tools: Tool names must be unique."));

@@ -59,7 +59,7 @@ fn what_the_reference_allows_is_taken() {
             {"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": "AAAA"}},
             {"type": "document", "source": {"type": "url", "url": "https://example.com/a.pdf"}, "title": "t"},
         ])),
-        assistant(json!([{"type": "thinking", "thinking": "t", "signature": "s"}, tool_use("a"), tool_use("b")])),
+        assistant(json!([{"type": "thinking", "thinking": "t", "signature": crate::signature::sign("t", &mut crate::compose::Ids::new(1))}, tool_use("a"), tool_use("b")])),
         user(json!([tool_result("b"), tool_result("a"), {"type": "text", "text": "go on"}])),
         assistant(json!("prefilled")),
     ]}));
@@ -254,4 +254,37 @@ fn the_newest_version_takes_neither_sampling_nor_some_blocks() {
     assert!(
         new(json!({"messages": [user(json!([result]))]})).unwrap().contains("citations are not permitted")
     );
+}
+
+#[test]
+fn thoughts_come_back_as_they_were_given_out() {
+    let back = |block: Value| json!({"messages": [user(json!("a")), assistant(json!([block, {"type": "text", "text": "b"}])), user(json!("c"))]});
+    let mut ids = crate::compose::Ids::new(1);
+    let signature = crate::signature::sign("t", &mut ids);
+    let data = crate::signature::sign(super::super::blocks::REDACTED, &mut ids);
+    taken(back(json!({"type": "thinking", "thinking": "t", "signature": signature})));
+    taken(back(json!({"type": "redacted_thinking", "data": data})));
+    refused(
+        back(json!({"type": "thinking", "thinking": "changed", "signature": signature})),
+        "messages.1.content.0: Invalid `signature` in `thinking` block",
+    );
+    refused(
+        back(json!({"type": "redacted_thinking", "data": signature})),
+        "messages.1.content.0: Invalid `data` in `redacted_thinking` block",
+    );
+}
+
+#[test]
+fn tools_of_the_server_are_known_by_their_types() {
+    taken(json!({"tools": [{"type": "web_search_20250305", "name": "web_search"}]}));
+    refused(
+        json!({"tools": [{"type": "function", "name": "f"}]}),
+        "tools.0: Input tag 'function' found using 'type'",
+    );
+    let used = assistant(json!([
+        {"type": "server_tool_use", "id": "srvtoolu_1", "name": "web_search", "input": {}},
+        {"type": "web_search_tool_result", "tool_use_id": "srvtoolu_1", "content": []},
+        {"type": "text", "text": "x"},
+    ]));
+    taken(json!({"messages": [user(json!("a")), used, user(json!("b"))]}));
 }

@@ -5,16 +5,21 @@
 //!
 //! **Invariant:** a body that `check` lets through is one that the official API reference allows.
 
+pub(crate) mod batches;
+pub(crate) mod blocks;
+pub(crate) mod cache;
 pub(crate) mod check;
 pub(crate) mod model;
 pub(crate) mod reply;
 mod tables;
 mod turns;
+mod usage;
 
 use crate::ask::{
     Ask, PromptCount, Thinking, Tool, ToolChoice, flag_at, items_at, number_at, text_at, texts_at,
 };
 use crate::error::ApiError;
+use crate::extras::{Document, DocumentKind};
 use crate::openai::bearer;
 use http::HeaderMap;
 use serde_json::{Value, json};
@@ -77,6 +82,8 @@ pub(crate) fn read(body: &Value) -> Ask {
         ask.tools.push(Tool { name: text_at(tool, "name").to_owned(), schema });
     }
     ask.prompt_tokens = count.tokens;
+    ask.documents = documents(body);
+    ask.searches = items_at(body, "tools").iter().any(|tool| text_at(tool, "type").starts_with("web_search"));
     let choice = body.get("tool_choice").unwrap_or(&Value::Null);
     ask.tool_choice = match text_at(choice, "type") {
         "any" => ToolChoice::Any,
@@ -105,6 +112,49 @@ fn system(body: &Value, count: &mut PromptCount) {
         }
         None => {}
     }
+}
+
+/// The documents and search results that the answer is to cite.
+fn documents(body: &Value) -> Vec<Document> {
+    let cites = |block: &Value| block.pointer("/citations/enabled") == Some(&Value::Bool(true));
+    let mut found = Vec::new();
+    let (mut documents, mut results) = (0, 0);
+    for block in items_at(body, "messages").iter().flat_map(|message| items_at(message, "content")) {
+        let inner = if text_at(block, "type") == "tool_result" { items_at(block, "content") } else { &[] };
+        for block in std::iter::once(block).chain(inner) {
+            match text_at(block, "type") {
+                "document" => {
+                    if cites(block) {
+                        found.push(document(block, documents));
+                    }
+                    documents += 1;
+                }
+                "search_result" => {
+                    let text = items_at(block, "content").first().map_or("", |part| text_at(part, "text"));
+                    let kind = DocumentKind::SearchResult(text_at(block, "source").to_owned());
+                    if cites(block) {
+                        found.push(Document::new(results, Some(text_at(block, "title")), text, kind));
+                    }
+                    results += 1;
+                }
+                _ => {}
+            }
+        }
+    }
+    found
+}
+
+fn document(block: &Value, index: usize) -> Document {
+    let source = block.get("source").unwrap_or(&Value::Null);
+    let (text, kind) = match text_at(source, "type") {
+        "text" => (text_at(source, "data"), DocumentKind::Text),
+        "content" => {
+            let first = items_at(source, "content").first().map(|part| text_at(part, "text"));
+            (first.unwrap_or(text_at(source, "content")), DocumentKind::Blocks)
+        }
+        _ => ("The first page.", DocumentKind::Pages),
+    };
+    Document::new(index, block.get("title").and_then(Value::as_str), text, kind)
 }
 
 /// The text of a message, and that of its tool results.

@@ -5,10 +5,11 @@
 //! **Invariant:** a stream's blocks put together are the plain reply's; every block that starts also stops, and
 //! `message_delta` and `message_stop` come after the last.
 
+use super::blocks::blocks;
+use super::usage::{self, usage};
 use crate::ask::pieces;
 use crate::behaviour::Finish;
 use crate::compose::Counts;
-use crate::openai::embedding::base64;
 use crate::reply::{Event, Making, Reply, Role};
 use serde_json::{Map, Value, json};
 
@@ -23,50 +24,40 @@ fn stop_reason(finish: Finish) -> &'static str {
     }
 }
 
-/// The counts as the API reports them: `input_tokens` leaves out what came from or went to the cache.
-pub(crate) fn usage(counts: &Counts) -> Value {
-    json!({
-        "input_tokens": counts.prompt.saturating_sub(counts.cached).saturating_sub(counts.cache_written),
-        "cache_creation_input_tokens": counts.cache_written,
-        "cache_read_input_tokens": counts.cached,
-        "cache_creation": {"ephemeral_5m_input_tokens": counts.cache_written, "ephemeral_1h_input_tokens": 0},
-        "output_tokens": counts.completion,
-        "output_tokens_details": {"thinking_tokens": counts.reasoning},
-        "service_tier": "standard",
-    })
-}
-
-/// The blocks of an answer, whole.
-fn blocks(making: &mut Making<'_>) -> Vec<Value> {
-    let composed = making.composed;
-    let mut blocks = Vec::new();
-    if let Some(reasoning) = &composed.reasoning {
-        let signature = base64(making.ids.next("", 60).as_bytes());
-        blocks.push(json!({"type": "thinking", "thinking": reasoning, "signature": signature}));
-    }
-    if !composed.text.is_empty() {
-        blocks.push(json!({"type": "text", "text": composed.text}));
-    }
-    for call in &composed.calls {
-        let id = making.ids.next("toolu_", 24);
-        blocks.push(json!({"type": "tool_use", "id": id, "name": call.name, "input": call.arguments}));
-    }
-    blocks
-}
-
 /// A plain reply.
 pub(crate) fn message(model: &str, making: &mut Making<'_>) -> Value {
-    let content = Value::Array(blocks(making));
-    let usage = making.usage(usage(&making.composed.counts));
-    let end =
-        End { reason: json!(stop_reason(making.finish())), sequence: json!(making.composed.stop_sequence) };
-    let id = making.ids.next("msg_", 24);
-    envelope(&id, model, content, end, usage)
+    message_of_tier(model, "standard", making)
 }
 
+/// A plain reply of a service tier.
+pub(crate) fn message_of_tier(model: &str, tier: &str, making: &mut Making<'_>) -> Value {
+    let content = Value::Array(blocks(making));
+    let usage = making.usage(usage(making.composed, tier));
+    let id = making.ids.next("msg_", 24);
+    envelope(&id, model, content, End::of(making), usage)
+}
+
+/// Why an answer ended.
+#[derive(Default)]
 struct End {
     reason: Value,
     sequence: Value,
+    details: Value,
+}
+
+impl End {
+    fn of(making: &Making<'_>) -> End {
+        let word = making.composed.extras.stop_word.as_deref();
+        let word = word.unwrap_or(stop_reason(making.finish()));
+        let details = (word == "refusal").then(|| {
+            json!({"type": "refusal", "category": "general_harms", "explanation": "This request was declined."})
+        });
+        End {
+            reason: json!(word),
+            sequence: json!(making.composed.stop_sequence),
+            details: details.unwrap_or_default(),
+        }
+    }
 }
 
 fn envelope(id: &str, model: &str, content: Value, end: End, usage: Option<Value>) -> Value {
@@ -78,6 +69,7 @@ fn envelope(id: &str, model: &str, content: Value, end: End, usage: Option<Value
     message.insert("content".to_owned(), content);
     message.insert("stop_reason".to_owned(), end.reason);
     message.insert("stop_sequence".to_owned(), end.sequence);
+    message.insert("stop_details".to_owned(), end.details);
     if let Some(usage) = usage {
         message.insert("usage".to_owned(), usage);
     }
@@ -91,8 +83,8 @@ pub(crate) fn events(model: &str, making: &mut Making<'_>) -> Vec<Event> {
     // The stream begins before it is known how much comes out of it.
     let counts = Counts { completion: 1, reasoning: 0, ..making.composed.counts };
     let id = making.ids.next("msg_", 24);
-    let none = End { reason: Value::Null, sequence: Value::Null };
-    let message = envelope(&id, model, json!([]), none, making.usage(usage(&counts)));
+    let message =
+        envelope(&id, model, json!([]), End::default(), making.usage(usage::counts(&counts, "standard")));
     frames.push(Role::Opening, "message_start", json!({"message": message}));
     for (index, block) in blocks.iter().enumerate() {
         frames.block(index, block);
@@ -100,11 +92,13 @@ pub(crate) fn events(model: &str, making: &mut Making<'_>) -> Vec<Event> {
     if blocks.is_empty() {
         frames.push(Role::Opening, "ping", json!({}));
     }
+    let end = End::of(making);
     let delta = json!({
-        "stop_reason": stop_reason(making.finish()),
-        "stop_sequence": making.composed.stop_sequence,
+        "stop_reason": end.reason,
+        "stop_sequence": end.sequence,
+        "stop_details": end.details,
     });
-    let counts = usage(&making.composed.counts);
+    let counts = usage(making.composed, "standard");
     if let Some(first) = making.first_usage(&counts) {
         frames.push(Role::Closing, "message_delta", json!({"delta": delta, "usage": first}));
     }
@@ -140,6 +134,7 @@ impl Frames {
             match key.as_str() {
                 "text" | "thinking" | "signature" => *value = json!(""),
                 "input" => *value = json!({}),
+                "citations" => *value = json!([]),
                 _ => {}
             }
         }
@@ -155,7 +150,7 @@ impl Frames {
                 let signature = json!({"type": "signature_delta", "signature": text("signature")});
                 self.delta(Role::Opening, index, &signature);
             }
-            "tool_use" => {
+            "tool_use" | "server_tool_use" => {
                 let input = block.get("input").map(Value::to_string).unwrap_or_default();
                 // The first delta of a tool's input is empty, as the API has it.
                 self.delta(Role::Opening, index, &json!({"type": "input_json_delta", "partial_json": ""}));
@@ -170,6 +165,13 @@ impl Frames {
             _ => {
                 for piece in pieces(text("text")) {
                     self.delta(Role::Content, index, &json!({"type": "text_delta", "text": piece}));
+                }
+                for citation in block.get("citations").and_then(Value::as_array).into_iter().flatten() {
+                    self.delta(
+                        Role::Opening,
+                        index,
+                        &json!({"type": "citations_delta", "citation": citation}),
+                    );
                 }
             }
         }
@@ -215,19 +217,26 @@ mod tests {
     use crate::ask::{Ask, Tool};
     use crate::behaviour::{Answer, Behaviour, TokenCounts};
     use crate::compose::{Ids, compose};
+    use crate::extras::{Document, DocumentKind, Extras};
     use crate::fault::UsageFault;
 
-    fn made(behaviour: &Behaviour, fault: Option<UsageFault>) -> (Value, Vec<(String, Value)>) {
+    fn asked() -> Ask {
         let schema = json!({"type": "object", "properties": {"q": {"type": "string"}}});
-        let tools = vec![Tool { name: "f".to_owned(), schema }];
-        let ask = Ask {
+        Ask {
             last_user: "hi".to_owned(),
             parallel: true,
             choices: 1,
             prompt_tokens: 100,
-            tools,
+            tools: vec![Tool { name: "f".to_owned(), schema }],
             ..Ask::default()
-        };
+        }
+    }
+
+    fn made(behaviour: &Behaviour, fault: Option<UsageFault>) -> (Value, Vec<(String, Value)>) {
+        made_of(asked(), behaviour, fault)
+    }
+
+    fn made_of(ask: Ask, behaviour: &Behaviour, fault: Option<UsageFault>) -> (Value, Vec<(String, Value)>) {
         let composed = compose(&ask, behaviour);
         let mut ids = Ids::new(1);
         let mut making = Making { composed: &composed, ids: &mut ids, created: 0, usage_fault: fault };
@@ -309,5 +318,53 @@ mod tests {
         );
         let (_, twice) = made(&Behaviour::new(), Some(UsageFault::Twice));
         assert_eq!(twice.iter().filter(|(name, _)| name == "message_delta").count(), 2);
+    }
+
+    #[test]
+    fn a_cited_text_is_cut_and_its_citations_are_streamed_after_it() {
+        let documents = vec![Document::new(0, Some("d"), "quoted", DocumentKind::Text)];
+        let (plain, events) = made_of(Ask { documents, ..asked() }, &Behaviour::new(), None);
+        let blocks = plain["content"].as_array().unwrap();
+        assert_eq!(blocks.len(), 2);
+        assert!(blocks[0].get("citations").is_none());
+        assert_eq!(blocks[1]["citations"][0]["type"], "char_location");
+        let said: String = blocks.iter().map(|block| block["text"].as_str().unwrap()).collect();
+        assert!(said.ends_with("You said: hi"), "{said}");
+        let delta = events.iter().find(|(_, data)| data["delta"]["type"] == "citations_delta").unwrap();
+        assert_eq!(delta.1["delta"]["citation"], blocks[1]["citations"][0]);
+        let tokens = plain["usage"]["output_tokens"].as_u64().unwrap();
+        let texts = events.iter().filter(|(_, data)| data["delta"]["type"] == "text_delta").count();
+        assert_eq!(texts as u64, tokens);
+    }
+
+    #[test]
+    fn a_search_of_the_web_comes_with_its_results_and_is_counted() {
+        let behaviour = Behaviour { hosted_tools: true, ..Behaviour::new() };
+        let (plain, events) = made_of(Ask { searches: true, ..asked() }, &behaviour, None);
+        let kinds: Vec<&str> = plain["content"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|block| block["type"].as_str().unwrap())
+            .collect();
+        assert_eq!(kinds, ["server_tool_use", "web_search_tool_result", "text", "text"]);
+        assert_eq!(plain["content"][3]["citations"][0]["type"], "web_search_result_location");
+        assert_eq!(plain["usage"]["server_tool_use"]["web_search_requests"], 1);
+        let result =
+            events.iter().find(|(_, data)| data["content_block"]["type"] == "web_search_tool_result");
+        assert_eq!(result.unwrap().1["content_block"]["content"][0]["type"], "web_search_result");
+    }
+
+    #[test]
+    fn redacted_thoughts_and_any_reason_to_stop_come_on_demand() {
+        let extras = Extras { redacted: true, stop_word: Some("refusal".to_owned()), ..Extras::default() };
+        let (plain, events) = made(&Behaviour::new().extras(extras), None);
+        assert!(super::super::blocks::is_redacted(plain["content"][0]["data"].as_str().unwrap()));
+        assert_eq!(
+            (&plain["stop_reason"], &plain["stop_details"]["type"]),
+            (&json!("refusal"), &json!("refusal"))
+        );
+        assert_eq!(events[1].1["content_block"]["type"], "redacted_thinking");
+        assert_eq!(events[events.len() - 2].1["delta"]["stop_reason"], "refusal");
     }
 }

@@ -93,6 +93,14 @@ const TOOL_RESULT: &[Field] = &[
     may("is_error", Bool),
     null("toolset_name", Text),
 ];
+const SERVER_TOOL_USE: &[Field] =
+    &[must("id", Name(256)), must("name", Text), must("input", Object), CACHE_CONTROL, may("caller", Object)];
+const SERVER_RESULT: &[Field] = &[
+    must("tool_use_id", Name(256)),
+    must("content", Either(&[Object, list(&Object)])),
+    CACHE_CONTROL,
+    may("caller", Object),
+];
 const BLOCK: Shape = Tagged {
     tag: "type",
     cases: &[
@@ -104,6 +112,14 @@ const BLOCK: Shape = Tagged {
         ("redacted_thinking", REDACTED),
         ("tool_use", TOOL_USE),
         ("tool_result", TOOL_RESULT),
+        ("server_tool_use", SERVER_TOOL_USE),
+        ("web_search_tool_result", SERVER_RESULT),
+        ("web_fetch_tool_result", SERVER_RESULT),
+        ("code_execution_tool_result", SERVER_RESULT),
+        ("bash_code_execution_tool_result", SERVER_RESULT),
+        ("text_editor_code_execution_tool_result", SERVER_RESULT),
+        ("tool_search_tool_result", SERVER_RESULT),
+        ("container_upload", &[must("file_id", Text), CACHE_CONTROL]),
     ],
 };
 const MESSAGE: Shape = Closed(&[

@@ -5,9 +5,11 @@
 //! **Invariant:** the messages have passed the tables. Messages of one role in a row are one turn, as the API joins
 //! them.
 
+use super::blocks::is_redacted;
 use super::model::Abilities;
 use crate::ask::{items_at, text_at};
 use crate::error::ApiError;
+use crate::signature;
 use serde_json::Value;
 use std::collections::HashSet;
 
@@ -27,7 +29,8 @@ pub(super) fn check(body: &Value, abilities: Abilities) -> Result<(), ApiError> 
         ));
     }
     texts(messages, abilities)?;
-    tool_uses(messages)
+    tool_uses(messages)?;
+    signatures(messages)
 }
 
 fn texts(messages: &[Value], abilities: Abilities) -> Result<(), ApiError> {
@@ -132,6 +135,28 @@ fn tool_uses(messages: &[Value]) -> Result<(), ApiError> {
         unanswered(&open, asked_at)?;
     }
     unanswered(&open, asked_at)
+}
+
+/// Thoughts come back as they were given out.
+fn signatures(messages: &[Value]) -> Result<(), ApiError> {
+    for (index, message) in messages.iter().enumerate() {
+        for (at, block) in items_at(message, "content").iter().enumerate() {
+            let (good, what) = match text_at(block, "type") {
+                "thinking" => {
+                    (signature::is_good(text_at(block, "signature"), text_at(block, "thinking")), "signature")
+                }
+                "redacted_thinking" => (is_redacted(text_at(block, "data")), "data"),
+                _ => continue,
+            };
+            if !good {
+                return Err(ApiError::bad_request(format!(
+                    "messages.{index}.content.{at}: Invalid `{what}` in `{}` block",
+                    text_at(block, "type")
+                )));
+            }
+        }
+    }
+    Ok(())
 }
 
 fn find<'a>(turn: &Turn<'a>, kind: &str) -> Option<(usize, usize, &'a Value)> {

@@ -5,6 +5,7 @@
 //!
 //! **Invariant:** a conversation that `check` lets through is one that botocore's service model has.
 
+pub(crate) mod cache;
 mod check;
 mod embedding;
 mod invoke;
@@ -23,19 +24,10 @@ use crate::extras::{Document, DocumentKind};
 use crate::names;
 use crate::reply::{Event, Making, Reply};
 use crate::server::Shared;
-use crate::signature;
 use crate::surface::{Operation, Route, Surface, percent_decode};
 use crate::wire::{Found, Trouble, Turn, Wire};
 use http::{HeaderMap, Method};
 use serde_json::{Value, json};
-
-/// The text that redacted thoughts are signed for.
-const REDACTED: &str = "redacted_thinking";
-
-/// Whether thoughts that cannot be read were given out by a simulator.
-pub(crate) fn is_redacted(data: &str) -> bool {
-    signature::is_good(data, REDACTED)
-}
 
 /// Bedrock's runtime.
 #[derive(Debug)]

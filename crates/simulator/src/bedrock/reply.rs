@@ -5,7 +5,7 @@
 //! **Invariant:** a stream's blocks put together are the plain reply's; `messageStop` comes after the last block and
 //! `metadata` after it.
 
-use super::REDACTED;
+use crate::anthropic::blocks::REDACTED;
 use crate::ask::pieces;
 use crate::aws::eventstream;
 use crate::behaviour::Finish;

@@ -82,10 +82,16 @@ fn redacted_thoughts_citations_and_any_reason_to_stop_come_on_demand() {
     let document = Document::new(0, Some("d"), "quoted words", DocumentKind::Text);
     let (plain, events) = made(&Behaviour::new().extras(extras), vec![document]);
     let content = &plain["output"]["message"]["content"];
-    assert!(super::super::is_redacted(content[0]["reasoningContent"]["redactedContent"].as_str().unwrap()));
+    assert!(crate::anthropic::blocks::is_redacted(
+        content[0]["reasoningContent"]["redactedContent"].as_str().unwrap()
+    ));
     assert_eq!(content[1]["citationsContent"]["citations"][0]["location"]["documentChar"]["end"], 12);
     assert_eq!(plain["stopReason"], "guardrail_intervened");
     let cited = events.iter().find_map(|(_, data)| data.pointer("/delta/citation/title")).unwrap();
     assert_eq!(cited, "d");
-    assert!(super::super::is_redacted(&joined(&events, 0, "/delta/reasoningContent/redactedContent")));
+    assert!(crate::anthropic::blocks::is_redacted(&joined(
+        &events,
+        0,
+        "/delta/reasoningContent/redactedContent"
+    )));
 }

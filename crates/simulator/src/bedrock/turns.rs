@@ -6,6 +6,7 @@
 //! **Invariant:** the messages have passed the shapes.
 
 use super::model::maker;
+use crate::anthropic::blocks::is_redacted;
 use crate::anthropic::model::abilities;
 use crate::ask::{items_at, text_at};
 use crate::error::ApiError;
@@ -130,9 +131,7 @@ fn reasoning(messages: &[Value]) -> Result<(), ApiError> {
                     .get("signature")
                     .and_then(Value::as_str)
                     .is_none_or(|signed| signature::is_good(signed, text_at(text, "text"))),
-                None => {
-                    reasoning.get("redactedContent").and_then(Value::as_str).is_none_or(super::is_redacted)
-                }
+                None => reasoning.get("redactedContent").and_then(Value::as_str).is_none_or(is_redacted),
             };
             if !good {
                 return refuse(format!(
