@@ -78,7 +78,7 @@ pub(crate) fn message(manner: Manner, making: &mut Making<'_>) -> Value {
 
 /// The choices of a plain reply.
 pub(crate) fn choices(ask: &Ask, manner: Manner, making: &mut Making<'_>) -> Value {
-    let word = finish_word(making.finish());
+    let word = making.word(finish_word(making.finish()));
     let choice =
         |index: usize| json!({"index": index, "message": message(manner, making), "finish_reason": word});
     (0..ask.choices).map(choice).collect()

@@ -11,7 +11,7 @@ pub struct Extras {
     /// A block of thoughts that cannot be read (Anthropic, Bedrock).
     pub redacted: bool,
     /// The very word to report as the reason to stop: `pause_turn`, `RECITATION`, `guardrail_intervened` (Anthropic,
-    /// Gemini, Bedrock).
+    /// Gemini, Bedrock, and the providers of `wire`).
     pub stop_word: Option<String>,
     /// Several iterations in one answer, each with its own usage (Anthropic's `usage.iterations`).
     pub iterations: u64,

@@ -130,6 +130,13 @@ impl Making<'_> {
     }
 }
 
+impl<'a> Making<'a> {
+    /// The word for why the answer ended: the behaviour's own, or the usual one.
+    pub(crate) fn word(&self, usual: &'a str) -> &'a str {
+        self.composed.extras.stop_word.as_deref().unwrap_or(usual)
+    }
+}
+
 fn replace_numbers(value: Value, with: &impl Fn(&Number) -> Number) -> Value {
     match value {
         Value::Number(number) => Value::Number(with(&number)),

@@ -125,7 +125,7 @@ pub(super) fn chat(body: &Value, making: &mut Making<'_>) -> Value {
     let mut reply = Map::new();
     reply.insert("id".to_owned(), json!(uuid(&making.ids.hex("", 32))));
     reply.insert("message".to_owned(), Value::Object(message));
-    reply.insert("finish_reason".to_owned(), json!(finish_word(making.finish())));
+    reply.insert("finish_reason".to_owned(), json!(making.word(finish_word(making.finish()))));
     if let Some(usage) = making.usage(usage(making)) {
         reply.insert("usage".to_owned(), usage);
     }
@@ -220,7 +220,7 @@ fn end(frames: &mut Frames, making: &Making<'_>) {
     if let Some(first) = making.first_usage(&counts) {
         frames.push(Role::Closing, "message-end", &json!({"delta": {"usage": first}}));
     }
-    let mut delta = json!({"finish_reason": finish_word(making.finish())});
+    let mut delta = json!({"finish_reason": making.word(finish_word(making.finish()))});
     if let Some(fields) = delta.as_object_mut() {
         if making.finish() == Finish::Filtered {
             fields.insert("error".to_owned(), json!(BLOCKED));

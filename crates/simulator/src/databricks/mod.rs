@@ -281,7 +281,7 @@ fn events(ask: &Ask, making: &mut Making<'_>) -> Vec<Event> {
         thinking = thinks;
         push(step.role, step.index, &step.delta, None, so_far);
     }
-    let word = deltas::finish_word(making.finish());
+    let word = making.word(deltas::finish_word(making.finish()));
     for index in 0..ask.choices {
         push(Role::Closing, index, &json!({"content": ""}), Some(word), usage(ask, completion, making));
     }

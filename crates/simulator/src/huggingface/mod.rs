@@ -250,7 +250,7 @@ fn events(ask: &Ask, making: &mut Making<'_>) -> Vec<Event> {
             json!({"index": step.index, "delta": step.delta, "logprobs": null, "finish_reason": null});
         push(step.role, json!([choice]), None);
     }
-    let word = deltas::finish_word(making.finish());
+    let word = making.word(deltas::finish_word(making.finish()));
     for index in 0..ask.choices {
         let delta = json!({"role": "assistant", "content": ""});
         let choice = json!({"index": index, "delta": delta, "logprobs": null, "finish_reason": word});

@@ -68,7 +68,7 @@ pub(super) fn chat(ask: &Ask, making: &mut Making<'_>) -> Value {
             None => json!(composed.text),
         };
         let message = json!({"role": "assistant", "tool_calls": tool_calls(making), "content": content});
-        let finish = finish_word(ask, making.finish());
+        let finish = making.word(finish_word(ask, making.finish()));
         choices.push(json!({"index": index, "finish_reason": finish, "message": message}));
     }
     let mut reply = json!({
@@ -86,8 +86,8 @@ pub(super) fn chat(ask: &Ask, making: &mut Making<'_>) -> Value {
 
 /// What the last events of a stream say beside the delta.
 #[derive(Debug, Default)]
-struct Ending {
-    finish: Option<&'static str>,
+struct Ending<'e> {
+    finish: Option<&'e str>,
     usage: Option<Value>,
 }
 
@@ -99,7 +99,7 @@ struct Frames<'a> {
 }
 
 impl Frames<'_> {
-    fn push(&mut self, role: Role, index: usize, delta: &Value, ending: Ending) {
+    fn push(&mut self, role: Role, index: usize, delta: &Value, ending: Ending<'_>) {
         let choice = json!({"index": index, "delta": delta, "finish_reason": ending.finish});
         let mut frame = json!({
             "id": self.id,
@@ -153,7 +153,7 @@ pub(super) fn events(ask: &Ask, making: &mut Making<'_>) -> Vec<Event> {
             );
         }
         let usage = if last { making.usage(counts.clone()) } else { None };
-        let finish = Some(finish_word(ask, making.finish()));
+        let finish = Some(making.word(finish_word(ask, making.finish())));
         frames.push(Role::Closing, index, &json!({"content": ""}), Ending { finish, usage });
     }
     frames.events.push(Event { bytes: Bytes::from_static(b"data: [DONE]\n\n"), role: Role::End });

@@ -98,7 +98,10 @@ fn ending(body: &Value, operation: Operation, making: &Making<'_>) -> Map<String
         Finish::Length => "length",
         Finish::Stop | Finish::StopSequence | Finish::Tools | Finish::Filtered => "stop",
     };
-    let mut end = Map::from_iter([("done".to_owned(), json!(true)), ("done_reason".to_owned(), json!(word))]);
+    let mut end = Map::from_iter([
+        ("done".to_owned(), json!(true)),
+        ("done_reason".to_owned(), json!(making.word(word))),
+    ]);
     if empty {
         return end;
     }

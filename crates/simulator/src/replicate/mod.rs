@@ -271,7 +271,7 @@ fn create(turn: Turn<'_>, making: &mut Making<'_>) -> Reply {
     let now = timestamp(making.created);
     let body = turn.body();
     let failed = match turn.behaviour.fault {
-        Some(Fault::ErrorEvent { after, .. }) => {
+        Some(Fault::ErrorEvent { after, .. } | Fault::Failed { after }) => {
             Some((after, "Prediction failed: the model raised an error"))
         }
         _ if making.finish() == Finish::Filtered => Some((0, "The output was flagged as sensitive (E005)")),
@@ -318,8 +318,9 @@ fn create(turn: Turn<'_>, making: &mut Making<'_>) -> Reply {
 
 /// What is left of a behaviour for the stream of a prediction: its making has met the rest.
 fn of_stream(behaviour: &Behaviour) -> Behaviour {
-    let fault =
-        behaviour.fault.clone().filter(|fault| !matches!(fault, Fault::ErrorEvent { .. } | Fault::Usage(_)));
+    let told =
+        |fault: &Fault| matches!(fault, Fault::ErrorEvent { .. } | Fault::Failed { .. } | Fault::Usage(_));
+    let fault = behaviour.fault.clone().filter(|fault| !told(fault));
     Behaviour { pace: behaviour.pace, fault, ..Behaviour::new() }
 }
 

@@ -332,7 +332,7 @@ fn events(ask: &Ask, making: &mut Making<'_>) -> Vec<Event> {
     for step in deltas::steps(ask, MANNER, making) {
         push(step.role, json!([{"index": step.index, "finish_reason": null, "delta": step.delta}]), None);
     }
-    let word = deltas::finish_word(making.finish());
+    let word = making.word(deltas::finish_word(making.finish()));
     for index in 0..ask.choices {
         push(Role::Closing, json!([{"index": index, "finish_reason": word, "delta": {"content": ""}}]), None);
     }

@@ -5,5 +5,6 @@
 mod bench;
 mod common;
 mod faults;
+mod providers;
 mod proxy;
 mod surfaces;
