@@ -23,14 +23,21 @@ pub(super) enum Step {
     Stop,
 }
 
+/// A call that waits to be written.
 #[derive(Debug, Default)]
-struct Waiting {
-    number: u64,
-    id: String,
-    name: String,
-    is_custom: bool,
-    signature: Option<Signature>,
-    arguments: String,
+pub(super) struct Call {
+    /// Its number within the answer.
+    pub(super) number: u64,
+    /// Its id.
+    pub(super) id: String,
+    /// The tool.
+    pub(super) name: String,
+    /// The tool takes free text.
+    pub(super) is_custom: bool,
+    /// Google's signature on it.
+    pub(super) signature: Option<Signature>,
+    /// What of its arguments came while it waited.
+    pub(super) arguments: String,
 }
 
 /// The call that is being written.
@@ -46,28 +53,14 @@ struct Current {
 #[derive(Debug, Default)]
 pub(super) struct Calls {
     current: Option<Current>,
-    waiting: VecDeque<Waiting>,
+    waiting: VecDeque<Call>,
     waiting_bytes: usize,
 }
 
 impl Calls {
     /// A call begins.
-    pub(super) fn begin(
-        &mut self,
-        number: u64,
-        id: &str,
-        name: &str,
-        is_custom: bool,
-        signature: Option<&Signature>,
-    ) -> Vec<Step> {
-        self.waiting.push_back(Waiting {
-            number,
-            id: id.to_owned(),
-            name: name.to_owned(),
-            is_custom,
-            signature: signature.cloned(),
-            arguments: String::new(),
-        });
+    pub(super) fn begin(&mut self, call: Call) -> Vec<Step> {
+        self.waiting.push_back(call);
         let mut steps = Vec::new();
         self.advance(&mut steps);
         steps
@@ -143,7 +136,7 @@ impl Current {
 
 #[cfg(test)]
 mod tests {
-    use super::{Calls, Step};
+    use super::{Call, Calls, Step};
 
     fn written(steps: &[Step]) -> String {
         steps
@@ -157,7 +150,7 @@ mod tests {
     }
 
     fn begin(calls: &mut Calls, number: u64, is_custom: bool) -> String {
-        written(&calls.begin(number, &number.to_string(), "f", is_custom, None))
+        written(&calls.begin(Call { number, id: number.to_string(), is_custom, ..Call::default() }))
     }
 
     #[test]

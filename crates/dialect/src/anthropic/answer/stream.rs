@@ -8,7 +8,7 @@
 //! nothing is written before there is something to show, so that a stream that fails before its first word has not
 //! begun for the caller.
 
-use super::calls::{Calls, Step};
+use super::calls::{Call, Calls, Step};
 use super::{Ending, head, message_id, redacted_block, text_block, thinking_block, tool_use_block};
 use crate::anthropic::{citations, errors, members, usage};
 use crate::conversation::{Citation, Issuer, Native, Signature, StopReason, StreamEvent, Usage};
@@ -77,7 +77,14 @@ impl StreamEncoder {
                 if self.open != Open::Call {
                     self.close(out);
                 }
-                let steps = self.calls.begin(*index, id, name, *is_custom, signature.as_ref());
+                let steps = self.calls.begin(Call {
+                    number: *index,
+                    id: id.clone(),
+                    name: name.clone(),
+                    is_custom: *is_custom,
+                    signature: signature.clone(),
+                    arguments: String::new(),
+                });
                 self.take_steps(steps, out);
             }
             StreamEvent::ToolCallArguments { index, delta, .. } => {
