@@ -144,6 +144,8 @@ pub(super) static EMBEDDING: &[Field] = &[
     null("model", Text),
     must("input", Either(&[Text, List { of: &Text, min: 1, max: 150 }])),
     null("instruction", Text),
+    // The reference does not list it; the OpenAI package, which the guides use, always sends it.
+    null("encoding_format", Word(&["float", "base64"])),
     may("extra_params", Object),
     null("client_request_id", Text),
     null("usage_context", Object),
