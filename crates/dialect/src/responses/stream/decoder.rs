@@ -177,7 +177,8 @@ impl StreamDecoder {
             Piece::Delta(delta) => delta,
             Piece::Whole(whole) => whole.get(told.bytes..).unwrap_or_default(),
         };
-        if delta.is_empty() {
+        // What comes before it is known which call it belongs to comes again with the call.
+        if delta.is_empty() || (text.0 == Kind::Input && call.is_none()) {
             return;
         }
         let breaks = if is_next_part && told.bytes == 0 { "\n\n" } else { "" };
