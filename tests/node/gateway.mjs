@@ -9,7 +9,7 @@ import { createServer } from "node:net";
 import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
-import { fileURLToPath } from "node:url";
+import { fileURLToPath, pathToFileURL } from "node:url";
 import { setTimeout as sleep } from "node:timers/promises";
 
 const root = join(dirname(fileURLToPath(import.meta.url)), "..", "..");
@@ -17,8 +17,11 @@ const binary = process.env.TOLLGATE_BIN ?? join(root, "target/debug/tollgate");
 const packages = process.env.TOLLGATE_NODE_PACKAGES ?? join(root, "target/test-env/node");
 const require = createRequire(join(packages, "package.json"));
 
+// A package of the tests' own folder, whatever its kind of modules.
+export const load = (name) => import(pathToFileURL(require.resolve(name)).href);
 export const OpenAI = require("openai").default ?? require("openai");
 export const masterKey = "sk-node-master";
+export const providers = ["openai", "anthropic", "gemini"];
 const readySeconds = 30;
 
 async function freePort() {

@@ -2,9 +2,8 @@
 
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
-import { gateway, masterKey, OpenAI } from "./gateway.mjs";
+import { gateway, masterKey, OpenAI, providers } from "./gateway.mjs";
 
-const providers = ["openai", "anthropic", "gemini"];
 const say = (content) => [{ role: "user", content }];
 const weather = {
   type: "function",
