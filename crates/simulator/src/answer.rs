@@ -47,6 +47,7 @@ pub(crate) fn answer(shared: &Shared, asked: &Asked, behaviour: &Behaviour, ids:
     let ask = read(shared, asked);
     let mut composed = compose(&ask, behaviour);
     anthropic::cache::apply(shared, asked, behaviour, &mut composed.counts);
+    gemini::settle(asked, behaviour, &mut composed);
     let tokens = (composed.counts.prompt, composed.counts.completion);
     let victim = Victim {
         surface,

@@ -14,7 +14,7 @@ pub(crate) const TOKEN_CHARS: usize = 4;
 /// What a message costs beside its text.
 const MESSAGE_TOKENS: u64 = 4;
 /// What an image, a file or a piece of audio counts for.
-const ATTACHMENT_TOKENS: u64 = 85;
+pub(crate) const ATTACHMENT_TOKENS: u64 = 85;
 
 /// What a request asks for.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -43,6 +43,12 @@ pub(crate) struct Ask {
     pub(crate) thinking: Thinking,
     /// The request has a tool with which the provider searches the web.
     pub(crate) searches: bool,
+    /// How many alternatives of each token are to be told with its probability (Gemini).
+    pub(crate) logprobs: Option<usize>,
+    /// The modality of each attachment (Gemini).
+    pub(crate) attached: Vec<&'static str>,
+    /// An image is wanted (Gemini).
+    pub(crate) wants_image: bool,
     /// Documents that the answer is to cite.
     pub(crate) documents: Vec<Document>,
 }

@@ -40,6 +40,8 @@ pub(crate) struct Composed {
     /// Reasoning is shown in full, not as a summary.
     pub(crate) open_reasoning: bool,
     pub(crate) extras: Extras,
+    /// The answer has an image.
+    pub(crate) image: bool,
     /// The provider searched the web.
     pub(crate) searched: bool,
     /// Documents of the request that the text cites.
@@ -110,6 +112,7 @@ pub(crate) fn compose(ask: &Ask, behaviour: &Behaviour) -> Composed {
     composed.hosted_tools = behaviour.hosted_tools;
     composed.open_reasoning = behaviour.open_reasoning;
     composed.extras = behaviour.extras.clone();
+    composed.image = behaviour.extras.image || ask.wants_image;
     composed.searched = behaviour.hosted_tools && ask.searches;
     composed.cited.clone_from(&ask.documents);
     composed.counts = count(ask, behaviour, &composed);

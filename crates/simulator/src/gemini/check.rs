@@ -36,7 +36,8 @@ pub(crate) fn check_members(body: &Value, model: &str, table: &'static [Field]) 
     if let Some(config) = get(body, "generationConfig") {
         generation(config, body, model)?;
     }
-    turns::check(contents)
+    turns::check(contents)?;
+    turns::check_signatures(contents, model)
 }
 
 /// Checks a request to count tokens.

@@ -50,7 +50,7 @@ fn what_the_reference_allows_is_taken() {
     taken(function(json!({"parametersJsonSchema": {"type": "object", "additionalProperties": false}})));
     taken(json!({"contents": [
         {"parts": [{"text": "look"}, {"inline_data": {"mime_type": "image/png", "data": "AAAA"}}]},
-        {"role": "model", "parts": [{"functionCall": {"name": "f", "args": {}}, "thoughtSignature": "s"}, {"functionCall": {"name": "g"}}]},
+        {"role": "model", "parts": [{"functionCall": {"name": "f", "args": {}}, "thoughtSignature": "skip_thought_signature_validator"}, {"functionCall": {"name": "g"}}]},
         {"role": "user", "parts": [{"functionResponse": {"name": "g", "response": {"r": 1}}}, {"functionResponse": {"name": "f", "response": {}}}]},
     ]}));
 }
@@ -179,4 +179,33 @@ fn embedding_and_counting_have_rules_of_their_own() {
     assert!(
         check_count(&body(&json!({"systemInstruction": {}}))).unwrap_err().message.contains("Unknown name")
     );
+}
+
+#[test]
+fn thought_signatures_come_back_as_they_were_given_out() {
+    let back = |signature: Option<&str>| {
+        let mut call = json!({"functionCall": {"name": "f", "args": {}}});
+        if let Some(signature) = signature {
+            call["thoughtSignature"] = json!(signature);
+        }
+        json!({"contents": [
+            {"role": "user", "parts": [{"text": "x"}]},
+            {"role": "model", "parts": [call]},
+            {"role": "user", "parts": [{"functionResponse": {"name": "f", "response": {}}}]},
+        ]})
+    };
+    let good = crate::signature::sign(super::super::THOUGHT, &mut crate::compose::Ids::new(1));
+    let found = |model: &str, signature: Option<&str>| {
+        check_generate(&back(signature), model).err().map(|error| error.message).unwrap_or_default()
+    };
+    for (model, signature, words) in [
+        ("gemini-2.5-flash", None, ""),
+        ("gemini-2.5-flash", Some("made up"), "Corrupted thought signature."),
+        ("gemini-3-pro-preview", Some(good.as_str()), ""),
+        ("gemini-3-pro-preview", Some("skip_thought_signature_validator"), ""),
+        ("gemini-3-pro-preview", None, "Function call is missing a thought_signature"),
+    ] {
+        let message = found(model, signature);
+        assert!(message.contains(words) && message.is_empty() == words.is_empty(), "{model}: {message}");
+    }
 }

@@ -6,15 +6,26 @@
 //! **Invariant:** fields are read in `camelCase` and `snake_case` alike, as Google's JSON has them.
 
 pub(crate) mod check;
+mod details;
 pub(crate) mod reply;
 pub(crate) mod tables;
 mod turns;
 
 use crate::ask::{Ask, PromptCount, Thinking, Tool, ToolChoice};
+use crate::behaviour::Behaviour;
+use crate::compose::Composed;
 use crate::error::ApiError;
-use crate::surface::query_value;
+use crate::exchange::Asked;
+use crate::surface::{Operation, query_value};
 use http::HeaderMap;
 use serde_json::{Value, json};
+
+/// Tokens of a content that was cached before.
+const CACHED_TOKENS: u64 = 2_048;
+/// What the signature of a thought is made for.
+const THOUGHT: &str = "thought";
+/// Signatures that the API lets through for calls that it did not make (thought signatures guide).
+const UNSIGNED: [&str; 2] = ["context_engineering_is_the_way_to_go", "skip_thought_signature_validator"];
 
 /// A field by its `camelCase` name, in either spelling.
 pub(crate) fn get<'a>(value: &'a Value, name: &str) -> Option<&'a Value> {
@@ -90,7 +101,14 @@ pub(crate) fn read(body: &Value, model: &str, stream: bool) -> Ask {
             ask.tools.push(Tool { name: text(function, "name").to_owned(), schema });
         }
     }
+    if get(body, "cachedContent").is_some() {
+        count.tokens += CACHED_TOKENS;
+    }
     ask.prompt_tokens = count.tokens;
+    let searches = ["googleSearch", "googleSearchRetrieval", "enterpriseWebSearch"];
+    ask.searches =
+        items(body, "tools").iter().any(|tool| searches.iter().any(|name| get(tool, name).is_some()));
+    ask.attached = attached(body);
     let none = Value::Null;
     let config =
         get(body, "toolConfig").and_then(|config| get(config, "functionCallingConfig")).unwrap_or(&none);
@@ -113,6 +131,12 @@ fn generation(config: &Value, ask: &mut Ask) {
     ask.stop = items(config, "stopSequences").iter().filter_map(Value::as_str).map(str::to_owned).collect();
     let choices = get(config, "candidateCount").and_then(Value::as_u64).unwrap_or(1);
     ask.choices = usize::try_from(choices).unwrap_or(1).clamp(1, 8);
+    let modalities = items(config, "responseModalities").iter().filter_map(Value::as_str);
+    ask.wants_image = modalities.into_iter().any(|modality| modality.eq_ignore_ascii_case("IMAGE"));
+    if get(config, "responseLogprobs") == Some(&Value::Bool(true)) {
+        let alternatives = get(config, "logprobs").and_then(Value::as_u64).unwrap_or(1);
+        ask.logprobs = Some(usize::try_from(alternatives).unwrap_or(1));
+    }
     if let Some(thinking) = get(config, "thinkingConfig") {
         let shown = get(thinking, "includeThoughts").and_then(Value::as_bool).unwrap_or(false);
         let off = get(thinking, "thinkingBudget").and_then(Value::as_i64) == Some(0);
@@ -121,6 +145,26 @@ fn generation(config: &Value, ask: &mut Ask) {
             (false, true) => Thinking::Shown,
             (false, false) => Thinking::Hidden,
         };
+    }
+}
+
+/// The modality of every attachment of a request.
+fn attached(body: &Value) -> Vec<&'static str> {
+    let parts = items(body, "contents").iter().flat_map(|content| items(content, "parts"));
+    let files = parts.filter_map(|part| get(part, "inlineData").or_else(|| get(part, "fileData")));
+    files.map(|file| details::modality(text(file, "mimeType"))).collect()
+}
+
+/// Puts into an answer's counts what a cached content holds and what an image costs, unless the behaviour sets them.
+pub(crate) fn settle(asked: &Asked, behaviour: &Behaviour, composed: &mut Composed) {
+    if !matches!(asked.route.operation, Some(Operation::Generate | Operation::StreamGenerate)) {
+        return;
+    }
+    if get(&asked.json, "cachedContent").is_some() && behaviour.tokens.cached.is_none() {
+        composed.counts.cached = CACHED_TOKENS.min(composed.counts.prompt);
+    }
+    if composed.image && behaviour.tokens.completion.is_none() {
+        composed.counts.completion += details::IMAGE_TOKENS;
     }
 }
 

@@ -5,14 +5,17 @@
 //! **Invariant:** a stream's parts put together are the plain reply's. Every event of a stream carries one token; the
 //! last carries the reason to stop too.
 
-use super::{get, text};
+use super::{THOUGHT, details, get, text};
 use crate::ask::{Ask, pieces, tokens_of};
 use crate::behaviour::Finish;
-use crate::compose::Counts;
-use crate::openai::embedding::{base64, vector};
+use crate::compose::{Composed, Counts};
+use crate::openai::embedding::vector;
 use crate::reply::{Event, Making, Role};
+use crate::signature;
 use serde_json::{Map, Value, json};
 
+/// The stop word of a refused prompt.
+const BLOCKED: &str = "blocked";
 /// An image of one pixel, as base64.
 pub(crate) const PNG: &str =
     "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAIAAACQd1PeAAAADElEQVR4nGMwTpsJAAICATNWh+JUAAAAAElFTkSuQmCC";
@@ -27,65 +30,116 @@ fn finish_reason(finish: Finish) -> &'static str {
 }
 
 /// The counts as the API reports them: `candidatesTokenCount` leaves out the thoughts.
-pub(crate) fn usage(counts: &Counts) -> Value {
+fn usage(ask: &Ask, composed: &Composed, counts: &Counts) -> Value {
     let candidates = counts.completion.saturating_sub(counts.reasoning);
+    let tool_prompt = composed.extras.tool_prompt;
     let mut usage = json!({
         "promptTokenCount": counts.prompt,
         "candidatesTokenCount": candidates,
-        "totalTokenCount": counts.prompt + counts.completion,
-        "promptTokensDetails": [{"modality": "TEXT", "tokenCount": counts.prompt}],
+        "totalTokenCount": counts.prompt + counts.completion + tool_prompt.unwrap_or(0),
+        "promptTokensDetails": details::modalities(counts.prompt, &ask.attached),
     });
-    if let Some(fields) = usage.as_object_mut() {
-        if counts.cached > 0 {
-            fields.insert("cachedContentTokenCount".to_owned(), json!(counts.cached));
-        }
-        if counts.reasoning > 0 {
-            fields.insert("thoughtsTokenCount".to_owned(), json!(counts.reasoning));
-        }
+    let Some(fields) = usage.as_object_mut() else { return usage };
+    if counts.cached > 0 {
+        fields.insert("cachedContentTokenCount".to_owned(), json!(counts.cached));
+        fields.insert("cacheTokensDetails".to_owned(), details::modalities(counts.cached, &[]));
+    }
+    if counts.reasoning > 0 {
+        fields.insert("thoughtsTokenCount".to_owned(), json!(counts.reasoning));
+    }
+    if let Some(tokens) = tool_prompt {
+        fields.insert("toolUsePromptTokenCount".to_owned(), json!(tokens));
+        fields.insert("toolUsePromptTokensDetails".to_owned(), details::modalities(tokens, &[]));
+    }
+    if composed.image && candidates >= details::IMAGE_TOKENS {
+        let text = candidates - details::IMAGE_TOKENS;
+        let details = json!([
+            {"modality": "TEXT", "tokenCount": text},
+            {"modality": "IMAGE", "tokenCount": details::IMAGE_TOKENS},
+        ]);
+        fields.insert("candidatesTokensDetails".to_owned(), details);
     }
     usage
 }
 
 /// The parts of an answer, whole.
-fn parts(making: &mut Making<'_>) -> Vec<Value> {
+fn parts(ask: &Ask, making: &mut Making<'_>) -> Vec<Value> {
     let composed = making.composed;
     let mut parts = Vec::new();
-    let mut signature = None;
     if let Some(reasoning) = &composed.reasoning {
         parts.push(json!({"text": reasoning, "thought": true}));
-        signature = Some(base64(making.ids.next("", 48).as_bytes()));
     }
     if !composed.text.is_empty() {
         parts.push(json!({"text": composed.text}));
     }
+    if composed.image {
+        parts.push(json!({"inlineData": {"mimeType": "image/png", "data": PNG}}));
+    }
     for call in &composed.calls {
         parts.push(json!({"functionCall": {"name": call.name, "args": call.arguments}}));
     }
-    // The signature of the thoughts stands on the first part after them.
-    let after = parts.iter_mut().find(|part| part.get("thought").is_none()).and_then(Value::as_object_mut);
-    if let (Some(part), Some(signature)) = (after, signature) {
-        part.insert("thoughtSignature".to_owned(), json!(signature));
+    // The signature of the thoughts stands on the first part after them; Gemini 3 signs its first call in any case.
+    let signs_calls = ask.model.starts_with("gemini-3") && !composed.calls.is_empty();
+    let signed = |part: &&mut Value| match composed.reasoning {
+        Some(_) => part.get("thought").is_none(),
+        None => signs_calls && part.get("functionCall").is_some(),
+    };
+    if let Some(part) = parts.iter_mut().find(signed).and_then(Value::as_object_mut) {
+        part.insert("thoughtSignature".to_owned(), json!(signature::sign(THOUGHT, making.ids)));
     }
     parts
 }
 
+/// The word for why an answer ended.
+fn word<'a>(making: &Making<'a>) -> &'a str {
+    let own = making.composed.extras.stop_word.as_deref();
+    own.unwrap_or(finish_reason(making.finish()))
+}
+
+/// Whether the prompt is refused: the reply then has no candidate.
+fn is_blocked(composed: &Composed) -> bool {
+    composed.extras.stop_word.as_deref() == Some(BLOCKED)
+}
+
+fn blocked(ask: &Ask, making: &mut Making<'_>) -> Value {
+    let counts = Counts { completion: 0, reasoning: 0, ..making.composed.counts };
+    let usage = making.usage(usage(ask, making.composed, &counts));
+    let id = making.ids.next("", 22);
+    let mut reply = envelope(Value::Null, usage, &ask.model, &id);
+    if let Some(fields) = reply.as_object_mut() {
+        fields.shift_remove("candidates");
+        let feedback = json!({
+            "blockReason": "PROHIBITED_CONTENT",
+            "safetyRatings": [{"category": "HARM_CATEGORY_DANGEROUS_CONTENT", "probability": "HIGH", "blocked": true}],
+        });
+        fields.insert("promptFeedback".to_owned(), feedback);
+    }
+    reply
+}
+
 /// A plain reply.
 pub(crate) fn content(ask: &Ask, making: &mut Making<'_>) -> Value {
-    let parts = parts(making);
-    let word = finish_reason(making.finish());
-    let candidates: Vec<Value> = (0..ask.choices).map(|index| candidate(index, &parts, Some(word))).collect();
-    let usage = making.usage(usage(&making.composed.counts));
+    if is_blocked(making.composed) {
+        return blocked(ask, making);
+    }
+    let parts = parts(ask, making);
+    let word = word(making);
+    let beside = details::beside(ask, making.composed, &making.composed.text, true);
+    let candidates: Vec<Value> =
+        (0..ask.choices).map(|index| candidate(index, &parts, Some(word), &beside)).collect();
+    let usage = making.usage(usage(ask, making.composed, &making.composed.counts));
     let id = making.ids.next("", 22);
     envelope(json!(candidates), usage, &ask.model, &id)
 }
 
-fn candidate(index: usize, parts: &[Value], finish: Option<&str>) -> Value {
+fn candidate(index: usize, parts: &[Value], finish: Option<&str>, beside: &[(&'static str, Value)]) -> Value {
     let mut candidate = Map::new();
     candidate.insert("content".to_owned(), json!({"parts": parts, "role": "model"}));
     if let Some(finish) = finish {
         candidate.insert("finishReason".to_owned(), json!(finish));
     }
     candidate.insert("index".to_owned(), json!(index));
+    candidate.extend(beside.iter().map(|(name, value)| ((*name).to_owned(), value.clone())));
     Value::Object(candidate)
 }
 
@@ -102,10 +156,13 @@ fn envelope(candidates: Value, usage: Option<Value>, model: &str, id: &str) -> V
 
 /// A stream, as values; [`framed`] writes them.
 pub(crate) fn chunks(ask: &Ask, making: &mut Making<'_>) -> Vec<(Role, Value)> {
+    if is_blocked(making.composed) {
+        return vec![(Role::Closing, blocked(ask, making))];
+    }
     let id = making.ids.next("", 22);
     let total = making.composed.counts;
     let mut steps: Vec<Value> = Vec::new();
-    for part in parts(making) {
+    for part in parts(ask, making) {
         let Some(whole) = part.get("text").and_then(Value::as_str) else {
             steps.push(part);
             continue;
@@ -130,10 +187,13 @@ pub(crate) fn chunks(ask: &Ask, making: &mut Making<'_>) -> Vec<(Role, Value)> {
         // What has come out so far; the last chunk has the whole.
         let so_far = (at as u64 + 1).min(total.completion);
         let counts = Counts { completion: so_far, reasoning: so_far.min(total.reasoning), ..total };
-        let usage = making.usage(usage(if ends { &total } else { &counts }));
-        let finish = ends.then(|| finish_reason(making.finish()));
-        let candidates: Vec<Value> =
-            (0..ask.choices).map(|index| candidate(index, std::slice::from_ref(step), finish)).collect();
+        let usage = making.usage(usage(ask, making.composed, if ends { &total } else { &counts }));
+        let finish = ends.then(|| word(making));
+        let said = step.get("text").and_then(Value::as_str).filter(|_| step.get("thought").is_none());
+        let beside = details::beside(ask, making.composed, said.unwrap_or_default(), ends);
+        let candidates: Vec<Value> = (0..ask.choices)
+            .map(|index| candidate(index, std::slice::from_ref(step), finish, &beside))
+            .collect();
         (Role::Content, envelope(json!(candidates), usage, &ask.model, &id))
     };
     steps.iter().enumerate().map(chunk).collect()
@@ -242,23 +302,30 @@ mod tests {
     use crate::ask::Tool;
     use crate::behaviour::{Answer, Behaviour, TokenCounts};
     use crate::compose::{Ids, compose};
+    use crate::extras::Extras;
 
-    fn made(behaviour: &Behaviour) -> (Value, Vec<Value>) {
+    fn asked() -> Ask {
         let schema = json!({"type": "OBJECT", "properties": {"q": {"type": "STRING"}}});
-        let tools = vec![Tool { name: "f".to_owned(), schema }];
-        let ask = Ask {
+        Ask {
             last_user: "hi".to_owned(),
             parallel: true,
             choices: 1,
-            tools,
+            tools: vec![Tool { name: "f".to_owned(), schema }],
             model: "g".to_owned(),
             ..Ask::default()
-        };
-        let composed = compose(&ask, behaviour);
+        }
+    }
+
+    fn made(behaviour: &Behaviour) -> (Value, Vec<Value>) {
+        made_of(&asked(), behaviour)
+    }
+
+    fn made_of(ask: &Ask, behaviour: &Behaviour) -> (Value, Vec<Value>) {
+        let composed = compose(ask, behaviour);
         let mut ids = Ids::new(1);
         let mut making = Making { composed: &composed, ids: &mut ids, created: 0, usage_fault: None };
-        let plain = content(&ask, &mut making);
-        (plain, chunks(&ask, &mut making).into_iter().map(|(_, chunk)| chunk).collect())
+        let plain = content(ask, &mut making);
+        (plain, chunks(ask, &mut making).into_iter().map(|(_, chunk)| chunk).collect())
     }
 
     fn joined(chunks: &[Value], thought: bool) -> String {
@@ -323,5 +390,51 @@ mod tests {
             json!([{"a": 1}, {"a": 2}])
         );
         assert_eq!(text(Framing::Events), "data: {\"a\":1}\r\n\r\ndata: {\"a\":2}\r\n\r\n");
+    }
+
+    #[test]
+    fn images_sources_and_probabilities_come_on_demand() {
+        let ask = Ask { searches: true, logprobs: Some(2), ..asked() };
+        let extras = Extras { image: true, tool_prompt: Some(7), ..Extras::default() };
+        let behaviour = Behaviour { hosted_tools: true, ..Behaviour::new().extras(extras) };
+        let (plain, chunks) = made_of(&ask, &behaviour);
+        let candidate = &plain["candidates"][0];
+        assert_eq!(candidate["content"]["parts"][1]["inlineData"]["mimeType"], "image/png");
+        assert_eq!(candidate["groundingMetadata"]["groundingChunks"][0]["web"]["title"], "Page 1");
+        assert!(
+            candidate["logprobsResult"]["chosenCandidates"].is_array()
+                && candidate["avgLogprobs"].is_number()
+        );
+        assert_eq!(plain["usageMetadata"]["toolUsePromptTokenCount"], 7);
+        let last = &chunks.last().unwrap()["candidates"][0];
+        assert!(
+            last["groundingMetadata"].is_object()
+                && chunks[0]["candidates"][0].get("groundingMetadata").is_none()
+        );
+        assert_eq!(chunks[0]["candidates"][0]["logprobsResult"]["chosenCandidates"][0]["token"], "Hell");
+    }
+
+    #[test]
+    fn any_reason_to_stop_comes_on_demand_and_a_refused_prompt_has_no_candidate() {
+        let stop = |word: &str| {
+            let extras = Extras { stop_word: Some(word.to_owned()), ..Extras::default() };
+            made(&Behaviour::new().extras(extras))
+        };
+        let (plain, chunks) = stop("RECITATION");
+        assert_eq!(plain["candidates"][0]["finishReason"], "RECITATION");
+        assert_eq!(chunks.last().unwrap()["candidates"][0]["finishReason"], "RECITATION");
+        let (plain, chunks) = stop(BLOCKED);
+        assert_eq!(plain["promptFeedback"]["blockReason"], "PROHIBITED_CONTENT");
+        assert!(plain.get("candidates").is_none());
+        assert_eq!(chunks.len(), 1);
+    }
+
+    #[test]
+    fn gemini_3_signs_its_first_call() {
+        let ask = Ask { model: "gemini-3-pro-preview".to_owned(), ..asked() };
+        let (plain, _) = made_of(&ask, &Behaviour::new().answer(Answer::CallTools(2)));
+        let parts = plain["candidates"][0]["content"]["parts"].as_array().unwrap();
+        let signed: Vec<bool> = parts.iter().map(|part| part.get("thoughtSignature").is_some()).collect();
+        assert_eq!(signed, [true, false]);
     }
 }

@@ -4,8 +4,10 @@
 //!
 //! **Invariant:** the contents have passed the tables and each has parts. Contents of one role in a row are one turn.
 
-use super::{get, items, text};
+use super::{THOUGHT, UNSIGNED, get, items, text};
 use crate::error::ApiError;
+use crate::openai::embedding::base64;
+use crate::signature;
 use serde_json::Value;
 
 #[derive(Default)]
@@ -36,6 +38,44 @@ pub(super) fn check(contents: &[Value]) -> Result<(), ApiError> {
     }
     let last_calls = before.as_ref().map(|turn| turn.calls.as_slice()).unwrap_or_default();
     answered(last_calls, &[])
+}
+
+/// Thought signatures come back as they were given out; Gemini 3 wants them on the calls of the turn under way.
+pub(super) fn check_signatures(contents: &[Value], model: &str) -> Result<(), ApiError> {
+    let parts = contents.iter().flat_map(|content| items(content, "parts"));
+    let signatures = parts.filter_map(|part| get(part, "thoughtSignature")).filter_map(Value::as_str);
+    if signatures.into_iter().any(|signature| !is_signature(signature)) {
+        return Err(ApiError::bad_request("Corrupted thought signature."));
+    }
+    if !model.starts_with("gemini-3") {
+        return Ok(());
+    }
+    let asks = |content: &Value| {
+        text(content, "role") != "model"
+            && items(content, "parts").iter().any(|part| get(part, "text").is_some())
+    };
+    let from = contents.iter().rposition(asks).map_or(0, |at| at + 1);
+    for (index, content) in contents.iter().enumerate().skip(from) {
+        let mut calls = items(content, "parts").iter().filter(|part| get(part, "functionCall").is_some());
+        // Of parallel calls the first is signed.
+        let Some(call) = calls.next().filter(|part| get(part, "thoughtSignature").is_none()) else {
+            continue;
+        };
+        let name = get(call, "functionCall").map(|call| text(call, "name")).unwrap_or_default();
+        return Err(ApiError::bad_request(format!(
+            "Function call is missing a thought_signature in functionCall parts. This is required for tools to work \
+             correctly, and missing thought_signature may lead to degraded model performance. Additional data, function \
+             call `default_api:{name}` , position {}. Please refer to \
+             https://ai.google.dev/gemini-api/docs/thought-signatures for more details.",
+            index + 1
+        )));
+    }
+    Ok(())
+}
+
+fn is_signature(signature: &str) -> bool {
+    let is = |known: &str| signature == known || base64(known.as_bytes()) == signature;
+    UNSIGNED.into_iter().any(is) || signature::is_good(signature, THOUGHT)
 }
 
 fn answered(calls: &[&str], responses: &[&str]) -> Result<(), ApiError> {
