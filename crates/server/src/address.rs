@@ -87,6 +87,7 @@ pub(crate) fn paths(deployment: &Deployment, endpoint: &Endpoint, model: &str) -
         chat: path("chat/completions")?,
         completions: path("completions")?,
         embeddings: path("embeddings")?,
+        around: (before, query),
     })
 }
 

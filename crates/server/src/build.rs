@@ -5,11 +5,13 @@ use crate::authorization::Authorizations;
 use crate::pipeline::outbound::place_key;
 use crate::pipeline::speech::Speech;
 use crate::reply::{TargetFacts, TargetHeaders};
-use crate::target::Target;
+use crate::target::{ResponsesUse, Target};
 use crate::telemetry::{Metrics, TargetLabels};
 use http::header::{ACCEPT, HeaderMap, HeaderName, HeaderValue, USER_AGENT};
+use std::sync::atomic::AtomicBool;
 use tollgate_catalog::{KeyPlacement, Mode, Model, Overlay, Prices, Wire};
 use tollgate_config::{Config, Deployment, OnUnsupported};
+use tollgate_dialect::anthropic::Host;
 use tollgate_dialect::wire::EncodeOptions;
 use tollgate_policy::shuffle::Share;
 
@@ -119,8 +121,10 @@ impl Builder {
             id: deployment.id.clone(),
             provider,
             speech,
+            responses: responses_use(deployment, model, facts.as_ref()),
+            lacks_responses: AtomicBool::new(false),
             on_unsupported: self.settings.on_unsupported(deployment),
-            model: model.to_owned(),
+            model: model.strip_prefix("responses/").unwrap_or(model).to_owned(),
             paths,
             headers: headers(deployment)?,
             secret: deployment.api_key.clone(),
@@ -218,11 +222,33 @@ fn encode_options(deployment: &Deployment, facts: Option<&Model>, model: &str) -
 }
 
 /// How a deployment is spoken to.
-fn speech(deployment: &Deployment, _model: &str) -> Speech {
+fn speech(deployment: &Deployment, model: &str) -> Speech {
     match deployment.provider.wire {
-        Wire::Anthropic => Speech::Anthropic,
+        Wire::Anthropic => Speech::Anthropic(Host::Anthropic),
+        Wire::Vertex if model.starts_with("claude") => Speech::Anthropic(Host::Vertex),
+        Wire::Vertex if model.starts_with("gemini") => Speech::Gemini,
         Wire::Gemini => Speech::Gemini,
         _ => Speech::OpenAi,
+    }
+}
+
+/// Providers with OpenAI's Responses beside chat completions.
+const HAVE_RESPONSES: [&str; 6] = ["azure", "hosted_vllm", "litellm_proxy", "openai", "openrouter", "xai"];
+
+/// When a deployment is spoken to in Responses: models that have nothing else always (LiteLLM's mode or prefix says so).
+fn responses_use(deployment: &Deployment, model: &str, facts: Option<&Model>) -> ResponsesUse {
+    let mode = deployment.model_info.get("mode").and_then(serde_json::Value::as_str);
+    let is_only = match mode {
+        Some(mode) => mode == "responses",
+        None => facts.is_some_and(|facts| facts.mode == Mode::Responses),
+    };
+    let speaks_openai = matches!(deployment.provider.wire, Wire::OpenAi | Wire::Azure);
+    match () {
+        () if !speaks_openai => ResponsesUse::Never,
+        () if is_only || model.starts_with("responses/") => ResponsesUse::Always,
+        () if deployment.use_chat_completions => ResponsesUse::Never,
+        () if HAVE_RESPONSES.contains(&deployment.provider.name) => ResponsesUse::ForItsCallers,
+        () => ResponsesUse::Never,
     }
 }
 

@@ -138,6 +138,11 @@ impl Rejection {
         Self::bad_request(format!("Invalid JSON payload: {reason}")).at("request_body")
     }
 
+    /// The body is no form that is accepted; `reason` names the rule.
+    pub(crate) fn bad_form(reason: &str) -> Self {
+        Self::bad_request(format!("Invalid form payload: {reason}")).at("request_body")
+    }
+
     /// A parameter that must be there is not.
     pub(crate) fn missing(path: &str, param: &str) -> Self {
         Self::bad_request(format!("{path}: Missing required parameter: '{param}'.")).at(param)

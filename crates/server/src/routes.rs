@@ -3,10 +3,14 @@
 //! The router is built from this table and from nothing else, so a route without a row does not exist and a row without
 //! an access rule does not compile. **Invariant:** access is decided by the row that matched, never by the path's text.
 
+mod table;
+
 use crate::percent;
 use crate::surface::Surface;
 use http::Method;
 use matchit::Router;
+
+pub use table::TABLE;
 
 /// Who may call a route.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,6 +46,8 @@ pub enum Route {
     Completions,
     /// `POST /v1/embeddings`.
     Embeddings,
+    /// `POST /v1/responses`.
+    Responses,
     /// `POST /v1/messages`.
     Messages,
     /// `POST /v1beta/models/{model}:generateContent`, `:streamGenerateContent` and their spellings.
@@ -50,6 +56,22 @@ pub enum Route {
     BedrockCall,
     /// `POST /v2/chat`.
     CohereChat,
+    /// `POST /v1/images/generations`.
+    Images,
+    /// `POST /v1/images/edits`.
+    ImageEdits,
+    /// `POST /v1/images/variations`.
+    ImageVariations,
+    /// `POST /v1/audio/speech`.
+    Speech,
+    /// `POST /v1/audio/transcriptions`.
+    Transcriptions,
+    /// `POST /v1/audio/translations`.
+    Translations,
+    /// `POST /v1/moderations`.
+    Moderations,
+    /// `POST /v1/rerank`.
+    Rerank,
     /// `GET /v1/models`.
     Models,
     /// `GET /v1/models/{id}`.
@@ -81,10 +103,19 @@ impl Route {
             Self::ChatCompletions => Some(Surface::Chat),
             Self::Completions => Some(Surface::Completions),
             Self::Embeddings => Some(Surface::Embeddings),
+            Self::Responses => Some(Surface::Responses),
             Self::Messages => Some(Surface::Messages),
             Self::GeminiCall => Some(Surface::GenerateContent),
             Self::BedrockCall => Some(Surface::Converse),
             Self::CohereChat => Some(Surface::CohereChat),
+            Self::Images => Some(Surface::ImageGeneration),
+            Self::ImageEdits => Some(Surface::ImageEdit),
+            Self::ImageVariations => Some(Surface::ImageVariation),
+            Self::Speech => Some(Surface::Speech),
+            Self::Transcriptions => Some(Surface::Transcription),
+            Self::Translations => Some(Surface::Translation),
+            Self::Moderations => Some(Surface::Moderation),
+            Self::Rerank => Some(Surface::Rerank),
             _ => None,
         }
     }
@@ -105,247 +136,19 @@ pub struct Row {
     pub summary: &'static str,
 }
 
-/// The table.
-pub const TABLE: &[Row] = &[
-    Row {
-        method: Method::POST,
-        path: "/v1/chat/completions",
-        route: Route::ChatCompletions,
-        access: Access::Caller,
-        summary: "Chat with a model, plain or streamed",
-    },
-    Row {
-        method: Method::POST,
-        path: "/chat/completions",
-        route: Route::ChatCompletions,
-        access: Access::Caller,
-        summary: "Chat with a model, plain or streamed",
-    },
-    Row {
-        method: Method::POST,
-        path: "/openai/deployments/{model}/chat/completions",
-        route: Route::ChatCompletions,
-        access: Access::Caller,
-        summary: "Chat with a model, plain or streamed",
-    },
-    Row {
-        method: Method::POST,
-        path: "/engines/{model}/chat/completions",
-        route: Route::ChatCompletions,
-        access: Access::Caller,
-        summary: "Chat with a model, plain or streamed",
-    },
-    Row {
-        method: Method::POST,
-        path: "/openai/v1/chat/completions",
-        route: Route::ChatCompletions,
-        access: Access::Caller,
-        summary: "Chat with a model, plain or streamed",
-    },
-    Row {
-        method: Method::POST,
-        path: "/v1/completions",
-        route: Route::Completions,
-        access: Access::Caller,
-        summary: "Complete a text, plain or streamed",
-    },
-    Row {
-        method: Method::POST,
-        path: "/completions",
-        route: Route::Completions,
-        access: Access::Caller,
-        summary: "Complete a text, plain or streamed",
-    },
-    Row {
-        method: Method::POST,
-        path: "/openai/deployments/{model}/completions",
-        route: Route::Completions,
-        access: Access::Caller,
-        summary: "Complete a text, plain or streamed",
-    },
-    Row {
-        method: Method::POST,
-        path: "/engines/{model}/completions",
-        route: Route::Completions,
-        access: Access::Caller,
-        summary: "Complete a text, plain or streamed",
-    },
-    Row {
-        method: Method::POST,
-        path: "/v1/embeddings",
-        route: Route::Embeddings,
-        access: Access::Caller,
-        summary: "Embed texts",
-    },
-    Row {
-        method: Method::POST,
-        path: "/embeddings",
-        route: Route::Embeddings,
-        access: Access::Caller,
-        summary: "Embed texts",
-    },
-    Row {
-        method: Method::POST,
-        path: "/openai/deployments/{model}/embeddings",
-        route: Route::Embeddings,
-        access: Access::Caller,
-        summary: "Embed texts",
-    },
-    Row {
-        method: Method::POST,
-        path: "/engines/{model}/embeddings",
-        route: Route::Embeddings,
-        access: Access::Caller,
-        summary: "Embed texts",
-    },
-    Row {
-        method: Method::POST,
-        path: "/v1/messages",
-        route: Route::Messages,
-        access: Access::Caller,
-        summary: "Anthropic's Messages, plain or streamed",
-    },
-    Row {
-        method: Method::POST,
-        path: "/v1beta/models/{model}:generateContent",
-        route: Route::GeminiCall,
-        access: Access::Caller,
-        summary: "Google's generateContent",
-    },
-    Row {
-        method: Method::POST,
-        path: "/v1beta/models/{model}:streamGenerateContent",
-        route: Route::GeminiCall,
-        access: Access::Caller,
-        summary: "Google's generateContent, streamed as events (`alt=sse`) or as a JSON array",
-    },
-    Row {
-        method: Method::POST,
-        path: "/model/{model}/converse",
-        route: Route::BedrockCall,
-        access: Access::Caller,
-        summary: "Amazon Bedrock's Converse",
-    },
-    Row {
-        method: Method::POST,
-        path: "/model/{model}/converse-stream",
-        route: Route::BedrockCall,
-        access: Access::Caller,
-        summary: "Amazon Bedrock's Converse, streamed",
-    },
-    Row {
-        method: Method::POST,
-        path: "/v2/chat",
-        route: Route::CohereChat,
-        access: Access::Caller,
-        summary: "Cohere's chat, plain or streamed",
-    },
-    Row {
-        method: Method::GET,
-        path: "/v1/models",
-        route: Route::Models,
-        access: Access::Caller,
-        summary: "List the models that may be called",
-    },
-    Row {
-        method: Method::GET,
-        path: "/models",
-        route: Route::Models,
-        access: Access::Caller,
-        summary: "List the models that may be called",
-    },
-    Row {
-        method: Method::GET,
-        path: "/v1/models/{*model}",
-        route: Route::Model,
-        access: Access::Caller,
-        summary: "One model",
-    },
-    Row {
-        method: Method::GET,
-        path: "/models/{*model}",
-        route: Route::Model,
-        access: Access::Caller,
-        summary: "One model",
-    },
-    Row {
-        method: Method::GET,
-        path: "/v1/model/info",
-        route: Route::ModelInfo,
-        access: Access::Caller,
-        summary: "Every deployment with its prices and capabilities",
-    },
-    Row {
-        method: Method::GET,
-        path: "/model/info",
-        route: Route::ModelInfo,
-        access: Access::Caller,
-        summary: "Every deployment with its prices and capabilities",
-    },
-    Row {
-        method: Method::GET,
-        path: "/model_group/info",
-        route: Route::ModelGroupInfo,
-        access: Access::Caller,
-        summary: "Every model group with what it offers",
-    },
-    Row {
-        method: Method::GET,
-        path: "/health",
-        route: Route::Health,
-        access: Access::Caller,
-        summary: "Ask every deployment for a short answer",
-    },
-    Row {
-        method: Method::GET,
-        path: "/health/liveliness",
-        route: Route::Liveliness,
-        access: Access::Open,
-        summary: "The process is alive",
-    },
-    Row {
-        method: Method::GET,
-        path: "/health/liveness",
-        route: Route::Liveliness,
-        access: Access::Open,
-        summary: "The process is alive",
-    },
-    Row {
-        method: Method::GET,
-        path: "/health/readiness",
-        route: Route::Readiness,
-        access: Access::Open,
-        summary: "The process takes requests",
-    },
-    Row {
-        method: Method::GET,
-        path: "/metrics",
-        route: Route::Metrics,
-        access: Access::Caller,
-        summary: "Prometheus metrics",
-    },
-    Row {
-        method: Method::GET,
-        path: "/openapi.json",
-        route: Route::OpenApi,
-        access: Access::Open,
-        summary: "This description",
-    },
-    Row {
-        method: Method::GET,
-        path: "/",
-        route: Route::DocsPage,
-        access: Access::Open,
-        summary: "A page about this gateway",
-    },
-];
-
 /// Routes whose model name stands in the middle of the path and may hold slashes (`openai/gpt-4o`), which a pattern of
 /// segments cannot say: prefix, suffix, route, whether the reply is streamed. Their patterns are in [`TABLE`] too.
 const MODEL_INSIDE: &[(&str, &str, Route, Option<bool>)] = &[
     ("/openai/deployments/", "/chat/completions", Route::ChatCompletions, None),
     ("/openai/deployments/", "/completions", Route::Completions, None),
     ("/openai/deployments/", "/embeddings", Route::Embeddings, None),
+    ("/openai/deployments/", "/images/generations", Route::Images, None),
+    ("/openai/deployments/", "/images/edits", Route::ImageEdits, None),
+    ("/openai/deployments/", "/images/variations", Route::ImageVariations, None),
+    ("/openai/deployments/", "/audio/speech", Route::Speech, None),
+    ("/openai/deployments/", "/audio/transcriptions", Route::Transcriptions, None),
+    ("/openai/deployments/", "/audio/translations", Route::Translations, None),
+    ("/openai/deployments/", "/moderations", Route::Moderations, None),
     ("/engines/", "/chat/completions", Route::ChatCompletions, None),
     ("/engines/", "/completions", Route::Completions, None),
     ("/engines/", "/embeddings", Route::Embeddings, None),
@@ -562,8 +365,7 @@ mod tests {
     #[test]
     fn what_litellm_has_and_this_gateway_has_not_is_said_so() {
         let missing = served(Route::NotImplemented, Access::Caller, None);
-        for (method, path) in [("POST", "/key/generate"), ("POST", "/v1/responses"), ("GET", "/v1/files/abc")]
-        {
+        for (method, path) in [("POST", "/key/generate"), ("POST", "/v1/threads"), ("GET", "/v1/files/abc")] {
             assert_eq!(find(method, path), missing, "{path}");
         }
         assert!(matches!(find("DELETE", "/key/generate"), Found::WrongMethod(_)));

@@ -23,11 +23,27 @@ pub(crate) enum Surface {
     Converse,
     /// Cohere's chat.
     CohereChat,
+    /// Pictures from words.
+    ImageGeneration,
+    /// Pictures from pictures and words.
+    ImageEdit,
+    /// Pictures like another.
+    ImageVariation,
+    /// Speech from text.
+    Speech,
+    /// Text from speech.
+    Transcription,
+    /// English text from speech.
+    Translation,
+    /// A verdict on content.
+    Moderation,
+    /// Documents in the order of their relevance (Cohere's and Jina's form).
+    Rerank,
 }
 
 impl Surface {
     /// All of them, in the order of their declaration.
-    pub(crate) const ALL: [Self; 8] = [
+    pub(crate) const ALL: [Self; 16] = [
         Self::Chat,
         Self::Completions,
         Self::Embeddings,
@@ -36,17 +52,25 @@ impl Surface {
         Self::GenerateContent,
         Self::Converse,
         Self::CohereChat,
+        Self::ImageGeneration,
+        Self::ImageEdit,
+        Self::ImageVariation,
+        Self::Speech,
+        Self::Transcription,
+        Self::Translation,
+        Self::Moderation,
+        Self::Rerank,
     ];
 
     /// Whose words requests, replies and errors are in.
     pub(crate) fn dialect(self) -> Dialect {
         match self {
-            Self::Chat | Self::Completions | Self::Embeddings => Dialect::OpenAi,
             Self::Responses => Dialect::Responses,
             Self::Messages => Dialect::Anthropic,
             Self::GenerateContent => Dialect::Gemini,
             Self::Converse => Dialect::Bedrock,
             Self::CohereChat => Dialect::Cohere,
+            _ => Dialect::OpenAi,
         }
     }
 
@@ -61,6 +85,14 @@ impl Surface {
             Self::GenerateContent => "/generateContent",
             Self::Converse => "/converse",
             Self::CohereChat => "/v2/chat",
+            Self::ImageGeneration => "/images/generations",
+            Self::ImageEdit => "/images/edits",
+            Self::ImageVariation => "/images/variations",
+            Self::Speech => "/audio/speech",
+            Self::Transcription => "/audio/transcriptions",
+            Self::Translation => "/audio/translations",
+            Self::Moderation => "/moderations",
+            Self::Rerank => "/rerank",
         }
     }
 
@@ -69,18 +101,46 @@ impl Surface {
         match self {
             Self::Chat | Self::Messages | Self::Converse | Self::CohereChat => "messages",
             Self::Completions => "prompt",
-            Self::Embeddings | Self::Responses => "input",
+            Self::Embeddings | Self::Responses | Self::Speech | Self::Moderation => "input",
             Self::GenerateContent => "contents",
+            Self::ImageGeneration => "prompt",
+            Self::ImageEdit | Self::ImageVariation => "image",
+            Self::Transcription | Self::Translation => "file",
+            Self::Rerank => "query",
         }
     }
 
     /// That member is a list.
     pub(crate) fn content_is_list(self) -> bool {
-        !matches!(self, Self::Completions | Self::Embeddings | Self::Responses | Self::GenerateContent)
+        matches!(
+            self,
+            Self::Chat | Self::Messages | Self::Converse | Self::CohereChat | Self::GenerateContent
+        )
     }
 
     /// The usage comes at the end of a stream only if the caller asks for it (OpenAI's `stream_options`).
     pub(crate) fn asks_for_usage(self) -> bool {
         matches!(self, Self::Chat | Self::Completions)
+    }
+
+    /// The operation below an OpenAI-compatible base URL, for surfaces whose bodies are passed on without being read:
+    /// their requests and replies mean nothing to the gateway but a model's name and a usage.
+    pub(crate) fn resource(self) -> Option<&'static str> {
+        match self {
+            Self::ImageGeneration => Some("images/generations"),
+            Self::ImageEdit => Some("images/edits"),
+            Self::ImageVariation => Some("images/variations"),
+            Self::Speech => Some("audio/speech"),
+            Self::Transcription => Some("audio/transcriptions"),
+            Self::Translation => Some("audio/translations"),
+            Self::Moderation => Some("moderations"),
+            Self::Rerank => Some("rerank"),
+            _ => None,
+        }
+    }
+
+    /// Requests may come as a multipart form.
+    pub(crate) fn takes_form(self) -> bool {
+        matches!(self, Self::ImageEdit | Self::ImageVariation | Self::Transcription | Self::Translation)
     }
 }

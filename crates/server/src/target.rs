@@ -3,8 +3,10 @@
 use crate::authorization::Authorization;
 use crate::pipeline::speech::Speech;
 use crate::reply::TargetHeaders;
+use crate::surface::Surface;
 use crate::telemetry::TargetMetrics;
 use http::{HeaderMap, Uri};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tollgate_catalog::{Prices, Provider};
 use tollgate_config::{OnUnsupported, Secret};
@@ -19,6 +21,10 @@ pub(crate) struct Target {
     pub(crate) id: String,
     /// How it is spoken to.
     pub(crate) speech: Speech,
+    /// When OpenAI's Responses take the place of that.
+    pub(crate) responses: ResponsesUse,
+    /// The provider has said that it has no Responses.
+    pub(crate) lacks_responses: AtomicBool,
     /// What is done with parameters that its wire cannot express; `None` where the operator does not say.
     pub(crate) on_unsupported: Option<OnUnsupported>,
     /// The provider's row.
@@ -83,11 +89,52 @@ impl Target {
         }
     }
 
+    /// How the deployment is spoken to for a kind of call.
+    pub(crate) fn speech_for(&self, surface: Surface) -> Speech {
+        let wants = match self.responses {
+            ResponsesUse::Never => false,
+            ResponsesUse::ForItsCallers => surface == Surface::Responses,
+            ResponsesUse::Always => !matches!(surface, Surface::Embeddings) && surface.resource().is_none(),
+        };
+        if wants && !self.lacks_responses.load(Ordering::Relaxed) { Speech::Responses } else { self.speech }
+    }
+
+    /// Notes that the provider has no Responses; false where there is nothing else to speak to it in.
+    pub(crate) fn forgo_responses(&self) -> bool {
+        let may = self.responses == ResponsesUse::ForItsCallers;
+        may && !self.lacks_responses.swap(true, Ordering::Relaxed)
+    }
+
+    /// The request target of Responses.
+    pub(crate) fn responses_path(&self) -> Option<Uri> {
+        let (before, query) = &self.paths.around;
+        // Azure's deployments have none of their own: the resource has one, and the body names the deployment.
+        let before = before.split("/deployments/").next().unwrap_or_default();
+        self.endpoint.target(&format!("{before}/responses{query}")).ok()
+    }
+
+    /// The request target of another operation of OpenAI's form (`images/generations`).
+    pub(crate) fn operation(&self, name: &str) -> Option<Uri> {
+        let (before, query) = &self.paths.around;
+        self.endpoint.target(&format!("{before}/{name}{query}")).ok()
+    }
+
     /// Whether a stream may be asked to end with its usage.
     pub(crate) fn may_ask_usage(&self) -> bool {
         const NAME: &str = "stream_options";
         !self.refused_params.contains(&NAME) && !self.always_dropped.iter().any(|name| name == NAME)
     }
+}
+
+/// When a deployment is spoken to in OpenAI's Responses.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum ResponsesUse {
+    /// Never: the provider has none, or the operator does not want it.
+    Never,
+    /// For callers who speak it themselves.
+    ForItsCallers,
+    /// For every conversation: the model has nothing else.
+    Always,
 }
 
 /// The request targets of the wires whose path does not depend on the request.
@@ -99,4 +146,6 @@ pub(crate) struct Paths {
     pub(crate) completions: Uri,
     /// Embeddings.
     pub(crate) embeddings: Uri,
+    /// What stands before any other operation, and the query after it.
+    pub(crate) around: (String, String),
 }

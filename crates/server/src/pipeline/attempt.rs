@@ -5,9 +5,10 @@
 //! [`AttemptFailure`], and the plan in `policy` alone decides what follows a failure.
 
 use super::Call;
-use super::outbound::{self, Road};
+use super::outbound::{self, ReadPlan};
 use super::receive::Received;
 use super::respond::{self, Answer};
+use super::speech::Speech;
 use crate::error::{Rejection, X_LITELLM_TIMEOUT};
 use crate::reply::{ReplyHeaders, header_text};
 use crate::snapshot::{Group, Snapshot};
@@ -18,7 +19,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 use tokio::time::Instant;
 use tollgate_dialect::failure::{FailureClass, ProviderError};
-use tollgate_dialect::wire::{Losses, ReplyFault};
+use tollgate_dialect::wire::ReplyFault;
 use tollgate_policy::plan::{AttemptPlan, FailedAttempt, NextStep, RetryRules, RetryVerdict};
 use tollgate_upstream::{Failure, Kind, Phase, Reply, Timeouts};
 
@@ -42,6 +43,16 @@ pub(crate) struct AttemptFailure {
     pub(crate) class: &'static str,
     /// For the log only.
     pub(crate) detail: String,
+    /// The provider does not know the model.
+    pub(crate) names_model: bool,
+}
+
+impl AttemptFailure {
+    /// A provider that knows no Responses: the path is not there, as opposed to the model.
+    fn means_no_responses(&self) -> bool {
+        let is_missing = matches!(self.rejection.status().as_u16(), 404 | 405 | 501);
+        is_missing && !self.names_model
+    }
 }
 
 /// The time limits of one call.
@@ -153,21 +164,27 @@ async fn attempt(
             rejection,
             class: "bad_request",
             detail: "the request cannot be written for this deployment".to_owned(),
+            names_model: false,
         })?;
     let authorized = target.authorization.put_on(&mut prepared, &target.endpoint, &worker.client).await;
     authorized.map_err(|failure| from_credential(&failure, target, limits))?;
     let sent = Instant::now();
     let timeouts = limits.timeouts();
-    let (outgoing, road, lost) = prepared.outgoing(timeouts);
+    let (outgoing, plan) = prepared.outgoing(timeouts);
     let reply = worker
         .client
         .send(&target.endpoint, outgoing)
         .await
         .map_err(|failure| from_failure(&failure, target, limits))?;
     if !reply.status.is_success() {
-        return Err(from_error_reply(reply, target, timeouts).await);
+        let failure = from_error_reply(reply, plan.speech, target, timeouts).await;
+        if plan.speech == Speech::Responses && failure.means_no_responses() && target.forgo_responses() {
+            // The same provider answers in chat completions; what was learned serves every later request.
+            return Box::pin(attempt(worker, call, received, target, limits)).await;
+        }
+        return Err(failure);
     }
-    let reading = ReadReply { call, received, target, road, lost, sent, head_by: timeouts.head_by };
+    let reading = ReadReply { call, received, target, plan, sent, head_by: timeouts.head_by };
     respond::read_reply(reading, reply).await.map_err(|fault| match fault {
         Unread::Failure(failure) => from_failure(&failure, target, limits),
         Unread::Fault(fault) => from_fault(&fault, target),
@@ -179,8 +196,7 @@ pub(crate) struct ReadReply<'a> {
     pub(crate) call: &'a Call,
     pub(crate) received: &'a Received<'a>,
     pub(crate) target: &'a Arc<Target>,
-    pub(crate) road: Road,
-    pub(crate) lost: Losses,
+    pub(crate) plan: ReadPlan,
     pub(crate) sent: Instant,
     pub(crate) head_by: Instant,
 }
@@ -224,7 +240,8 @@ fn from_failure(failure: &Failure, target: &Target, limits: CallLimits) -> Attem
     let verdict =
         if failure.kind == Kind::Blocked { RetryVerdict::Elsewhere } else { RetryVerdict::Anywhere };
     let detail = failure.to_string();
-    AttemptFailure { verdict, retry_after: None, rejection, class: failure.kind.word(), detail }
+    let class = failure.kind.word();
+    AttemptFailure { verdict, retry_after: None, rejection, class, detail, names_model: false }
 }
 
 fn from_fault(fault: &ReplyFault, target: &Target) -> AttemptFailure {
@@ -235,13 +252,19 @@ fn from_fault(fault: &ReplyFault, target: &Target) -> AttemptFailure {
             rejection: Rejection::bad_gateway(target.provider.exception, rule),
             class: "malformed_reply",
             detail: (*rule).to_owned(),
+            names_model: false,
         },
         ReplyFault::Error(error) => from_provider_error(error, None, target),
     }
 }
 
 /// Reads a provider's error reply.
-pub(super) async fn from_error_reply(reply: Reply, target: &Target, timeouts: Timeouts) -> AttemptFailure {
+pub(super) async fn from_error_reply(
+    reply: Reply,
+    speech: Speech,
+    target: &Target,
+    timeouts: Timeouts,
+) -> AttemptFailure {
     let status = reply.status;
     if status.is_redirection() || status.is_informational() {
         return from_fault(&ReplyFault::Malformed("a redirect, which is never followed"), target);
@@ -260,7 +283,7 @@ pub(super) async fn from_error_reply(reply: Reply, target: &Target, timeouts: Ti
         }
     });
     let _ = collected.await;
-    let error = target.speech.decode_error(status.as_u16(), &bytes);
+    let error = speech.decode_error(status.as_u16(), &bytes);
     let mut failure = from_provider_error(&error, Some(&reply.headers), target);
     let mut headers = ReplyHeaders::empty();
     headers.provider(&reply.headers, target.credential());
@@ -284,6 +307,7 @@ fn from_provider_error(
         rejection,
         class,
         detail: format!("status {}", error.status),
+        names_model: error.code.as_deref() == Some("model_not_found"),
     }
 }
 

@@ -2,48 +2,77 @@
 //!
 //! Owns the choice of the dialect's functions, nothing of what they do.
 
+use super::receive::Received;
 use crate::surface::Surface;
+use bytes::Bytes;
 use http::header::HeaderValue;
+use std::sync::{Arc, OnceLock};
 use tollgate_dialect::conversation::{ChatReply, ChatRequest};
 use tollgate_dialect::openai::{self, ChunkEncoder, StreamPlan, StreamShape};
 use tollgate_dialect::wire::{CallerError, Dialect, EventEncoder, Losses, ReplyFacts, RequestError};
+use tollgate_dialect::{anthropic, responses};
+
+/// Where a stream's encoder leaves the whole answer for whoever keeps it.
+pub(crate) type FinalSlot = Arc<OnceLock<Bytes>>;
 
 /// Reads a request as a conversation.
 pub(crate) fn decode(surface: Surface, body: &[u8]) -> Result<ChatRequest, RequestError> {
     match surface {
         Surface::Completions => openai::decode_completions(body),
+        Surface::Responses => responses::decode_request(body),
+        Surface::Messages => anthropic::decode_request(body),
         _ => openai::decode_chat(body),
     }
 }
 
 /// Writes a whole reply.
 pub(crate) fn encode_reply(
-    surface: Surface,
+    (surface, received): (Surface, &Received<'_>),
     reply: &ChatReply,
     facts: &ReplyFacts,
-    _losses: &mut Losses,
+    losses: &mut Losses,
 ) -> Vec<u8> {
     match surface {
         Surface::Completions => openai::encode_completion(reply, facts),
+        Surface::Responses => responses::encode_reply(reply, facts, &received.echo(), losses),
+        Surface::Messages => anthropic::encode_reply(reply, facts, losses),
         _ => openai::encode_reply(reply, facts),
     }
 }
 
-/// Writes a stream; as a JSON array where Google's clients ask for one.
-pub(crate) fn stream_encoder(surface: Surface, facts: ReplyFacts, _as_array: bool) -> Box<dyn EventEncoder> {
-    let shape = if surface == Surface::Completions { StreamShape::Completion } else { StreamShape::Chat };
-    Box::new(ChunkEncoder::new(StreamPlan { facts, shape }))
+/// Writes a stream.
+pub(crate) fn stream_encoder(
+    surface: Surface,
+    facts: ReplyFacts,
+    received: &Received<'_>,
+) -> (Box<dyn EventEncoder>, Option<FinalSlot>) {
+    match surface {
+        Surface::Responses => {
+            let encoder = responses::StreamEncoder::new(facts, received.echo());
+            let slot = encoder.final_slot();
+            (Box::new(encoder), Some(slot))
+        }
+        Surface::Messages => (Box::new(anthropic::StreamEncoder::new(facts)), None),
+        Surface::Completions => {
+            (Box::new(ChunkEncoder::new(StreamPlan { facts, shape: StreamShape::Completion })), None)
+        }
+        _ => (Box::new(ChunkEncoder::new(StreamPlan { facts, shape: StreamShape::Chat })), None),
+    }
 }
 
 /// The type of a stream; `None` for server-sent events.
-pub(crate) fn stream_type(_surface: Surface, _as_array: bool) -> Option<HeaderValue> {
-    None
+pub(crate) fn stream_type(surface: Surface, as_array: bool) -> Option<HeaderValue> {
+    match surface {
+        Surface::GenerateContent if as_array => Some(HeaderValue::from_static("application/json")),
+        Surface::Converse => Some(HeaderValue::from_static("application/vnd.amazon.eventstream")),
+        _ => None,
+    }
 }
 
 /// The body of an error in a dialect of its own; `None` for OpenAI's.
-pub(crate) fn encode_error(dialect: Dialect, _error: &CallerError<'_>) -> Option<Vec<u8>> {
+pub(crate) fn encode_error(dialect: Dialect, error: &CallerError<'_>) -> Option<Vec<u8>> {
     match dialect {
-        Dialect::OpenAi | Dialect::Responses => None,
+        Dialect::Anthropic => Some(anthropic::encode_error(error)),
         _ => None,
     }
 }

@@ -24,6 +24,7 @@ use crate::worker::Worker;
 use http::header::{CONTENT_TYPE, HeaderValue};
 use http::{HeaderMap, Method, Request, Response};
 use hyper::body::Incoming;
+use receive::BodyKind;
 use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
@@ -38,6 +39,8 @@ pub(crate) struct Call {
     pub(crate) path: PathModel,
     /// Google's `alt=sse`: a stream comes as events.
     pub(crate) asks_events: bool,
+    /// How its body is written.
+    pub(crate) body_kind: BodyKind,
     /// When its head had come.
     pub(crate) started: Instant,
     /// Its id, as a header.
@@ -49,7 +52,8 @@ pub(crate) struct Call {
 impl Call {
     fn new(surface: Surface, path: PathModel, headers: &HeaderMap, started: Instant) -> Self {
         let id = overrides::call_id(headers).unwrap_or_else(new_call_id);
-        Self { surface, path, asks_events: false, started, id, group: OnceLock::new() }
+        let body_kind = BodyKind::Json;
+        Self { surface, path, asks_events: false, body_kind, started, id, group: OnceLock::new() }
     }
 }
 
@@ -99,15 +103,19 @@ pub(crate) fn finish_headers(mut response: Response<GatewayBody>) -> Response<Ga
 async fn model_call(
     worker: &Worker,
     snapshot: &Snapshot,
-    call: Call,
+    mut call: Call,
     request: Request<Incoming>,
 ) -> Response<GatewayBody> {
     let gateway = &worker.gateway;
     let _in_flight = InFlight::new(gateway);
-    match serve_call(worker, snapshot, &call, request).await {
-        Ok(response) => response,
-        Err(rejection) => failure(gateway, &call, rejection),
-    }
+    let served = match receive::check_content_type(request.headers(), call.surface) {
+        Ok(kind) => {
+            call.body_kind = kind;
+            serve_call(worker, snapshot, &call, request).await
+        }
+        Err(rejection) => Err(rejection),
+    };
+    served.unwrap_or_else(|rejection| failure(gateway, &call, rejection))
 }
 
 /// Counts and logs a failed call, and makes its reply.
@@ -136,7 +144,6 @@ async fn serve_call(
     request: Request<Incoming>,
 ) -> Result<Response<GatewayBody>, Rejection> {
     let (head, body) = request.into_parts();
-    receive::check_content_type(&head.headers)?;
     let body = receive::read_body(&head.headers, body, snapshot.receive_limits()).await?;
     let received = receive::read(&body, call, &head.headers)?;
     let group = snapshot.group(worker.gateway.metrics(), &received.model).ok_or_else(|| {

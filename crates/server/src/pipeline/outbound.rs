@@ -13,13 +13,14 @@ use http::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderVal
 use http::{Method, Uri};
 use tollgate_catalog::KeyPlacement;
 use tollgate_config::Secret;
+use tollgate_dialect::anthropic::Host;
 use tollgate_dialect::conversation::EmbeddingRequest;
 use tollgate_dialect::json::{Limits, Object, scan};
 use tollgate_dialect::openai::Extensions;
 use tollgate_dialect::relay::{RequestEdits, plan_request};
 use tollgate_dialect::wire::{Dialect, EncodeError, Losses, Outbound, Reading};
 use tollgate_dialect::{gemini, openai};
-use tollgate_upstream::{Outgoing, SegmentBody, Timeouts};
+use tollgate_upstream::{EndpointError, Outgoing, SegmentBody, Timeouts};
 
 /// How the reply is to be read.
 #[derive(Debug)]
@@ -28,6 +29,8 @@ pub(crate) enum Road {
     Relay,
     /// The same in a dialect other than OpenAI's.
     Native(Reading),
+    /// The provider's bytes are the caller's, whatever they are.
+    Pass,
     /// Chat through the conversation model.
     Translate(Reading),
     /// Embeddings through the conversation model.
@@ -40,16 +43,24 @@ pub(crate) struct Prepared {
     pub(crate) target: Uri,
     pub(crate) headers: HeaderMap,
     pub(crate) body: SegmentBody,
+    pub(crate) plan: ReadPlan,
+}
+
+/// How the reply to a request is to be read.
+#[derive(Debug)]
+pub(crate) struct ReadPlan {
     pub(crate) road: Road,
+    /// The words in which it was asked.
+    pub(crate) speech: Speech,
     /// What of the request this deployment's wire cannot express.
     pub(crate) lost: Losses,
 }
 
 impl Prepared {
     /// With its time limits.
-    pub(crate) fn outgoing(self, timeouts: Timeouts) -> (Outgoing, Road, Losses) {
-        let Self { method, target, headers, body, road, lost } = self;
-        (Outgoing { method, target, headers, body, timeouts }, road, lost)
+    pub(crate) fn outgoing(self, timeouts: Timeouts) -> (Outgoing, ReadPlan) {
+        let Self { method, target, headers, body, plan } = self;
+        (Outgoing { method, target, headers, body, timeouts }, plan)
     }
 }
 
@@ -59,17 +70,23 @@ pub(crate) fn prepare(
     surface: Surface,
     target: &Target,
 ) -> Result<Prepared, Rejection> {
-    match (target.speech, surface) {
+    let speech = target.speech_for(surface);
+    match (speech, surface) {
         (Speech::OpenAi, Surface::Chat) => relay(received, target, target.paths.chat.clone()),
         (Speech::OpenAi, Surface::Embeddings) => relay(received, target, target.paths.embeddings.clone()),
         (Speech::OpenAi, Surface::Completions) if target.has_completions => {
             relay(received, target, target.paths.completions.clone())
         }
+        (Speech::OpenAi, _) if let Some(operation) = surface.resource() => {
+            relay_resource(received, target, operation)
+        }
+        (_, _) if surface.resource().is_some() => {
+            let reason = "this provider does not have it";
+            Err(Rejection::not_expressible(target.provider.exception, surface.path(), reason))
+        }
         (_, Surface::Embeddings) => translate_embeddings(received, target),
-        (speech, _)
-            if speech.dialect() == Some(surface.dialect()) && may_relay(received, surface, target) =>
-        {
-            relay_native(received, target)
+        _ if speech.dialect() == Some(surface.dialect()) && may_relay(received, surface, target) => {
+            relay_native(received, speech, target)
         }
         _ => translate(received, surface, target),
     }
@@ -127,8 +144,39 @@ fn splice(
     let mut headers = target.headers.clone();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     let body = SegmentBody::new(segments.iter().cloned());
-    let lost = Losses::default();
-    Ok(Prepared { method: Method::POST, target: path, headers, body, road: Road::Relay, lost })
+    let plan = ReadPlan { road: Road::Relay, speech: Speech::OpenAi, lost: Losses::default() };
+    Ok(Prepared { method: Method::POST, target: path, headers, body, plan })
+}
+
+/// A request of which the gateway knows the model's name alone: JSON or a form.
+fn relay_resource(received: &Received<'_>, target: &Target, operation: &str) -> Result<Prepared, Rejection> {
+    let path = target.operation(operation).ok_or_else(|| {
+        Rejection::not_expressible(target.provider.exception, "model", "not a model's name")
+    })?;
+    let mut headers = target.headers.clone();
+    let body = match (&received.form, &received.content_type) {
+        (Some(form), Some(kind)) => {
+            headers.insert(CONTENT_TYPE, kind.clone());
+            let dropped: Vec<&str> = target.always_dropped.iter().map(String::as_str).collect();
+            SegmentBody::new(form.rewrite(received.body, &target.model, &dropped))
+        }
+        _ => {
+            headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+            let mut remove: Vec<&str> = received.overrides.remove.clone();
+            remove.extend(target.always_dropped.iter().map(String::as_str));
+            let edits = RequestEdits {
+                remove: &remove,
+                model: Some(&target.model),
+                defaults: &target.defaults,
+                ..RequestEdits::default()
+            };
+            let segments = plan_request(&received.object, &edits, received.body)
+                .map_err(|error| Rejection::bad_json(&error.to_string()))?;
+            SegmentBody::new(segments.iter().cloned())
+        }
+    };
+    let plan = ReadPlan { road: Road::Pass, speech: Speech::OpenAi, lost: Losses::default() };
+    Ok(Prepared { method: Method::POST, target: path, headers, body, plan })
 }
 
 /// Whether a body of the wire's own dialect may go out as it is. The operator's default parameters are in OpenAI's
@@ -138,31 +186,36 @@ fn may_relay(received: &Received<'_>, surface: Surface, target: &Target) -> bool
 }
 
 /// The request in a dialect other than OpenAI's that caller and provider share.
-fn relay_native(received: &Received<'_>, target: &Target) -> Result<Prepared, Rejection> {
-    let address = target
-        .speech
-        .address(&target.model, received.stream)
-        .map_err(|error| encode_rejection(&error, target))?;
+fn relay_native(received: &Received<'_>, speech: Speech, target: &Target) -> Result<Prepared, Rejection> {
+    let address =
+        speech.address(&target.model, received.stream).map_err(|error| encode_rejection(&error, target))?;
     let mut remove: Vec<&str> = received.overrides.remove.clone();
     remove.extend(target.always_dropped.iter().map(String::as_str));
-    let names_model = target.speech.body_names_model();
+    let names_model = speech.body_names_model();
     if !names_model {
         remove.push("model");
     }
+    if speech == Speech::Anthropic(Host::BedrockInvoke) {
+        remove.push("stream");
+    }
+    let members: Vec<(String, String)> =
+        speech.host_members().iter().map(|(name, json)| ((*name).to_owned(), (*json).to_owned())).collect();
     let edits = RequestEdits {
         remove: &remove,
         model: names_model.then_some(target.model.as_str()),
+        defaults: &members,
         ..RequestEdits::default()
     };
     let segments = plan_request(&received.object, &edits, received.body)
         .map_err(|error| Rejection::bad_json(&error.to_string()))?;
     let outbound = Outbound { path: address.path, headers: address.headers, ..Outbound::default() };
-    let mut prepared = finish(outbound, received, target, Road::Native)?;
+    let mut prepared = finish(outbound, received, (speech, target), Road::Native)?;
     prepared.body = SegmentBody::new(segments.iter().cloned());
     Ok(prepared)
 }
 
 fn translate(received: &Received<'_>, surface: Surface, target: &Target) -> Result<Prepared, Rejection> {
+    let speech = target.speech_for(surface);
     let mut conversation = received.conversation(surface)?.clone();
     conversation.model.clone_from(&target.model);
     conversation.stream = received.stream;
@@ -176,8 +229,8 @@ fn translate(received: &Received<'_>, surface: Surface, target: &Target) -> Resu
     let mut options = target.options.clone();
     options.drop_unsupported = target.drops_unsupported(surface.dialect());
     let outbound =
-        target.speech.encode(&conversation, &options).map_err(|error| encode_rejection(&error, target))?;
-    finish(outbound, received, target, Road::Translate)
+        speech.encode(&conversation, &options).map_err(|error| encode_rejection(&error, target))?;
+    finish(outbound, received, (speech, target), Road::Translate)
 }
 
 /// The deployment's defaults are members that the caller did not send; they are read as if it had.
@@ -215,18 +268,19 @@ fn translate_embeddings(received: &Received<'_>, target: &Target) -> Result<Prep
             return Err(Rejection::not_expressible(target.provider.exception, "model", reason));
         }
     };
-    finish(outbound, received, target, |_| Road::TranslateEmbeddings(Box::new(request)))
+    finish(outbound, received, (target.speech, target), |_| Road::TranslateEmbeddings(Box::new(request)))
 }
 
 fn finish(
     outbound: Outbound,
     received: &Received<'_>,
-    target: &Target,
+    (speech, target): (Speech, &Target),
     road: impl FnOnce(Reading) -> Road,
 ) -> Result<Prepared, Rejection> {
-    let path = match target.speech {
+    let path = match speech {
+        Speech::Responses => target.responses_path().ok_or(EndpointError::Malformed),
         // Azure's address of the deployment is part of its path.
-        Speech::OpenAi if outbound.path == "/chat/completions" => Ok(target.paths.chat.clone()),
+        Speech::OpenAi => Ok(target.paths.chat.clone()),
         _ => target.endpoint.target(&format!("{}{}", target.prefix, outbound.path)),
     };
     let path = path
@@ -239,12 +293,14 @@ fn finish(
             headers.insert(name, value);
         }
     }
-    if let (Speech::Anthropic, Some(asked)) = (target.speech, &received.anthropic_beta) {
+    if let (Speech::Anthropic(Host::Anthropic | Host::Vertex), Some(asked)) =
+        (speech, &received.anthropic_beta)
+    {
         speech::add_betas(&mut headers, asked);
     }
     let body = SegmentBody::from(Bytes::from(outbound.body));
-    let road = road(outbound.reading);
-    Ok(Prepared { method: Method::POST, target: path, headers, body, road, lost: outbound.lost })
+    let plan = ReadPlan { road: road(outbound.reading), speech, lost: outbound.lost };
+    Ok(Prepared { method: Method::POST, target: path, headers, body, plan })
 }
 
 fn encode_rejection(error: &EncodeError, target: &Target) -> Rejection {

@@ -181,6 +181,16 @@ impl Overrides {
     }
 }
 
+impl Overrides {
+    /// Refuses a form's field that would decide host or credential.
+    pub(crate) fn check_name(name: &str) -> Result<(), Rejection> {
+        match meaning(name) {
+            Some((name, Meaning::Forbidden)) => Err(Rejection::not_allowed(name)),
+            _ => Ok(()),
+        }
+    }
+}
+
 fn duration(
     path: &str,
     headers: &HeaderMap,

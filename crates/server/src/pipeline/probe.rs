@@ -37,13 +37,13 @@ pub(crate) async fn probe(
     target.authorization.put_on(&mut prepared, &target.endpoint, client).await.map_err(unreachable)?;
     let by = Instant::now() + limit;
     let timeouts = Timeouts { connect: limit, head_by: by, idle: limit, whole_by: by };
-    let (outgoing, _, _) = prepared.outgoing(timeouts);
+    let (outgoing, plan) = prepared.outgoing(timeouts);
     let reply = client.send(&target.endpoint, outgoing).await.map_err(unreachable)?;
     if reply.status.is_success() {
         // Read to its end, so that the connection serves again.
         reply.body.collect().await.map_err(unreachable)?;
         return Ok(reply.headers);
     }
-    let failure = super::attempt::from_error_reply(reply, target, timeouts).await;
+    let failure = super::attempt::from_error_reply(reply, plan.speech, target, timeouts).await;
     Err((failure.rejection.status().as_u16(), failure.rejection.message().to_owned()))
 }

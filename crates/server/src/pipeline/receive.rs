@@ -17,6 +17,8 @@ use std::sync::OnceLock;
 use std::time::Duration;
 use tollgate_dialect::conversation::{ChatRequest, ToolKind};
 use tollgate_dialect::json::{Limits, Object, scan};
+use tollgate_dialect::multipart::{self, Form};
+use tollgate_dialect::responses::Echo;
 use tollgate_dialect::wire::RequestError;
 
 /// The limits of a caller's body.
@@ -34,6 +36,10 @@ pub(crate) struct Received<'b> {
     pub(crate) body: &'b Bytes,
     /// Its top-level members.
     pub(crate) object: Object<'b>,
+    /// Its type as the caller wrote it, with a form's boundary.
+    pub(crate) content_type: Option<HeaderValue>,
+    /// Its fields, where it is a form and no JSON.
+    pub(crate) form: Option<Form<'b>>,
     /// The group that is asked for, from body or path.
     pub(crate) model: String,
     /// Neither body nor path named one.
@@ -63,6 +69,11 @@ impl Received<'_> {
             .collect()
     }
 
+    /// What a response object repeats of the request.
+    pub(crate) fn echo(&self) -> Echo {
+        Echo::read(self.body).unwrap_or_default()
+    }
+
     /// The body as a conversation.
     pub(crate) fn conversation(&self, surface: Surface) -> Result<&ChatRequest, Rejection> {
         let read = self.conversation.get_or_init(|| caller::decode(surface, self.body));
@@ -70,8 +81,23 @@ impl Received<'_> {
     }
 }
 
-/// Refuses what is not JSON before a byte of it is read. A missing type is taken for JSON, as LiteLLM does.
-pub(crate) fn check_content_type(headers: &HeaderMap) -> Result<(), Rejection> {
+/// How a body is written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum BodyKind {
+    /// JSON.
+    Json,
+    /// A multipart form with this boundary.
+    Form(String),
+}
+
+/// Refuses what the surface does not take before a byte of it is read. A missing type is taken for JSON, as LiteLLM does.
+pub(crate) fn check_content_type(headers: &HeaderMap, surface: Surface) -> Result<BodyKind, Rejection> {
+    let kind = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    if surface.takes_form()
+        && let Some(boundary) = multipart::boundary(kind)
+    {
+        return Ok(BodyKind::Form(boundary.to_owned()));
+    }
     let is_json = headers.get(CONTENT_TYPE).is_none_or(|value| {
         let essence = value.as_bytes().split(|byte| *byte == b';').next().unwrap_or_default().trim_ascii();
         essence.eq_ignore_ascii_case(b"application/json")
@@ -79,7 +105,7 @@ pub(crate) fn check_content_type(headers: &HeaderMap) -> Result<(), Rejection> {
     });
     let is_plain =
         headers.get(CONTENT_ENCODING).is_none_or(|value| value.as_bytes().eq_ignore_ascii_case(b"identity"));
-    if is_json && is_plain { Ok(()) } else { Err(Rejection::wrong_content_type()) }
+    if is_json && is_plain { Ok(BodyKind::Json) } else { Err(Rejection::wrong_content_type()) }
 }
 
 /// Reads the body. A body that comes in one piece is not copied.
@@ -128,6 +154,9 @@ async fn next_piece(body: &mut Incoming, idle: Duration) -> Result<Option<Bytes>
 /// Finds what routing needs.
 pub(crate) fn read<'b>(body: &'b Bytes, call: &Call, headers: &HeaderMap) -> Result<Received<'b>, Rejection> {
     let surface = call.surface;
+    if let BodyKind::Form(boundary) = &call.body_kind {
+        return read_form(body, boundary, call, headers);
+    }
     if body.iter().all(u8::is_ascii_whitespace) {
         return Err(Rejection::missing(surface.path(), surface.content_member()));
     }
@@ -157,6 +186,8 @@ pub(crate) fn read<'b>(body: &'b Bytes, call: &Call, headers: &HeaderMap) -> Res
     Ok(Received {
         body,
         object,
+        content_type: None,
+        form: None,
         model_is_missing: model.is_none(),
         model: model.unwrap_or_default(),
         stream: stream && surface != Surface::Embeddings,
@@ -168,8 +199,42 @@ pub(crate) fn read<'b>(body: &'b Bytes, call: &Call, headers: &HeaderMap) -> Res
     })
 }
 
+/// Finds what routing needs in a form.
+fn read_form<'b>(
+    body: &'b Bytes,
+    boundary: &str,
+    call: &Call,
+    headers: &HeaderMap,
+) -> Result<Received<'b>, Rejection> {
+    let form = Form::read(body, boundary).map_err(|error| Rejection::bad_form(&error.to_string()))?;
+    let object = scan(b"{}", &Limits::REQUEST).map_err(|error| Rejection::bad_json(&error.to_string()))?;
+    for field in form.fields() {
+        Overrides::check_name(field.name)?;
+    }
+    let model = call.path.name.clone().or_else(|| form.text("model").map(str::to_owned));
+    let stream = form.text("stream").is_some_and(|text| text.trim().eq_ignore_ascii_case("true"));
+    let overrides = Overrides::read(call.surface, headers, &object)?;
+    Ok(Received {
+        body,
+        object,
+        content_type: headers.get(CONTENT_TYPE).cloned(),
+        form: Some(form),
+        model_is_missing: model.is_none(),
+        model: model.unwrap_or_default(),
+        stream,
+        as_array: false,
+        asks_usage: true,
+        anthropic_beta: None,
+        overrides,
+        conversation: OnceLock::new(),
+    })
+}
+
 /// Refuses a call without content. Asked after the model was found, in LiteLLM's order.
 pub(crate) fn require_content(received: &Received<'_>, surface: Surface) -> Result<(), Rejection> {
+    if received.form.is_some() {
+        return Ok(());
+    }
     let name = surface.content_member();
     let content = received.object.get(name).filter(|value| !value.is_null());
     let Some(content) = content else { return Err(Rejection::missing(surface.path(), name)) };
@@ -243,7 +308,7 @@ mod tests {
         let check = |name: &'static str, value: &'static str, ok: bool| {
             let mut headers = HeaderMap::new();
             headers.insert(name, HeaderValue::from_static(value));
-            assert_eq!(check_content_type(&headers).is_ok(), ok, "{name}: {value}");
+            assert_eq!(check_content_type(&headers, Surface::Chat).is_ok(), ok, "{name}: {value}");
         };
         check("content-type", "application/json", true);
         check("content-type", "Application/JSON; charset=utf-8", true);
@@ -253,6 +318,10 @@ mod tests {
         check("content-type", "multipart/form-data; boundary=x", false);
         check("content-encoding", "gzip", false);
         check("content-encoding", "identity", true);
-        assert!(check_content_type(&HeaderMap::new()).is_ok());
+        assert!(check_content_type(&HeaderMap::new(), Surface::Chat).is_ok());
+        let mut form = HeaderMap::new();
+        form.insert("content-type", HeaderValue::from_static("multipart/form-data; boundary=x"));
+        let kind = check_content_type(&form, Surface::Transcription).ok();
+        assert_eq!(kind, Some(BodyKind::Form("x".to_owned())));
     }
 }

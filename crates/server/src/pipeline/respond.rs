@@ -4,7 +4,7 @@
 //! a failure is the attempt's, after that it is the caller's stream that ends with an error event.
 
 use super::attempt::{ReadReply, Unread};
-use super::outbound::Road;
+use super::outbound::{self, Road};
 use super::receive::Received;
 use super::settle::{Billing, Settlement};
 use super::{Call, caller};
@@ -13,7 +13,7 @@ use crate::surface::Surface;
 use crate::target::Target;
 use crate::worker::Worker;
 use bytes::Bytes;
-use http::header::{CONTENT_TYPE, HeaderMap};
+use http::header::{CONTENT_TYPE, HeaderMap, HeaderValue};
 use http::{Response, StatusCode};
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -21,7 +21,7 @@ use tokio::time::{Instant, timeout_at};
 use tollgate_catalog::Wire;
 use tollgate_dialect::conversation::{EmbeddingRequest, Usage};
 use tollgate_dialect::openai::VectorForm;
-use tollgate_dialect::relay::{OpenAiRelay, RelayOptions, relay_reply, rename_reply};
+use tollgate_dialect::relay::{OpenAiRelay, PassRelay, RelayOptions, relay_reply, rename_reply, reply_usage};
 use tollgate_dialect::translate::Translator;
 use tollgate_dialect::wire::{CallerError, Losses, Progress, Reading, ReplyFacts, ReplyFault, Transducer};
 use tollgate_dialect::{gemini, openai};
@@ -71,11 +71,13 @@ struct Begun {
 pub(crate) async fn read_reply(reading: ReadReply<'_>, reply: Reply) -> Result<Answer, Unread> {
     let Reply { headers, body, .. } = reply;
     let (target, sent) = (Arc::clone(reading.target), reading.sent);
-    let (body, lost) = if reading.received.stream {
-        if !reading.target.speech.is_stream(&headers) {
+    let (body, lost) = if matches!(reading.plan.road, Road::Pass) {
+        (read_passed(reading, &headers, body).await?, Losses::default())
+    } else if reading.received.stream {
+        if !reading.plan.speech.is_stream(&headers) {
             return Err(Unread::Fault(ReplyFault::Malformed("not an event stream")));
         }
-        let lost = reading.lost.clone();
+        let lost = reading.plan.lost.clone();
         (read_stream_head(reading, body).await?, lost)
     } else {
         let bytes = body.collect().await.map_err(Unread::Failure)?;
@@ -94,21 +96,24 @@ pub(crate) async fn read_reply(reading: ReadReply<'_>, reply: Reply) -> Result<A
 }
 
 fn read_whole(reading: ReadReply<'_>, bytes: &Bytes) -> Result<(AnswerBody, Losses), ReplyFault> {
-    let ReadReply { call, received, target, road, mut lost, .. } = reading;
+    let ReadReply { call, received, plan, .. } = reading;
+    let outbound::ReadPlan { road, speech, mut lost } = plan;
     let facts = || facts(call, received);
     let (segments, usage, tier) = match road {
         Road::Relay => {
             let view = relay_reply(bytes, Some(&received.model))?;
             (view.body.iter().cloned().collect(), view.usage, view.service_tier)
         }
+        // Read by `read_passed`.
+        Road::Pass => (vec![bytes.clone()], reply_usage(bytes), None),
         Road::Native(reading) => {
-            let reply = target.speech.decode_reply(bytes, &reading)?;
-            let text = rename_reply(bytes, target.speech.reply_model(), &received.model);
+            let reply = speech.decode_reply(bytes, &reading)?;
+            let text = rename_reply(bytes, speech.reply_model(), &received.model);
             (vec![text], Some(reply.usage), reply.service_tier)
         }
         Road::Translate(reading) => {
-            let reply = target.speech.decode_reply(bytes, &reading)?;
-            let text = caller::encode_reply(call.surface, &reply, &facts(), &mut lost);
+            let reply = speech.decode_reply(bytes, &reading)?;
+            let text = caller::encode_reply((call.surface, received), &reply, &facts(), &mut lost);
             (vec![Bytes::from(text)], Some(reply.usage), reply.service_tier)
         }
         Road::TranslateEmbeddings(request) => {
@@ -118,10 +123,40 @@ fn read_whole(reading: ReadReply<'_>, bytes: &Bytes) -> Result<(AnswerBody, Loss
     };
     // A provider that reports nothing at all is estimated; one that reports zeros is believed.
     let answer_bytes = segments.iter().map(Bytes::len).sum::<usize>() as u64;
-    let usage = usage.filter(|usage| *usage != Usage::default() || target.speech.believes_zero());
+    let usage = usage.filter(|usage| *usage != Usage::default() || speech.believes_zero());
     let answer_bytes = if call.surface == Surface::Embeddings { 0 } else { answer_bytes };
     let billing = Billing::new(usage, received.body.len() as u64, answer_bytes, tier.as_deref());
     Ok((AnswerBody::Whole { segments, billing }, lost))
+}
+
+/// Reads a reply of a kind that means nothing to the gateway. JSON is read whole for its usage; anything else is passed on
+/// from its first bytes.
+async fn read_passed(
+    reading: ReadReply<'_>,
+    headers: &HeaderMap,
+    mut upstream: ReplyBody,
+) -> Result<AnswerBody, Unread> {
+    let kind = headers.get(CONTENT_TYPE).map(HeaderValue::as_bytes).unwrap_or_default();
+    let is = |prefix: &[u8]| kind.get(..prefix.len()).is_some_and(|start| start.eq_ignore_ascii_case(prefix));
+    if is(b"application/json") {
+        let bytes = upstream.collect().await.map_err(Unread::Failure)?;
+        let usage = reply_usage(&bytes);
+        let billing = Billing::reported(usage);
+        return Ok(AnswerBody::Whole { segments: vec![bytes], billing });
+    }
+    let mut transducer = Box::new(PassRelay::new(is(b"text/event-stream")));
+    let mut ready = Vec::new();
+    let late = || Failure::new(Kind::Timeout, Phase::AwaitingHead, "no content in time");
+    let first = timeout_at(reading.head_by, upstream.next()).await.map_err(|_| Unread::Failure(late()))?;
+    let ended = match first {
+        Some(Ok(chunk)) => {
+            transducer.push(chunk, &mut ready).map_err(Unread::Fault)?;
+            false
+        }
+        Some(Err(failure)) => return Err(Unread::Failure(failure)),
+        None => true,
+    };
+    Ok(AnswerBody::Stream(Box::new(Begun { upstream, transducer, ready, ended })))
 }
 
 fn translate_embeddings(
@@ -199,7 +234,8 @@ impl Transducer for Broken {
 }
 
 fn transducer(reading: ReadReply<'_>) -> Box<dyn Transducer> {
-    let ReadReply { call, received, target, road, .. } = reading;
+    let ReadReply { call, received, target, plan, .. } = reading;
+    let outbound::ReadPlan { road, speech, .. } = plan;
     let reading = match road {
         Road::Relay => {
             return Box::new(OpenAiRelay::new(RelayOptions {
@@ -210,14 +246,14 @@ fn transducer(reading: ReadReply<'_>) -> Box<dyn Transducer> {
             }));
         }
         Road::Native(reading) => {
-            let encoder = caller::stream_encoder(call.surface, facts(call, received), received.as_array);
-            return target.speech.relay(reading, encoder, &received.model);
+            let (encoder, _) = caller::stream_encoder(call.surface, facts(call, received), received);
+            return speech.relay(reading, encoder, &received.model);
         }
         Road::Translate(reading) => reading,
-        Road::TranslateEmbeddings(_) => Reading::default(),
+        Road::TranslateEmbeddings(_) | Road::Pass => Reading::default(),
     };
-    let (framing, decoder) = target.speech.stream(reading);
-    let encoder = caller::stream_encoder(call.surface, facts(call, received), received.as_array);
+    let (framing, decoder) = speech.stream(reading);
+    let (encoder, _) = caller::stream_encoder(call.surface, facts(call, received), received);
     Box::new(Translator::new(framing, decoder, encoder))
 }
 
@@ -253,7 +289,8 @@ pub(crate) fn respond(
     match body {
         AnswerBody::Whole { segments, billing } => {
             headers.cost(settlement.settle_plain(&billing).as_ref());
-            reply(headers.into_map(), GatewayBody::segments(segments))
+            let map = with_type(headers.into_map(), call.surface, &provider_headers);
+            reply(map, GatewayBody::segments(segments))
         }
         AnswerBody::Stream(begun) => {
             let Begun { upstream, transducer, ready, ended } = *begun;
@@ -266,13 +303,23 @@ pub(crate) fn respond(
                 settlement,
                 drain: worker.gateway.drain_handle(),
             };
-            let mut map = headers.into_map();
+            let mut map = with_type(headers.into_map(), call.surface, &provider_headers);
             if let Some(kind) = caller::stream_type(call.surface, received.as_array) {
                 map.insert(CONTENT_TYPE, kind);
             }
             reply(map, GatewayBody::stream(StreamBody::new(parts)))
         }
     }
+}
+
+/// A reply that was passed on has the provider's type.
+fn with_type(mut headers: HeaderMap, surface: Surface, provider: &HeaderMap) -> HeaderMap {
+    if surface.resource().is_some()
+        && let Some(kind) = provider.get(CONTENT_TYPE)
+    {
+        headers.insert(CONTENT_TYPE, kind.clone());
+    }
+    headers
 }
 
 fn reply(headers: HeaderMap, body: GatewayBody) -> Response<GatewayBody> {

@@ -61,6 +61,13 @@ impl Billing {
     }
 }
 
+impl Billing {
+    /// What a reply reports, or nothing: where no tokens are counted, none are guessed.
+    pub(crate) fn reported(usage: Option<Usage>) -> Self {
+        Self { usage: usage.filter(is_plausible).unwrap_or_default(), is_estimated: false, tier: None }
+    }
+}
+
 /// What is due when an attempt that answered has ended.
 pub(crate) struct Settlement {
     gateway: Arc<Gateway>,
@@ -136,6 +143,11 @@ impl Settlement {
         // A stream that was cut may have reported its prompt only; then what was delivered is the lower bound.
         let delivered = progress.content_bytes.div_ceil(BYTES_PER_TOKEN);
         let reported = progress.usage.filter(is_plausible);
+        if self.surface.resource().is_some() {
+            self.target.metrics.api_latency.observe(self.started.elapsed().as_secs_f64());
+            self.settle(&Billing::reported(reported), ending);
+            return;
+        }
         let usage = reported.filter(|usage| ending == Ending::Complete || usage.output_tokens >= delivered);
         let mut billing =
             Billing::new(usage, self.prompt_bytes, progress.content_bytes, progress.service_tier.as_deref());

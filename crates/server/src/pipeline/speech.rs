@@ -3,7 +3,9 @@
 //! Owns the choice of the wire's functions, nothing of what they do. **Invariant:** every speech has all five: write,
 //! read, stream, error, path; a new wire is one new arm in each.
 
+use crate::percent;
 use http::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
+use tollgate_dialect::anthropic::Host;
 use tollgate_dialect::conversation::{ChatReply, ChatRequest};
 use tollgate_dialect::failure::ProviderError;
 use tollgate_dialect::framing::Framing;
@@ -14,15 +16,17 @@ use tollgate_dialect::wire::{
     Dialect, EncodeError, EncodeOptions, EventDecoder, EventEncoder, Outbound, Reading, ReplyFault,
     Transducer,
 };
-use tollgate_dialect::{anthropic, gemini, openai};
+use tollgate_dialect::{anthropic, gemini, openai, responses};
 
 /// The words that a deployment's provider wants, for conversations.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Speech {
     /// OpenAI's chat completions.
     OpenAi,
-    /// Anthropic's Messages.
-    Anthropic,
+    /// OpenAI's Responses.
+    Responses,
+    /// Anthropic's Messages, wherever they are served.
+    Anthropic(Host),
     /// Google's `generateContent`.
     Gemini,
 }
@@ -32,7 +36,8 @@ impl Speech {
     pub(crate) fn dialect(self) -> Option<Dialect> {
         match self {
             Self::OpenAi => Some(Dialect::OpenAi),
-            Self::Anthropic => Some(Dialect::Anthropic),
+            Self::Responses => Some(Dialect::Responses),
+            Self::Anthropic(_) => Some(Dialect::Anthropic),
             Self::Gemini => Some(Dialect::Gemini),
         }
     }
@@ -42,17 +47,28 @@ impl Speech {
         let address = |path: &str| Address { path: path.to_owned(), headers: Vec::new() };
         match self {
             Self::OpenAi => Ok(address("/chat/completions")),
-            Self::Anthropic => Ok(Address {
+            Self::Responses => Ok(address(responses::RESPONSES_PATH)),
+            Self::Anthropic(Host::Anthropic) => Ok(Address {
                 headers: vec![("anthropic-version", anthropic::API_VERSION.to_owned())],
                 ..address(anthropic::MESSAGES_PATH)
             }),
+            Self::Anthropic(host) => hosted_path(host, model, stream).map(|path| address(&path)),
             Self::Gemini => gemini::call_path(model, stream).map(|path| address(&path)),
+        }
+    }
+
+    /// What the host of Anthropic's models wants in the body beside Anthropic's own members: name, JSON.
+    pub(crate) fn host_members(self) -> &'static [(&'static str, &'static str)] {
+        match self {
+            Self::Anthropic(Host::Vertex) => &[("anthropic_version", "\"vertex-2023-10-16\"")],
+            Self::Anthropic(Host::BedrockInvoke) => &[("anthropic_version", "\"bedrock-2023-05-31\"")],
+            _ => &[],
         }
     }
 
     /// Whether the body names the model, not the path.
     pub(crate) fn body_names_model(self) -> bool {
-        !matches!(self, Self::Gemini)
+        !matches!(self, Self::Gemini | Self::Anthropic(Host::Vertex | Host::BedrockInvoke))
     }
 
     /// Passes a stream of the wire's own dialect on.
@@ -63,7 +79,8 @@ impl Speech {
         client_model: &str,
     ) -> Box<dyn Transducer> {
         let place: ModelPlace = match self {
-            Self::Anthropic => &["message", "model"],
+            Self::Anthropic(_) => &["message", "model"],
+            Self::Responses => &["response", "model"],
             Self::OpenAi => &["model"],
             Self::Gemini => &[],
         };
@@ -78,7 +95,7 @@ impl Speech {
     /// Where a plain reply names the model.
     pub(crate) fn reply_model(self) -> ModelPlace {
         match self {
-            Self::OpenAi | Self::Anthropic => &["model"],
+            Self::OpenAi | Self::Responses | Self::Anthropic(_) => &["model"],
             Self::Gemini => &[],
         }
     }
@@ -94,7 +111,12 @@ impl Speech {
                 let body = openai::encode_chat(conversation, Extensions::Omit, options)?;
                 Ok(Outbound { path: "/chat/completions".to_owned(), body, ..Outbound::default() })
             }
-            Self::Anthropic => anthropic::encode_chat(conversation, options),
+            Self::Responses => responses::encode_chat(conversation, options),
+            Self::Anthropic(Host::Anthropic) => anthropic::encode_chat(conversation, options),
+            Self::Anthropic(host) => {
+                let path = hosted_path(host, &conversation.model, conversation.stream)?;
+                Ok(Outbound { path, ..anthropic::encode_chat_for(host, conversation, options)? })
+            }
             Self::Gemini => gemini::encode_chat(conversation, options),
         }
     }
@@ -103,7 +125,8 @@ impl Speech {
     pub(crate) fn decode_reply(self, body: &[u8], reading: &Reading) -> Result<ChatReply, ReplyFault> {
         match self {
             Self::OpenAi => openai::decode_reply(body),
-            Self::Anthropic => anthropic::decode_reply(body, reading),
+            Self::Responses => responses::decode_reply(body, reading),
+            Self::Anthropic(_) => anthropic::decode_reply(body, reading),
             Self::Gemini => gemini::decode_reply(body, reading),
         }
     }
@@ -112,7 +135,11 @@ impl Speech {
     pub(crate) fn stream(self, reading: Reading) -> (Framing, Box<dyn EventDecoder>) {
         match self {
             Self::OpenAi => (Framing::events(), Box::new(openai::ChunkDecoder::default())),
-            Self::Anthropic => (Framing::events(), Box::new(anthropic::StreamDecoder::new(reading))),
+            Self::Responses => (
+                Framing::events_with_cap(responses::FRAME_BYTES_MAX),
+                Box::new(responses::StreamDecoder::new()),
+            ),
+            Self::Anthropic(_) => (Framing::events(), Box::new(anthropic::StreamDecoder::new(reading))),
             Self::Gemini => (
                 Framing::events_with_cap(gemini::FRAME_BYTES_MAX),
                 Box::new(gemini::StreamDecoder::new(&reading)),
@@ -123,7 +150,7 @@ impl Speech {
     /// Whether a reply's type is that of a stream.
     pub(crate) fn is_stream(self, headers: &HeaderMap) -> bool {
         let wanted: &[u8] = match self {
-            Self::OpenAi | Self::Anthropic | Self::Gemini => b"text/event-stream",
+            Self::OpenAi | Self::Responses | Self::Anthropic(_) | Self::Gemini => b"text/event-stream",
         };
         headers
             .get(CONTENT_TYPE)
@@ -134,14 +161,35 @@ impl Speech {
     pub(crate) fn decode_error(self, status: u16, body: &[u8]) -> ProviderError {
         match self {
             Self::OpenAi => openai::decode_error(status, body),
-            Self::Anthropic => anthropic::decode_error(status, body),
+            Self::Responses => responses::decode_error(status, body),
+            Self::Anthropic(_) => anthropic::decode_error(status, body),
             Self::Gemini => gemini::decode_error(status, body),
         }
     }
 
     /// A provider that reports no tokens at all sends no counts on this wire; elsewhere zeros mean "not counted".
     pub(crate) fn believes_zero(self) -> bool {
-        self == Self::OpenAi
+        matches!(self, Self::OpenAi | Self::Responses)
+    }
+}
+
+/// Where a cloud serves one of Anthropic's models, below its own prefix.
+fn hosted_path(host: Host, model: &str, stream: bool) -> Result<String, EncodeError> {
+    let is_plain =
+        |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-' | b'~' | b'@');
+    match host {
+        Host::BedrockInvoke => {
+            let method = if stream { "invoke-with-response-stream" } else { "invoke" };
+            Ok(format!("/model/{}/{method}", percent::encode(model)))
+        }
+        _ if model.bytes().all(is_plain) && !model.bytes().all(|byte| byte == b'.') => {
+            let method = if stream { "streamRawPredict" } else { "rawPredict" };
+            Ok(format!("/publishers/anthropic/models/{model}:{method}"))
+        }
+        _ => Err(EncodeError::Invalid {
+            param: "model".to_owned(),
+            message: "a model on Vertex is named by letters, digits, '.', '_', '-', '~' and '@'".to_owned(),
+        }),
     }
 }
 

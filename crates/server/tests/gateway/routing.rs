@@ -205,7 +205,7 @@ async fn a_path_or_method_that_is_not_served_says_which_is() {
         assert_eq!((answer.status, answer.header("allow")), (405, Some(allowed)), "{method} {path}");
         assert!(answer.error_message().starts_with("Method Not Allowed"));
     }
-    for (method, path) in [("POST", "/key/generate"), ("POST", "/v1/responses"), ("GET", "/team/list")] {
+    for (method, path) in [("POST", "/key/generate"), ("POST", "/v1/threads"), ("GET", "/team/list")] {
         let answer = ask(method, path).await;
         assert_eq!(answer.status, 501, "{method} {path}");
         assert!(answer.error_message().contains(path), "{answer:?}");
@@ -258,7 +258,7 @@ async fn every_answer_has_the_security_headers() {
         (404, b"GET /nope HTTP/1.1\r\nhost: g\r\n\r\n".to_vec()),
         (405, b"GET /v1/chat/completions HTTP/1.1\r\nhost: g\r\n\r\n".to_vec()),
         (415, post("/v1/chat/completions", &[key, ("content-encoding", "gzip")], body.as_bytes())),
-        (501, post("/v1/responses", &[key], b"{}")),
+        (501, post("/v1/threads", &[key], b"{}")),
     ];
     for (status, request) in requests {
         let answer = app.ask(&request).await;

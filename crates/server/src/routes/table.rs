@@ -1,0 +1,107 @@
+//! The rows of the table of routes.
+//!
+//! Owns method, path, what serves it, who may call it. Leaves how a path is found to the router.
+
+use super::{Access, Route, Row};
+use http::Method;
+
+const fn post(path: &'static str, route: Route, summary: &'static str) -> Row {
+    Row { method: Method::POST, path, route, access: Access::Caller, summary }
+}
+
+const fn get(path: &'static str, route: Route, summary: &'static str) -> Row {
+    Row { method: Method::GET, path, route, access: Access::Caller, summary }
+}
+
+/// A GET for anyone.
+const fn open(path: &'static str, route: Route, summary: &'static str) -> Row {
+    Row { method: Method::GET, path, route, access: Access::Open, summary }
+}
+
+/// The table.
+pub const TABLE: &[Row] = &[
+    post("/v1/chat/completions", Route::ChatCompletions, "Chat with a model, plain or streamed"),
+    post("/chat/completions", Route::ChatCompletions, "Chat with a model, plain or streamed"),
+    post(
+        "/openai/deployments/{model}/chat/completions",
+        Route::ChatCompletions,
+        "Chat with a model, plain or streamed",
+    ),
+    post("/engines/{model}/chat/completions", Route::ChatCompletions, "Chat with a model, plain or streamed"),
+    post("/openai/v1/chat/completions", Route::ChatCompletions, "Chat with a model, plain or streamed"),
+    post("/v1/completions", Route::Completions, "Complete a text, plain or streamed"),
+    post("/completions", Route::Completions, "Complete a text, plain or streamed"),
+    post("/openai/deployments/{model}/completions", Route::Completions, "Complete a text, plain or streamed"),
+    post("/engines/{model}/completions", Route::Completions, "Complete a text, plain or streamed"),
+    post("/v1/embeddings", Route::Embeddings, "Embed texts"),
+    post("/embeddings", Route::Embeddings, "Embed texts"),
+    post("/openai/deployments/{model}/embeddings", Route::Embeddings, "Embed texts"),
+    post("/engines/{model}/embeddings", Route::Embeddings, "Embed texts"),
+    post("/v1/responses", Route::Responses, "OpenAI's Responses, plain or streamed"),
+    post("/responses", Route::Responses, "OpenAI's Responses, plain or streamed"),
+    post("/openai/v1/responses", Route::Responses, "OpenAI's Responses, plain or streamed"),
+    post("/v1/messages", Route::Messages, "Anthropic's Messages, plain or streamed"),
+    post("/v1beta/models/{model}:generateContent", Route::GeminiCall, "Google's generateContent"),
+    post(
+        "/v1beta/models/{model}:streamGenerateContent",
+        Route::GeminiCall,
+        "Google's generateContent, streamed as events (`alt=sse`) or as a JSON array",
+    ),
+    post("/model/{model}/converse", Route::BedrockCall, "Amazon Bedrock's Converse"),
+    post("/model/{model}/converse-stream", Route::BedrockCall, "Amazon Bedrock's Converse, streamed"),
+    post("/v2/chat", Route::CohereChat, "Cohere's chat, plain or streamed"),
+    post("/v1/images/generations", Route::Images, "Make pictures from words"),
+    post("/images/generations", Route::Images, "Make pictures from words"),
+    post("/openai/deployments/{model}/images/generations", Route::Images, "Make pictures from words"),
+    post("/v1/images/edits", Route::ImageEdits, "Make pictures from pictures and words"),
+    post("/images/edits", Route::ImageEdits, "Make pictures from pictures and words"),
+    post(
+        "/openai/deployments/{model}/images/edits",
+        Route::ImageEdits,
+        "Make pictures from pictures and words",
+    ),
+    post("/v1/images/variations", Route::ImageVariations, "Make pictures like another"),
+    post("/images/variations", Route::ImageVariations, "Make pictures like another"),
+    post(
+        "/openai/deployments/{model}/images/variations",
+        Route::ImageVariations,
+        "Make pictures like another",
+    ),
+    post("/v1/audio/speech", Route::Speech, "Speak a text"),
+    post("/audio/speech", Route::Speech, "Speak a text"),
+    post("/openai/deployments/{model}/audio/speech", Route::Speech, "Speak a text"),
+    post("/v1/audio/transcriptions", Route::Transcriptions, "Write down what is said"),
+    post("/audio/transcriptions", Route::Transcriptions, "Write down what is said"),
+    post(
+        "/openai/deployments/{model}/audio/transcriptions",
+        Route::Transcriptions,
+        "Write down what is said",
+    ),
+    post("/v1/audio/translations", Route::Translations, "Write down what is said, in English"),
+    post("/audio/translations", Route::Translations, "Write down what is said, in English"),
+    post(
+        "/openai/deployments/{model}/audio/translations",
+        Route::Translations,
+        "Write down what is said, in English",
+    ),
+    post("/v1/moderations", Route::Moderations, "Judge content"),
+    post("/moderations", Route::Moderations, "Judge content"),
+    post("/openai/deployments/{model}/moderations", Route::Moderations, "Judge content"),
+    post("/v1/rerank", Route::Rerank, "Order documents by their relevance"),
+    post("/rerank", Route::Rerank, "Order documents by their relevance"),
+    post("/v2/rerank", Route::Rerank, "Order documents by their relevance"),
+    get("/v1/models", Route::Models, "List the models that may be called"),
+    get("/models", Route::Models, "List the models that may be called"),
+    get("/v1/models/{*model}", Route::Model, "One model"),
+    get("/models/{*model}", Route::Model, "One model"),
+    get("/v1/model/info", Route::ModelInfo, "Every deployment with its prices and capabilities"),
+    get("/model/info", Route::ModelInfo, "Every deployment with its prices and capabilities"),
+    get("/model_group/info", Route::ModelGroupInfo, "Every model group with what it offers"),
+    get("/health", Route::Health, "Ask every deployment for a short answer"),
+    open("/health/liveliness", Route::Liveliness, "The process is alive"),
+    open("/health/liveness", Route::Liveliness, "The process is alive"),
+    open("/health/readiness", Route::Readiness, "The process takes requests"),
+    get("/metrics", Route::Metrics, "Prometheus metrics"),
+    open("/openapi.json", Route::OpenApi, "This description"),
+    open("/", Route::DocsPage, "A page about this gateway"),
+];
