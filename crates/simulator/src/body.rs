@@ -44,6 +44,11 @@ impl Exchange {
         self.entry.set_status(status);
     }
 
+    /// Notes a message of a WebSocket's caller.
+    pub(crate) fn heard(&self, message: &str) {
+        self.entry.heard(message);
+    }
+
     /// Notes that events were written.
     pub(crate) fn wrote(&self, event: &Event) {
         self.entry.wrote(1, usize::from(event.role == Role::Content));

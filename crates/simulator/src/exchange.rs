@@ -15,6 +15,7 @@ use crate::delivery::{self, Act, Delivery};
 use crate::error::ApiError;
 use crate::fault::Fault;
 use crate::platform;
+use crate::realtime;
 use crate::received::{Received, Verdict};
 use crate::reply::{Reply, Role};
 use crate::script::Facts;
@@ -97,6 +98,7 @@ impl Asked {
             events_written: 0,
             tokens_written: 0,
             tokens: (0, 0),
+            messages: Vec::new(),
         }
     }
 }
@@ -105,9 +107,10 @@ impl Asked {
 pub(crate) async fn serve(
     shared: Arc<Shared>,
     socket: Arc<Socket>,
-    connection: u64,
-    request: Request<Incoming>,
+    (connection, slot): (u64, Arc<realtime::Slot>),
+    mut request: Request<Incoming>,
 ) -> Result<Response<PacedBody>, Ended> {
+    let upgrade = hyper::upgrade::on(&mut request);
     let (head, incoming) = request.into_parts();
     if head.uri.path().starts_with(control::PREFIX) {
         let body = read_body(incoming).await.unwrap_or_default();
@@ -149,6 +152,10 @@ pub(crate) async fn serve(
     if !latency.is_zero() {
         sleep(latency).await;
     }
+    let is_session = asked.route.operation == Some(Operation::Platform(platform::Op::Realtime));
+    if is_session && realtime::is_within(behaviour.fault.as_ref()) {
+        return Ok(realtime::open(&asked, (behaviour, ids), upgrade, exchange, &slot));
+    }
     let Answered { reply, verdict, tokens } = answer::answer(&shared, &asked, &behaviour, &mut ids);
     exchange.set_tokens(tokens.0, tokens.1);
     let spared = wire.is_some_and(|wire| wire.spares(&asked));
@@ -186,7 +193,11 @@ fn read(shared: &Shared, head: Parts, body: Bytes) -> Asked {
         Some(wire) => wire.model(shared, &route, &json),
         None => route.subject.clone().filter(|_| route.surface != Surface::Entra).unwrap_or_else(named),
     };
+    let is_session = route.operation == Some(Operation::Platform(platform::Op::Realtime));
+    let model = if is_session { realtime::model(head.uri.query().unwrap_or_default()) } else { model };
     let credential = admission::credential(route.surface, &head);
+    let credential = credential
+        .or_else(|| realtime::protocol_key(&head.headers).filter(|_| is_session).map(str::to_owned));
     Asked { head, body, json, route, model, credential }
 }
 

@@ -60,6 +60,13 @@ pub enum Fault {
         /// How the end looks on the wire.
         ending: CutEnding,
     },
+    /// A WebSocket is closed with this code; on other replies nothing.
+    Close {
+        /// Content events before it.
+        after: usize,
+        /// The close code (RFC 6455, section 7.4).
+        code: u16,
+    },
     /// Silence on an open connection.
     Stall {
         /// Content events before it.

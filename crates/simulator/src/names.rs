@@ -77,6 +77,7 @@ const WORDS: &[&str] = &[
     "cachewrite",
     "cachewrite1h",
     "cite",
+    "close",
     "context",
     "cut",
     "empty",
@@ -191,6 +192,7 @@ fn read_fault(word: &str, part: &mut Part<'_>) -> Result<Fault, SpellingError> {
         "failed" => Fault::Failed { after: part.size_or(0)? },
         "reset" => Fault::Reset(read_reset_point(part)?),
         "cut" => Fault::Cut { after: part.size_or(0)?, ending: read_ending(part)? },
+        "close" => Fault::Close { after: part.size_or(0)?, code: read_close_code(part)? },
         "stall" => Fault::Stall { after: part.size_or(0)? },
         "hang" => Fault::Hang,
         "refuse" => Fault::Refuse,
@@ -240,6 +242,11 @@ fn read_ending(part: &mut Part<'_>) -> Result<CutEnding, SpellingError> {
         Some("close") => Ok(CutEnding::CloseDelimited),
         Some(_) => Err(part.wanted("cut-EVENTS, cut-EVENTS-clean or cut-EVENTS-close")),
     }
+}
+
+fn read_close_code(part: &mut Part<'_>) -> Result<u16, SpellingError> {
+    let code = u16::try_from(part.size_or(1_011)?).ok().filter(|code| (1_000..5_000).contains(code));
+    code.ok_or_else(|| part.wanted("a close code from 1000 to 4999 is wanted here"))
 }
 
 fn read_usage_fault(part: &mut Part<'_>) -> Result<UsageFault, SpellingError> {

@@ -12,6 +12,9 @@ use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, AtomicU16, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+/// Most messages of a WebSocket that are kept.
+const MESSAGES_MAX: usize = 10_000;
+
 /// A request that the simulator received, and how far its reply came.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Received {
@@ -51,6 +54,9 @@ pub struct Received {
     pub tokens_written: usize,
     /// Tokens that the reply reports, or would have: prompt and completion.
     pub tokens: (u64, u64),
+    /// Text messages that the caller sent over the WebSocket which the request became, in order; of many the first
+    /// 10,000.
+    pub messages: Vec<String>,
 }
 
 /// What the simulator made of a request.
@@ -102,6 +108,11 @@ impl Received {
             Verdict::Limited => ("limited", None),
             Verdict::Faulted => ("faulted", None),
         };
+        let messages: Vec<Value> = self
+            .messages
+            .iter()
+            .map(|text| serde_json::from_str(text).unwrap_or_else(|_| Value::String(text.clone())))
+            .collect();
         let headers: Vec<Value> = self.headers.iter().map(|(name, value)| json!([name, value])).collect();
         json!({
             "number": self.number,
@@ -123,6 +134,7 @@ impl Received {
             "completion_tokens": self.tokens.1,
             "headers": headers,
             "body": body,
+            "messages": messages,
         })
         .to_string()
     }
@@ -140,6 +152,13 @@ pub(crate) struct Entry {
 }
 
 impl Entry {
+    pub(crate) fn heard(&self, message: &str) {
+        let mut fixed = lock(&self.fixed);
+        if fixed.messages.len() < MESSAGES_MAX {
+            fixed.messages.push(message.to_owned());
+        }
+    }
+
     pub(crate) fn set_verdict(&self, verdict: Verdict) {
         lock(&self.fixed).verdict = verdict;
     }
@@ -253,6 +272,7 @@ mod tests {
             events_written: 0,
             tokens_written: 0,
             tokens: (0, 0),
+            messages: Vec::new(),
         }
     }
 

@@ -11,6 +11,7 @@ use crate::entra::Issued;
 use crate::exchange;
 use crate::limits::Limits;
 use crate::platform;
+use crate::realtime;
 use crate::received::{Received, Recorder};
 use crate::replicate;
 use crate::script::{Script, ScriptHandle};
@@ -188,11 +189,17 @@ impl Drop for Open {
 
 async fn serve(stream: TcpStream, number: u64, shared: Arc<Shared>, open: Open) {
     let socket = Socket::new(stream);
-    let service =
-        service_fn(|request| exchange::serve(Arc::clone(&shared), Arc::clone(&socket), number, request));
+    let slot = Arc::new(realtime::Slot::default());
+    let service = service_fn(|request| {
+        exchange::serve(Arc::clone(&shared), Arc::clone(&socket), (number, Arc::clone(&slot)), request)
+    });
     let io = TokioIo::new(SharedStream(Arc::clone(&socket)));
     // How a connection ends is seen in the records of its requests.
-    let _ = http1::Builder::new().max_headers(HEADERS_MAX).serve_connection(io, service).await;
+    let _ =
+        http1::Builder::new().max_headers(HEADERS_MAX).serve_connection(io, service).with_upgrades().await;
+    if let Some(opened) = slot.take() {
+        realtime::talk(opened, &socket).await;
+    }
     drop(open);
 }
 

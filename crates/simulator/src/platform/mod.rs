@@ -21,12 +21,15 @@ use crate::exchange::Asked;
 use crate::fault::Fault;
 use crate::media::{self, Sent};
 use crate::openai::reply::error_event as plain_error_event;
+use crate::realtime;
 use crate::reply::{Event, Making, Reply};
 use crate::responses::{self, Asking, Breaks};
 use crate::server::Shared;
 use bytes::Bytes;
 use http::{HeaderMap, Method};
 use serde_json::Value;
+use std::collections::VecDeque;
+use std::sync::{Mutex, PoisonError};
 
 #[cfg(test)]
 pub(crate) use form::Part;
@@ -42,6 +45,25 @@ pub(crate) struct State {
     batches: Shelf<batches::Batch>,
     jobs: Shelf<jobs::Job>,
     stores: Shelf<stores::Store>,
+    secrets: Mutex<VecDeque<String>>,
+}
+
+/// Most client secrets that are good at once.
+const SECRETS_MAX: usize = 1_000;
+
+impl State {
+    fn keep_secret(&self, secret: String) {
+        let mut secrets = self.secrets.lock().unwrap_or_else(PoisonError::into_inner);
+        secrets.push_back(secret);
+        while secrets.len() > SECRETS_MAX {
+            secrets.pop_front();
+        }
+    }
+
+    /// Whether this is a client secret that was given out, which is good for Realtime alone.
+    pub(crate) fn is_secret(&self, key: &str) -> bool {
+        self.secrets.lock().unwrap_or_else(PoisonError::into_inner).iter().any(|secret| secret == key)
+    }
 }
 
 /// A request about kept objects.
@@ -78,6 +100,9 @@ pub(crate) fn read_body(op: Op, headers: &HeaderMap, body: &Bytes) -> Value {
 pub(crate) fn check(shared: &Shared, asked: &Asked, op: Op, behaviour: &Behaviour) -> Result<(), ApiError> {
     if behaviour.no_responses && op.is_of_responses() {
         return Err(admission::no_route(asked));
+    }
+    if op == Op::Realtime {
+        return realtime::check(&asked.head.headers);
     }
     if op.method() != Method::POST || op.has_no_body() {
         return Ok(());
@@ -118,7 +143,7 @@ fn check_object(op: Op, about: &About<'_>) -> Result<(), ApiError> {
         Op::UploadFile => about.form.map_or(Ok(()), |form| files::check(about.body, form)),
         Op::CreateBatch => batches::check(about),
         Op::CreateJob => jobs::check(about),
-        Op::CreateClientSecret => Ok(()),
+        Op::CreateClientSecret => realtime::check_secret(about.body),
         _ => stores::check(op, about),
     }
 }
@@ -248,7 +273,12 @@ fn make_object(
         Op::ResumeJob => jobs::become_status(about, "running", &["paused"]),
         Op::JobEvents => jobs::events(about),
         Op::JobCheckpoints => jobs::checkpoints(about),
-        Op::CreateClientSecret | Op::Realtime => Err(admission::no_route(request.asked)),
+        Op::CreateClientSecret => {
+            let (secret, object) = realtime::secret(about.body, making);
+            about.state.keep_secret(secret);
+            Ok(object)
+        }
+        Op::Realtime => Err(admission::no_route(request.asked)),
         _ => stores::answer(op, about, making),
     }
 }
