@@ -1,5 +1,6 @@
 //! Simulated providers: OpenAI, Azure OpenAI (with Entra's token endpoint), Anthropic, Gemini and the further ones of
-//! `docs/simulator.md` behind one listener, strict about what the real ones reject, scriptable, and fast when asked to be; and a TCP proxy with faults.
+//! `docs/simulator.md` behind one listener, strict about what the real ones reject, scriptable, and fast when asked to
+//! be; and a TCP proxy with faults.
 //!
 //! Owns: [`Simulator`] and its [`Script`], [`proxy`]. Leaves to others: everything that a gateway does. It shares no
 //! code with the gateway's own wire formats, so that neither can hide the other's mistakes.
