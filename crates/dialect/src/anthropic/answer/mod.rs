@@ -136,7 +136,8 @@ fn write_part(part: &Part, content: &mut Vec<Value>, lost: &mut Losses) {
     match part {
         Part::Text { text, citations, .. } => {
             if !text.is_empty() || !citations.is_empty() {
-                content.push(text_block(text, citations));
+                content
+                    .extend(cut(text, citations).into_iter().map(|(text, cited)| text_block(text, &cited)));
             }
         }
         Part::Refusal(words) => content.push(text_block(words, &[])),
@@ -158,10 +159,41 @@ fn write_part(part: &Part, content: &mut Vec<Value>, lost: &mut Losses) {
     }
 }
 
-fn text_block(text: &str, cited: &[Citation]) -> Value {
+/// Cuts a text where its support changes, as Anthropic does: other wires cite characters within one text.
+fn cut<'t>(text: &'t str, cited: &'t [Citation]) -> Vec<(&'t str, Vec<&'t Citation>)> {
+    let spans: Vec<(u64, u64)> = cited.iter().filter_map(|citation| citation.span).collect();
+    let mut ends: Vec<u64> = spans.iter().flat_map(|(start, end)| [*start, *end]).collect();
+    ends.sort_unstable();
+    ends.dedup();
+    let mut pieces = Vec::with_capacity(ends.len() + 1);
+    let (mut rest, mut start) = (text, 0);
+    for end in ends.into_iter().chain([u64::MAX]) {
+        let (piece, after) = split_characters(rest, end.saturating_sub(start));
+        // A citation without a span, or of none of the characters, is one of the whole.
+        let covers = |citation: &&Citation| {
+            citation.span.is_none_or(|(first, last)| first >= last || (first <= start && end <= last))
+        };
+        if !piece.is_empty() {
+            pieces.push((piece, cited.iter().filter(covers).collect()));
+        }
+        (rest, start) = (after, end);
+    }
+    if pieces.is_empty() {
+        pieces.push((text, cited.iter().collect()));
+    }
+    pieces
+}
+
+fn split_characters(text: &str, count: u64) -> (&str, &str) {
+    let count = usize::try_from(count).unwrap_or(usize::MAX);
+    let end = text.char_indices().nth(count).map_or(text.len(), |(end, _)| end);
+    text.split_at_checked(end).unwrap_or((text, ""))
+}
+
+fn text_block(text: &str, cited: &[&Citation]) -> Value {
     let citations = match cited {
         [] => Value::Null,
-        cited => cited.iter().map(citations::write).collect(),
+        cited => cited.iter().map(|citation| citations::write(citation)).collect(),
     };
     Value::Object(object([("type", "text".into()), ("text", text.into()), ("citations", citations)]))
 }
