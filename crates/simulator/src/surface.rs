@@ -258,7 +258,12 @@ fn find(method: &Method, path: &str, headers: &HeaderMap) -> (Surface, Option<Op
     }
     let (operation, subject) = openai_route(method, tail);
     let anthropic = headers.contains_key("x-api-key") || headers.contains_key("anthropic-version");
-    (if anthropic { Surface::Anthropic } else { Surface::OpenAi }, operation, subject)
+    if anthropic {
+        // Of OpenAI's routes Anthropic shares the list of models.
+        let shared = operation.filter(|operation| !matches!(operation, Operation::Platform(_)));
+        return (Surface::Anthropic, shared, subject);
+    }
+    (Surface::OpenAi, operation, subject)
 }
 
 fn openai_operation(method: &Method, tail: &str) -> Option<Operation> {
