@@ -203,6 +203,32 @@ def test_every_kind_of_content_streams_in_valid_events(sim):
     assert wanted <= seen, wanted - seen
 
 
+@pytest.mark.parametrize("model", ["sim-hosted+cite-2+reason", "sim-tools-2+hosted", "sim-refusal", "sim-openreason"])
+def test_whatever_a_response_says_may_be_sent_back(sim, model):
+    settings = {
+        "model": model,
+        "tools": [
+            FUNCTION,
+            {"type": "custom", "name": "shout"},
+            {"type": "web_search"},
+            {"type": "file_search", "vector_store_ids": ["vs_1"]},
+            {"type": "code_interpreter", "container": {"type": "auto"}},
+            {"type": "image_generation"},
+            {"type": "mcp", "server_label": "s", "server_url": "https://example.com/mcp"},
+        ],
+        "include": ["reasoning.encrypted_content", "code_interpreter_call.outputs", "message.output_text.logprobs"],
+        "reasoning": {"summary": "auto"},
+        "store": False,
+    }
+    said = [{"role": "user", "content": "x"}]
+    first = sim.responses.create(input=said, **settings)
+    said += [item.to_dict() for item in first.output]
+    for item in first.output:
+        if item.type in ("function_call", "custom_tool_call"):
+            said.append({"type": f"{item.type}_output", "call_id": item.call_id, "output": "ok"})
+    assert valid(sim.responses.create(input=said, **settings)).status == "completed"
+
+
 def test_an_error_event_reaches_the_client(sim):
     with sim.responses.create(model="sim-event-2", input="x", stream=True) as stream:
         last = events_of(stream)[-1]

@@ -407,7 +407,9 @@ pub(super) const CUSTOM_TOOL_CALL: &[Field] = &[
     must("call_id", Text),
     must("input", Text),
     must("name", NAME),
-    may("id", Text),
+    null("id", Text),
+    // The API sends it and takes it back.
+    null("status", STATUS),
     null("caller", CALLER_KIND),
     may("namespace", Text),
 ];
