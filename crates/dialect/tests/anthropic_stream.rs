@@ -432,6 +432,37 @@ fn the_events_name_stands_in_for_a_missing_type() {
 }
 
 #[test]
+fn bedrocks_chunks_hold_the_events_in_base64_and_its_exceptions_are_errors() {
+    let read = |kind: &str, data: Value| {
+        let (mut decoder, mut events) = (StreamDecoder::default(), Vec::new());
+        let data = data.to_string();
+        let fault = decoder.read(&Frame::new(Some(kind), data.as_bytes()), &mut events).err();
+        (decoder.is_complete(), fault)
+    };
+    let stop = "eyJ0eXBlIjoibWVzc2FnZV9zdG9wIn0=";
+    assert_eq!(read("chunk", json!({"bytes": stop, "p": "abcd"})), (true, None));
+    assert!(matches!(read("chunk", json!({"bytes": "!"})), (false, Some(ReplyFault::Malformed(_)))));
+    let check = |kind: &str, status: u16, class: FailureClass| {
+        let (_, Some(ReplyFault::Error(error))) = read(kind, json!({"message": "Slow down"})) else {
+            panic!("{kind}");
+        };
+        assert_eq!(
+            (error.status, error.class, error.message.as_str()),
+            (status, class, "Slow down"),
+            "{kind}"
+        );
+        assert_eq!(error.kind.as_deref(), Some(kind));
+    };
+    check("throttlingException", 429, FailureClass::RateLimit);
+    check("validationException", 400, FailureClass::BadRequest);
+    check("modelTimeoutException", 408, FailureClass::Timeout);
+    check("serviceUnavailableException", 503, FailureClass::Overloaded);
+    check("modelStreamErrorException", 424, FailureClass::Server);
+    check("internalServerException", 500, FailureClass::Server);
+    check("someException", 500, FailureClass::Server);
+}
+
+#[test]
 fn the_end_mark_of_other_wires_and_empty_data_say_nothing() {
     let (mut decoder, mut events) = (StreamDecoder::default(), Vec::new());
     for data in [&b""[..], b"[DONE]"] {

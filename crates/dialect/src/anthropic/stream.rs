@@ -8,6 +8,7 @@
 
 use super::citations;
 use super::errors;
+use super::host;
 use super::members::{filled_text, owned_text, text};
 use super::reply::{explanation, stop_reason, without_answer_call};
 use super::reply_blocks::{citations_of, input_text, signature, tool_use_head};
@@ -286,8 +287,9 @@ impl EventDecoder for StreamDecoder {
         if self.is_complete || is_end_of_others || frame.data.is_empty() {
             return Ok(());
         }
+        let data = host::event(frame)?;
         let event: Value =
-            serde_json::from_slice(&frame.data).map_err(|_| ReplyFault::Malformed("an event is not JSON"))?;
+            serde_json::from_slice(&data).map_err(|_| ReplyFault::Malformed("an event is not JSON"))?;
         match text(&event, "type").or(frame.event) {
             Some("message_start") => self.start(&event, out),
             Some("content_block_start") => self.open_block(&event, out),
