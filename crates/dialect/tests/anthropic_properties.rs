@@ -1,12 +1,14 @@
-//! Properties of every Messages body that the encoder writes, whatever the conversation.
+//! Properties of every Messages body that the encoder writes, whatever the conversation; and that nothing is too odd to
+//! be read or refused.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::needless_pass_by_value)]
 
 use proptest::prelude::*;
 use serde_json::Value;
 use std::collections::HashSet;
-use tollgate_dialect::anthropic::encode_chat;
+use tollgate_dialect::anthropic::{StreamDecoder, StreamEncoder, decode_request, encode_chat};
 use tollgate_dialect::conversation::{ChatRequest, Message, Part, Role};
-use tollgate_dialect::wire::{EncodeOptions, Outbound};
+use tollgate_dialect::sse::Frame;
+use tollgate_dialect::wire::{Dialect, EncodeOptions, EventDecoder, EventEncoder, Outbound, ReplyFacts};
 
 /// One step of a conversation: who speaks what, or a round of calls and their results.
 #[derive(Debug, Clone)]
@@ -81,6 +83,75 @@ fn encode(steps: &[Step]) -> Outbound {
     encode_chat(&request, &EncodeOptions::default()).unwrap()
 }
 
+/// Members and words that the dialect knows, so that chance builds something near a body.
+const WORDS: [&str; 34] = [
+    "type",
+    "text",
+    "role",
+    "user",
+    "assistant",
+    "system",
+    "content",
+    "source",
+    "data",
+    "image",
+    "document",
+    "tool_use",
+    "tool_result",
+    "thinking",
+    "signature",
+    "id",
+    "name",
+    "input",
+    "tool_use_id",
+    "citations",
+    "title",
+    "cache_control",
+    "ephemeral",
+    "ttl",
+    "5m",
+    "search_result",
+    "base64",
+    "media_type",
+    "index",
+    "delta",
+    "content_block",
+    "text_delta",
+    "message",
+    "usage",
+];
+
+/// Names of a stream's events.
+const KINDS: [&str; 6] = [
+    "message_start",
+    "content_block_start",
+    "content_block_delta",
+    "content_block_stop",
+    "message_delta",
+    "message_stop",
+];
+
+fn word() -> impl Strategy<Value = String> {
+    prop::sample::select(&WORDS[..]).prop_map(str::to_owned)
+}
+
+fn json() -> impl Strategy<Value = Value> {
+    let leaf = prop_oneof![
+        Just(Value::Null),
+        any::<bool>().prop_map(Value::from),
+        any::<i64>().prop_map(Value::from),
+        word().prop_map(Value::from),
+        "\\PC{0,3}".prop_map(Value::from),
+    ];
+    leaf.prop_recursive(5, 40, 6, |inner| {
+        prop_oneof![
+            prop::collection::vec(inner.clone(), 0..4).prop_map(Value::from),
+            prop::collection::vec((word(), inner), 0..5)
+                .prop_map(|members| Value::Object(members.into_iter().collect())),
+        ]
+    })
+}
+
 fn blocks(turn: &Value) -> Vec<Value> {
     match &turn["content"] {
         Value::String(text) => vec![serde_json::json!({"type": "text", "text": text})],
@@ -135,6 +206,32 @@ proptest! {
             prop_assert!(kinds.is_sorted_by(|a, b| a >= b), "results come first");
         }
         prop_assert!(ids(&turns[0], "tool_result", "tool_use_id").is_empty());
+    }
+
+    #[test]
+    fn whatever_a_caller_sends_is_read_or_refused(messages in prop::collection::vec(json(), 1..4), role in word()) {
+        let turns: Vec<Value> =
+            messages.into_iter().map(|content| serde_json::json!({"role": role, "content": [content]})).collect();
+        let body = serde_json::json!({"model": "m", "max_tokens": 9, "messages": turns}).to_string();
+        if let Ok(request) = decode_request(body.as_bytes()) {
+            prop_assert_eq!(request.dialect, Dialect::Anthropic);
+            // Written or refused: calls may be without results, addresses without a scheme.
+            let _ = encode_chat(&request, &EncodeOptions::default());
+        }
+    }
+
+    #[test]
+    fn whatever_a_provider_streams_is_read_or_malformed(frames in prop::collection::vec((word(), json()), 1..9)) {
+        let (mut decoder, mut events) = (StreamDecoder::default(), Vec::new());
+        for (word, data) in frames {
+            let kind = KINDS.iter().find(|kind| kind.len() % 4 == word.len() % 4).copied();
+            if decoder.read(&Frame::new(kind, data.to_string().as_bytes()), &mut events).is_err() {
+                break;
+            }
+        }
+        let mut out = Vec::new();
+        StreamEncoder::new(ReplyFacts::default()).encode(&events, &mut out);
+        prop_assert!(std::str::from_utf8(&out).is_ok());
     }
 
     #[test]
