@@ -9,6 +9,7 @@
 
 pub mod anthropic;
 mod base64;
+pub mod bedrock;
 pub mod conversation;
 pub mod failure;
 pub mod framing;

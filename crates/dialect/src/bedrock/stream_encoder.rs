@@ -1,0 +1,329 @@
+//! Events as a Converse stream for a caller: binary messages, one block after the other.
+//!
+//! **Invariant:** nothing is written before there is something to show: `messageStart` goes out with the first content,
+//! so that a stream which fails before its first word has not begun. **Invariant:** every block that is opened is
+//! closed before the next one, `messageStop` comes after the last block and `metadata` last.
+
+use super::answer::{stop_sequence_field, write_tier};
+use super::members::{items, object};
+use super::reasoning_blocks::{self, HOME};
+use super::{citations, errors, media, stop, usage};
+use crate::conversation::{MediaSource, Native, Signature, StopReason, StreamEvent, Usage, custom};
+use crate::framing::event_stream::{write_event, write_exception};
+use crate::json::write::Object;
+use crate::wire::{CallerError, Dialect, EventEncoder, Losses, ReplyFacts};
+use serde_json::{Map, Value};
+use std::collections::HashMap;
+
+/// Most calls whose blocks are remembered for pieces that come late.
+const CALLS_MAX: usize = 1_024;
+
+/// Writes one stream. Of several answers the first is written, since this wire has one.
+#[derive(Debug, Default)]
+pub struct StreamEncoder {
+    is_started: bool,
+    is_stopped: bool,
+    /// The next block's number.
+    next_block: u64,
+    open: Option<Open>,
+    /// The block of each call, by the call's number.
+    calls: HashMap<u64, Call>,
+    usage: Usage,
+    service_tier: Option<String>,
+}
+
+/// The block that is open.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Open {
+    index: u64,
+    kind: Kind,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Text,
+    Reasoning,
+    /// A call, by its number.
+    Call(u64),
+}
+
+#[derive(Debug)]
+struct Call {
+    block: u64,
+    /// A piece of its input was written.
+    has_input: bool,
+    /// Its arguments are free text, which goes out as the one argument of a function.
+    is_custom: bool,
+}
+
+impl StreamEncoder {
+    /// An encoder at the beginning of a stream. Converse names neither the model nor the reply.
+    pub fn new(_facts: ReplyFacts) -> Self {
+        Self::default()
+    }
+
+    fn write(&mut self, event: &StreamEvent, out: &mut Vec<u8>) {
+        match event {
+            StreamEvent::Text { delta, .. } | StreamEvent::Refusal { delta, .. } => self.text(delta, out),
+            // The words of what is said aloud are what this wire has of it.
+            StreamEvent::Audio { transcript, .. } => self.text(transcript, out),
+            StreamEvent::Reasoning { delta, .. } if !delta.is_empty() => {
+                let block = self.block(Kind::Reasoning, out);
+                write_delta(block, out, |delta_object| {
+                    delta_object.object("reasoningContent", |reasoning| reasoning.string("text", delta));
+                });
+            }
+            StreamEvent::ReasoningSignature { signature, .. } => {
+                let block = self.block(Kind::Reasoning, out);
+                write_delta(block, out, |delta| {
+                    let written = signature.written(HOME);
+                    delta.object("reasoningContent", |reasoning| reasoning.string("signature", &written));
+                });
+                self.close(out);
+            }
+            StreamEvent::RedactedReasoning { data, .. } => self.redacted(data, out),
+            StreamEvent::ToolCallStart { index, id, name, is_custom, signature, .. } => {
+                if let Some(signature) = signature {
+                    self.redacted(signature, out);
+                }
+                self.open_call(*index, (id, name), *is_custom, out);
+            }
+            StreamEvent::ToolCallArguments { index, delta, .. } => self.arguments(*index, delta, out),
+            StreamEvent::Citation { citation, .. } => {
+                let block = self.block(Kind::Text, out);
+                let written = citations::write(citation);
+                write_delta(block, out, |delta| delta.value("citation", &written));
+            }
+            StreamEvent::Image { source, .. } => self.image(source, out),
+            StreamEvent::Native { native, .. } => self.native(native, out),
+            StreamEvent::Finish { stop, stop_sequence, .. } => {
+                self.stop(*stop, stop_sequence.as_deref(), out);
+            }
+            StreamEvent::Usage(usage) => self.usage = *usage,
+            StreamEvent::ServiceTier(tier) => self.service_tier = Some(tier.clone()),
+            StreamEvent::Start { .. } | StreamEvent::Logprobs { .. } | StreamEvent::Reasoning { .. } => {}
+        }
+    }
+
+    fn start(&mut self, out: &mut Vec<u8>) {
+        if !std::mem::replace(&mut self.is_started, true) {
+            write_event("messageStart", br#"{"role":"assistant"}"#, out);
+        }
+    }
+
+    /// The number of the open block of this kind; another one is closed before. Blocks of text and of reasoning begin
+    /// with their first piece.
+    fn block(&mut self, kind: Kind, out: &mut Vec<u8>) -> u64 {
+        if let Some(open) = self.open.filter(|open| open.kind == kind) {
+            return open.index;
+        }
+        self.close(out);
+        self.start(out);
+        let index = self.next_block;
+        self.next_block += 1;
+        self.open = Some(Open { index, kind });
+        index
+    }
+
+    fn close(&mut self, out: &mut Vec<u8>) {
+        let Some(open) = self.open.take() else { return };
+        if let Kind::Call(number) = open.kind
+            && let Some(call) = self.calls.get_mut(&number)
+        {
+            let ending = match (call.is_custom, call.has_input) {
+                (true, true) => "\"}".to_owned(),
+                (true, false) => custom::wrap_input(""),
+                (false, true) => String::new(),
+                (false, false) => "{}".to_owned(),
+            };
+            call.has_input = true;
+            if !ending.is_empty() {
+                write_input(open.index, &ending, out);
+            }
+        }
+        write_numbered("contentBlockStop", open.index, out, |_| {});
+    }
+
+    fn text(&mut self, piece: &str, out: &mut Vec<u8>) {
+        if piece.is_empty() {
+            return;
+        }
+        let block = self.block(Kind::Text, out);
+        write_delta(block, out, |delta| delta.string("text", piece));
+    }
+
+    fn redacted(&mut self, data: &Signature, out: &mut Vec<u8>) {
+        self.close(out);
+        let block = self.block(Kind::Reasoning, out);
+        let data = reasoning_blocks::redacted_text(data);
+        write_delta(block, out, |delta| {
+            delta.object("reasoningContent", |reasoning| reasoning.string("redactedContent", &data));
+        });
+        self.close(out);
+    }
+
+    fn open_call(&mut self, number: u64, (id, name): (&str, &str), is_custom: bool, out: &mut Vec<u8>) {
+        self.close(out);
+        let block = self.block(Kind::Call(number), out);
+        if self.calls.len() < CALLS_MAX {
+            self.calls.insert(number, Call { block, has_input: false, is_custom });
+        }
+        write_numbered("contentBlockStart", block, out, |event| {
+            event.object("start", |start| {
+                start.object("toolUse", |call| {
+                    call.string("toolUseId", id);
+                    call.string("name", name);
+                });
+            });
+        });
+    }
+
+    /// A piece of a call's input goes to the call's block. Every provider writes one call after the other; a piece that
+    /// comes late still names its block, which is what AWS's clients go by.
+    fn arguments(&mut self, number: u64, piece: &str, out: &mut Vec<u8>) {
+        let Some(call) = self.calls.get_mut(&number).filter(|_| !piece.is_empty()) else { return };
+        let is_first = !std::mem::replace(&mut call.has_input, true);
+        if !call.is_custom {
+            write_input(call.block, piece, out);
+            return;
+        }
+        // The text of a custom tool within the string of its one argument.
+        let quoted = Value::from(piece).to_string();
+        let escaped = quoted.get(1..quoted.len().saturating_sub(1)).unwrap_or_default();
+        let input = match is_first {
+            true => format!("{{\"{}\":\"{escaped}", custom::INPUT),
+            false => escaped.to_owned(),
+        };
+        write_input(call.block, &input, out);
+    }
+
+    fn image(&mut self, source: &MediaSource, out: &mut Vec<u8>) {
+        let Ok(image) = media::image(source) else { return };
+        let start =
+            object([("image", object([("format", image.get("format").cloned().unwrap_or_default())]))]);
+        let source = image.get("source").cloned().unwrap_or_default();
+        let delta = object([("image", object([("source", source)]))]);
+        self.whole(&start, &[delta], out);
+    }
+
+    /// A block of Amazon's own tools.
+    fn native(&mut self, native: &Native, out: &mut Vec<u8>) {
+        if native.dialect != Dialect::Bedrock {
+            return;
+        }
+        if let Some(call) = native.value.get("toolUse") {
+            let input = call.get("input").map(Value::to_string).unwrap_or_default();
+            let delta = object([("toolUse", object([("input", input.into())]))]);
+            self.whole(&object([("toolUse", without(call, "input"))]), &[delta], out);
+        } else if let Some(result) = native.value.get("toolResult") {
+            let piece = |content: &Value| object([("toolResult", Value::Array(vec![content.clone()]))]);
+            let deltas: Vec<Value> = items(result, "content").iter().map(piece).collect();
+            self.whole(&object([("toolResult", without(result, "content"))]), &deltas, out);
+        }
+    }
+
+    /// A block that is there whole.
+    fn whole(&mut self, start: &Value, deltas: &[Value], out: &mut Vec<u8>) {
+        self.close(out);
+        self.start(out);
+        let block = self.next_block;
+        self.next_block += 1;
+        write_numbered("contentBlockStart", block, out, |event| event.value("start", start));
+        for delta in deltas {
+            write_numbered("contentBlockDelta", block, out, |event| event.value("delta", delta));
+        }
+        write_numbered("contentBlockStop", block, out, |_| {});
+    }
+
+    fn stop(&mut self, reason: StopReason, stop_sequence: Option<&str>, out: &mut Vec<u8>) {
+        if std::mem::replace(&mut self.is_stopped, true) {
+            return;
+        }
+        self.start(out);
+        self.close(out);
+        let mut payload = Vec::new();
+        let mut event = Object::open(&mut payload);
+        event.string("stopReason", stop::write(reason));
+        if let Some(text) = stop_sequence {
+            event.value("additionalModelResponseFields", &stop_sequence_field(text));
+        }
+        event.close();
+        write_event("messageStop", &payload, out);
+    }
+}
+
+impl EventEncoder for StreamEncoder {
+    fn encode(&mut self, events: &[StreamEvent], out: &mut Vec<u8>) {
+        for event in events.iter().filter(|event| choice_of(event) == 0) {
+            self.write(event, out);
+        }
+    }
+
+    fn finish(&mut self, out: &mut Vec<u8>) {
+        self.stop(StopReason::Stop, None, out);
+        let mut metadata = Map::new();
+        metadata.insert("usage".to_owned(), usage::write(&self.usage));
+        metadata.insert("metrics".to_owned(), object([("latencyMs", 0.into())]));
+        let tier = self.service_tier.as_deref().and_then(|tier| write_tier(tier, &mut Losses::default()));
+        super::members::insert_some(&mut metadata, "serviceTier", tier);
+        write_event("metadata", Value::Object(metadata).to_string().as_bytes(), out);
+    }
+
+    fn fail(&mut self, error: &CallerError<'_>, out: &mut Vec<u8>) {
+        let mut payload = Vec::new();
+        let mut body = Object::open(&mut payload);
+        body.string("message", error.message);
+        let kind = errors::stream_exception(error.status);
+        if kind == "modelStreamErrorException" {
+            body.integer("originalStatusCode", error.status.into());
+        }
+        body.close();
+        write_exception(kind, &payload, out);
+    }
+}
+
+/// Which answer an event belongs to.
+fn choice_of(event: &StreamEvent) -> u64 {
+    match event {
+        StreamEvent::Text { choice, .. }
+        | StreamEvent::Reasoning { choice, .. }
+        | StreamEvent::ReasoningSignature { choice, .. }
+        | StreamEvent::RedactedReasoning { choice, .. }
+        | StreamEvent::Refusal { choice, .. }
+        | StreamEvent::ToolCallStart { choice, .. }
+        | StreamEvent::ToolCallArguments { choice, .. }
+        | StreamEvent::Logprobs { choice, .. }
+        | StreamEvent::Citation { choice, .. }
+        | StreamEvent::Image { choice, .. }
+        | StreamEvent::Audio { choice, .. }
+        | StreamEvent::Native { choice, .. }
+        | StreamEvent::Finish { choice, .. } => *choice,
+        StreamEvent::Start { .. } | StreamEvent::ServiceTier(_) | StreamEvent::Usage(_) => 0,
+    }
+}
+
+fn without(value: &Value, name: &str) -> Value {
+    let mut value = value.clone();
+    if let Some(members) = value.as_object_mut() {
+        members.shift_remove(name);
+    }
+    value
+}
+
+/// An event of a block.
+fn write_numbered(kind: &str, block: u64, out: &mut Vec<u8>, fill: impl FnOnce(&mut Object<'_>)) {
+    let mut payload = Vec::new();
+    let mut event = Object::open(&mut payload);
+    event.integer("contentBlockIndex", block);
+    fill(&mut event);
+    event.close();
+    write_event(kind, &payload, out);
+}
+
+fn write_delta(block: u64, out: &mut Vec<u8>, fill: impl FnOnce(&mut Object<'_>)) {
+    write_numbered("contentBlockDelta", block, out, |event| event.object("delta", fill));
+}
+
+fn write_input(block: u64, piece: &str, out: &mut Vec<u8>) {
+    write_delta(block, out, |delta| delta.object("toolUse", |call| call.string("input", piece)));
+}
