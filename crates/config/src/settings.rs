@@ -123,6 +123,10 @@ pub struct TollgateSettings {
     pub log_format: LogFormat,
     /// A file that overrides the catalogue, relative to nothing: the folder of the configuration is in it.
     pub model_prices_file: Option<PathBuf>,
+    /// The embedded database's file, relative to the working directory; `None` to keep it in memory.
+    pub database_file: Option<PathBuf>,
+    /// How long a response of the Responses API is kept.
+    pub responses_retention: Duration,
     /// What is done with a parameter that a provider cannot express; `None` for what its dialect's callers expect.
     pub on_unsupported_param: Option<OnUnsupported>,
     /// Threads that serve requests; `None` for one per core.
@@ -157,6 +161,13 @@ impl TollgateSettings {
                 _ => LogFormat::Text,
             },
             model_prices_file: section.text("model_prices_file").map(PathBuf::from),
+            database_file: match section.text("database_file") {
+                Some(file) if file == ":memory:" => None,
+                file => Some(PathBuf::from(file.unwrap_or_else(|| "tollgate.db".to_owned()))),
+            },
+            responses_retention: Duration::from_secs(
+                section.count("responses_retention_days").unwrap_or(30).saturating_mul(24 * 60 * 60),
+            ),
             on_unsupported_param: section
                 .text("on_unsupported_param")
                 .and_then(|word| OnUnsupported::named(&word)),

@@ -97,6 +97,13 @@ impl AttemptPlan {
         Some(position)
     }
 
+    /// As [`Self::first`], but at a deployment that has what the request continues; another one follows its failure.
+    pub fn first_at(&mut self, position: usize) -> Option<usize> {
+        self.candidates.get(position)?;
+        self.sends += 1;
+        Some(position)
+    }
+
     /// What follows a failed attempt. `draw` is uniform in `0..1`.
     pub fn after_failure(&mut self, failed: FailedAttempt, draw: f64) -> NextStep {
         if let Some(candidate) = self.candidates.get_mut(failed.position) {

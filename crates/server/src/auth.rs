@@ -10,9 +10,17 @@ use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
 /// A caller whose key was checked.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Caller {
-    _checked: (),
+    /// SHA-256 of the key; all zeros where no key is asked for.
+    digest: [u8; 32],
+}
+
+impl Caller {
+    /// What the caller owns is kept under this name: the hash of its key, as LiteLLM writes it.
+    pub(crate) fn owner(&self) -> String {
+        hex(&self.digest)
+    }
 }
 
 /// The keys that open the gateway.
@@ -38,11 +46,11 @@ impl Keys {
 
     /// Checks the request's key.
     pub(crate) fn authenticate(&self, headers: &HeaderMap) -> Result<Caller, Rejection> {
-        let Some(master) = &self.master else { return Ok(Caller { _checked: () }) };
+        let Some(master) = &self.master else { return Ok(Caller { digest: [0; 32] }) };
         let key = key_of(headers).ok_or_else(Rejection::no_key)?;
         let digest: [u8; 32] = Sha256::digest(key).into();
         if bool::from(digest.ct_eq(master)) {
-            return Ok(Caller { _checked: () });
+            return Ok(Caller { digest });
         }
         if key.starts_with(b"sk-") {
             return Err(Rejection::unknown_key(&hex(&digest)));
@@ -55,6 +63,9 @@ impl Keys {
 fn key_of(headers: &HeaderMap) -> Option<&[u8]> {
     KEY_HEADERS.iter().find_map(|name| {
         let value = headers.get(name)?.as_bytes().trim_ascii();
+        if let Some(signed) = value.strip_prefix(b"AWS4-HMAC-SHA256 ") {
+            return access_key(signed);
+        }
         let key = match value.split_at_checked(7) {
             Some((scheme, key)) if scheme.eq_ignore_ascii_case(b"bearer ") => key.trim_ascii(),
             _ if *name == AUTHORIZATION && value.eq_ignore_ascii_case(b"bearer") => b"",
@@ -62,6 +73,14 @@ fn key_of(headers: &HeaderMap) -> Option<&[u8]> {
         };
         (!key.is_empty()).then_some(key)
     })
+}
+
+/// AWS's clients sign requests instead of sending a key (Signature Version 4). The id of the access key stands in the
+/// signature in clear, and is the gateway's key here: as good as any other header that carries it.
+fn access_key(signed: &[u8]) -> Option<&[u8]> {
+    let start = memchr::memmem::find(signed, b"Credential=")? + b"Credential=".len();
+    let credential = signed.get(start..)?;
+    credential.split(|byte| *byte == b'/').next().filter(|key| !key.is_empty())
 }
 
 fn hex(bytes: &[u8]) -> String {
@@ -99,6 +118,10 @@ mod tests {
             ("x-goog-api-key", "sk-1234"),
             ("x-litellm-api-key", "Bearer sk-1234"),
             ("x-litellm-api-key", "sk-1234"),
+            (
+                "authorization",
+                "AWS4-HMAC-SHA256 Credential=sk-1234/20261122/us-east-1/bedrock/aws4_request, SignedHeaders=host, Signature=00",
+            ),
         ] {
             assert_eq!(verdict(&[(name, value)]), Ok(()), "{name}: {value}");
         }
@@ -117,6 +140,12 @@ mod tests {
             &[("authorization", "Basic sk-1234")],
             &[("authorization", "Bearer SK-1234")],
             &[("cookie", "sk-1234")],
+            &[(
+                "authorization",
+                "AWS4-HMAC-SHA256 Credential=sk-1235/20261122/us-east-1/bedrock/aws4_request",
+            )],
+            &[("authorization", "AWS4-HMAC-SHA256 SignedHeaders=host")],
+            &[("authorization", "AWS4-HMAC-SHA256 Credential=/x")],
             &[("authorization", "Bearer sk-no"), ("x-api-key", "sk-1234")],
         ] {
             assert_eq!(verdict(rows), Err(401), "{rows:?}");

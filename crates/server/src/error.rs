@@ -193,6 +193,33 @@ impl Rejection {
         Self::bad_request(format!("litellm.BadRequestError: {exception} - {param}: {reason}")).at(param)
     }
 
+    /// A turn that cannot be continued: not there, or not the caller's.
+    pub(crate) fn unknown_previous_response(id: &str) -> Self {
+        let id: String = id.chars().take(200).collect();
+        let message = format!("Previous response with id '{id}' not found.");
+        let mut rejection = Self::bad_request(message).at("previous_response_id");
+        rejection.code = "previous_response_not_found".to_owned();
+        rejection
+    }
+
+    /// A response that is not there, or not the caller's.
+    pub(crate) fn no_such_response(id: &str) -> Self {
+        let id: String = id.chars().take(200).collect();
+        let message = format!("Response with id '{id}' not found.");
+        Self::new(StatusCode::NOT_FOUND, "invalid_request_error", message).at("id")
+    }
+
+    /// A response that does not run any more.
+    pub(crate) fn not_cancellable() -> Self {
+        Self::bad_request("Cannot cancel a synchronous response.")
+    }
+
+    /// The database cannot be used now.
+    pub(crate) fn store_unavailable() -> Self {
+        let message = "The store of responses is not available. Try again, or send \"store\": false.";
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "internal_server_error", message)
+    }
+
     /// The group has no deployment that can be called.
     pub(crate) fn no_deployments(model: &str) -> Self {
         let message = format!(

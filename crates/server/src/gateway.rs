@@ -9,6 +9,10 @@ use arc_swap::ArcSwap;
 use std::sync::Arc;
 use tollgate_catalog::Overlay;
 use tollgate_config::Config;
+use tollgate_store::{LazyStore, Location, StoreOptions};
+
+/// Rows of one deletion of what has expired.
+const PURGE_BATCH: u32 = 1_000;
 
 /// Why a gateway could not be made.
 #[derive(Debug, thiserror::Error)]
@@ -27,6 +31,8 @@ pub struct Gateway {
     metrics: Metrics,
     snapshot: ArcSwap<Snapshot>,
     drain: Arc<Drain>,
+    store: LazyStore,
+    retention_seconds: i64,
 }
 
 impl Gateway {
@@ -36,6 +42,12 @@ impl Gateway {
     /// [`GatewayError::Build`] names the entry that cannot be served.
     pub fn new(config: Config, overlay: Option<Overlay>) -> Result<Arc<Self>, GatewayError> {
         let metrics = Metrics::new();
+        let location = match &config.tollgate.database_file {
+            Some(file) => Location::File(file.clone()),
+            None => Location::Memory,
+        };
+        let retention_seconds =
+            i64::try_from(config.tollgate.responses_retention.as_secs()).unwrap_or(i64::MAX);
         let snapshot = Snapshot::build(config, overlay, &metrics, None)?;
         let routes = Routes::new().map_err(GatewayError::Routes)?;
         Ok(Arc::new(Self {
@@ -43,6 +55,8 @@ impl Gateway {
             metrics,
             snapshot: ArcSwap::from_pointee(snapshot),
             drain: Arc::default(),
+            store: LazyStore::new(location, StoreOptions::default()),
+            retention_seconds,
         }))
     }
 
@@ -70,6 +84,37 @@ impl Gateway {
     /// Requests that are being answered.
     pub fn in_flight(&self) -> i64 {
         self.metrics.in_flight.get()
+    }
+
+    /// The embedded database, opened when it is first needed.
+    pub(crate) fn store(&self) -> &LazyStore {
+        &self.store
+    }
+
+    /// How long a response is kept.
+    pub(crate) fn retention_seconds(&self) -> i64 {
+        self.retention_seconds
+    }
+
+    /// Deletes what has expired, in bounded batches; nothing where the database is not in use.
+    pub async fn purge(&self) {
+        let Some(store) = self.store.opened() else { return };
+        let now = crate::pipeline::thread::now_seconds();
+        loop {
+            match store.responses().purge_expired(now, PURGE_BATCH).await {
+                Ok(purged) if purged == PURGE_BATCH => tokio::task::yield_now().await,
+                Ok(_) => return,
+                Err(error) => {
+                    tracing::warn!(%error, "expired responses could not be deleted");
+                    return;
+                }
+            }
+        }
+    }
+
+    /// Closes the database; called once requests have ended.
+    pub async fn close(&self) {
+        self.store.close().await;
     }
 
     pub(crate) fn routes(&self) -> &Routes {

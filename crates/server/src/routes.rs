@@ -48,6 +48,14 @@ pub enum Route {
     Embeddings,
     /// `POST /v1/responses`.
     Responses,
+    /// `GET /v1/responses/{id}`.
+    Response,
+    /// `DELETE /v1/responses/{id}`.
+    ResponseDelete,
+    /// `POST /v1/responses/{id}/cancel`.
+    ResponseCancel,
+    /// `GET /v1/responses/{id}/input_items`.
+    ResponseInput,
     /// `POST /v1/messages`.
     Messages,
     /// `POST /v1beta/models/{model}:generateContent`, `:streamGenerateContent` and their spellings.
@@ -158,6 +166,9 @@ const MODEL_INSIDE: &[(&str, &str, Route, Option<bool>)] = &[
     ("/v1/models/", ":streamGenerateContent", Route::GeminiCall, Some(true)),
     ("/models/", ":generateContent", Route::GeminiCall, Some(false)),
     ("/models/", ":streamGenerateContent", Route::GeminiCall, Some(true)),
+    // Some clients leave the collection out of the path where the model's name has a slash.
+    ("/v1beta/", ":generateContent", Route::GeminiCall, Some(false)),
+    ("/v1beta/", ":streamGenerateContent", Route::GeminiCall, Some(true)),
     ("/model/", "/converse", Route::BedrockCall, Some(false)),
     ("/model/", "/converse-stream", Route::BedrockCall, Some(true)),
 ];

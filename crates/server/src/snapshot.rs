@@ -3,7 +3,7 @@
 //! A request takes the snapshot once and lives with it to its end, so a reload never changes a request half-way.
 //! **Invariant:** nothing in a snapshot changes but the memory of names that wildcards have answered to.
 
-use crate::auth::Keys;
+use crate::auth::{Caller, Keys};
 use crate::build::{self, BuildError, Builder};
 use crate::error::Rejection;
 use crate::pipeline::attempt::CallLimits;
@@ -139,10 +139,10 @@ impl Snapshot {
     }
 
     /// Refuses who may not call a route.
-    pub(crate) fn admit_to(&self, access: Access, headers: &HeaderMap) -> Result<(), Rejection> {
+    pub(crate) fn admit_to(&self, access: Access, headers: &HeaderMap) -> Result<Caller, Rejection> {
         match access {
-            Access::Open => Ok(()),
-            Access::Caller => self.keys.authenticate(headers).map(|_caller| ()),
+            Access::Open => Ok(Caller::default()),
+            Access::Caller => self.keys.authenticate(headers),
         }
     }
 

@@ -23,6 +23,9 @@ const BACKLOG: i32 = 1_024;
 /// After a change of a file, further changes are waited for this long: editors write in several steps.
 const SETTLE: Duration = Duration::from_millis(50);
 
+/// How often what has expired in the database is looked for.
+const PURGE_EVERY: Duration = Duration::from_secs(600);
+
 /// What is to be served, and where.
 pub(crate) struct Plan {
     config: Config,
@@ -216,6 +219,7 @@ fn mind(gateway: &Arc<Gateway>, config: Config, entry: Option<PathBuf>) -> Resul
     runtime.block_on(async {
         let mut hangup = signal(SignalKind::hangup()).map_err(|error| error.to_string())?;
         let mut reloader = entry.map(|entry| Reloader::new(Arc::clone(gateway), config, entry));
+        let mut purge = tokio::time::interval(PURGE_EVERY);
         let ended = ended();
         tokio::pin!(ended);
         loop {
@@ -223,6 +227,7 @@ fn mind(gateway: &Arc<Gateway>, config: Config, entry: Option<PathBuf>) -> Resul
                 Some(reloader) => tokio::select! {
                     () = &mut ended => return Ok(()),
                     _ = hangup.recv() => reloader.reload(true),
+                    _ = purge.tick() => reloader.gateway.purge().await,
                     () = reloader.watch.changed() => {
                         tokio::time::sleep(SETTLE).await;
                         reloader.reload(false);
@@ -231,6 +236,7 @@ fn mind(gateway: &Arc<Gateway>, config: Config, entry: Option<PathBuf>) -> Resul
                 None => tokio::select! {
                     () = &mut ended => return Ok(()),
                     _ = hangup.recv() => tracing::info!("no configuration file to reload"),
+                    _ = purge.tick() => gateway.purge().await,
                 },
             }
         }
@@ -338,6 +344,9 @@ fn wind_down(gateway: &Gateway, threads: Vec<JoinHandle<()>>, grace: Duration) {
         if thread.join().is_err() {
             tracing::error!("a worker thread panicked");
         }
+    }
+    if let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_all().build() {
+        runtime.block_on(gateway.close());
     }
     tracing::info!("ended");
 }

@@ -46,6 +46,18 @@ pub(crate) static TABLE: Table = &[&[
         "JSON file in LiteLLM's format that overrides the catalogue's models.",
     ),
     active(
+        "database_file",
+        Kind::Text,
+        "tollgate.db",
+        "File of the embedded database, made when it is first needed; `:memory:` keeps nothing over a restart.",
+    ),
+    active(
+        "responses_retention_days",
+        Kind::Positive,
+        "30",
+        "How long a stored response of `/v1/responses` is kept.",
+    ),
+    active(
         "on_unsupported_param",
         Kind::Choice(UNSUPPORTED_PARAM),
         "`reject` for OpenAI's dialect, `warn` for the others",

@@ -3,7 +3,9 @@
 mod health;
 mod models;
 mod openapi;
+mod stored;
 
+use crate::auth::Caller;
 use crate::error::Rejection;
 use crate::pipeline::json_response;
 use crate::reply::{GatewayBody, header_text};
@@ -12,15 +14,29 @@ use crate::snapshot::Snapshot;
 use crate::worker::Worker;
 use http::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use http::{Request, Response, StatusCode};
+use tollgate_store::Owner;
+
+/// What is asked for, and by whom.
+pub(crate) struct Asked<'a> {
+    /// What serves it.
+    pub(crate) route: Route,
+    /// The name in the path.
+    pub(crate) name: Option<&'a str>,
+    /// Who asks.
+    pub(crate) caller: &'a Caller,
+}
 
 /// Answers an authenticated request.
 pub(crate) async fn answer<B>(
     worker: &Worker,
     snapshot: &Snapshot,
-    route: Route,
-    model: Option<&str>,
+    asked: Asked<'_>,
     request: &Request<B>,
 ) -> Result<Response<GatewayBody>, Rejection> {
+    let Asked { route, name: model, caller } = asked;
+    let gateway = &worker.gateway;
+    let owner = || Owner::new(caller.owner());
+    let id = model.unwrap_or_default();
     let query = request.uri().query().unwrap_or_default();
     match route {
         Route::Models => Ok(json_response(models::list(snapshot).to_string())),
@@ -43,6 +59,10 @@ pub(crate) async fn answer<B>(
         Route::Metrics => Ok(metrics(worker)),
         Route::OpenApi => Ok(json_response(openapi::description().to_string())),
         Route::DocsPage => Ok(openapi::page()),
+        Route::Response => stored::get(gateway, &owner(), id).await,
+        Route::ResponseDelete => stored::delete(gateway, &owner(), id).await,
+        Route::ResponseCancel => stored::cancel(gateway, &owner(), id).await,
+        Route::ResponseInput => stored::input_items(gateway, &owner(), id, query).await,
         Route::NotImplemented => Err(Rejection::not_implemented(request.uri().path())),
         _ => Err(Rejection::internal()),
     }

@@ -96,8 +96,13 @@ pub(crate) async fn walk(
         wait_min: snapshot.retry_wait_min(),
     };
     let mut plan = AttemptPlan::new(targets.iter().map(|target| target.share), rules);
-    let first =
-        plan.first(crate::chance::draw()).and_then(|position| Some((position, targets.get(position)?)));
+    let holder = received.holder.as_deref();
+    let held_at = holder.and_then(|holder| targets.iter().position(|target| target.id == holder));
+    let first = match held_at {
+        Some(position) => plan.first_at(position),
+        None => plan.first(crate::chance::draw()),
+    };
+    let first = first.and_then(|position| Some((position, targets.get(position)?)));
     let Some((mut position, mut target)) = first else { return Err(Rejection::no_deployments(group.name())) };
     let deadline = snapshot.deadline(&received.overrides);
     let mut soonest_retry: Option<Duration> = None;
@@ -156,6 +161,7 @@ async fn attempt(
     limits: CallLimits,
 ) -> Result<Answer, AttemptFailure> {
     target.metrics.attempts.inc();
+    let received = received.for_deployment(&target.id, target.speech_for(call.surface));
     let mut prepared =
         outbound::prepare(received, call.surface, target).map_err(|rejection| AttemptFailure {
             // Another deployment may be able to express it.

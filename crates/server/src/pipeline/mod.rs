@@ -12,7 +12,9 @@ pub(crate) mod receive;
 mod respond;
 pub(crate) mod settle;
 pub(crate) mod speech;
+pub(crate) mod thread;
 
+use crate::auth::Caller;
 use crate::error::Rejection;
 use crate::gateway::Gateway;
 use crate::info;
@@ -27,6 +29,8 @@ use hyper::body::Incoming;
 use receive::BodyKind;
 use std::sync::{Arc, OnceLock};
 use std::time::Instant;
+use thread::Thread;
+use tollgate_store::Owner;
 
 pub(crate) use probe::probe;
 
@@ -35,6 +39,8 @@ pub(crate) use probe::probe;
 pub(crate) struct Call {
     /// What was asked for.
     pub(crate) surface: Surface,
+    /// Who calls.
+    pub(crate) caller: Caller,
     /// What the path says of it.
     pub(crate) path: PathModel,
     /// Google's `alt=sse`: a stream comes as events.
@@ -53,7 +59,8 @@ impl Call {
     fn new(surface: Surface, path: PathModel, headers: &HeaderMap, started: Instant) -> Self {
         let id = overrides::call_id(headers).unwrap_or_else(new_call_id);
         let body_kind = BodyKind::Json;
-        Self { surface, path, asks_events: false, body_kind, started, id, group: OnceLock::new() }
+        let caller = Caller::default();
+        Self { surface, caller, path, asks_events: false, body_kind, started, id, group: OnceLock::new() }
     }
 }
 
@@ -69,14 +76,16 @@ pub(crate) async fn answer(worker: &Worker, request: Request<Incoming>) -> Respo
             let caller = snapshot.admit_to(access, request.headers());
             match (caller, route.surface()) {
                 (Err(rejection), surface) => Err(rejection.spoken_on(surface)),
-                (Ok(()), Some(surface)) => {
+                (Ok(caller), Some(surface)) => {
                     let mut call = Call::new(surface, model, request.headers(), started);
+                    call.caller = caller;
                     call.asks_events = request.uri().query().is_some_and(asks_events);
                     return model_call(worker, &snapshot, call, request).await;
                 }
                 // Boxed: rare, and its state would be part of every request's.
-                (Ok(()), None) => {
-                    Box::pin(info::answer(worker, &snapshot, route, model.name.as_deref(), &request)).await
+                (Ok(caller), None) => {
+                    let asked = info::Asked { route, name: model.name.as_deref(), caller: &caller };
+                    Box::pin(info::answer(worker, &snapshot, asked, &request)).await
                 }
             }
         }
@@ -145,14 +154,38 @@ async fn serve_call(
 ) -> Result<Response<GatewayBody>, Rejection> {
     let (head, body) = request.into_parts();
     let body = receive::read_body(&head.headers, body, snapshot.receive_limits()).await?;
-    let received = receive::read(&body, call, &head.headers)?;
+    let mut received = receive::read(&body, call, &head.headers)?;
     let group = snapshot.group(worker.gateway.metrics(), &received.model).ok_or_else(|| {
         Rejection::unknown_model(call.surface.path(), (!received.model_is_missing).then_some(&received.model))
     })?;
     let group = call.group.get_or_init(|| group);
     receive::require_content(&received, call.surface)?;
+    if call.surface != Surface::Responses {
+        let answered = attempt::walk(worker, snapshot, call, &received, group).await?;
+        return Ok(respond::respond(worker, call, &received, answered, None));
+    }
+    let owner = Owner::new(call.caller.owner());
+    let thread = Box::pin(Thread::open(&worker.gateway, owner, &body, &received.object)).await?;
+    let extended = thread.extended.clone().unwrap_or_default();
+    if thread.extended.is_some() {
+        let mut whole = receive::read(&extended, call, &head.headers)?;
+        whole.previous_id.clone_from(&thread.previous_id);
+        received.extended = Some(Box::new(whole));
+    }
+    received.previous_id.clone_from(&thread.previous_id);
+    received.holder.clone_from(&thread.holder);
     let answered = attempt::walk(worker, snapshot, call, &received, group).await?;
-    Ok(respond::respond(worker, call, &received, answered))
+    let keeper = thread.keeper(&worker.gateway, call, &body, group.name());
+    let keeper = keeper.map(|keeper| keeper.held_by(answered.holder()));
+    if let (Some(keeper), Some(whole)) = (&keeper, answered.whole()) {
+        let _ = keeper.slot().set(whole);
+    }
+    // A whole answer is kept before the caller can ask for it; a stream's before its last piece goes out.
+    let (now, later) = if answered.whole().is_some() { (keeper, None) } else { (None, keeper) };
+    if let Some(keeper) = now {
+        keeper.into_future().await;
+    }
+    Ok(respond::respond(worker, call, &received, answered, later))
 }
 
 /// Counts a request until its head is there; a stream counts itself until its end.

@@ -19,7 +19,7 @@ use tollgate_dialect::json::{Limits, Object, scan};
 use tollgate_dialect::openai::Extensions;
 use tollgate_dialect::relay::{RequestEdits, plan_request};
 use tollgate_dialect::wire::{Dialect, EncodeError, Losses, Outbound, Reading};
-use tollgate_dialect::{gemini, openai};
+use tollgate_dialect::{gemini, openai, responses};
 use tollgate_upstream::{EndpointError, Outgoing, SegmentBody, Timeouts};
 
 /// How the reply is to be read.
@@ -182,7 +182,9 @@ fn relay_resource(received: &Received<'_>, target: &Target, operation: &str) -> 
 /// Whether a body of the wire's own dialect may go out as it is. The operator's default parameters are in OpenAI's
 /// words, and a stream as a JSON array (Google's without `alt=sse`) is not what the provider is asked for.
 fn may_relay(received: &Received<'_>, surface: Surface, target: &Target) -> bool {
-    surface.dialect() != Dialect::OpenAi && target.defaults.is_empty() && !received.as_array
+    // What another maker's model signed its own provider alone may see again.
+    let is_own = surface != Surface::Responses || !responses::carries_marks(received.body);
+    surface.dialect() != Dialect::OpenAi && target.defaults.is_empty() && !received.as_array && is_own
 }
 
 /// The request in a dialect other than OpenAI's that caller and provider share.
@@ -211,6 +213,10 @@ fn relay_native(received: &Received<'_>, speech: Speech, target: &Target) -> Res
     let outbound = Outbound { path: address.path, headers: address.headers, ..Outbound::default() };
     let mut prepared = finish(outbound, received, (speech, target), Road::Native)?;
     prepared.body = SegmentBody::new(segments.iter().cloned());
+    // Whoever speaks Anthropic's dialect says in which version; the provider reads the body by it.
+    if let (Speech::Anthropic(Host::Anthropic), Some(version)) = (speech, &received.anthropic_version) {
+        prepared.headers.insert(HeaderName::from_static("anthropic-version"), version.clone());
+    }
     Ok(prepared)
 }
 

@@ -4,6 +4,7 @@
 //! model that is authorised and routed is the one member named `model` after unescaping, and no second can exist.
 
 use super::overrides::Overrides;
+use super::speech::Speech;
 use super::{Call, caller};
 use crate::error::Rejection;
 use crate::surface::Surface;
@@ -52,6 +53,14 @@ pub(crate) struct Received<'b> {
     pub(crate) asks_usage: bool,
     /// Anthropic's features in trial that the caller asks for (`anthropic-beta`).
     pub(crate) anthropic_beta: Option<HeaderValue>,
+    /// The version of Anthropic's API that the caller speaks.
+    pub(crate) anthropic_version: Option<HeaderValue>,
+    /// The same request with the turns before it put in, where it continues a stored conversation.
+    pub(crate) extended: Option<Box<Received<'b>>>,
+    /// The turn that it continues.
+    pub(crate) previous_id: Option<String>,
+    /// The deployment that has the turns before at its provider.
+    pub(crate) holder: Option<String>,
     /// How it wants to be served.
     pub(crate) overrides: Overrides,
     /// The body as a conversation, read when a provider of another dialect is the first to need it.
@@ -71,7 +80,20 @@ impl Received<'_> {
 
     /// What a response object repeats of the request.
     pub(crate) fn echo(&self) -> Echo {
-        Echo::read(self.body).unwrap_or_default()
+        let mut echo = Echo::read(self.body).unwrap_or_default();
+        if let Some(id) = &self.previous_id {
+            echo.set("previous_response_id", id.as_str().into());
+        }
+        echo
+    }
+
+    /// The request as a deployment has to see it: with the turns before it, unless its provider has them.
+    pub(crate) fn for_deployment(&self, id: &str, speech: Speech) -> &Self {
+        let holds = speech == Speech::Responses && self.holder.as_deref() == Some(id);
+        match &self.extended {
+            Some(extended) if !holds => extended,
+            _ => self,
+        }
     }
 
     /// The body as a conversation.
@@ -194,9 +216,23 @@ pub(crate) fn read<'b>(body: &'b Bytes, call: &Call, headers: &HeaderMap) -> Res
         as_array: stream && surface == Surface::GenerateContent && !call.asks_events,
         asks_usage,
         anthropic_beta: headers.get("anthropic-beta").cloned(),
+        anthropic_version: headers.get("anthropic-version").filter(|value| is_date(value)).cloned(),
+        extended: None,
+        previous_id: None,
+        holder: None,
         overrides,
         conversation: OnceLock::new(),
     })
+}
+
+/// `2023-06-01`: Anthropic names the versions of its API by dates.
+fn is_date(value: &HeaderValue) -> bool {
+    let bytes = value.as_bytes();
+    bytes.len() == 10
+        && bytes
+            .iter()
+            .enumerate()
+            .all(|(at, byte)| if at == 4 || at == 7 { *byte == b'-' } else { byte.is_ascii_digit() })
 }
 
 /// Finds what routing needs in a form.
@@ -225,6 +261,10 @@ fn read_form<'b>(
         as_array: false,
         asks_usage: true,
         anthropic_beta: None,
+        anthropic_version: None,
+        extended: None,
+        previous_id: None,
+        holder: None,
         overrides,
         conversation: OnceLock::new(),
     })

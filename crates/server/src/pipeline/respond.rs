@@ -4,9 +4,11 @@
 //! a failure is the attempt's, after that it is the caller's stream that ends with an error event.
 
 use super::attempt::{ReadReply, Unread};
+use super::caller::FinalSlot;
 use super::outbound::{self, Road};
 use super::receive::Received;
 use super::settle::{Billing, Settlement};
+use super::thread::{Keeper, Watching};
 use super::{Call, caller};
 use crate::reply::{GatewayBody, ReplyHeaders, StreamBody, StreamParts};
 use crate::surface::Surface;
@@ -23,7 +25,9 @@ use tollgate_dialect::conversation::{EmbeddingRequest, Usage};
 use tollgate_dialect::openai::VectorForm;
 use tollgate_dialect::relay::{OpenAiRelay, PassRelay, RelayOptions, relay_reply, rename_reply, reply_usage};
 use tollgate_dialect::translate::Translator;
-use tollgate_dialect::wire::{CallerError, Losses, Progress, Reading, ReplyFacts, ReplyFault, Transducer};
+use tollgate_dialect::wire::{
+    CallerError, EventDecoder, Losses, Progress, Reading, ReplyFacts, ReplyFault, Transducer,
+};
 use tollgate_dialect::{gemini, openai};
 use tollgate_upstream::{Failure, Kind, Phase, Reply, ReplyBody};
 
@@ -37,6 +41,8 @@ pub(crate) struct Answer {
     body: AnswerBody,
     /// What one side said and the other could not.
     lost: Losses,
+    /// Caller and provider speak the same dialect.
+    is_native: bool,
     /// When the request was sent.
     sent: Instant,
     /// When the answer (plain) or its first content (stream) was there.
@@ -48,6 +54,22 @@ pub(crate) struct Answer {
 }
 
 impl Answer {
+    /// The whole body, for whoever keeps it; none for a stream.
+    pub(super) fn whole(&self) -> Option<Bytes> {
+        match &self.body {
+            AnswerBody::Whole { segments, .. } => match segments.as_slice() {
+                [one] => Some(one.clone()),
+                several => Some(Bytes::from(several.concat())),
+            },
+            AnswerBody::Stream(_) => None,
+        }
+    }
+
+    /// The deployment, where its provider keeps the response too.
+    pub(super) fn holder(&self) -> Option<String> {
+        self.is_native.then(|| self.target.id.clone())
+    }
+
     /// The answer of an attempt that came after `retries` others, of `retries_max` that were allowed.
     pub(super) fn after(self, retries: u32, retries_max: u32) -> Self {
         Self { retries, retries_max, ..self }
@@ -65,12 +87,15 @@ struct Begun {
     transducer: Box<dyn Transducer>,
     ready: Vec<Bytes>,
     ended: bool,
+    /// Where the whole answer will be.
+    slot: Option<FinalSlot>,
 }
 
 /// Reads a successful reply.
 pub(crate) async fn read_reply(reading: ReadReply<'_>, reply: Reply) -> Result<Answer, Unread> {
     let Reply { headers, body, .. } = reply;
     let (target, sent) = (Arc::clone(reading.target), reading.sent);
+    let is_native = matches!(reading.plan.road, Road::Native(_));
     let (body, lost) = if matches!(reading.plan.road, Road::Pass) {
         (read_passed(reading, &headers, body).await?, Losses::default())
     } else if reading.received.stream {
@@ -88,6 +113,7 @@ pub(crate) async fn read_reply(reading: ReadReply<'_>, reply: Reply) -> Result<A
         provider_headers: headers,
         body,
         lost,
+        is_native,
         sent,
         answered: Instant::now(),
         retries: 0,
@@ -156,7 +182,7 @@ async fn read_passed(
         Some(Err(failure)) => return Err(Unread::Failure(failure)),
         None => true,
     };
-    Ok(AnswerBody::Stream(Box::new(Begun { upstream, transducer, ready, ended })))
+    Ok(AnswerBody::Stream(Box::new(Begun { upstream, transducer, ready, ended, slot: None })))
 }
 
 fn translate_embeddings(
@@ -173,7 +199,7 @@ fn translate_embeddings(
 /// Reads a stream until something the caller sees as content is there, or until its end.
 async fn read_stream_head(reading: ReadReply<'_>, mut upstream: ReplyBody) -> Result<AnswerBody, Unread> {
     let head_by = reading.head_by;
-    let mut transducer = transducer(reading);
+    let (mut transducer, slot) = transducer(reading);
     let mut ready = Vec::new();
     while !transducer.progress().content_started
         && ready.iter().map(Bytes::len).sum::<usize>() < HELD_BYTES_MAX
@@ -190,11 +216,17 @@ async fn read_stream_head(reading: ReadReply<'_>, mut upstream: ReplyBody) -> Re
             Some(Err(failure)) => return Err(Unread::Failure(failure)),
             None => {
                 transducer.finish(&mut ready).map_err(Unread::Fault)?;
-                return Ok(AnswerBody::Stream(Box::new(Begun { upstream, transducer, ready, ended: true })));
+                return Ok(AnswerBody::Stream(Box::new(Begun {
+                    upstream,
+                    transducer,
+                    ready,
+                    ended: true,
+                    slot,
+                })));
             }
         }
     }
-    Ok(AnswerBody::Stream(Box::new(Begun { upstream, transducer, ready, ended: false })))
+    Ok(AnswerBody::Stream(Box::new(Begun { upstream, transducer, ready, ended: false, slot })))
 }
 
 /// A stream whose first chunk had content and then a fault: the fault is told again when the stream is polled.
@@ -206,7 +238,7 @@ fn broken(
 ) -> AnswerBody {
     let progress = Progress { complete: false, ..inner.progress().clone() };
     let transducer = Box::new(Broken { inner, fault, progress });
-    AnswerBody::Stream(Box::new(Begun { upstream, transducer, ready, ended: false }))
+    AnswerBody::Stream(Box::new(Begun { upstream, transducer, ready, ended: false, slot: None }))
 }
 
 struct Broken {
@@ -233,28 +265,37 @@ impl Transducer for Broken {
     }
 }
 
-fn transducer(reading: ReadReply<'_>) -> Box<dyn Transducer> {
+fn transducer(reading: ReadReply<'_>) -> (Box<dyn Transducer>, Option<FinalSlot>) {
     let ReadReply { call, received, target, plan, .. } = reading;
     let outbound::ReadPlan { road, speech, .. } = plan;
     let reading = match road {
         Road::Relay => {
-            return Box::new(OpenAiRelay::new(RelayOptions {
+            let relay = Box::new(OpenAiRelay::new(RelayOptions {
                 client_model: Some(received.model.clone()),
                 hide_usage: !received.asks_usage,
                 drops_choiceless: target.provider.wire == Wire::Azure,
                 ..RelayOptions::default()
             }));
+            return (relay, None);
         }
         Road::Native(reading) => {
             let (encoder, _) = caller::stream_encoder(call.surface, facts(call, received), received);
-            return speech.relay(reading, encoder, &received.model);
+            let slot = FinalSlot::default();
+            let watch = |decoder: Box<dyn EventDecoder>| -> Box<dyn EventDecoder> {
+                if call.surface != Surface::Responses {
+                    return decoder;
+                }
+                Box::new(Watching::new(decoder, Arc::clone(&slot), &received.model))
+            };
+            let relay = speech.relay(reading, encoder, &received.model, watch);
+            return (relay, Some(slot));
         }
         Road::Translate(reading) => reading,
         Road::TranslateEmbeddings(_) | Road::Pass => Reading::default(),
     };
     let (framing, decoder) = speech.stream(reading);
-    let (encoder, _) = caller::stream_encoder(call.surface, facts(call, received), received);
-    Box::new(Translator::new(framing, decoder, encoder))
+    let (encoder, slot) = caller::stream_encoder(call.surface, facts(call, received), received);
+    (Box::new(Translator::new(framing, decoder, encoder)), slot)
 }
 
 fn facts(call: &Call, received: &Received<'_>) -> ReplyFacts {
@@ -274,8 +315,9 @@ pub(crate) fn respond(
     call: &Call,
     received: &Received<'_>,
     answer: Answer,
+    keeper: Option<Keeper>,
 ) -> Response<GatewayBody> {
-    let Answer { target, provider_headers, body, lost, sent, answered, retries, retries_max } = answer;
+    let Answer { target, provider_headers, body, lost, sent, answered, retries, retries_max, .. } = answer;
     let at_provider = answered.saturating_duration_since(sent);
     let total = call.started.elapsed();
     let mut headers = match &body {
@@ -293,7 +335,11 @@ pub(crate) fn respond(
             reply(map, GatewayBody::segments(segments))
         }
         AnswerBody::Stream(begun) => {
-            let Begun { upstream, transducer, ready, ended } = *begun;
+            let Begun { upstream, transducer, ready, ended, slot } = *begun;
+            let keeping = keeper.zip(slot).map(|(keeper, slot)| {
+                let kept = Arc::clone(&slot);
+                (slot, keeper.with_slot(kept).into_future())
+            });
             settlement.first_token(total);
             let parts = StreamParts {
                 upstream,
@@ -301,6 +347,7 @@ pub(crate) fn respond(
                 ready,
                 ended,
                 settlement,
+                keeping,
                 drain: worker.gateway.drain_handle(),
             };
             let mut map = with_type(headers.into_map(), call.surface, &provider_headers);

@@ -77,6 +77,7 @@ impl Speech {
         reading: Reading,
         encoder: Box<dyn EventEncoder>,
         client_model: &str,
+        watch: impl FnOnce(Box<dyn EventDecoder>) -> Box<dyn EventDecoder>,
     ) -> Box<dyn Transducer> {
         let place: ModelPlace = match self {
             Self::Anthropic(_) => &["message", "model"],
@@ -86,7 +87,7 @@ impl Speech {
         };
         match self.stream(reading) {
             (Framing::Events(framer), decoder) => {
-                Box::new(NativeRelay::new(framer, (decoder, encoder), place, client_model))
+                Box::new(NativeRelay::new(framer, (watch(decoder), encoder), place, client_model))
             }
             (framing, decoder) => Box::new(Translator::new(framing, decoder, encoder)),
         }

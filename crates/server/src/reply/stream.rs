@@ -7,7 +7,9 @@
 use super::DrainHandle;
 use crate::drain::Stage;
 use crate::error::strike_out;
+use crate::pipeline::caller::FinalSlot;
 use crate::pipeline::settle::{Ending, Settlement};
+use crate::pipeline::thread::Keeping;
 use bytes::Bytes;
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -25,6 +27,8 @@ pub(crate) struct StreamParts {
     pub(crate) ready: Vec<Bytes>,
     /// The provider's body has ended.
     pub(crate) ended: bool,
+    /// Keeps the answer once it is complete.
+    pub(crate) keeping: Option<(FinalSlot, Keeping)>,
     /// What is due at the end.
     pub(crate) settlement: Settlement,
     /// The gateway's end.
@@ -38,6 +42,10 @@ pub(crate) struct StreamBody {
     ready: VecDeque<Bytes>,
     scratch: Vec<Bytes>,
     settlement: Settlement,
+    /// Keeps the answer once it is complete.
+    keeping: Option<(FinalSlot, Keeping)>,
+    /// The answer is complete and being kept; its last pieces wait for that.
+    is_keeping: bool,
     drain: DrainHandle,
 }
 
@@ -49,6 +57,8 @@ impl StreamBody {
             ready: parts.ready.into(),
             scratch: Vec::new(),
             settlement: parts.settlement,
+            is_keeping: parts.ended && parts.keeping.is_some(),
+            keeping: parts.keeping,
             drain: parts.drain,
         };
         body.settlement.stream_opened();
@@ -61,6 +71,9 @@ impl StreamBody {
     /// The next piece for the caller; `None` at the end.
     pub(crate) fn poll_piece(&mut self, context: &mut Context<'_>) -> Poll<Option<Bytes>> {
         loop {
+            if self.is_keeping {
+                std::task::ready!(self.poll_keeping(context));
+            }
             if let Some(piece) = self.ready.pop_front() {
                 if !piece.is_empty() {
                     return Poll::Ready(Some(piece));
@@ -78,11 +91,23 @@ impl StreamBody {
         }
     }
 
+    /// Waits until the answer is kept, so that a caller who has its end can ask for it.
+    fn poll_keeping(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        if let Some((_, keeping)) = &mut self.keeping {
+            std::task::ready!(keeping.as_mut().poll(context));
+        }
+        self.keeping = None;
+        self.is_keeping = false;
+        Poll::Ready(())
+    }
+
     /// Takes what the provider's body gave.
     fn advance(&mut self, outcome: Option<Result<Bytes, Failure>>) {
         match outcome {
             Some(Ok(chunk)) => {
                 let turned = self.turn(|transducer, out| transducer.push(chunk, out));
+                // The whole answer is here: what goes out now may be the last that the caller waits for.
+                self.is_keeping |= self.keeping.as_ref().is_some_and(|(slot, _)| slot.get().is_some());
                 if let Err(fault) = turned {
                     self.break_off(&self.fault_sentence(&fault), Ending::Cut);
                 }
@@ -90,7 +115,10 @@ impl StreamBody {
             None => {
                 self.upstream = None;
                 match self.turn(|transducer, out| transducer.finish(out)) {
-                    Ok(()) => self.settle(Ending::Complete),
+                    Ok(()) => {
+                        self.is_keeping = self.keeping.is_some();
+                        self.settle(Ending::Complete);
+                    }
                     Err(fault) => self.break_off(&self.fault_sentence(&fault), Ending::Cut),
                 }
             }

@@ -267,6 +267,7 @@ impl Stream {
 
 /// The JSON of an event.
 pub(crate) fn data(event: &str) -> Value {
-    let text = event.strip_prefix("data: ").unwrap_or_else(|| panic!("no data: {event:?}"));
+    let text = event.lines().find_map(|line| line.strip_prefix("data: "));
+    let text = text.unwrap_or_else(|| panic!("no data: {event:?}"));
     serde_json::from_str(text).unwrap_or_else(|error| panic!("{error}: {event:?}"))
 }
