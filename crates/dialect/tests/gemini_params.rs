@@ -5,8 +5,9 @@
 use serde_json::{Map, Value, json};
 use std::collections::HashSet;
 use tollgate_dialect::conversation::{ChatRequest, Message, Part, Role, Sampling, Tool};
-use tollgate_dialect::gemini::{IGNORED_PARAMS, SUPPORTED_PARAMS, UNSUPPORTED_PARAMS, encode_chat};
-use tollgate_dialect::wire::{EncodeError, EncodeOptions};
+use tollgate_dialect::gemini::{CAPABILITIES, SUPPORTED_PARAMS, encode_chat};
+use tollgate_dialect::openai::CHAT_PARAMS;
+use tollgate_dialect::wire::{EncodeError, EncodeOptions, Support};
 
 fn asks(extra: Value) -> ChatRequest {
     let Value::Object(extra) = extra else { panic!("extra is an object") };
@@ -26,24 +27,50 @@ fn check(extra: Value, expect: Value) {
     assert_eq!(body(&asks(extra.clone()), false).map(Value::Object), Ok(expect), "{extra}");
 }
 
+/// What of `extra` changes no answer and is told to be lost.
+fn check_lost(extra: Value, names: &[&str]) {
+    let lost = encode_chat(&asks(extra), &EncodeOptions::default()).unwrap().lost;
+    assert_eq!(lost.names().collect::<Vec<_>>(), names);
+}
+
 /// Refused by name, and left out where parameters may be dropped.
 fn check_refused(request: &ChatRequest, names: &[&str]) {
     let params = names.iter().map(|name| (*name).to_owned()).collect();
     assert_eq!(body(request, false), Err(EncodeError::Unsupported { params }));
-    assert_eq!(body(request, true).map(|body| body.contains_key("logitBias")), Ok(false));
+    let options = EncodeOptions { drop_unsupported: true, ..EncodeOptions::default() };
+    let lost = encode_chat(request, &options).unwrap().lost;
+    assert_eq!(lost.names().collect::<Vec<_>>(), names);
+    let allowed_params = names.iter().map(|name| (*name).to_owned()).collect();
+    let options = EncodeOptions { allowed_params, ..EncodeOptions::default() };
+    assert!(encode_chat(request, &options).is_ok());
 }
 
 #[test]
-fn a_parameter_is_in_exactly_one_table() {
-    let all: Vec<&str> = [SUPPORTED_PARAMS, IGNORED_PARAMS, UNSUPPORTED_PARAMS].concat();
-    let distinct: HashSet<&str> = all.iter().copied().collect();
-    assert_eq!(distinct.len(), all.len());
+fn a_parameter_has_one_row_and_every_one_of_openais_has_one() {
+    let distinct: HashSet<&str> = CAPABILITIES.iter().map(|(name, _)| *name).collect();
+    assert_eq!(distinct.len(), CAPABILITIES.len());
+    for name in CHAT_PARAMS {
+        assert!(distinct.contains(name), "{name}");
+    }
+}
+
+/// The parameters that the table says this of.
+fn rows(support: Support) -> impl Iterator<Item = &'static str> {
+    CAPABILITIES.iter().filter(move |(_, row)| *row == support).map(|(name, _)| *name)
+}
+
+#[test]
+fn the_supported_parameters_are_those_of_the_table() {
+    let listed: HashSet<&str> = SUPPORTED_PARAMS.iter().copied().collect();
+    let sent = rows(Support::Takes).chain(rows(Support::Translates));
+    let expect: HashSet<&str> = sent.chain(["model", "messages", "stream_options"]).collect();
+    assert_eq!(listed, expect);
 }
 
 #[test]
 fn bookkeeping_of_openai_is_left_out_without_a_word() {
-    for name in IGNORED_PARAMS {
-        check(json!({ *name: "value" }), json!({}));
+    for name in rows(Support::Ignores) {
+        check(json!({ name: "value" }), json!({}));
     }
     check(
         json!({"store": true, "metadata": {"a": "b"}, "stream_options": {"include_obfuscation": false}}),
@@ -54,8 +81,8 @@ fn bookkeeping_of_openai_is_left_out_without_a_word() {
 
 #[test]
 fn every_unsupported_parameter_is_refused_by_its_name() {
-    for name in UNSUPPORTED_PARAMS.iter().filter(|name| **name != "logit_bias") {
-        check_refused(&asks(json!({ *name: {"some": "value"} })), &[name]);
+    for name in rows(Support::Refuses).filter(|name| *name != "logit_bias") {
+        check_refused(&asks(json!({ name: {"some": "value"} })), &[name]);
     }
     check_refused(&asks(json!({"anything": 1, "safety_settings": [], "else": 2})), &["anything", "else"]);
 }
@@ -122,9 +149,14 @@ fn tools_that_run_at_google_are_asked_for_in_its_own_words() {
         json!({"tools": [{"code_execution": {}}, {"urlContext": {}}]}),
         json!({"tools": [{"codeExecution": {}}, {"urlContext": {}}]}),
     );
-    for foreign in
-        [json!([{"type": "custom"}]), json!([{"made_up": {}}]), json!([{}]), json!(["x"]), json!({})]
-    {
+    for foreign in [
+        json!([{"type": "custom"}]),
+        json!([{"made_up": {}}]),
+        json!([{}]),
+        json!(["x"]),
+        json!({}),
+        json!([{"retrieval": {}}]),
+    ] {
         check_refused(&asks(json!({"tools": foreign})), &["tools"]);
     }
 }
@@ -162,13 +194,20 @@ fn adaptive_thinking_leaves_the_amount_to_the_model() {
 }
 
 #[test]
-fn modalities_other_than_text_are_asked_for_and_sound_is_refused() {
+fn modalities_other_than_text_are_asked_for() {
     check(json!({"modalities": ["text"]}), json!({}));
     check(
         json!({"modalities": ["text", "image"]}),
         json!({"generationConfig": {"responseModalities": ["TEXT", "IMAGE"]}}),
     );
-    check_refused(&asks(json!({"modalities": ["text", "audio"]})), &["modalities"]);
+    check(
+        json!({"modalities": ["text", "audio"], "audio": {"voice": "Kore", "format": "pcm16"}}),
+        json!({"generationConfig": {
+            "responseModalities": ["AUDIO"],
+            "speechConfig": {"voiceConfig": {"prebuiltVoiceConfig": {"voiceName": "Kore"}}},
+        }}),
+    );
+    check_refused(&asks(json!({"modalities": ["smell"]})), &["modalities"]);
     check_refused(&asks(json!({"modalities": "text"})), &["modalities"]);
 }
 
@@ -180,5 +219,5 @@ fn tiers_of_service_have_googles_names() {
         check(json!({"service_tier": tier}), json!({"serviceTier": native}));
     }
     check(json!({"service_tier": "auto"}), json!({}));
-    check_refused(&asks(json!({"service_tier": "scale"})), &["service_tier"]);
+    check_lost(json!({"service_tier": "scale"}), &["service_tier"]);
 }

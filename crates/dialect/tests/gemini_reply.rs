@@ -5,11 +5,11 @@
 use proptest::prelude::*;
 use serde_json::{Value, json};
 use tollgate_dialect::conversation::{
-    ChatReply, Choice, Issuer, MediaSource, Part, Signature, StopReason, Usage,
+    ChatReply, Choice, Issuer, MediaSource, Native, Part, Signature, StopReason, Usage,
 };
 use tollgate_dialect::failure::FailureClass;
 use tollgate_dialect::gemini::decode_reply;
-use tollgate_dialect::wire::{Reading, ReplyFault};
+use tollgate_dialect::wire::{Dialect, Reading, ReplyFault};
 
 fn decode(reply: &Value) -> Result<ChatReply, ReplyFault> {
     decode_reply(reply.to_string().as_bytes(), &Reading { id_seed: 7, ..Reading::default() })
@@ -171,25 +171,23 @@ fn pictures_and_sounds_are_parts() {
 }
 
 #[test]
-fn what_ran_at_google_is_passed_over() {
-    check_parts(
-        json!([
-            {"executableCode": {"language": "PYTHON", "code": "print(1)"}},
-            {"codeExecutionResult": {"outcome": "OUTCOME_OK", "output": "1"}},
-            {"text": "One."},
-        ]),
-        vec![Part::text("One.")],
-    );
+fn what_ran_at_google_is_native_and_whole() {
+    let code =
+        json!({"executableCode": {"language": "PYTHON", "code": "print(1)"}, "thoughtSignature": "QQ=="});
+    let result = json!({"codeExecutionResult": {"outcome": "OUTCOME_OK", "output": "1"}});
+    let native = |value: &Value| Part::Native(Native { dialect: Dialect::Gemini, value: value.clone() });
+    let expect = vec![native(&code), native(&result), Part::text("One.")];
+    check_parts(json!([code, result, {"text": "One."}]), expect);
 }
 
 #[test]
 fn every_finish_reason_has_its_stop_reason() {
-    use StopReason::{ContentFilter, Length, Stop};
+    use StopReason::{ContentFilter, Length, MalformedToolCall, Recitation, Stop};
     let table = [
         ("STOP", Stop),
         ("MAX_TOKENS", Length),
         ("SAFETY", ContentFilter),
-        ("RECITATION", ContentFilter),
+        ("RECITATION", Recitation),
         ("LANGUAGE", ContentFilter),
         ("OTHER", ContentFilter),
         ("BLOCKLIST", ContentFilter),
@@ -197,11 +195,13 @@ fn every_finish_reason_has_its_stop_reason() {
         ("SPII", ContentFilter),
         ("IMAGE_SAFETY", ContentFilter),
         ("IMAGE_PROHIBITED_CONTENT", ContentFilter),
-        ("IMAGE_RECITATION", ContentFilter),
+        ("IMAGE_RECITATION", Recitation),
         ("IMAGE_OTHER", ContentFilter),
         ("MODEL_ARMOR", ContentFilter),
-        ("MALFORMED_FUNCTION_CALL", Stop),
-        ("UNEXPECTED_TOOL_CALL", Stop),
+        ("MALFORMED_FUNCTION_CALL", MalformedToolCall),
+        ("UNEXPECTED_TOOL_CALL", MalformedToolCall),
+        ("ESCALATION", ContentFilter),
+        ("CONTINUATION", Length),
         ("TOO_MANY_TOOL_CALLS", Stop),
         ("MALFORMED_RESPONSE", Stop),
         ("NO_IMAGE", Stop),
@@ -283,6 +283,7 @@ fn usage_counts_every_token_once() {
         Usage {
             input_tokens: 1050,
             cached_tokens: 600,
+            tool_prompt_tokens: 50,
             input_audio_tokens: 43,
             input_image_tokens: 258,
             output_tokens: 100,

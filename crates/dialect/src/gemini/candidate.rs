@@ -1,82 +1,50 @@
 //! One candidate of an answer, whole or as far as one frame of a stream brings it.
 //!
-//! Owns the reading of parts, finish reasons and log probabilities, for replies and streams alike. Leaves made-up ids
-//! and the order of events to those.
+//! Owns the reading of parts, for replies and streams alike. Leaves made-up ids and the order of events to those.
+//! **Invariant:** a part that the conversation model has no form for (code that ran at Google, a kind that is newer than
+//! this) is a native one, whole.
 
-use crate::conversation::{Issuer, Signature, StopReason};
-use crate::wire::ReplyFault;
-use serde_json::{Map, Value, json};
+use super::citations::{self, Found};
+use super::finish;
+use super::logprobs;
+use super::seal::{self, Seal};
+use crate::conversation::{MediaSource, Native, Part, Signature, StopReason};
+use crate::wire::{Dialect, ReplyFault};
+use serde_json::{Map, Value};
 
 /// A part of a candidate that has a place in the conversation model.
 #[derive(Debug, PartialEq)]
 pub(super) enum Piece {
     /// Text of the answer, never empty.
     Text(String),
-    /// A summary of thoughts, perhaps with the signature that closes it.
+    /// A summary of thoughts, perhaps with the signature that closes it; empty where only that came.
     Thought { text: String, signature: Option<Signature> },
-    /// The signature of the thoughts before it, sent with the answer's text or with an empty one.
+    /// The signature of the part before it, or of nothing that can be seen.
     Signature(Signature),
+    /// Encrypted thoughts of another maker.
+    Redacted(Signature),
     /// A function is to be called; `arguments` is JSON text.
     Call { id: Option<String>, name: String, arguments: String, signature: Option<Signature> },
-    /// Bytes that the model made.
-    Media { media_type: String, data: String },
+    /// A picture, a sound or a document that the model made.
+    Media(Part),
+    /// What only Google has a form for.
+    Native(Native),
 }
 
 /// What is said of one candidate.
 #[derive(Debug, PartialEq)]
 pub(super) struct Candidate {
     pub(super) index: u64,
-    pub(super) pieces: Vec<Piece>,
-    pub(super) finish: Option<Finish>,
+    /// What it says, each with the number of the part that said it.
+    pub(super) pieces: Vec<(usize, Piece)>,
+    /// Why it ended, as far as Google says.
+    pub(super) finish: Option<StopReason>,
     /// OpenAI's `logprobs` object.
     pub(super) logprobs: Option<Value>,
+    /// What it leans on.
+    pub(super) citations: Vec<Found>,
     /// Searches that Google made for it.
     pub(super) searches: u64,
-}
-
-/// Why a candidate ended, as far as Google says: that calls are to be made it does not say.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Finish {
-    /// Done, or broken off in a way that OpenAI's reasons have no word for.
-    Stopped,
-    /// At the limit of tokens.
-    Length,
-    /// By a filter.
-    Filtered,
-}
-
-impl Finish {
-    /// The stop reason, given whether the answer calls functions. A filter or a limit stays what it is: the last call
-    /// may be cut.
-    pub(super) fn stop_reason(self, has_calls: bool) -> StopReason {
-        match self {
-            Self::Stopped if has_calls => StopReason::ToolCalls,
-            Self::Stopped => StopReason::Stop,
-            Self::Length => StopReason::Length,
-            Self::Filtered => StopReason::ContentFilter,
-        }
-    }
-
-    /// Reads Google's `FinishReason`. The filters are those that LiteLLM counts as filters; a word that is newer than
-    /// this table means an end like any other.
-    fn read(reason: &str) -> Self {
-        match reason {
-            "MAX_TOKENS" => Self::Length,
-            "SAFETY"
-            | "RECITATION"
-            | "LANGUAGE"
-            | "OTHER"
-            | "BLOCKLIST"
-            | "PROHIBITED_CONTENT"
-            | "SPII"
-            | "IMAGE_SAFETY"
-            | "IMAGE_PROHIBITED_CONTENT"
-            | "IMAGE_RECITATION"
-            | "IMAGE_OTHER"
-            | "MODEL_ARMOR" => Self::Filtered,
-            _ => Self::Stopped,
-        }
-    }
 }
 
 /// Takes the candidates out of a `GenerateContentResponse`; none is an empty list.
@@ -107,20 +75,21 @@ fn read_candidate(place: usize, candidate: Value) -> Result<Candidate, ReplyFaul
     let finish = match candidate.get("finishReason") {
         None | Some(Value::Null) => None,
         Some(Value::String(reason)) if reason == "FINISH_REASON_UNSPECIFIED" => None,
-        Some(Value::String(reason)) => Some(Finish::read(reason)),
+        Some(Value::String(reason)) => Some(finish::read(reason)),
         Some(_) => return Err(ReplyFault::Malformed("a finishReason is not a text")),
     };
     let queries = candidate.get("groundingMetadata").and_then(|grounding| grounding.get("webSearchQueries"));
     Ok(Candidate {
         index,
         finish,
-        logprobs: candidate.get("logprobsResult").and_then(read_logprobs),
+        logprobs: candidate.get("logprobsResult").and_then(logprobs::read),
+        citations: citations::find(&candidate),
         searches: queries.and_then(Value::as_array).map_or(0, |queries| queries.len() as u64),
         pieces: take_pieces(&mut candidate)?,
     })
 }
 
-fn take_pieces(candidate: &mut Map<String, Value>) -> Result<Vec<Piece>, ReplyFault> {
+fn take_pieces(candidate: &mut Map<String, Value>) -> Result<Vec<(usize, Piece)>, ReplyFault> {
     let mut content = match candidate.get_mut("content").map(Value::take) {
         None | Some(Value::Null) => return Ok(Vec::new()),
         Some(Value::Object(content)) => content,
@@ -132,36 +101,101 @@ fn take_pieces(candidate: &mut Map<String, Value>) -> Result<Vec<Piece>, ReplyFa
         Some(_) => return Err(ReplyFault::Malformed("a content's parts are not an array")),
     };
     let mut pieces = Vec::with_capacity(parts.len());
-    for part in parts {
+    let mut own = Vec::new();
+    for (number, part) in parts.into_iter().enumerate() {
         let Value::Object(part) = part else { return Err(ReplyFault::Malformed("a part is not an object")) };
-        read_part(part, &mut pieces)?;
+        read_part(part, &mut own)?;
+        pieces.extend(own.drain(..).map(|piece| (number, piece)));
     }
     Ok(pieces)
 }
 
 fn read_part(mut part: Map<String, Value>, pieces: &mut Vec<Piece>) -> Result<(), ReplyFault> {
-    let signature = take_text(&mut part, "thoughtSignature")?
-        .filter(|signature| !signature.is_empty())
-        .map(|signature| Signature::new(Issuer::Google, signature));
+    // Members without a value say nothing, and `thought: false` is what its absence says.
+    part.retain(|name, value| !value.is_null() && (name != "thought" || *value == Value::Bool(true)));
+    let is_known = part.is_empty()
+        || ["text", "functionCall", "inlineData", "fileData", "thought", "thoughtSignature"]
+            .iter()
+            .any(|name| part.contains_key(*name));
+    if !is_known || is_unusual(&part) {
+        pieces.push(Piece::Native(Native { dialect: Dialect::Gemini, value: Value::Object(part) }));
+        return Ok(());
+    }
+    let seal = take_text(&mut part, "thoughtSignature")?.filter(|text| !text.is_empty());
+    let seal = seal.map(|text| seal::open(&text));
     if let Some(call) = part.get_mut("functionCall").map(Value::take) {
+        if let Some(Seal::Thoughts(thoughts)) = &seal {
+            pieces.extend(thoughts.iter().filter_map(thought_piece));
+        }
+        let signature = if let Some(Seal::Signature(signature)) = seal { Some(signature) } else { None };
         pieces.push(read_call(call, signature)?);
         return Ok(());
     }
-    if let Some(Value::Object(mut blob)) = part.get_mut("inlineData").map(Value::take) {
-        let media_type = take_text(&mut blob, "mimeType")?.unwrap_or_default();
-        let data = take_text(&mut blob, "data")?.unwrap_or_default();
-        pieces.push(Piece::Media { media_type, data });
-    }
-    let is_thought = part.get("thought") == Some(&Value::Bool(true));
+    let is_thought = part.contains_key("thought");
+    let signature = match seal {
+        Some(Seal::Redacted(data)) => {
+            pieces.push(Piece::Redacted(data));
+            return Ok(());
+        }
+        Some(Seal::Signature(signature)) => Some(signature),
+        Some(Seal::Thoughts(_)) | None => None,
+    };
+    pieces.extend(take_media(&mut part)?.map(Piece::Media));
     let text = take_text(&mut part, "text")?.filter(|text| !text.is_empty());
-    match text {
-        Some(text) if is_thought => pieces.push(Piece::Thought { text, signature }),
-        text => {
+    match (text, signature) {
+        (text, signature) if is_thought && (text.is_some() || signature.is_some()) => {
+            pieces.push(Piece::Thought { text: text.unwrap_or_default(), signature });
+        }
+        (text, signature) => {
             pieces.extend(text.map(Piece::Text));
             pieces.extend(signature.map(Piece::Signature));
         }
     }
     Ok(())
+}
+
+/// A part of a known kind beside one that is not: a picture of a code's output, a tool that ran at Google.
+fn is_unusual(part: &Map<String, Value>) -> bool {
+    ["executableCode", "codeExecutionResult", "functionResponse", "toolCall", "toolResponse"]
+        .iter()
+        .any(|name| part.contains_key(*name))
+}
+
+fn thought_piece(part: &Part) -> Option<Piece> {
+    match part {
+        Part::Reasoning { text, signature } => {
+            Some(Piece::Thought { text: text.clone(), signature: signature.clone() })
+        }
+        Part::RedactedReasoning { data } => Some(Piece::Redacted(data.clone())),
+        _ => None,
+    }
+}
+
+/// The bytes or the address that a part holds.
+fn take_media(part: &mut Map<String, Value>) -> Result<Option<Part>, ReplyFault> {
+    if let Some(Value::Object(mut blob)) = part.get_mut("inlineData").map(Value::take) {
+        let media_type = take_text(&mut blob, "mimeType")?.unwrap_or_default();
+        let data = take_text(&mut blob, "data")?.unwrap_or_default();
+        let data = seal::standard_alphabet(&data).into_owned();
+        return Ok(Some(media_of(&media_type, MediaSource::Base64 { media_type: media_type.clone(), data })));
+    }
+    if let Some(Value::Object(mut file)) = part.get_mut("fileData").map(Value::take) {
+        let media_type = take_text(&mut file, "mimeType")?.unwrap_or_default();
+        let uri = take_text(&mut file, "fileUri")?.unwrap_or_default();
+        return Ok(Some(media_of(&media_type, MediaSource::Url(uri))));
+    }
+    Ok(None)
+}
+
+/// What a model made is a sound, a document, or (also where its type is not said) a picture.
+fn media_of(media_type: &str, source: MediaSource) -> Part {
+    match media_type.split_once('/') {
+        Some(("audio", _)) => Part::Audio { source, format: audio_format(media_type), transcript: None },
+        Some(("image", _)) | None => Part::Image { source, detail: None, cache_control: None },
+        Some(_) => {
+            Part::File { source, filename: None, context: None, citations: false, cache_control: None }
+        }
+    }
 }
 
 fn read_call(call: Value, signature: Option<Signature>) -> Result<Piece, ReplyFault> {
@@ -182,6 +216,18 @@ fn read_call(call: Value, signature: Option<Signature>) -> Result<Piece, ReplyFa
     })
 }
 
+/// OpenAI's word for a sound's type: Google's raw samples (`audio/L16`, 24 kHz) are its `pcm16`.
+pub(super) fn audio_format(media_type: &str) -> String {
+    let kind = media_type.split(';').next().unwrap_or(media_type);
+    let kind = kind.strip_prefix("audio/").unwrap_or(kind).to_ascii_lowercase();
+    match kind.as_str() {
+        "l16" | "pcm" => "pcm16".to_owned(),
+        "mpeg" | "mpga" => "mp3".to_owned(),
+        "x-wav" | "wave" | "vnd.wave" => "wav".to_owned(),
+        _ => kind,
+    }
+}
+
 /// Takes a text member; null is as good as absent.
 pub(super) fn take_text(object: &mut Map<String, Value>, name: &str) -> Result<Option<String>, ReplyFault> {
     match object.get_mut(name).map(Value::take) {
@@ -189,33 +235,4 @@ pub(super) fn take_text(object: &mut Map<String, Value>, name: &str) -> Result<O
         Some(Value::String(text)) => Ok(Some(text)),
         Some(_) => Err(ReplyFault::Malformed("a text member is of another type")),
     }
-}
-
-/// Google's `logprobsResult` as OpenAI's `logprobs`: the chosen token of each step, and beside it its rivals.
-fn read_logprobs(result: &Value) -> Option<Value> {
-    let chosen = result.get("chosenCandidates")?.as_array()?;
-    let rivals = result.get("topCandidates").and_then(Value::as_array);
-    let mut content = Vec::with_capacity(chosen.len());
-    for (step, token) in chosen.iter().enumerate() {
-        let rivals = rivals.and_then(|steps| steps.get(step)).and_then(|rivals| rivals.get("candidates"));
-        let rivals = rivals.and_then(Value::as_array).into_iter().flatten();
-        let mut entry = token_logprob(token);
-        entry.insert(
-            "top_logprobs".to_owned(),
-            rivals.map(|rival| Value::Object(token_logprob(rival))).collect(),
-        );
-        content.push(Value::Object(entry));
-    }
-    Some(json!({ "content": content, "refusal": null }))
-}
-
-/// A certain token has the logarithm 0, which Google leaves out.
-fn token_logprob(candidate: &Value) -> Map<String, Value> {
-    let token = candidate.get("token").and_then(Value::as_str).unwrap_or_default();
-    let logprob = candidate.get("logProbability").and_then(Value::as_f64).unwrap_or(0.0);
-    let mut entry = Map::new();
-    entry.insert("token".to_owned(), json!(token));
-    entry.insert("logprob".to_owned(), json!(logprob));
-    entry.insert("bytes".to_owned(), json!(token.as_bytes()));
-    entry
 }

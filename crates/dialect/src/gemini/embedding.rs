@@ -3,15 +3,25 @@
 //! Owns that request and its reply. Leaves the count of tokens, which Google seldom reports here, to the server.
 
 use super::error::{find_error, read_error};
+use super::host::Host;
 use super::ident::model_resource;
-use super::params::{IGNORED_PARAMS, camel_case};
+use super::params::{CAPABILITIES, camel_case};
 use super::usage::read_usage;
 use crate::conversation::{Embedding, EmbeddingInput, EmbeddingReply, EmbeddingRequest};
-use crate::wire::{EncodeError, Losses, Outbound, Reading, ReplyFault};
+use crate::wire::{EncodeError, Losses, Outbound, Reading, ReplyFault, Support, support};
 use serde_json::{Map, Value, json};
 
 /// Members of Google's `EmbedContentRequest` that a caller may give by their own names.
-const NATIVE_MEMBERS: &[&str] = &["taskType", "title"];
+const NATIVE_MEMBERS: &[&str] = &["taskType", "title", "autoTruncate"];
+
+/// How the members of an embedding request are spelled.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum NativeForm {
+    /// As everywhere at Google.
+    Camel,
+    /// As Vertex's `:predict` takes them: the task in snake case.
+    Predict,
+}
 
 /// Writes an embedding request: `/models/{model}:batchEmbedContents`, one entry per input.
 ///
@@ -19,16 +29,14 @@ const NATIVE_MEMBERS: &[&str] = &["taskType", "title"];
 /// [`EncodeError::Invalid`] for token ids, which only OpenAI's models read, for no input at all and for a model name
 /// that is none; [`EncodeError::Unsupported`] for members that Gemini has no word for.
 pub fn encode_embeddings(request: &EmbeddingRequest) -> Result<Outbound, EncodeError> {
-    let resource = model_resource(&request.model)?;
-    let natives = native_members(&request.extra)?;
+    let resource = model_resource(Host::AiStudio, &request.model)?;
+    let natives = native_members(&request.extra, NativeForm::Camel)?;
     if request.input.is_empty() {
         return Err(invalid("input".to_owned(), "there is nothing to embed"));
     }
     let mut requests = Vec::with_capacity(request.input.len());
     for (place, input) in request.input.iter().enumerate() {
-        let EmbeddingInput::Text(text) = input else {
-            return Err(invalid(format!("input[{place}]"), "Gemini embeds text, not token ids"));
-        };
+        let text = text_of(input, place)?;
         let mut entry = Map::new();
         entry.insert("model".to_owned(), json!(resource));
         entry.insert("content".to_owned(), json!({ "parts": [{ "text": text }] }));
@@ -47,14 +55,28 @@ pub fn encode_embeddings(request: &EmbeddingRequest) -> Result<Outbound, EncodeE
     })
 }
 
-fn native_members(extra: &Map<String, Value>) -> Result<Map<String, Value>, EncodeError> {
+/// The text of one input.
+pub(super) fn text_of(input: &EmbeddingInput, place: usize) -> Result<&str, EncodeError> {
+    match input {
+        EmbeddingInput::Text(text) => Ok(text),
+        EmbeddingInput::Tokens(_) => {
+            Err(invalid(format!("input[{place}]"), "Gemini embeds text, not token ids"))
+        }
+    }
+}
+
+pub(super) fn native_members(
+    extra: &Map<String, Value>,
+    form: NativeForm,
+) -> Result<Map<String, Value>, EncodeError> {
     let mut natives = Map::new();
     let mut unsupported = Vec::new();
     for (name, value) in extra.iter().filter(|(_, value)| !value.is_null()) {
         let native = camel_case(name);
         if NATIVE_MEMBERS.contains(&native.as_str()) {
-            natives.insert(native, value.clone());
-        } else if !IGNORED_PARAMS.contains(&name.as_str()) {
+            let is_task = form == NativeForm::Predict && native == "taskType";
+            natives.insert(if is_task { "task_type".to_owned() } else { native }, value.clone());
+        } else if support(CAPABILITIES, name) != Support::Ignores {
             unsupported.push(name.clone());
         }
     }
@@ -84,13 +106,13 @@ pub fn decode_embeddings(body: &[u8], request: &EmbeddingRequest) -> Result<Embe
     })
 }
 
-fn read_vector(embedding: &Value) -> Option<Embedding> {
+pub(super) fn read_vector(embedding: &Value) -> Option<Embedding> {
     let values = embedding.get("values")?.as_array().filter(|values| !values.is_empty())?;
     let numbers: Option<Vec<f32>> =
         values.iter().map(|value| value.as_f64().map(|number| number as f32)).collect();
     numbers.map(Embedding)
 }
 
-fn invalid(param: String, message: &str) -> EncodeError {
+pub(super) fn invalid(param: String, message: &str) -> EncodeError {
     EncodeError::Invalid { param, message: message.to_owned() }
 }

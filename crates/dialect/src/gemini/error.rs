@@ -1,10 +1,11 @@
 //! Google's error body: `{"error": {"code", "message", "status", "details"}}`.
 //!
-//! Owns what each status word means and the delay that `RetryInfo` asks for. Leaves the `retry-after` header and the
-//! caller's status to others. **Invariant:** a body that is no error object is never quoted.
+//! Owns what each status word means, which word a caller gets, and the delay that `RetryInfo` asks for. Leaves the
+//! `retry-after` header and the caller's status to others. **Invariant:** a body that is no error object is never quoted.
 
 use crate::failure::{FailureClass, MESSAGE_BYTES_MAX, ProviderError};
-use serde_json::Value;
+use crate::wire::CallerError;
+use serde_json::{Map, Value, json};
 
 /// Google's status words (`google.rpc.Code`), the HTTP status that stands for each, and what each means.
 const STATUS_WORDS: &[(&str, u16, FailureClass)] = &[
@@ -38,6 +39,50 @@ pub fn decode_error(status: u16, body: &[u8]) -> ProviderError {
             ..ProviderError::default()
         },
     }
+}
+
+/// Writes an error for a caller. The status word is the one that Google gives with the status; the parameter at fault is
+/// told as its API tells it, in a `BadRequest` detail.
+pub fn encode_error(error: &CallerError<'_>) -> Vec<u8> {
+    Value::Object(error_object(error)).to_string().into_bytes()
+}
+
+/// The members of an error body.
+pub(super) fn error_object(error: &CallerError<'_>) -> Map<String, Value> {
+    let mut inner = Map::new();
+    inner.insert("code".to_owned(), json!(error.status));
+    inner.insert("message".to_owned(), json!(error.message));
+    inner.insert("status".to_owned(), json!(status_word(error.status)));
+    let mut details = Vec::new();
+    if let Some(param) = error.param {
+        details.push(json!({
+            "@type": "type.googleapis.com/google.rpc.BadRequest",
+            "fieldViolations": [{ "field": param, "description": error.message }],
+        }));
+    }
+    if let Some(reason) = error.code.or(error.kind) {
+        details.push(json!({ "@type": "type.googleapis.com/google.rpc.ErrorInfo", "reason": reason }));
+    }
+    if !details.is_empty() {
+        inner.insert("details".to_owned(), Value::Array(details));
+    }
+    let mut body = Map::new();
+    body.insert("error".to_owned(), Value::Object(inner));
+    body
+}
+
+/// Google's word for a status: the table's first, or the nearest for one that Google does not give.
+fn status_word(status: u16) -> &'static str {
+    let listed = STATUS_WORDS.iter().find(|(_, known, _)| *known == status);
+    let nearest = match status {
+        402 => "PERMISSION_DENIED",
+        405 => "UNIMPLEMENTED",
+        408 => "DEADLINE_EXCEEDED",
+        502 | 529 => "UNAVAILABLE",
+        400..=499 => "INVALID_ARGUMENT",
+        _ => "INTERNAL",
+    };
+    listed.map_or(nearest, |(word, ..)| word)
 }
 
 /// The error object of a body, bare or in an array.

@@ -5,7 +5,7 @@
 use super::request::STOP_SEQUENCES_MAX;
 use super::schema;
 use crate::conversation::{ChatRequest, Effort, Reasoning, ResponseFormat, Sampling};
-use crate::wire::{EncodeError, EncodeOptions};
+use crate::wire::{EncodeError, EncodeOptions, Losses};
 use serde_json::{Map, Value, json};
 
 /// Thinking budgets in tokens by effort, as LiteLLM sends them.
@@ -29,15 +29,23 @@ const BUDGET_MINIMAL: u64 = 128;
 pub(super) fn generation_config(
     request: &ChatRequest,
     options: &EncodeOptions,
+    lost: &mut Losses,
 ) -> Result<Map<String, Value>, EncodeError> {
     let mut config = Map::new();
     write_sampling(&request.sampling, &mut config);
-    write_stop(&request.sampling.stop, options, &mut config)?;
+    write_stop(&request.sampling.stop, options, &mut config, lost)?;
     if let Some(format) = &request.response_format {
         write_format(format, &mut config);
     }
-    if let Some(reasoning) = &request.reasoning {
-        config.insert("thinkingConfig".to_owned(), thinking_config(reasoning, &request.model, options));
+    let mut thinking = match &request.reasoning {
+        Some(reasoning) => thinking_config(reasoning, &request.model, options),
+        None => Map::new(),
+    };
+    if let Some(is_shown) = request.show_reasoning {
+        thinking.insert("includeThoughts".to_owned(), json!(is_shown));
+    }
+    if !thinking.is_empty() {
+        config.insert("thinkingConfig".to_owned(), Value::Object(thinking));
     }
     Ok(config)
 }
@@ -71,12 +79,16 @@ fn write_stop(
     stop: &[String],
     options: &EncodeOptions,
     config: &mut Map<String, Value>,
+    lost: &mut Losses,
 ) -> Result<(), EncodeError> {
-    if stop.len() > STOP_SEQUENCES_MAX && !options.drop_unsupported {
-        return Err(EncodeError::Invalid {
-            param: "stop".to_owned(),
-            message: format!("Gemini takes at most {STOP_SEQUENCES_MAX} stop sequences"),
-        });
+    if stop.len() > STOP_SEQUENCES_MAX {
+        if !options.drop_unsupported {
+            return Err(EncodeError::Invalid {
+                param: "stop".to_owned(),
+                message: format!("Gemini takes at most {STOP_SEQUENCES_MAX} stop sequences"),
+            });
+        }
+        lost.note("stop");
     }
     if !stop.is_empty() {
         let kept: Vec<&String> = stop.iter().take(STOP_SEQUENCES_MAX).collect();
@@ -98,21 +110,35 @@ fn write_format(format: &ResponseFormat, config: &mut Map<String, Value>) {
     }
 }
 
-fn thinking_config(reasoning: &Reasoning, model: &str, options: &EncodeOptions) -> Value {
+/// The budget by which Gemini finds its own measure (Google's thinking guide).
+const BUDGET_DYNAMIC: i64 = -1;
+
+fn thinking_config(reasoning: &Reasoning, model: &str, options: &EncodeOptions) -> Map<String, Value> {
+    let by_level = options.reasoning_by_level;
     let effort = match reasoning {
         Reasoning::Budget(tokens) => {
-            return json!({ "includeThoughts": *tokens > 0, "thinkingBudget": tokens });
+            return config(*tokens > 0, Some(("thinkingBudget", json!(tokens))));
         }
-        Reasoning::Adaptive => return json!({ "includeThoughts": true }),
+        // By level, to say nothing is to leave it to the model.
+        Reasoning::Adaptive => {
+            return config(true, (!by_level).then(|| ("thinkingBudget", json!(BUDGET_DYNAMIC))));
+        }
         Reasoning::Disabled => Effort::None,
         Reasoning::Effort(effort) => *effort,
     };
-    let is_wanted = effort != Effort::None;
-    if options.reasoning_by_level {
-        json!({ "includeThoughts": is_wanted, "thinkingLevel": thinking_level(effort, model) })
+    let amount = if by_level {
+        ("thinkingLevel", json!(thinking_level(effort, model)))
     } else {
-        json!({ "includeThoughts": is_wanted, "thinkingBudget": thinking_budget(effort, model) })
-    }
+        ("thinkingBudget", json!(thinking_budget(effort, model)))
+    };
+    config(effort != Effort::None, Some(amount))
+}
+
+fn config(is_shown: bool, amount: Option<(&str, Value)>) -> Map<String, Value> {
+    let mut config = Map::new();
+    config.insert("includeThoughts".to_owned(), json!(is_shown));
+    config.extend(amount.map(|(name, value)| (name.to_owned(), value)));
+    config
 }
 
 fn thinking_budget(effort: Effort, model: &str) -> u64 {

@@ -2,12 +2,14 @@
 //!
 //! Owns the guess of a media type from a name. Leaves fetching to the provider: an address is passed on, never read.
 
+use super::host::Host;
+use crate::base64;
 use crate::conversation::MediaSource;
 use crate::wire::EncodeError;
 use serde_json::{Map, Value, json};
 
 /// Where files uploaded to Google live; a bare `files/...` name is one of them.
-const FILES_BASE: &str = "https://generativelanguage.googleapis.com/v1beta/";
+pub(super) const FILES_BASE: &str = "https://generativelanguage.googleapis.com/v1beta/";
 
 /// Media types by extension, of the kinds that Google's guides list as input.
 const MEDIA_TYPES: &[(&str, &str)] = &[
@@ -61,16 +63,25 @@ pub(super) fn guess_media_type(name: &str) -> Option<&'static str> {
 /// the part's place in the request.
 ///
 /// # Errors
-/// [`EncodeError::Invalid`] for a file id that is no file of Google's.
+/// [`EncodeError::Invalid`] for a file id that is no file of Google's, or one of AI Studio's at Vertex.
 pub(super) fn media_part(
+    host: Host,
     source: &MediaSource,
     fallback: Option<&str>,
     at: &str,
 ) -> Result<Value, EncodeError> {
+    if let (Host::Vertex, MediaSource::FileId(id)) = (host, source)
+        && (id.starts_with("files/") || id.starts_with(FILES_BASE))
+    {
+        return Err(EncodeError::Invalid {
+            param: at.to_owned(),
+            message: "Vertex does not know files of AI Studio; name one by its gs:// address".to_owned(),
+        });
+    }
     match source {
         MediaSource::Base64 { media_type, data } => Ok(inline_part(media_type, data, fallback)),
         MediaSource::Url(url) => Ok(file_part(url, guess_media_type(url).or(fallback))),
-        MediaSource::Text(text) => Ok(json!({ "text": text })),
+        MediaSource::Text(text) => Ok(text_document(text)),
         MediaSource::FileId(id) if id.starts_with("files/") => {
             Ok(file_part(&format!("{FILES_BASE}{id}"), fallback))
         }
@@ -82,13 +93,18 @@ pub(super) fn media_part(
     }
 }
 
-fn inline_part(media_type: &str, data: &str, fallback: Option<&str>) -> Value {
+/// A document's plain text, as the document that it is.
+pub(super) fn text_document(text: &str) -> Value {
+    json!({ "inlineData": { "mimeType": "text/plain", "data": base64::encode(text) } })
+}
+
+pub(super) fn inline_part(media_type: &str, data: &str, fallback: Option<&str>) -> Value {
     let media_type =
         if media_type.is_empty() { fallback.unwrap_or("application/octet-stream") } else { media_type };
     json!({ "inlineData": { "mimeType": media_type, "data": data } })
 }
 
-fn file_part(uri: &str, media_type: Option<&str>) -> Value {
+pub(super) fn file_part(uri: &str, media_type: Option<&str>) -> Value {
     let mut file = Map::new();
     if let Some(media_type) = media_type {
         file.insert("mimeType".to_owned(), json!(media_type));

@@ -1,11 +1,58 @@
-//! Which of the caller's parameters the Gemini wire expresses, and where those without a field of their own go.
+//! Which of OpenAI's parameters the Gemini wire expresses, and where those without a field of their own go.
 //!
-//! Owns the three tables by OpenAI name and the allow-list of Gemini's own members. Leaves the fields of the
-//! conversation model to `request`. **Invariant:** a name is in exactly one of the three tables.
+//! Owns the table by OpenAI's names and the allow-list of Gemini's own members. Leaves the fields of the conversation
+//! model to `request`. **Invariant:** what the table refuses is refused, or noted as lost where it may be dropped; what
+//! it ignores goes without a word; nothing else is left out.
 
+use super::host::Host;
+use super::hosted;
+use crate::wire::{Capabilities, EncodeOptions, Losses, Support, support};
 use serde_json::{Map, Value, json};
 
-/// OpenAI parameters that are sent, as themselves or translated.
+/// What this wire does with each of OpenAI's chat parameters.
+///
+/// `parallel_tool_calls` is translated but for `false` with more than one function; of `audio` the voice is, and the
+/// sound is always raw samples.
+pub const CAPABILITIES: Capabilities = &[
+    ("stream", Support::Takes),
+    ("stream_options", Support::Ignores),
+    ("temperature", Support::Takes),
+    ("top_p", Support::Takes),
+    ("top_k", Support::Takes),
+    ("max_tokens", Support::Takes),
+    ("max_completion_tokens", Support::Takes),
+    ("stop", Support::Takes),
+    ("seed", Support::Takes),
+    ("presence_penalty", Support::Takes),
+    ("frequency_penalty", Support::Takes),
+    ("n", Support::Takes),
+    ("logprobs", Support::Translates),
+    ("top_logprobs", Support::Translates),
+    ("tools", Support::Translates),
+    ("tool_choice", Support::Translates),
+    ("functions", Support::Translates),
+    ("function_call", Support::Translates),
+    ("parallel_tool_calls", Support::Translates),
+    ("response_format", Support::Translates),
+    ("reasoning_effort", Support::Translates),
+    ("thinking", Support::Translates),
+    ("modalities", Support::Translates),
+    ("audio", Support::Translates),
+    ("service_tier", Support::Translates),
+    ("web_search_options", Support::Translates),
+    ("user", Support::Ignores),
+    ("store", Support::Ignores),
+    ("metadata", Support::Ignores),
+    ("prompt_cache_key", Support::Ignores),
+    ("prompt_cache_retention", Support::Ignores),
+    ("safety_identifier", Support::Ignores),
+    ("logit_bias", Support::Refuses),
+    ("prediction", Support::Refuses),
+    ("verbosity", Support::Refuses),
+];
+
+/// OpenAI's parameters that are sent, as themselves or translated: the rows of [`CAPABILITIES`] that say so, and the two
+/// that every wire has.
 pub const SUPPORTED_PARAMS: &[&str] = &[
     "model",
     "messages",
@@ -32,20 +79,13 @@ pub const SUPPORTED_PARAMS: &[&str] = &[
     "reasoning_effort",
     "thinking",
     "modalities",
+    "audio",
     "service_tier",
     "web_search_options",
 ];
 
-/// OpenAI parameters that are left out without a word: they change nothing in the answer.
-pub const IGNORED_PARAMS: &[&str] =
-    &["user", "store", "metadata", "prompt_cache_key", "prompt_cache_retention", "safety_identifier"];
-
-/// OpenAI parameters that Gemini cannot express: refused, or left out where parameters may be dropped.
-/// `parallel_tool_calls` is supported but for `false` with more than one function, `modalities` but for `audio`.
-pub const UNSUPPORTED_PARAMS: &[&str] = &["logit_bias", "audio", "prediction", "verbosity"];
-
 /// Top-level members of Google's request that a caller may give by their own names.
-const NATIVE_TOP_LEVEL: &[&str] = &["safetySettings", "cachedContent"];
+const NATIVE_TOP_LEVEL: &[&str] = &["safetySettings", "cachedContent", "labels", "modelArmorConfig"];
 
 /// Members of `generationConfig` that a caller may give at the top level of the body, as LiteLLM lets them.
 const NATIVE_GENERATION: &[&str] = &[
@@ -58,6 +98,9 @@ const NATIVE_GENERATION: &[&str] = &[
     "responseSchema",
     "responseJsonSchema",
     "enableEnhancedCivicAnswers",
+    "audioTimestamp",
+    "routingConfig",
+    "modelSelectionConfig",
 ];
 
 /// Members of `generationConfig` that a caller may give only inside `generationConfig`: at the top level their
@@ -76,18 +119,6 @@ const NATIVE_SAMPLING: &[&str] = &[
     "logprobs",
 ];
 
-/// Tools that run at Google, and functions declared in Google's own form.
-const NATIVE_TOOLS: &[&str] = &[
-    "googleSearch",
-    "googleSearchRetrieval",
-    "codeExecution",
-    "urlContext",
-    "googleMaps",
-    "computerUse",
-    "fileSearch",
-    "functionDeclarations",
-];
-
 /// The caller's members without a field in the conversation model, sorted by where they go.
 #[derive(Debug, Default, PartialEq)]
 pub(super) struct Natives {
@@ -97,31 +128,40 @@ pub(super) struct Natives {
     pub(super) generation: Map<String, Value>,
     /// Entries of `tools`.
     pub(super) tools: Vec<Value>,
+    /// The web is to be searched.
+    pub(super) searches: bool,
     /// `functionCallingConfig`, for a choice that the conversation model has no field for.
     pub(super) calling: Option<Value>,
     /// Thoughts are wanted and the model is to decide how many.
     pub(super) wants_thoughts: bool,
     /// Names of those that this wire cannot express.
     pub(super) unsupported: Vec<String>,
+    /// Annotations that have no place here.
+    pub(super) lost: Losses,
+    host: Host,
 }
 
 impl Natives {
     /// Sorts `extra`. Gemini's own names count in camel case and in snake case; a null is as good as absent.
-    pub(super) fn sort(extra: &Map<String, Value>) -> Self {
-        let mut natives = Self::default();
+    pub(super) fn sort(extra: &Map<String, Value>, host: Host, options: &EncodeOptions) -> Self {
+        let mut natives = Self { host, ..Self::default() };
         for (name, value) in extra.iter().filter(|(_, value)| !value.is_null()) {
             natives.place(name, value);
         }
+        natives.unsupported.retain(|name| !options.allowed_params.contains(name));
         natives
     }
 
     fn place(&mut self, name: &str, value: &Value) {
         let accepted = match name {
-            _ if IGNORED_PARAMS.contains(&name) || name == "stream_options" => true,
             "modalities" => self.place_modalities(value),
-            "service_tier" => self.place_service_tier(value),
+            "audio" => self.place_audio(value),
+            "service_tier" => {
+                self.place_service_tier(value);
+                true
+            }
             "web_search_options" => {
-                self.tools.push(json!({ "googleSearch": {} }));
+                self.searches = true;
                 true
             }
             "tools" => self.place_tools(value),
@@ -135,6 +175,7 @@ impl Natives {
                 self.wants_thoughts
             }
             "generationConfig" | "generation_config" => return self.place_generation(name, value),
+            _ if support(CAPABILITIES, name) == Support::Ignores => true,
             _ => self.place_native(name, value),
         };
         if !accepted {
@@ -144,6 +185,9 @@ impl Natives {
 
     fn place_native(&mut self, name: &str, value: &Value) -> bool {
         let native = camel_case(name);
+        if !self.host.takes(&native) {
+            return false;
+        }
         if NATIVE_TOP_LEVEL.contains(&native.as_str()) {
             self.top_level.insert(native, value.clone());
             return true;
@@ -162,7 +206,9 @@ impl Natives {
         };
         for (member, value) in members {
             let native = camel_case(member);
-            if NATIVE_GENERATION.contains(&native.as_str()) || NATIVE_SAMPLING.contains(&native.as_str()) {
+            let is_known =
+                NATIVE_GENERATION.contains(&native.as_str()) || NATIVE_SAMPLING.contains(&native.as_str());
+            if is_known && self.host.takes(&native) {
                 self.generation.insert(native, value.clone());
             } else {
                 self.unsupported.push(format!("{name}.{member}"));
@@ -170,8 +216,7 @@ impl Natives {
         }
     }
 
-    /// Text is what Gemini answers unasked. Audio output would need a voice and an answer part that OpenAI's reply
-    /// has no equal for.
+    /// Text is what Gemini answers unasked.
     fn place_modalities(&mut self, value: &Value) -> bool {
         let Some(wanted) = value.as_array() else { return false };
         let mut native = Vec::with_capacity(wanted.len());
@@ -179,59 +224,55 @@ impl Natives {
             match modality.as_str() {
                 Some("text") => native.push(json!("TEXT")),
                 Some("image") => native.push(json!("IMAGE")),
+                Some("audio") => native.push(json!("AUDIO")),
                 _ => return false,
             }
         }
         if native.iter().any(|modality| modality != "TEXT") {
+            // Gemini's voices say their words or write them, never both; who wants to hear wants the sound.
+            let speaks = native.iter().any(|modality| modality == "AUDIO");
+            native.retain(|modality| !speaks || modality != "TEXT");
             self.generation.insert("responseModalities".to_owned(), Value::Array(native));
         }
         true
     }
 
-    fn place_service_tier(&mut self, value: &Value) -> bool {
+    /// OpenAI's `audio`: the voice goes on by its name; Gemini's sound has one format, which is OpenAI's `pcm16`.
+    fn place_audio(&mut self, value: &Value) -> bool {
+        let Some(members) = value.as_object() else { return false };
+        if let Some(voice) = members.get("voice").and_then(Value::as_str) {
+            let config = json!({ "voiceConfig": { "prebuiltVoiceConfig": { "voiceName": voice } } });
+            self.generation.entry("speechConfig").or_insert(config);
+        }
+        if members.get("format").is_some_and(|format| format != "pcm16") {
+            self.lost.note("audio.format");
+        }
+        true
+    }
+
+    /// A tier that Google does not have changes no answer.
+    fn place_service_tier(&mut self, value: &Value) {
         let tier = match value.as_str() {
-            Some("auto") => return true,
+            Some("auto") => return,
             Some("default" | "standard" | "standard_only") => "standard",
             Some("flex") => "flex",
             Some("priority") => "priority",
-            _ => return false,
+            _ => return self.lost.note("service_tier"),
         };
         self.top_level.insert("serviceTier".to_owned(), json!(tier));
-        true
     }
 
     fn place_tools(&mut self, value: &Value) -> bool {
         let Some(tools) = value.as_array() else { return false };
-        let mut native = Vec::with_capacity(tools.len());
         for tool in tools {
-            match native_tool(tool) {
-                Some(tool) => native.push(tool),
+            match hosted::read(tool, self.host) {
+                Some(hosted::Hosted::Search) => self.searches = true,
+                Some(hosted::Hosted::Tool(tool)) => self.tools.push(tool),
                 None => return false,
             }
         }
-        self.tools.append(&mut native);
         true
     }
-}
-
-/// A tool in Google's own form, or OpenAI's and Anthropic's web search, which is Google's search here.
-fn native_tool(tool: &Value) -> Option<Value> {
-    let members = tool.as_object()?;
-    if let Some(kind) = members.get("type").and_then(Value::as_str) {
-        return kind.starts_with("web_search").then(|| json!({ "googleSearch": {} }));
-    }
-    if members.is_empty() {
-        return None;
-    }
-    let mut native = Map::with_capacity(members.len());
-    for (name, value) in members {
-        let name = camel_case(name);
-        if !NATIVE_TOOLS.contains(&name.as_str()) {
-            return None;
-        }
-        native.insert(name, value.clone());
-    }
-    Some(Value::Object(native))
 }
 
 /// OpenAI's `allowed_tools`: some of the declared functions, freely (`auto`) or at least one of them (`required`).
@@ -244,7 +285,11 @@ fn allowed_tools(choice: &Value) -> Option<Value> {
         _ => return None,
     };
     let tools = allowed.get("tools")?.as_array()?.iter();
-    let names: Option<Vec<&str>> = tools.map(|tool| tool.get("function")?.get("name")?.as_str()).collect();
+    let name = |tool: &Value| {
+        let holder = tool.get("function").or_else(|| tool.get("custom"))?;
+        holder.get("name")?.as_str().map(str::to_owned)
+    };
+    let names: Option<Vec<String>> = tools.map(name).collect();
     Some(json!({ "mode": mode, "allowedFunctionNames": names? }))
 }
 

@@ -3,10 +3,12 @@
 //! Owns the frame of a `GenerateContentResponse`. Leaves parts to `candidate` and counts to `usage`.
 
 use super::candidate::{Candidate, Piece, take_candidates, take_text};
+use super::citations::Found;
 use super::error::{find_error, read_error};
+use super::finish;
 use super::ident::call_id;
-use super::usage::read_usage;
-use crate::conversation::{ChatReply, Choice, MediaSource, Part, StopReason};
+use super::usage::{read_tier, read_usage};
+use crate::conversation::{ChatReply, Choice, Part, StopReason};
 use crate::wire::{Reading, ReplyFault};
 use serde_json::{Map, Value};
 
@@ -35,6 +37,7 @@ pub fn decode_reply(body: &[u8], reading: &Reading) -> Result<ChatReply, ReplyFa
         model: take_text(&mut root, "modelVersion")?.unwrap_or_default(),
         choices,
         usage,
+        service_tier: root.get("usageMetadata").and_then(read_tier),
         ..ChatReply::default()
     })
 }
@@ -58,13 +61,42 @@ pub(super) fn is_prompt_blocked(root: &Map<String, Value>) -> bool {
 }
 
 fn choice(candidate: Candidate, seed: u64) -> Choice {
-    let mut calls = 0;
-    let mut parts: Vec<Part> = Vec::with_capacity(candidate.pieces.len());
-    for piece in candidate.pieces {
-        let is_call = matches!(piece, Piece::Call { .. });
-        match (piece, parts.last_mut()) {
+    let mut answer = Answer { index: candidate.index, seed, ..Answer::default() };
+    for (number, piece) in candidate.pieces {
+        answer.take(number, piece);
+    }
+    for found in candidate.citations {
+        answer.cite(found);
+    }
+    Choice {
+        stop_sequence: None,
+        index: candidate.index,
+        stop: candidate.finish.map(|stop| finish::with_calls(stop, answer.calls > 0)),
+        parts: answer.parts,
+        logprobs: candidate.logprobs,
+    }
+}
+
+/// The parts of one answer while its pieces come in.
+#[derive(Default)]
+struct Answer {
+    index: u64,
+    seed: u64,
+    calls: u64,
+    parts: Vec<Part>,
+    /// Where Google's parts lie: number there, place in `parts`, offset in bytes.
+    texts: Vec<(usize, usize, usize)>,
+}
+
+impl Answer {
+    fn take(&mut self, number: usize, piece: Piece) {
+        match (piece, self.parts.last_mut()) {
             // Google cuts one text into several parts; the caller sees one.
-            (Piece::Text(text), Some(Part::Text { text: before, .. })) => before.push_str(&text),
+            (Piece::Text(text), Some(Part::Text { text: before, .. })) => {
+                let offset = before.len();
+                before.push_str(&text);
+                self.texts.push((number, self.parts.len() - 1, offset));
+            }
             (
                 Piece::Thought { text, signature },
                 Some(Part::Reasoning { text: before, signature: none @ None }),
@@ -72,37 +104,31 @@ fn choice(candidate: Candidate, seed: u64) -> Choice {
                 before.push_str(&text);
                 *none = signature;
             }
-            (piece, _) => parts.push(part(piece, || call_id(seed, candidate.index, calls))),
-        }
-        calls += u64::from(is_call);
-    }
-    Choice {
-        stop_sequence: None,
-        index: candidate.index,
-        parts,
-        stop: candidate.finish.map(|finish| finish.stop_reason(calls > 0)),
-        logprobs: candidate.logprobs,
-    }
-}
-
-fn part(piece: Piece, make_id: impl FnOnce() -> String) -> Part {
-    match piece {
-        Piece::Text(text) => Part::text(text),
-        Piece::Thought { text, signature } => Part::Reasoning { text, signature },
-        Piece::Signature(signature) => Part::Reasoning { text: String::new(), signature: Some(signature) },
-        Piece::Call { id, name, arguments, signature } => {
-            Part::ToolCall { id: id.unwrap_or_else(make_id), name, arguments, is_custom: false, signature }
-        }
-        Piece::Media { media_type, data } => match media_type.strip_prefix("audio/") {
-            Some(format) => {
-                let format = format.to_owned();
-                Part::Audio { source: MediaSource::Base64 { media_type, data }, format, transcript: None }
+            (Piece::Text(text), _) => {
+                self.texts.push((number, self.parts.len(), 0));
+                self.parts.push(Part::text(text));
             }
-            None => Part::Image {
-                source: MediaSource::Base64 { media_type, data },
-                detail: None,
-                cache_control: None,
-            },
-        },
+            (Piece::Thought { text, signature }, _) => self.parts.push(Part::Reasoning { text, signature }),
+            (Piece::Signature(signature), _) => {
+                self.parts.push(Part::Reasoning { text: String::new(), signature: Some(signature) });
+            }
+            (Piece::Redacted(data), _) => self.parts.push(Part::RedactedReasoning { data }),
+            (Piece::Call { id, name, arguments, signature }, _) => {
+                let id = id.unwrap_or_else(|| call_id(self.seed, self.index, self.calls));
+                self.calls += 1;
+                self.parts.push(Part::ToolCall { id, name, arguments, is_custom: false, signature });
+            }
+            (Piece::Media(part), _) => self.parts.push(part),
+            (Piece::Native(native), _) => self.parts.push(Part::Native(native)),
+        }
+    }
+
+    /// Puts a citation on its text; where Google names a part that is no text, on the first.
+    fn cite(&mut self, found: Found) {
+        let named = self.texts.iter().find(|(number, ..)| *number == found.part);
+        let Some((_, place, offset)) = named.or(self.texts.first()).copied() else { return };
+        if let Some(Part::Text { text, citations, .. }) = self.parts.get_mut(place) {
+            citations.push(found.placed(text, offset));
+        }
     }
 }

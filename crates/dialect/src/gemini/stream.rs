@@ -4,11 +4,13 @@
 //! `candidate`. **Invariant:** `Start` comes once and first, a call's number has no gaps over all frames of its
 //! candidate, each candidate that began finishes at most once, and after its finish nothing of it comes.
 
-use super::candidate::{Candidate, Finish, Piece, take_candidates, take_text};
+use super::candidate::{Candidate, Piece, take_candidates, take_text};
+use super::citations::Found;
+use super::finish;
 use super::ident::call_id;
 use super::reply::{is_prompt_blocked, read_response};
-use super::usage::read_usage;
-use crate::conversation::{StopReason, StreamEvent, Usage};
+use super::usage::{read_tier, read_usage};
+use crate::conversation::{Citation, MediaSource, Part, StopReason, StreamEvent, Usage};
 use crate::sse::Frame;
 use crate::wire::{EventDecoder, Reading, ReplyFault};
 use serde_json::{Map, Value};
@@ -20,6 +22,9 @@ pub const FRAME_BYTES_MAX: usize = 16 << 20;
 /// Most candidates of one stream that are kept apart. Google's own limit is 8.
 const CANDIDATES_MAX: usize = 128;
 
+/// Most text of one candidate in which the spans of citations are found, in bytes; what comes after it is cited whole.
+const CITED_TEXT_BYTES_MAX: usize = 4 << 20;
+
 /// Reads one stream. Gemini has no end mark of its own: the stream is complete when every candidate that began has
 /// given its reason to finish, or when the prompt was blocked.
 #[derive(Debug, Default)]
@@ -29,14 +34,17 @@ pub struct StreamDecoder {
     candidates: Vec<Progress>,
     searches: u64,
     usage: Option<Usage>,
+    tier: Option<String>,
 }
 
 /// One candidate so far.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct Progress {
     index: u64,
     calls: u64,
     is_finished: bool,
+    text: String,
+    cited: Vec<Citation>,
 }
 
 impl StreamDecoder {
@@ -62,7 +70,7 @@ impl StreamDecoder {
             if self.candidates.len() == CANDIDATES_MAX {
                 return Err(ReplyFault::Malformed("too many candidates in one stream"));
             }
-            self.candidates.push(Progress { index, calls: 0, is_finished: false });
+            self.candidates.push(Progress { index, ..Progress::default() });
         }
         let place = place.unwrap_or(self.candidates.len() - 1);
         self.candidates.get_mut(place).ok_or(ReplyFault::Malformed("a candidate was lost"))
@@ -75,8 +83,11 @@ impl StreamDecoder {
         if progress.is_finished {
             return Ok(());
         }
-        for piece in candidate.pieces {
+        for (_, piece) in candidate.pieces {
             progress.write_piece(piece, seed, out);
+        }
+        for found in candidate.citations {
+            progress.cite(found, out);
         }
         if let Some(logprobs) = candidate.logprobs {
             out.push(StreamEvent::Logprobs { choice, logprobs });
@@ -93,6 +104,11 @@ impl StreamDecoder {
         let before = self.usage;
         if let Some(metadata) = root.get("usageMetadata").filter(|metadata| metadata.is_object()) {
             self.usage = Some(read_usage(metadata));
+            let tier = read_tier(metadata);
+            if tier.is_some() && tier != self.tier {
+                self.tier.clone_from(&tier);
+                out.extend(tier.map(StreamEvent::ServiceTier));
+            }
         }
         let Some(usage) = &mut self.usage else { return };
         usage.web_search_requests = self.searches;
@@ -106,12 +122,20 @@ impl Progress {
     fn write_piece(&mut self, piece: Piece, seed: u64, out: &mut Vec<StreamEvent>) {
         let choice = self.index;
         match piece {
-            Piece::Text(delta) => out.push(StreamEvent::Text { choice, delta }),
+            Piece::Text(delta) => {
+                if self.text.len() + delta.len() <= CITED_TEXT_BYTES_MAX {
+                    self.text.push_str(&delta);
+                }
+                out.push(StreamEvent::Text { choice, delta });
+            }
             Piece::Thought { text, signature } => {
-                out.push(StreamEvent::Reasoning { choice, delta: text });
+                if !text.is_empty() {
+                    out.push(StreamEvent::Reasoning { choice, delta: text });
+                }
                 out.extend(signature.map(|signature| StreamEvent::ReasoningSignature { choice, signature }));
             }
             Piece::Signature(signature) => out.push(StreamEvent::ReasoningSignature { choice, signature }),
+            Piece::Redacted(data) => out.push(StreamEvent::RedactedReasoning { choice, data }),
             Piece::Call { id, name, arguments, signature } => {
                 let index = self.calls;
                 let id = id.unwrap_or_else(|| call_id(seed, choice, index));
@@ -119,18 +143,38 @@ impl Progress {
                 out.push(StreamEvent::ToolCallArguments { choice, index, delta: arguments });
                 self.calls += 1;
             }
-            // The events of a stream have no place for bytes that a model made.
-            Piece::Media { .. } => {}
+            Piece::Media(part) => out.extend(media_event(choice, part)),
+            Piece::Native(native) => out.push(StreamEvent::Native { choice, native }),
         }
     }
 
-    fn finish(&mut self, finish: Finish, out: &mut Vec<StreamEvent>) {
+    /// Tells a citation once, however often Google repeats it.
+    fn cite(&mut self, found: Found, out: &mut Vec<StreamEvent>) {
+        let citation = found.placed(&self.text, 0);
+        if !self.cited.contains(&citation) {
+            self.cited.push(citation.clone());
+            out.push(StreamEvent::Citation { choice: self.index, citation: Box::new(citation) });
+        }
+    }
+
+    fn finish(&mut self, stop: StopReason, out: &mut Vec<StreamEvent>) {
         self.is_finished = true;
         out.push(StreamEvent::Finish {
             choice: self.index,
-            stop: finish.stop_reason(self.calls > 0),
+            stop: finish::with_calls(stop, self.calls > 0),
             stop_sequence: None,
         });
+    }
+}
+
+/// What the model made, as an event. A document has none, and no model makes any.
+fn media_event(choice: u64, part: Part) -> Option<StreamEvent> {
+    match part {
+        Part::Image { source, .. } => Some(StreamEvent::Image { choice, source }),
+        Part::Audio { source: MediaSource::Base64 { data, .. }, .. } => {
+            Some(StreamEvent::Audio { choice, id: String::new(), data, transcript: String::new() })
+        }
+        _ => None,
     }
 }
 
@@ -143,7 +187,7 @@ impl EventDecoder for StreamDecoder {
             self.read_candidate(candidate, out)?;
         }
         if self.candidates.is_empty() && is_prompt_blocked(&root) {
-            self.candidates.push(Progress { index: 0, calls: 0, is_finished: true });
+            self.candidates.push(Progress { is_finished: true, ..Progress::default() });
             out.push(StreamEvent::Finish { choice: 0, stop: StopReason::ContentFilter, stop_sequence: None });
         }
         self.read_usage(&root, out);

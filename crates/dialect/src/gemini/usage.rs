@@ -1,10 +1,24 @@
-//! `usageMetadata` as the conversation model counts tokens.
+//! `usageMetadata` and how the conversation model counts tokens.
 //!
 //! Owns which of Google's counts are parts of which. **Invariant:** totals come from the totals, never from a sum of
-//! modalities, so nothing is counted twice.
+//! modalities, so nothing is counted twice. **Invariant:** a usage that was written reads back the same, but for what
+//! Google has no count for: tokens written to a cache, searches, pages.
 
 use crate::conversation::Usage;
-use serde_json::Value;
+use crate::wire::Losses;
+use serde_json::{Map, Value, json};
+
+/// Vertex's kinds of traffic and AI Studio's tiers, by OpenAI's words. Capacity that was bought beforehand is OpenAI's
+/// `scale`.
+const TIERS: &[(&str, &str)] = &[
+    ("ON_DEMAND", "default"),
+    ("ON_DEMAND_FLEX", "flex"),
+    ("ON_DEMAND_PRIORITY", "priority"),
+    ("PROVISIONED_THROUGHPUT", "scale"),
+    ("standard", "default"),
+    ("flex", "flex"),
+    ("priority", "priority"),
+];
 
 /// Reads `usageMetadata` of a reply or of a stream's frame, where it counts from the beginning of the answer.
 ///
@@ -13,18 +27,21 @@ use serde_json::Value;
 /// thoughts into the candidates: the total tells, and then they are not added again.
 pub(super) fn read_usage(metadata: &Value) -> Usage {
     let count = |name: &str| metadata.get(name).and_then(Value::as_u64).unwrap_or(0);
-    let input_tokens = count("promptTokenCount").saturating_add(count("toolUsePromptTokenCount"));
+    let tool_prompt_tokens = count("toolUsePromptTokenCount");
+    let input_tokens = count("promptTokenCount").saturating_add(tool_prompt_tokens);
     let candidates = count("candidatesTokenCount");
     let thoughts = count("thoughtsTokenCount");
     let holds_thoughts =
         candidates >= thoughts && input_tokens.saturating_add(candidates) == count("totalTokenCount");
     let input = |modality| {
         let prompt = modality_tokens(metadata, "promptTokensDetails", modality);
-        prompt.saturating_add(modality_tokens(metadata, "toolUsePromptTokensDetails", modality))
+        let tools = modality_tokens(metadata, "toolUsePromptTokensDetails", modality);
+        prompt.saturating_add(tools).min(input_tokens)
     };
     Usage {
         input_tokens,
         cached_tokens: count("cachedContentTokenCount").min(input_tokens),
+        tool_prompt_tokens,
         input_audio_tokens: input("AUDIO"),
         input_image_tokens: input("IMAGE"),
         output_tokens: if holds_thoughts { candidates } else { candidates.saturating_add(thoughts) },
@@ -40,4 +57,74 @@ fn modality_tokens(metadata: &Value, list: &str, modality: &str) -> u64 {
     let of_modality = details.filter(|detail| detail.get("modality").is_some_and(|name| name == modality));
     let counts = of_modality.filter_map(|detail| detail.get("tokenCount").and_then(Value::as_u64));
     counts.fold(0, u64::saturating_add)
+}
+
+/// The tier that served, in OpenAI's word where it has one, else in Google's.
+pub(super) fn read_tier(metadata: &Value) -> Option<String> {
+    let word = metadata.get("trafficType").or_else(|| metadata.get("serviceTier"))?.as_str()?;
+    if matches!(word, "TRAFFIC_TYPE_UNSPECIFIED" | "unspecified") {
+        return None;
+    }
+    Some(TIERS.iter().find(|(known, _)| *known == word).map_or(word, |(_, tier)| tier).to_owned())
+}
+
+/// Writes `usageMetadata`. Counts that are 0 are left out, as Google does, but for prompt, answer and total.
+pub(super) fn write_usage(usage: &Usage, tier: Option<&str>, lost: &mut Losses) -> Value {
+    let prompt = usage.input_tokens.saturating_sub(usage.tool_prompt_tokens);
+    let answer = usage.output_tokens.saturating_sub(usage.reasoning_tokens);
+    let mut out = Map::new();
+    out.insert("promptTokenCount".to_owned(), json!(prompt));
+    out.insert("candidatesTokenCount".to_owned(), json!(answer));
+    out.insert("totalTokenCount".to_owned(), json!(usage.total_tokens()));
+    let counts = [
+        ("cachedContentTokenCount", usage.cached_tokens),
+        ("toolUsePromptTokenCount", usage.tool_prompt_tokens),
+        ("thoughtsTokenCount", usage.reasoning_tokens),
+    ];
+    for (name, count) in counts {
+        if count > 0 {
+            out.insert(name.to_owned(), json!(count));
+        }
+    }
+    write_details(
+        "promptTokensDetails",
+        prompt,
+        usage.input_image_tokens,
+        usage.input_audio_tokens,
+        &mut out,
+    );
+    let (images, sounds) = (usage.output_image_tokens, usage.output_audio_tokens);
+    write_details("candidatesTokensDetails", answer, images, sounds, &mut out);
+    if let Some(tier) = tier {
+        match TIERS.iter().find(|(_, known)| *known == tier) {
+            Some((word, _)) => {
+                out.insert("trafficType".to_owned(), json!(word));
+            }
+            None => lost.note("service_tier"),
+        }
+    }
+    if usage.cache_write_tokens > 0 || usage.cache_write_1h_tokens > 0 {
+        lost.note("usage.cache_write_tokens");
+    }
+    if usage.web_search_requests > 0 {
+        lost.note("usage.web_search_requests");
+    }
+    if usage.web_fetch_requests > 0 {
+        lost.note("usage.web_fetch_requests");
+    }
+    Value::Object(out)
+}
+
+/// Tokens by modality, where more than text is known of; what is neither picture nor sound is text.
+fn write_details(name: &str, total: u64, images: u64, sounds: u64, out: &mut Map<String, Value>) {
+    if images == 0 && sounds == 0 {
+        return;
+    }
+    let text = total.saturating_sub(images).saturating_sub(sounds);
+    let details: Vec<Value> = [("TEXT", text), ("IMAGE", images), ("AUDIO", sounds)]
+        .into_iter()
+        .filter(|(_, count)| *count > 0)
+        .map(|(modality, count)| json!({ "modality": modality, "tokenCount": count }))
+        .collect();
+    out.insert(name.to_owned(), Value::Array(details));
 }
