@@ -46,7 +46,7 @@ pub fn encode_chat_for(
     let path = call_path_for(host, &request.model, request.stream)?;
     let (body, lost) = body(host, request, options)?;
     let body = Value::Object(body).to_string().into_bytes();
-    let reading = Reading { answer_tool: None, id_seed: seed_of(&body) };
+    let reading = Reading { id_seed: seed_of(&body), ..Reading::default() };
     Ok(Outbound { path, headers: Vec::new(), body, reading, lost })
 }
 
