@@ -124,9 +124,7 @@ fn read_part(mut part: Map<String, Value>, pieces: &mut Vec<Piece>) -> Result<()
     let seal = take_text(&mut part, "thoughtSignature")?.filter(|text| !text.is_empty());
     let seal = seal.map(|text| seal::open(&text));
     if let Some(call) = part.get_mut("functionCall").map(Value::take) {
-        if let Some(Seal::Thoughts(thoughts)) = &seal {
-            pieces.extend(thoughts.iter().filter_map(thought_piece));
-        }
+        // Thoughts that a call brings back were told before it.
         let signature = if let Some(Seal::Signature(signature)) = seal { Some(signature) } else { None };
         pieces.push(read_call(call, signature)?);
         return Ok(());
@@ -159,16 +157,6 @@ fn is_unusual(part: &Map<String, Value>) -> bool {
     ["executableCode", "codeExecutionResult", "functionResponse", "toolCall", "toolResponse"]
         .iter()
         .any(|name| part.contains_key(*name))
-}
-
-fn thought_piece(part: &Part) -> Option<Piece> {
-    match part {
-        Part::Reasoning { text, signature } => {
-            Some(Piece::Thought { text: text.clone(), signature: signature.clone() })
-        }
-        Part::RedactedReasoning { data } => Some(Piece::Redacted(data.clone())),
-        _ => None,
-    }
 }
 
 /// The bytes or the address that a part holds.
