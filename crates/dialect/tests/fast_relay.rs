@@ -523,3 +523,30 @@ fn azures_opening_chunk_is_dropped_where_that_is_asked_for_and_usage_is_not() {
         assert_eq!(out.concat(), expected.concat());
     }
 }
+
+#[test]
+fn the_tier_that_serves_a_stream_is_learned() {
+    let chunk = |tier: &str| {
+        format!("data: {{\"service_tier\":{tier},\"choices\":[{{\"delta\":{{\"content\":\"a\"}}}}]}}\n\n")
+    };
+    let tier = |stream: &str| relay(stream, &options(None, false)).progress.service_tier;
+    assert_eq!(tier(&chunk("null")), None);
+    assert_eq!(tier(&chunk("7")), None);
+    let quoted = chunk("\"a\\\"b\"");
+    assert_eq!(tier(&quoted).as_deref(), Some("a\"b"));
+    let stream = [chunk("\"auto\""), chunk("\"flex\""), chunk("\"flex\""), chunk("null")].concat();
+    assert_eq!(tier(&stream).as_deref(), Some("flex"), "the last word counts");
+}
+
+#[test]
+fn pictures_and_calls_of_custom_tools_are_content() {
+    let delta = |delta: &str| format!("data: {{\"choices\":[{{\"delta\":{delta}}}]}}\n\n");
+    let check = |delta_json: &str, expect: (bool, u64)| {
+        let progress = relay(&delta(delta_json), &options(None, false)).progress;
+        assert_eq!((progress.content_started, progress.content_bytes), expect, "{delta_json}");
+    };
+    check(r#"{"images":[{"type":"image_url"}]}"#, (true, 0));
+    check(r#"{"images":[]}"#, (false, 0));
+    check(r#"{"images":null}"#, (false, 0));
+    check(r#"{"tool_calls":[{"index":0,"custom":{"name":"f","input":"ls"}}]}"#, (true, 2));
+}

@@ -7,8 +7,9 @@ use proptest::option;
 use proptest::prelude::*;
 use serde_json::{Map, Value, json};
 use tollgate_dialect::conversation::{
-    CacheControl, ChatReply, ChatRequest, Choice, Effort, Issuer, MediaSource, Message, Part, Reasoning,
-    ResponseFormat, Role, Sampling, Signature, StopReason, StreamEvent, Tool, ToolChoice, ToolKind, Usage,
+    CacheControl, ChatReply, ChatRequest, Choice, Citation, Effort, Issuer, MediaSource, Message, Part,
+    Reasoning, ResponseFormat, Role, Sampling, Signature, StopReason, StreamEvent, Tool, ToolChoice,
+    ToolKind, Usage,
 };
 use tollgate_dialect::framing::Framing;
 use tollgate_dialect::openai::{
@@ -17,7 +18,7 @@ use tollgate_dialect::openai::{
 };
 use tollgate_dialect::sse::Framer;
 use tollgate_dialect::translate::Translator;
-use tollgate_dialect::wire::{EncodeOptions, EventDecoder, EventEncoder, ReplyFacts, Transducer};
+use tollgate_dialect::wire::{EncodeOptions, EventDecoder, EventEncoder, Losses, ReplyFacts, Transducer};
 
 /// Text with everything that JSON escapes, and characters of every length.
 fn text() -> impl Strategy<Value = String> {
@@ -27,6 +28,11 @@ fn text() -> impl Strategy<Value = String> {
 /// A word without what separates things elsewhere.
 fn word() -> impl Strategy<Value = String> {
     "[a-z][a-z0-9_-]{0,10}"
+}
+
+/// An id as OpenAI gives them; others are replaced.
+fn chat_id() -> impl Strategy<Value = String> {
+    word().prop_map(|word| format!("chatcmpl-{word}"))
 }
 
 fn any_json() -> impl Strategy<Value = Value> {
@@ -125,9 +131,15 @@ fn reasoning_part() -> impl Strategy<Value = Part> {
 }
 
 fn call_part() -> impl Strategy<Value = Part> {
-    (word(), word(), "[ -~]{0,20}", option::of(signature())).prop_map(|(id, name, arguments, signature)| {
-        Part::ToolCall { id, name, arguments, is_custom: false, signature }
-    })
+    (word(), word(), "[ -~]{0,20}", any::<bool>(), option::of(signature())).prop_map(
+        |(id, name, arguments, is_custom, signature)| Part::ToolCall {
+            id,
+            name,
+            arguments,
+            is_custom,
+            signature,
+        },
+    )
 }
 
 fn message() -> impl Strategy<Value = Message> {
@@ -195,6 +207,18 @@ fn tool() -> impl Strategy<Value = Tool> {
     )
 }
 
+fn custom_tool() -> impl Strategy<Value = Tool> {
+    (word(), option::of(text()), option::of(any_object()), mark()).prop_map(
+        |(name, description, format, cache_control)| Tool {
+            name,
+            description,
+            cache_control,
+            kind: ToolKind::Custom { format },
+            ..Tool::default()
+        },
+    )
+}
+
 fn tool_choice() -> impl Strategy<Value = ToolChoice> {
     prop_oneof![
         Just(ToolChoice::Auto),
@@ -233,6 +257,7 @@ fn reasoning() -> impl Strategy<Value = Reasoning> {
         proptest::sample::select(&EFFORTS[..]).prop_map(Reasoning::Effort),
         any::<u64>().prop_map(Reasoning::Budget),
         Just(Reasoning::Disabled),
+        Just(Reasoning::Adaptive),
     ]
 }
 
@@ -247,7 +272,7 @@ fn request() -> impl Strategy<Value = ChatRequest> {
         (
             word(),
             vec(message(), 1..5),
-            vec(tool(), 0..3),
+            vec(prop_oneof![tool(), custom_tool()], 0..3),
             option::of(tool_choice()),
             option::of(any::<bool>()),
         ),
@@ -303,9 +328,26 @@ fn stop_reason() -> impl Strategy<Value = StopReason> {
     ]
 }
 
+fn citation() -> impl Strategy<Value = Citation> {
+    (word(), text(), 0..9_u64, 0..9_u64).prop_map(|(url, title, start, length)| Citation {
+        span: Some((start, start + length)),
+        title: Some(title),
+        url: Some(url),
+        ..Citation::default()
+    })
+}
+
 fn choice() -> impl Strategy<Value = Choice> {
-    let words =
-        option::of(text().prop_map(|text| Part::Text { text, cache_control: None, citations: Vec::new() }));
+    let words = option::of((text(), vec(citation(), 0..3)).prop_map(|(text, citations)| Part::Text {
+        text,
+        cache_control: None,
+        citations,
+    }));
+    let audio = option::of((embedded("audio/wav"), text()).prop_map(|(source, words)| Part::Audio {
+        source,
+        format: "wav".to_owned(),
+        transcript: Some(words),
+    }));
     let images = vec(
         prop_oneof![address(), embedded("image/png")].prop_map(|source| Part::Image {
             source,
@@ -315,25 +357,27 @@ fn choice() -> impl Strategy<Value = Choice> {
         0..2,
     );
     (
-        (vec(reasoning_part(), 0..3), words, option::of(text().prop_map(Part::Refusal)), images),
+        (vec(reasoning_part(), 0..3), words, option::of(text().prop_map(Part::Refusal)), audio, images),
         vec(call_part(), 0..3),
-        stop_reason(),
+        (stop_reason(), option::of(text())),
         option::of(any_object()),
     )
-        .prop_map(|((thoughts, words, refusal, images), calls, stop, logprobs)| {
-            let said: Vec<Part> = words.into_iter().chain(refusal).collect();
+        .prop_map(|((thoughts, words, refusal, audio, images), calls, (stop, sequence), logprobs)| {
+            let said: Vec<Part> = words.into_iter().chain(refusal).chain(audio).collect();
+            let stop_sequence = sequence.filter(|_| stop == StopReason::Stop);
+            let stop = if stop_sequence.is_some() { StopReason::StopSequence } else { stop };
             Choice {
                 index: 0,
                 parts: [thoughts, said, images, calls].concat(),
                 stop: Some(stop),
-                stop_sequence: None,
+                stop_sequence,
                 logprobs,
             }
         })
 }
 
 fn reply() -> impl Strategy<Value = ChatReply> {
-    (word(), word(), any::<u64>(), vec(choice(), 1..4), usage(), option::of(text()), option::of(word()))
+    (chat_id(), word(), any::<u64>(), vec(choice(), 1..4), usage(), option::of(text()), option::of(word()))
         .prop_map(|(id, model, created, mut choices, usage, system_fingerprint, service_tier)| {
             for (index, choice) in choices.iter_mut().enumerate() {
                 choice.index = index as u64;
@@ -358,47 +402,64 @@ fn block(choice: u64) -> impl Strategy<Value = Vec<StreamEvent>> {
         events
     });
     let sealed = signature().prop_map(move |data| vec![StreamEvent::RedactedReasoning { choice, data }]);
-    prop_oneof![texts, logged, refusal, thought, sealed]
+    let picture = prop_oneof![address(), embedded("image/png")]
+        .prop_map(move |source| vec![StreamEvent::Image { choice, source }]);
+    let sound = (word(), "[A-Za-z0-9+/]{0,8}", "[a-z]{0,8}")
+        .prop_map(move |(id, data, transcript)| vec![StreamEvent::Audio { choice, id, data, transcript }]);
+    prop_oneof![texts, logged, refusal, thought, sealed, picture, sound]
 }
 
 fn calls(choice: u64) -> impl Strategy<Value = Vec<StreamEvent>> {
-    vec((word(), word(), option::of(signature()), vec(text(), 0..3)), 0..3).prop_map(move |calls| {
-        let calls = calls.into_iter().enumerate().map(|(index, (id, name, signature, deltas))| {
-            let index = index as u64;
-            let start = StreamEvent::ToolCallStart {
-                choice,
-                index,
-                id: format!("{id}-{index}"),
-                name,
-                is_custom: false,
-                signature,
-            };
-            let deltas =
-                deltas.into_iter().map(move |delta| StreamEvent::ToolCallArguments { choice, index, delta });
-            std::iter::once(start).chain(deltas).collect::<Vec<_>>()
-        });
-        calls.flatten().collect()
-    })
+    vec((word(), word(), any::<bool>(), option::of(signature()), vec(text(), 0..3)), 0..3).prop_map(
+        move |calls| {
+            let calls =
+                calls.into_iter().enumerate().map(|(index, (id, name, is_custom, signature, deltas))| {
+                    let index = index as u64;
+                    let start = StreamEvent::ToolCallStart {
+                        choice,
+                        index,
+                        id: format!("{id}-{index}"),
+                        name,
+                        is_custom,
+                        signature,
+                    };
+                    let deltas = deltas.into_iter().map(move |delta| StreamEvent::ToolCallArguments {
+                        choice,
+                        index,
+                        delta,
+                    });
+                    std::iter::once(start).chain(deltas).collect::<Vec<_>>()
+                });
+            calls.flatten().collect()
+        },
+    )
 }
 
 fn answer(choice: u64) -> impl Strategy<Value = Vec<StreamEvent>> {
-    (vec(block(choice), 0..4), calls(choice), stop_reason()).prop_map(move |(blocks, calls, stop)| {
+    let end = (stop_reason(), option::of(text()));
+    (vec(block(choice), 0..4), calls(choice), end).prop_map(move |(blocks, calls, (stop, sequence))| {
         let mut events = blocks.concat();
         events.extend(calls);
-        events.push(StreamEvent::Finish { choice, stop, stop_sequence: None });
+        let stop_sequence = sequence.filter(|_| stop == StopReason::Stop);
+        let stop = if stop_sequence.is_some() { StopReason::StopSequence } else { stop };
+        events.push(StreamEvent::Finish { choice, stop, stop_sequence });
         events
     })
 }
 
 /// A whole stream: one answer or two, one after the other, and the usage.
 fn events() -> impl Strategy<Value = Vec<StreamEvent>> {
-    (word(), answer(0), option::of(answer(1)), usage()).prop_map(|(id, first, second, usage)| {
-        let mut events = vec![StreamEvent::Start { id, model: "m".to_owned() }];
-        events.extend(first);
-        events.extend(second.into_iter().flatten());
-        events.push(StreamEvent::Usage(usage));
-        events
-    })
+    let tier = option::of(word());
+    (chat_id(), tier, answer(0), option::of(answer(1)), usage()).prop_map(
+        |(id, tier, first, second, usage)| {
+            let mut events = vec![StreamEvent::Start { id, model: "m".to_owned() }];
+            events.extend(tier.map(StreamEvent::ServiceTier));
+            events.extend(first);
+            events.extend(second.into_iter().flatten());
+            events.push(StreamEvent::Usage(usage));
+            events
+        },
+    )
 }
 
 fn facts() -> ReplyFacts {
@@ -441,16 +502,24 @@ proptest! {
 
     #[test]
     fn a_request_that_is_written_reads_back_the_same(request in request()) {
-        let bytes = encode_chat(&request, Extensions::Include, &EncodeOptions::default()).unwrap();
+        let bytes = encode_chat(&request, Extensions::Include, &EncodeOptions::default()).unwrap().body;
         prop_assert_eq!(decode_chat(&bytes), Ok(request));
     }
 
     #[test]
     fn a_request_for_openai_itself_always_reads_back(request in request()) {
         let options = EncodeOptions { drop_unsupported: true, ..EncodeOptions::default() };
-        if let Ok(bytes) = encode_chat(&request, Extensions::Omit, &options) {
+        if let Ok(outbound) = encode_chat(&request, Extensions::Omit, &options) {
+            let bytes = outbound.body;
             let read = decode_chat(&bytes).unwrap();
-            prop_assert_eq!(read.messages.len(), request.messages.len());
+            // What tools' messages cannot hold follows in messages of the user.
+            let roles = |request: &ChatRequest, role| {
+                request.messages.iter().filter(|message| message.role == role).count()
+            };
+            for role in [Role::System, Role::Developer, Role::Assistant, Role::Tool] {
+                prop_assert_eq!(roles(&read, role), roles(&request, role));
+            }
+            prop_assert!(roles(&read, Role::User) >= roles(&request, Role::User));
             prop_assert_eq!(read.sampling, Sampling { top_k: None, ..request.sampling });
             let body = String::from_utf8(bytes).unwrap();
             for name in ["\"thinking\":", "\"thinking_blocks\":", "\"cache_control\":", "\"provider_specific_fields\":"] {
@@ -462,7 +531,7 @@ proptest! {
     #[test]
     fn a_reply_that_is_written_reads_back_the_same(reply in reply()) {
         let facts = ReplyFacts { client_model: reply.model.clone(), ..facts() };
-        prop_assert_eq!(decode_reply(&encode_reply(&reply, &facts)), Ok(reply));
+        prop_assert_eq!(decode_reply(&encode_reply(&reply, &facts, &mut Losses::default())), Ok(reply));
     }
 
     #[test]

@@ -3,14 +3,15 @@
 
 use serde_json::{Value, json};
 use tollgate_dialect::conversation::{
-    ChatReply, Choice, Embedding, EmbeddingReply, Issuer, MediaSource, Part, Signature, StopReason, Usage,
+    ChatReply, Choice, Citation, Embedding, EmbeddingReply, Issuer, MediaSource, Native, Part, Signature,
+    StopReason, Usage,
 };
 use tollgate_dialect::failure::FailureClass;
 use tollgate_dialect::openai::{
     VectorForm, decode_embedding_reply, decode_reply, encode_completion, encode_embeddings, encode_reply,
     read_usage,
 };
-use tollgate_dialect::wire::{ReplyFacts, ReplyFault};
+use tollgate_dialect::wire::{Dialect, Losses, ReplyFacts, ReplyFault};
 
 fn facts() -> ReplyFacts {
     ReplyFacts {
@@ -23,7 +24,7 @@ fn facts() -> ReplyFacts {
 
 fn reply(parts: Vec<Part>, stop: Option<StopReason>) -> ChatReply {
     ChatReply {
-        id: "msg_1".to_owned(),
+        id: "chatcmpl-1".to_owned(),
         model: "provider-model".to_owned(),
         choices: vec![Choice { index: 0, parts, stop, stop_sequence: None, logprobs: None }],
         usage: Usage { input_tokens: 12, output_tokens: 5, ..Usage::default() },
@@ -50,15 +51,19 @@ fn call(id: &str, name: &str, arguments: &str, signature: Option<&str>) -> Part 
 
 /// The choice that these parts give.
 fn written_choice(parts: Vec<Part>, stop: Option<StopReason>) -> Value {
-    let bytes = encode_reply(&reply(parts, stop), &facts());
+    let bytes = encode_reply(&reply(parts, stop), &facts(), &mut Losses::default());
     serde_json::from_slice::<Value>(&bytes).unwrap()["choices"][0].clone()
 }
 
 #[test]
 fn a_plain_answer_is_written_byte_for_byte_so() {
-    let bytes = encode_reply(&reply(vec![Part::text("Hello \"you\"\n")], Some(StopReason::Stop)), &facts());
+    let bytes = encode_reply(
+        &reply(vec![Part::text("Hello \"you\"\n")], Some(StopReason::Stop)),
+        &facts(),
+        &mut Losses::default(),
+    );
     let expect = concat!(
-        r#"{"id":"msg_1","object":"chat.completion","created":1700000000,"model":"smart","choices":[{"index":0,"#,
+        r#"{"id":"chatcmpl-1","object":"chat.completion","created":1700000000,"model":"smart","choices":[{"index":0,"#,
         r#""message":{"role":"assistant","content":"Hello \"you\"\n"},"finish_reason":"stop"}],"#,
         r#""usage":{"prompt_tokens":12,"completion_tokens":5,"total_tokens":17,"#,
         r#""prompt_tokens_details":{"cached_tokens":0,"audio_tokens":0},"#,
@@ -73,14 +78,16 @@ fn the_providers_id_time_and_fingerprint_go_through_and_missing_ones_are_made_up
     reply.created = Some(5);
     reply.system_fingerprint = Some("fp".to_owned());
     reply.service_tier = Some("default".to_owned());
-    let written: Value = serde_json::from_slice(&encode_reply(&reply, &facts())).unwrap();
+    let written: Value =
+        serde_json::from_slice(&encode_reply(&reply, &facts(), &mut Losses::default())).unwrap();
     assert_eq!(
         [&written["id"], &written["created"], &written["system_fingerprint"], &written["service_tier"]],
-        [&json!("msg_1"), &json!(5), &json!("fp"), &json!("default")]
+        [&json!("chatcmpl-1"), &json!(5), &json!("fp"), &json!("default")]
     );
     reply.id = String::new();
     reply.created = None;
-    let written: Value = serde_json::from_slice(&encode_reply(&reply, &facts())).unwrap();
+    let written: Value =
+        serde_json::from_slice(&encode_reply(&reply, &facts(), &mut Losses::default())).unwrap();
     assert_eq!([&written["id"], &written["created"]], [&json!("chatcmpl-made-up"), &json!(1_700_000_000)]);
 }
 
@@ -164,7 +171,8 @@ fn usage_is_written_with_litellms_names_where_there_is_something_to_say() {
         ..Usage::default()
     };
     let reply = ChatReply { usage, ..reply(vec![], None) };
-    let written: Value = serde_json::from_slice(&encode_reply(&reply, &facts())).unwrap();
+    let written: Value =
+        serde_json::from_slice(&encode_reply(&reply, &facts(), &mut Losses::default())).unwrap();
     let expect = json!({
         "prompt_tokens": 100, "completion_tokens": 50, "total_tokens": 150,
         "prompt_tokens_details": {
@@ -387,10 +395,17 @@ fn every_word_for_an_end_is_understood() {
         let body = json!({"choices": [{"message": {}, "finish_reason": word}]});
         assert_eq!(decode_reply(body.to_string().as_bytes()).unwrap().choices[0].stop, expect, "{word}");
     };
-    for word in ["stop", "eos", "end_turn", "COMPLETE", "stop_sequence", "something_new"] {
+    for word in ["stop", "eos", "end_turn", "COMPLETE", "something_new"] {
         check(json!(word), Some(StopReason::Stop));
     }
-    for word in ["length", "max_tokens", "MAX_TOKENS", "model_length"] {
+    check(json!("stop_sequence"), Some(StopReason::StopSequence));
+    check(json!("refusal"), Some(StopReason::Refusal));
+    check(json!("recitation"), Some(StopReason::Recitation));
+    check(json!("pause_turn"), Some(StopReason::Pause));
+    for word in ["model_length", "model_context_window_exceeded"] {
+        check(json!(word), Some(StopReason::ContextWindow));
+    }
+    for word in ["length", "max_tokens", "MAX_TOKENS"] {
         check(json!(word), Some(StopReason::Length));
     }
     for word in ["tool_calls", "function_call", "tool_use", "TOOL_CALL"] {
@@ -438,4 +453,121 @@ fn a_success_that_is_none_is_a_fault() {
         400,
     );
     check(r#"{"error":"broken"}"#, FailureClass::Server, 500);
+}
+
+/// The message that these parts give, and what of them is lost.
+fn written_message(parts: Vec<Part>, facts: &ReplyFacts) -> (Value, Vec<String>) {
+    let mut losses = Losses::default();
+    let bytes = encode_reply(&reply(parts, None), facts, &mut losses);
+    let message = serde_json::from_slice::<Value>(&bytes).unwrap()["choices"][0]["message"].clone();
+    (message, losses.names().map(str::to_owned).collect())
+}
+
+#[test]
+fn sources_stand_where_they_belong_in_the_whole_content() {
+    let from = |url: &str, span| Citation { url: Some(url.to_owned()), span, ..Citation::default() };
+    let cited = |text: &str, citations| Part::Text { text: text.to_owned(), cache_control: None, citations };
+    let parts = vec![
+        cited("gr\u{fc}n ", vec![from("https://a", None)]),
+        cited("und blau", vec![from("https://b", Some((4, 8)))]),
+    ];
+    let (message, lost) = written_message(parts, &facts());
+    let annotation = |url: &str, start: u64, end: u64| json!({"type": "url_citation", "url_citation": {"start_index": start, "end_index": end, "title": "", "url": url}});
+    assert_eq!(message["content"], "gr\u{fc}n und blau");
+    assert_eq!(
+        message["annotations"],
+        json!([annotation("https://a", 0, 5), annotation("https://b", 9, 13)])
+    );
+    assert_eq!(lost, Vec::<String>::new());
+    let page = Citation { document: Some(0), quote: Some("q".to_owned()), ..Citation::default() };
+    let (message, lost) = written_message(vec![cited("x", vec![page])], &facts());
+    assert_eq!((message.get("annotations"), lost), (None, vec!["citations".to_owned()]));
+}
+
+#[test]
+fn a_custom_tools_call_is_written_as_one_also_where_a_function_stood_in_for_it() {
+    let facts = ReplyFacts { custom_tools: vec!["shell".to_owned()], ..facts() };
+    let custom = |input: &str, is_custom| Part::ToolCall {
+        id: "c".to_owned(),
+        name: "shell".to_owned(),
+        arguments: input.to_owned(),
+        is_custom,
+        signature: None,
+    };
+    let parts =
+        vec![custom("{\"input\":\"ls \\\"a\\\"\"}", false), custom("ls", true), call("d", "f", "{}", None)];
+    let (message, _) = written_message(parts, &facts);
+    let expect = json!([
+        {"id": "c", "type": "custom", "custom": {"name": "shell", "input": "ls \"a\""}},
+        {"id": "c", "type": "custom", "custom": {"name": "shell", "input": "ls"}},
+        {"id": "d", "type": "function", "function": {"name": "f", "arguments": "{}"}},
+    ]);
+    assert_eq!(message["tool_calls"], expect);
+}
+
+#[test]
+fn a_sound_is_written_with_its_words_and_what_has_no_form_is_named() {
+    let source = MediaSource::Base64 { media_type: "audio/wav".to_owned(), data: "UklG".to_owned() };
+    let sound =
+        Part::Audio { source: source.clone(), format: "wav".to_owned(), transcript: Some("hi".to_owned()) };
+    let (message, lost) = written_message(vec![sound.clone()], &facts());
+    let audio =
+        json!({"id": "audio_made-up", "data": "UklG", "expires_at": 1_700_000_000, "transcript": "hi"});
+    assert_eq!((&message["audio"], &message["content"]), (&audio, &Value::Null));
+    assert_eq!(lost, Vec::<String>::new());
+    let parts = vec![
+        sound.clone(),
+        sound,
+        Part::Native(Native { dialect: Dialect::Anthropic, value: json!({"type": "server_tool_use"}) }),
+        Part::File { source, filename: None, context: None, citations: false, cache_control: None },
+    ];
+    assert_eq!(written_message(parts, &facts()).1, ["audio", "server_tool_use", "files"]);
+}
+
+#[test]
+fn which_stop_text_came_is_told() {
+    let mut reply = reply(vec![Part::text("x")], Some(StopReason::StopSequence));
+    reply.choices[0].stop_sequence = Some("END".to_owned());
+    let bytes = encode_reply(&reply, &facts(), &mut Losses::default());
+    let choice = serde_json::from_slice::<Value>(&bytes).unwrap()["choices"][0].clone();
+    assert_eq!(
+        (&choice["finish_reason"], &choice["provider_specific_fields"]),
+        (&json!("stop"), &json!({"stop_sequence": "END"}))
+    );
+    let read = |choice: Value| {
+        let body = json!({"choices": [choice]});
+        let choice = decode_reply(body.to_string().as_bytes()).unwrap().choices.remove(0);
+        (choice.stop, choice.stop_sequence)
+    };
+    let expect = (Some(StopReason::StopSequence), Some("END".to_owned()));
+    assert_eq!(read(choice), expect);
+    let of_vllm =
+        |reason: Value| json!({"message": {"content": "x"}, "finish_reason": "stop", "stop_reason": reason});
+    assert_eq!(read(of_vllm(json!("END"))), expect);
+    assert_eq!(read(of_vllm(json!(151_645))), (Some(StopReason::Stop), None), "a token's number is no text");
+}
+
+#[test]
+fn openrouters_details_are_the_reasoning() {
+    let body = json!({"choices": [{"message": {
+        "content": "x", "reasoning": "because", "reasoning_details": [
+            {"type": "reasoning.text", "text": "because", "signature": "s"},
+            {"type": "reasoning.encrypted", "data": "d"}, {"type": "reasoning.summary", "summary": "in short"}],
+        "annotations": [{"type": "url_citation", "url_citation": {"url": "https://a", "title": "A", "content": "words",
+            "start_index": 0, "end_index": 1}}, {"type": "file", "file": {}}],
+    }}]});
+    let citation = Citation {
+        span: Some((0, 1)),
+        title: Some("A".to_owned()),
+        url: Some("https://a".to_owned()),
+        quote: Some("words".to_owned()),
+        ..Citation::default()
+    };
+    let expect = [
+        thought("because", Some("s")),
+        Part::RedactedReasoning { data: Signature::new(Issuer::Anthropic, "d") },
+        thought("in short", None),
+        Part::Text { text: "x".to_owned(), cache_control: None, citations: vec![citation] },
+    ];
+    assert_eq!(decode_reply(body.to_string().as_bytes()).unwrap().choices[0].parts, expect);
 }

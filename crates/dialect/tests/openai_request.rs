@@ -4,7 +4,7 @@
 use serde_json::{Value, json};
 use tollgate_dialect::conversation::{
     CacheControl, ChatRequest, Effort, Issuer, MediaSource, Message, Part, Reasoning, ResponseFormat, Role,
-    Signature, Tool, ToolChoice,
+    Signature, Tool, ToolChoice, ToolKind,
 };
 use tollgate_dialect::openai::decode_chat;
 
@@ -286,6 +286,8 @@ fn reasoning_is_read_from_whichever_form_a_client_sends_back() {
     };
     let sealed = Part::RedactedReasoning { data: Signature::new(Issuer::Anthropic, "d") };
     check(json!({"reasoning_content": "a"}), &[thought("a", None)]);
+    check(json!({"reasoning": "a"}), &[thought("a", None)]);
+    check(json!({"reasoning_content": "a", "reasoning": "a"}), &[thought("a", None)]);
     check(json!({"reasoning_content": "a", "thinking_blocks": null}), &[thought("a", None)]);
     check(json!({"reasoning_content": "", "thinking_blocks": []}), &[]);
     check(
@@ -374,7 +376,9 @@ fn tools_and_the_choice_among_them_are_read() {
         {"type": "function", "function": {"name": "f", "description": "d", "parameters": schema, "strict": true}},
         {"type": "function", "function": {"name": "g"}},
         {"type": "web_search_20250305", "name": "web_search"},
-        {"type": "custom", "custom": {"name": "shell"}},
+        {"type": "custom", "custom": {"name": "shell",
+            "format": {"type": "grammar", "grammar": {"syntax": "lark", "definition": "x"}}}},
+        {"type": "custom", "name": "f", "input_schema": {}},
     ]})));
     let full = Tool {
         name: "f".to_owned(),
@@ -384,15 +388,25 @@ fn tools_and_the_choice_among_them_are_read() {
         ..Tool::default()
     };
     let bare = Tool { name: "g".to_owned(), ..Tool::default() };
-    assert_eq!(request.tools, [full, bare]);
-    let foreign = json!([{"type": "web_search_20250305", "name": "web_search"}, {"type": "custom", "custom": {"name": "shell"}}]);
-    assert_eq!(request.extra["tools"], foreign, "tools that are no functions stay as they came");
+    let grammar = json!({"type": "grammar", "grammar": {"syntax": "lark", "definition": "x"}});
+    let shell = Tool {
+        name: "shell".to_owned(),
+        kind: ToolKind::Custom { format: Some(grammar) },
+        ..Tool::default()
+    };
+    assert_eq!(request.tools, [full, bare, shell]);
+    let foreign = json!([
+        {"type": "web_search_20250305", "name": "web_search"}, {"type": "custom", "name": "f", "input_schema": {}},
+    ]);
+    assert_eq!(request.extra["tools"], foreign, "tools in others' words stay as they came");
     let choice = |value: Value| decode(&with(json!({"tool_choice": value}))).tool_choice;
     assert_eq!(choice(json!("none")), Some(ToolChoice::None));
     assert_eq!(choice(json!("auto")), Some(ToolChoice::Auto));
     assert_eq!(choice(json!("required")), Some(ToolChoice::Required));
     let named = json!({"type": "function", "function": {"name": "f"}});
     assert_eq!(choice(named), Some(ToolChoice::Function("f".to_owned())));
+    let custom = json!({"type": "custom", "custom": {"name": "shell"}});
+    assert_eq!(choice(custom), Some(ToolChoice::Function("shell".to_owned())));
     let allowed = json!({"type": "allowed_tools", "allowed_tools": {"mode": "auto", "tools": []}});
     let request = decode(&with(json!({"tool_choice": allowed})));
     assert_eq!((request.tool_choice, &request.extra["tool_choice"]), (None, &allowed));
@@ -446,6 +460,28 @@ fn reasoning_is_asked_for_by_effort_or_by_budget() {
         Some(Reasoning::Budget(2048))
     );
     assert_eq!(reasoning(json!({"thinking": {"type": "disabled"}})), Some(Reasoning::Disabled));
-    let adaptive = decode(&with(json!({"thinking": {"type": "adaptive"}})));
-    assert_eq!((adaptive.reasoning, &adaptive.extra["thinking"]), (None, &json!({"type": "adaptive"})));
+    assert_eq!(reasoning(json!({"thinking": {"type": "adaptive"}})), Some(Reasoning::Adaptive));
+    let unheard = decode(&with(json!({"thinking": {"type": "of_tomorrow"}})));
+    assert_eq!((unheard.reasoning, &unheard.extra["thinking"]), (None, &json!({"type": "of_tomorrow"})));
+}
+
+#[test]
+fn a_call_of_a_custom_tool_and_an_earlier_sound_are_read() {
+    let message = decode_message(json!({
+        "role": "assistant", "content": null, "audio": {"id": "audio_1"},
+        "tool_calls": [{"id": "c", "type": "custom", "custom": {"name": "shell", "input": "ls -l"}}],
+    }));
+    let sound = Part::Audio {
+        source: MediaSource::FileId("audio_1".to_owned()),
+        format: String::new(),
+        transcript: None,
+    };
+    let call = Part::ToolCall {
+        id: "c".to_owned(),
+        name: "shell".to_owned(),
+        arguments: "ls -l".to_owned(),
+        is_custom: true,
+        signature: None,
+    };
+    assert_eq!(message.parts, [sound, call]);
 }

@@ -212,9 +212,9 @@ fn a_wrong_message_is_refused_where_it_is_wrong() {
         "must be one of 'ephemeral', not 'forever'",
     );
     check(
-        json!({"role": "assistant", "tool_calls": [{"id": "c", "type": "custom", "custom": {}}]}),
+        json!({"role": "assistant", "tool_calls": [{"id": "c", "type": "hosted", "hosted": {}}]}),
         ".tool_calls[0].type",
-        "must be one of 'function', not 'custom'",
+        "must be one of 'function', 'custom', not 'hosted'",
     );
     check(
         json!({"role": "assistant", "tool_calls": [{"id": "c", "function": {"name": "f", "arguments": {}}}]}),
@@ -232,8 +232,8 @@ fn a_wrong_message_is_refused_where_it_is_wrong() {
         "answers no earlier 'function_call' of that name",
     );
     check(
-        json!({"role": "assistant", "audio": {"id": "audio_1"}}),
-        ".audio",
-        "an earlier answer's audio is kept by OpenAI and cannot be sent to this model; send its text",
+        json!({"role": "assistant", "audio": {"data": "UklG"}}),
+        ".audio.id",
+        "Missing required parameter: 'messages[1].audio.id'.",
     );
 }

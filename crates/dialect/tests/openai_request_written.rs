@@ -3,12 +3,13 @@
 
 use serde_json::{Value, json};
 use tollgate_dialect::conversation::{
-    ChatRequest, EmbeddingInput, MediaSource, Message, Part, Reasoning, Role,
+    CacheControl, ChatRequest, Citation, EmbeddingInput, MediaSource, Message, Native, Part, Reasoning, Role,
 };
 use tollgate_dialect::openai::{
-    Extensions, decode_chat, decode_completions, decode_embeddings, encode_chat, encode_embedding_request,
+    CAPABILITIES, CHAT_PARAMS, Extensions, decode_chat, decode_completions, decode_embeddings, encode_chat,
+    encode_embedding_request,
 };
-use tollgate_dialect::wire::{EncodeError, EncodeOptions};
+use tollgate_dialect::wire::{Dialect, EncodeError, EncodeOptions};
 
 /// A body of these members on top of a model and one user message.
 fn with(members: Value) -> Value {
@@ -24,8 +25,9 @@ fn decode(body: &Value) -> ChatRequest {
 }
 
 fn encode(request: &ChatRequest, extensions: Extensions) -> Value {
-    let bytes = encode_chat(request, extensions, &EncodeOptions::default()).unwrap();
-    serde_json::from_slice(&bytes).unwrap()
+    let outbound = encode_chat(request, extensions, &EncodeOptions::default()).unwrap();
+    assert_eq!(outbound.path, "/chat/completions");
+    serde_json::from_slice(&outbound.body).unwrap()
 }
 
 #[test]
@@ -67,8 +69,11 @@ fn a_parameter_that_openai_lacks_is_refused_or_dropped_as_asked() {
     let refusal = encode_chat(&request, Extensions::Omit, &options).unwrap_err();
     assert_eq!(refusal, EncodeError::Unsupported { params: vec!["top_k".to_owned()] });
     let options = EncodeOptions { drop_unsupported: true, ..options };
-    let bytes = encode_chat(&request, Extensions::Omit, &options).unwrap();
-    assert_eq!(serde_json::from_slice::<Value>(&bytes).unwrap(), with(json!({})));
+    let outbound = encode_chat(&request, Extensions::Omit, &options).unwrap();
+    assert_eq!(serde_json::from_slice::<Value>(&outbound.body).unwrap(), with(json!({})));
+    assert_eq!(outbound.lost.names().collect::<Vec<_>>(), ["top_k"]);
+    let options = EncodeOptions { allowed_params: vec!["top_k".to_owned()], ..EncodeOptions::default() };
+    assert!(encode_chat(&request, Extensions::Omit, &options).unwrap().lost.is_empty(), "it is added later");
 }
 
 #[test]
@@ -222,4 +227,144 @@ fn embedding_requests_are_read_and_written_in_every_form_of_input() {
         "dimensions",
         "must be an integer of at least 0, not a string",
     );
+}
+
+/// What is written for OpenAI, and what is lost.
+fn written(request: &ChatRequest) -> (Value, Vec<String>) {
+    let outbound = encode_chat(request, Extensions::Omit, &EncodeOptions::default()).unwrap();
+    let lost = outbound.lost.names().map(str::to_owned).collect();
+    (serde_json::from_slice(&outbound.body).unwrap(), lost)
+}
+
+fn chat(messages: Vec<Message>) -> ChatRequest {
+    ChatRequest { model: "m".to_owned(), messages, ..ChatRequest::default() }
+}
+
+fn message(role: Role, parts: Vec<Part>) -> Message {
+    Message { role, parts, name: None }
+}
+
+#[test]
+fn pictures_of_tools_answers_follow_in_a_message_of_the_user() {
+    let picture = || Part::Image {
+        source: MediaSource::Base64 { media_type: "image/png".to_owned(), data: "iVBO".to_owned() },
+        detail: None,
+        cache_control: None,
+    };
+    let result = |id: &str, content: Vec<Part>| {
+        let (call_id, is_error, cache_control) = (id.to_owned(), false, None);
+        Part::ToolResult { call_id, content, is_error, cache_control }
+    };
+    let request = chat(vec![
+        message(
+            Role::Tool,
+            vec![result("a", vec![Part::text("seen"), picture()]), result("b", vec![picture()])],
+        ),
+        message(Role::Tool, vec![result("c", vec![Part::text("plain")])]),
+        message(Role::User, vec![Part::text("and?")]),
+    ]);
+    let image = json!({"type": "image_url", "image_url": {"url": "data:image/png;base64,iVBO"}});
+    let named = |id: &str| json!({"type": "text", "text": format!("Result of the tool call {id}:")});
+    let expect = json!([
+        {"role": "tool", "tool_call_id": "a", "content": "seen"},
+        {"role": "tool", "tool_call_id": "b", "content": "The result is shown in the next message."},
+        {"role": "tool", "tool_call_id": "c", "content": "plain"},
+        {"role": "user", "content": [named("a"), image, named("b"), image]},
+        {"role": "user", "content": "and?"},
+    ]);
+    assert_eq!(written(&request), (json!({"model": "m", "messages": expect}), vec![]));
+}
+
+#[test]
+fn custom_tools_and_their_calls_are_written() {
+    let body = json!({
+        "model": "m",
+        "messages": [
+            {"role": "user", "content": "x"},
+            {"role": "assistant", "content": null, "audio": {"id": "audio_1"},
+                "tool_calls": [{"id": "c", "type": "custom", "custom": {"name": "shell", "input": "ls"}}]},
+            {"role": "tool", "tool_call_id": "c", "content": "y"},
+        ],
+        "tools": [{"type": "custom", "custom": {"name": "shell", "format": {"type": "text"}}}],
+        "tool_choice": {"type": "custom", "custom": {"name": "shell"}},
+    });
+    assert_eq!(written(&decode(&body)), (body, vec![]));
+}
+
+#[test]
+fn what_openai_has_no_form_for_is_named_as_lost() {
+    let native =
+        Part::Native(Native { dialect: Dialect::Anthropic, value: json!({"type": "server_tool_use"}) });
+    let cited = Part::Text {
+        text: "x".to_owned(),
+        cache_control: Some(CacheControl { ttl: None }),
+        citations: vec![Citation::default()],
+    };
+    let picture =
+        Part::Image { source: MediaSource::Url("https://x".to_owned()), detail: None, cache_control: None };
+    let file = Part::File {
+        source: MediaSource::FileId("f".to_owned()),
+        filename: None,
+        context: Some("c".to_owned()),
+        citations: true,
+        cache_control: None,
+    };
+    let failed =
+        Part::ToolResult { call_id: "c".to_owned(), content: vec![], is_error: true, cache_control: None };
+    let thought = Part::Reasoning { text: "r".to_owned(), signature: None };
+    let mut request = chat(vec![
+        message(Role::User, vec![native.clone()]),
+        message(Role::User, vec![file]),
+        message(Role::Assistant, vec![thought, native, cited, picture]),
+        message(Role::Tool, vec![failed]),
+    ]);
+    request.dialect = Dialect::Anthropic;
+    request.reasoning = Some(Reasoning::Disabled);
+    request.native.insert("container".to_owned(), json!("c"));
+    request.extra.insert("web_search_options".to_owned(), json!({"type": "web_search", "filters": {}}));
+    let (body, lost) = written(&request);
+    let expect = [
+        "server_tool_use",
+        "context",
+        "citations",
+        "images",
+        "cache_control",
+        "reasoning",
+        "is_error",
+        "web_search_options",
+        "thinking",
+        "container",
+    ];
+    assert_eq!(lost, expect);
+    assert_eq!(body["messages"][0]["content"], "", "a list must not be empty");
+    assert_eq!(body["messages"][2], json!({"role": "assistant", "content": "x"}));
+    assert_eq!(body["web_search_options"], json!({}));
+}
+
+#[test]
+fn hosted_tools_of_another_dialect_are_refused_but_for_the_search() {
+    let tools = |tools: Value| {
+        let mut request = chat(vec![message(Role::User, vec![Part::text("x")])]);
+        request.dialect = Dialect::Anthropic;
+        request.extra.insert("tools".to_owned(), tools);
+        encode_chat(&request, Extensions::Omit, &EncodeOptions::default())
+    };
+    let search = tools(json!([{"type": "web_search_20250305", "name": "web_search"}])).unwrap();
+    let body: Value = serde_json::from_slice(&search.body).unwrap();
+    assert_eq!((body.get("tools"), &body["web_search_options"]), (None, &json!({})));
+    let refused = tools(json!([{"type": "bash_20250124", "name": "bash"}]));
+    assert_eq!(refused, Err(EncodeError::Unsupported { params: vec!["tools".to_owned()] }));
+}
+
+#[test]
+fn every_published_parameter_is_in_the_table_once() {
+    let names: Vec<&str> = CAPABILITIES.iter().map(|(name, _)| *name).collect();
+    let mut sorted = names.clone();
+    sorted.sort_unstable();
+    sorted.dedup();
+    assert_eq!(names, sorted);
+    for name in CHAT_PARAMS {
+        assert!(names.contains(name), "{name}");
+        assert!(tollgate_dialect::responses::CAPABILITIES.iter().any(|(listed, _)| listed == name), "{name}");
+    }
 }

@@ -3,7 +3,9 @@
 
 use bytes::Bytes;
 use serde_json::{Value, json};
-use tollgate_dialect::conversation::{Issuer, Signature, StopReason, StreamEvent, Usage};
+use tollgate_dialect::conversation::{
+    Citation, Issuer, MediaSource, Signature, StopReason, StreamEvent, Usage,
+};
 use tollgate_dialect::failure::FailureClass;
 use tollgate_dialect::framing::Framing;
 use tollgate_dialect::openai::{ChunkDecoder, ChunkEncoder, StreamPlan, StreamShape};
@@ -28,7 +30,7 @@ fn usage_plan() -> StreamPlan {
 }
 
 fn start() -> StreamEvent {
-    StreamEvent::Start { id: "msg_1".to_owned(), model: "provider-model".to_owned() }
+    StreamEvent::Start { id: "chatcmpl-1".to_owned(), model: "provider-model".to_owned() }
 }
 
 fn text(delta: &str) -> StreamEvent {
@@ -92,8 +94,7 @@ fn deltas(events: &[StreamEvent]) -> Vec<Value> {
 #[test]
 fn a_plain_stream_is_written_byte_for_byte_so() {
     let events = [start(), text("Hel"), text("lo\n"), finish(StopReason::Stop), usage()];
-    let head =
-        r#"data: {"id":"msg_1","object":"chat.completion.chunk","created":7,"model":"smart","choices":["#;
+    let head = r#"data: {"id":"chatcmpl-1","object":"chat.completion.chunk","created":7,"model":"smart","choices":["#;
     let expect = [
         r#"{"index":0,"delta":{"role":"assistant","content":""},"finish_reason":null}"#,
         r#"{"index":0,"delta":{"content":"Hel"},"finish_reason":null}"#,
@@ -113,7 +114,7 @@ fn usage_ends_the_stream_only_where_the_caller_asked() {
     assert!(chunks[..3].iter().all(|chunk| chunk["usage"] == Value::Null && chunk.get("usage").is_some()));
     assert_eq!(chunks[3]["choices"], json!([]));
     assert_eq!(chunks[3]["usage"]["total_tokens"], 17);
-    assert_eq!(chunks[3]["id"], "msg_1");
+    assert_eq!(chunks[3]["id"], "chatcmpl-1");
     let unknown = written(plan, &[start(), text("a"), finish(StopReason::Stop)]);
     assert!(!unknown.contains("\"choices\":[]"), "an unknown usage is not made up");
 }
@@ -122,7 +123,7 @@ fn usage_ends_the_stream_only_where_the_caller_asked() {
 fn id_time_and_model_stay_the_same_through_the_stream() {
     let plan = usage_plan();
     for (events, id) in [
-        (vec![start(), text("a"), start(), text("b"), finish(StopReason::Stop), usage()], "msg_1"),
+        (vec![start(), text("a"), start(), text("b"), finish(StopReason::Stop), usage()], "chatcmpl-1"),
         (vec![text("a"), start(), text("b"), finish(StopReason::Stop), usage()], "chatcmpl-made-up"),
         (
             vec![StreamEvent::Start { id: String::new(), model: String::new() }, text("a"), usage()],
@@ -594,4 +595,122 @@ fn each_chunk_of_the_provider_gives_at_most_one_of_ours() {
     translator.finish(&mut out).unwrap();
     assert_eq!(out.len(), 2);
     assert_eq!(out[1], "data: [DONE]\n\n", "without being asked, usage is not sent");
+}
+
+#[test]
+fn sources_count_from_the_beginning_of_the_whole_content() {
+    let cite = |span| {
+        let citation = Citation { url: Some("https://a".to_owned()), span, ..Citation::default() };
+        StreamEvent::Citation { choice: 0, citation: Box::new(citation) }
+    };
+    let nameless = StreamEvent::Citation { choice: 0, citation: Box::default() };
+    let events = [
+        text("gr\u{fc}n"),
+        cite(None),
+        text(" und"),
+        cite(None),
+        thought("hm"),
+        text(" blau"),
+        cite(Some((1, 5))),
+        nameless,
+    ];
+    let spans: Vec<Value> = deltas(&events)
+        .into_iter()
+        .filter_map(|delta| Some(delta.get("annotations")?[0]["url_citation"].clone()))
+        .map(|source| json!([source["start_index"], source["end_index"], source["url"]]))
+        .collect();
+    assert_eq!(json!(spans), json!([[0, 4, "https://a"], [4, 8, "https://a"], [9, 13, "https://a"]]));
+    check_deltas(
+        &[json!({"annotations": [{"type": "url_citation", "url_citation": {"url": "https://a", "title": "",
+            "start_index": 1, "end_index": 2}}]})],
+        &[cite(Some((1, 2)))],
+    );
+}
+
+#[test]
+fn a_custom_tools_call_streams_as_one_also_where_a_function_stands_in_for_it() {
+    let facts = ReplyFacts { custom_tools: vec!["shell".to_owned()], ..plan().facts };
+    let plan = StreamPlan { facts, ..plan() };
+    let events = [
+        call_start(0, "c", "shell"),
+        arguments(0, "{\"inp"),
+        arguments(0, "ut\":\"l"),
+        arguments(0, "s\"}"),
+        call_start(1, "d", "shell"),
+        arguments(1, "no json"),
+        finish(StopReason::ToolCalls),
+    ];
+    let calls: Vec<Value> = chunks(plan, &events)
+        .into_iter()
+        .filter_map(|chunk| Some(chunk["choices"][0]["delta"].get("tool_calls")?[0].clone()))
+        .collect();
+    let start = |index: u64, id: &str| json!({"index": index, "id": id, "type": "custom", "custom": {"name": "shell", "input": ""}});
+    let piece = |index: u64, input: &str| json!({"index": index, "custom": {"input": input}});
+    assert_eq!(calls, [start(0, "c"), piece(0, "l"), piece(0, "s"), start(1, "d"), piece(1, "no json")]);
+    check_deltas(
+        &[json!({"tool_calls": [start(0, "c")]}), json!({"tool_calls": [piece(0, "ls")]})],
+        &[
+            StreamEvent::ToolCallStart {
+                choice: 0,
+                index: 0,
+                id: "c".to_owned(),
+                name: "shell".to_owned(),
+                is_custom: true,
+                signature: None,
+            },
+            arguments(0, "ls"),
+        ],
+    );
+}
+
+#[test]
+fn sounds_pictures_and_the_tier_stream_both_ways() {
+    let sound = |id: &str, data: &str, transcript: &str| StreamEvent::Audio {
+        choice: 0,
+        id: id.to_owned(),
+        data: data.to_owned(),
+        transcript: transcript.to_owned(),
+    };
+    let picture = StreamEvent::Image {
+        choice: 0,
+        source: MediaSource::Base64 { media_type: "image/png".to_owned(), data: "iVBO".to_owned() },
+    };
+    let image = |index: u64| json!({"images": [{"index": index, "type": "image_url", "image_url": {"url": "data:image/png;base64,iVBO"}}]});
+    let written =
+        deltas(&[sound("", "UklG", ""), sound("audio_1", "", "hi"), picture.clone(), picture.clone()]);
+    let expect = [
+        json!({"audio": {"id": "audio_made-up", "data": "UklG"}}),
+        json!({"audio": {"id": "audio_1", "transcript": "hi"}}),
+        image(0),
+        image(1),
+    ];
+    assert_eq!(written[1..], expect);
+    check_deltas(
+        &[expect[1].clone(), image(0), json!({"audio": {"expires_at": 7}})],
+        &[sound("audio_1", "", "hi"), picture],
+    );
+    let tier = StreamEvent::ServiceTier("flex".to_owned());
+    let written = chunks(
+        usage_plan(),
+        &[start(), text("a"), tier.clone(), text("b"), finish(StopReason::Stop), usage()],
+    );
+    let tiers: Vec<Option<&str>> = written.iter().map(|chunk| chunk.get("service_tier")?.as_str()).collect();
+    assert_eq!(tiers, [None, None, Some("flex"), Some("flex"), Some("flex")]);
+    let chunk = json!({"id": "c1", "model": "m", "service_tier": "flex", "choices": [{"index": 0, "delta": {"content": "a"}}]});
+    let events = read(&[chunk.clone(), chunk]).0.unwrap();
+    assert_eq!(events[1..], [tier, text("a"), text("a")], "the tier is told once");
+}
+
+#[test]
+fn which_stop_text_came_is_told_in_the_last_chunk() {
+    let end = StreamEvent::Finish {
+        choice: 0,
+        stop: StopReason::StopSequence,
+        stop_sequence: Some("END".to_owned()),
+    };
+    let written = chunks(plan(), &[text("a"), end.clone()]);
+    let last = &written.last().unwrap()["choices"][0];
+    assert_eq!(last["provider_specific_fields"], json!({"stop_sequence": "END"}));
+    let events = read(&written).0.unwrap();
+    assert_eq!(events.last(), Some(&end));
 }

@@ -21,12 +21,13 @@ use crate::json::{read, write};
 
 pub(crate) use error::in_place_of_answer;
 pub use error::{decode_error, encode_error, error_frame};
-pub use params::CHAT_PARAMS;
+pub use params::{CAPABILITIES, CHAT_PARAMS};
 pub use reply::{
     VectorForm, decode_embedding_reply, decode_reply, encode_completion, encode_embeddings, encode_reply,
 };
 pub use request::{
-    Extensions, decode_chat, decode_completions, decode_embeddings, encode_chat, encode_embedding_request,
+    CHAT_PATH, Extensions, decode_chat, decode_completions, decode_embeddings, encode_chat,
+    encode_embedding_request,
 };
 pub(crate) use request::{
     audio_media_type, data_url, effort_word, nearest_effort, number, read_effort, read_source,

@@ -1,5 +1,7 @@
 //! The parameters of OpenAI's chat completions, as published (`openai` package, `CompletionCreateParams`).
 
+use crate::wire::{Capabilities, Support};
+
 /// Every parameter besides `model` and `messages`.
 pub const CHAT_PARAMS: &[&str] = &[
     "frequency_penalty",
@@ -35,4 +37,44 @@ pub const CHAT_PARAMS: &[&str] = &[
     "verbosity",
     "response_format",
     "reasoning_effort",
+];
+
+/// What OpenAI's own wire does with each of them and with LiteLLM's two more. Members that are in no table go to compatible
+/// providers as they came: many have their own.
+pub const CAPABILITIES: Capabilities = &[
+    ("audio", Support::Takes),
+    ("frequency_penalty", Support::Takes),
+    ("function_call", Support::Translates),
+    ("functions", Support::Translates),
+    ("logit_bias", Support::Takes),
+    ("logprobs", Support::Takes),
+    ("max_completion_tokens", Support::Takes),
+    ("max_tokens", Support::Translates),
+    ("metadata", Support::Takes),
+    ("modalities", Support::Takes),
+    ("n", Support::Takes),
+    ("parallel_tool_calls", Support::Takes),
+    ("prediction", Support::Takes),
+    ("presence_penalty", Support::Takes),
+    ("prompt_cache_key", Support::Takes),
+    ("prompt_cache_retention", Support::Takes),
+    ("reasoning_effort", Support::Takes),
+    ("response_format", Support::Takes),
+    ("safety_identifier", Support::Takes),
+    ("seed", Support::Takes),
+    ("service_tier", Support::Takes),
+    ("stop", Support::Takes),
+    ("store", Support::Takes),
+    ("stream", Support::Takes),
+    ("stream_options", Support::Takes),
+    ("temperature", Support::Takes),
+    ("thinking", Support::Translates),
+    ("tool_choice", Support::Takes),
+    ("tools", Support::Takes),
+    ("top_k", Support::Refuses),
+    ("top_logprobs", Support::Takes),
+    ("top_p", Support::Takes),
+    ("user", Support::Takes),
+    ("verbosity", Support::Takes),
+    ("web_search_options", Support::Takes),
 ];

@@ -15,6 +15,8 @@ pub(super) struct ChunkFacts {
     pub(super) usage: Option<Range<usize>>,
     /// What to cut out so that the member `usage` is gone, with one comma.
     pub(super) usage_cut: Range<usize>,
+    /// The value of `service_tier`, where it is a string.
+    pub(super) service_tier: Option<Range<usize>>,
     /// There is an `error` other than `null`.
     pub(super) has_error: bool,
     /// There is a member `choices`.
@@ -68,6 +70,10 @@ impl ChunkFacts {
                 self.usage_cut = layout.previous_end.unwrap_or(name_start)..walker.position();
                 layout.is_cut_open = layout.previous_end.is_none();
             }
+            "service_tier" => {
+                let is_word = walker.skip()? == Kind::String;
+                self.service_tier = is_word.then(|| start..walker.position());
+            }
             "error" => {
                 layout.once(walker, Layout::ERROR)?;
                 self.has_error = walker.skip()? != Kind::Null;
@@ -103,7 +109,7 @@ impl ChunkFacts {
             "tool_calls" if walker.peek() == Some(b'[') => walker.array(|walker| {
                 self.has_content = true;
                 object_or_skip(walker, |walker, name| {
-                    if walker.is_name(name, "function") {
+                    if walker.is_name(name, "function") || walker.is_name(name, "custom") {
                         self.read_function(walker)
                     } else {
                         walker.skip().map(drop)
@@ -118,13 +124,19 @@ impl ChunkFacts {
                 self.has_content |= walker.skip()? == Kind::Object;
                 Ok(())
             }
+            "images" if walker.peek() == Some(b'[') => walker.array(|walker| {
+                self.has_content = true;
+                walker.skip().map(drop)
+            }),
             _ => walker.skip().map(drop),
         }
     }
 
     fn read_function(&mut self, walker: &mut Walker<'_>) -> Result<(), Fault> {
         object_or_skip(walker, |walker, name| {
-            if walker.is_name(name, "arguments") { self.read_text(walker) } else { walker.skip().map(drop) }
+            // A custom tool's call has free text.
+            let is_said = walker.is_name(name, "arguments") || walker.is_name(name, "input");
+            if is_said { self.read_text(walker) } else { walker.skip().map(drop) }
         })
     }
 

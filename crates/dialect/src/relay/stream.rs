@@ -158,6 +158,18 @@ impl FrameReader {
         if let UsageMember::Counted(usage) = read_member(usage) {
             self.progress.usage = Some(usage);
         }
+        if let Some(tier) = facts.service_tier.clone().and_then(|span| data.get(span)) {
+            self.learn_tier(tier);
+        }
+    }
+
+    /// Every chunk repeats the tier, so it is read only when it is another one.
+    fn learn_tier(&mut self, json: &[u8]) {
+        let known = self.progress.service_tier.as_deref().map(str::as_bytes);
+        let word = json.strip_prefix(b"\"").and_then(|rest| rest.strip_suffix(b"\""));
+        if word != known || known.is_none() {
+            self.progress.service_tier = serde_json::from_slice(json).ok();
+        }
     }
 
     fn write(&self, facts: &ChunkFacts, frame: &Frame<'_>, output: &mut Output) {

@@ -36,7 +36,7 @@ pub(crate) fn encode_reply(
         Surface::Completions => openai::encode_completion(reply, facts),
         Surface::Responses => responses::encode_reply(reply, facts, &received.echo(), losses),
         Surface::Messages => anthropic::encode_reply(reply, facts, losses),
-        _ => openai::encode_reply(reply, facts),
+        _ => openai::encode_reply(reply, facts, losses),
     }
 }
 

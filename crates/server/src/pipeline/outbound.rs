@@ -111,7 +111,8 @@ fn in_openais_own_words(received: &Received<'_>, target: &Target) -> Option<Byte
     }
     let extensions = if is_openai { Extensions::Omit } else { Extensions::Include };
     let conversation = received.conversation(Surface::Chat).ok()?;
-    openai::encode_chat(conversation, extensions, &target.options).ok().map(Bytes::from)
+    let outbound = openai::encode_chat(conversation, extensions, &target.options).ok()?;
+    Some(Bytes::from(outbound.body))
 }
 
 fn splice(

@@ -108,10 +108,7 @@ impl Speech {
         options: &EncodeOptions,
     ) -> Result<Outbound, EncodeError> {
         match self {
-            Self::OpenAi => {
-                let body = openai::encode_chat(conversation, Extensions::Omit, options)?;
-                Ok(Outbound { path: "/chat/completions".to_owned(), body, ..Outbound::default() })
-            }
+            Self::OpenAi => openai::encode_chat(conversation, Extensions::Omit, options),
             Self::Responses => responses::encode_chat(conversation, options),
             Self::Anthropic(Host::Anthropic) => anthropic::encode_chat(conversation, options),
             Self::Anthropic(host) => {

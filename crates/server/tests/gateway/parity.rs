@@ -155,7 +155,7 @@ fn slow(body: &Value) -> Value {
     conversation.include_usage = conversation.stream;
     let options = EncodeOptions { reasoning_by_level: true, ..EncodeOptions::default() };
     let written = encode_chat(&conversation, Extensions::Omit, &options).unwrap();
-    serde_json::from_slice(&written).unwrap()
+    serde_json::from_slice(&written.body).unwrap()
 }
 
 #[test]

@@ -1,10 +1,10 @@
 //! Reads whole answers of OpenAI and of those who imitate it.
 //!
-//! **Invariant:** the parts of an answer are in one order: reasoning, text, refusal, pictures, tool calls; the form
-//! itself keeps no other.
+//! **Invariant:** the parts of an answer are in one order: reasoning, text, refusal, sound, pictures, tool calls; the
+//! form itself keeps no other.
 
-use super::stop_reason;
-use crate::conversation::{ChatReply, Choice, Issuer, MediaSource, Part, Signature};
+use super::{stop_reason, stop_sequence, stop_with};
+use crate::conversation::{ChatReply, Choice, Citation, Issuer, MediaSource, Part, Signature};
 use crate::openai::{error, usage::read_usage};
 use crate::wire::ReplyFault;
 use serde_json::{Map, Value};
@@ -56,11 +56,13 @@ fn read_choice(position: usize, value: Value) -> Result<Choice, ReplyFault> {
     let Some(Value::Object(message)) = choice.remove("message") else {
         return Err(ReplyFault::Malformed("a choice has no message"));
     };
+    let stop_sequence = stop_sequence(&choice);
+    let stop = filled_text(&mut choice, "finish_reason").map(|word| stop_reason(&word));
     Ok(Choice {
-        stop_sequence: None,
+        stop: stop.map(|stop| stop_with(stop, stop_sequence.as_deref())),
+        stop_sequence,
         index: choice.get("index").and_then(Value::as_u64).unwrap_or(position as u64),
         parts: read_message(message)?,
-        stop: filled_text(&mut choice, "finish_reason").map(|word| stop_reason(&word)),
         logprobs: choice.remove("logprobs").filter(|logprobs| !logprobs.is_null()),
     })
 }
@@ -71,19 +73,28 @@ fn read_message(mut message: Map<String, Value>) -> Result<Vec<Part>, ReplyFault
     if let Some(Value::Array(blocks)) = message.remove("thinking_blocks") {
         parts.extend(blocks.into_iter().filter_map(read_block));
     }
+    if parts.is_empty() {
+        let details = message.get("reasoning_details").and_then(Value::as_array).into_iter().flatten();
+        parts.extend(details.filter_map(read_detail));
+    }
     let has_readable_block = parts.iter().any(|part| matches!(part, Part::Reasoning { .. }));
     if let Some(text) = readable.filter(|_| !has_readable_block) {
         parts.insert(0, Part::Reasoning { text, signature: None });
     }
+    let mut citations = message.get("annotations").map(read_annotations).unwrap_or_default();
     for said in message.remove("content").map(read_content).unwrap_or_default() {
         parts.push(match said {
-            Said::Text(text) => Part::text(text),
+            Said::Text(text) => {
+                Part::Text { text, cache_control: None, citations: std::mem::take(&mut citations) }
+            }
             Said::Thought(text) => Part::Reasoning { text, signature: None },
         });
     }
     parts.extend(filled_text(&mut message, "refusal").map(Part::Refusal));
+    parts.extend(message.get("audio").and_then(read_audio));
     if let Some(Value::Array(images)) = message.remove("images") {
-        parts.extend(images.iter().filter_map(read_image));
+        let pictures = images.iter().filter_map(read_image);
+        parts.extend(pictures.map(|source| Part::Image { source, detail: None, cache_control: None }));
     }
     if let Some(Value::Object(mut call)) = message.remove("function_call") {
         parts.push(read_function("call_function_0".to_owned(), &mut call, None)?);
@@ -147,16 +158,60 @@ fn read_block(block: Value) -> Option<Part> {
     }
 }
 
-fn read_image(image: &Value) -> Option<Part> {
+/// One entry of OpenRouter's `reasoning_details`: a text with its signature, a summary, or encrypted data.
+pub(in crate::openai) fn read_detail(detail: &Value) -> Option<Part> {
+    let text = |name: &str| detail.get(name).and_then(Value::as_str).filter(|text| !text.is_empty());
+    match detail.get("type")?.as_str()? {
+        "reasoning.encrypted" => {
+            Some(Part::RedactedReasoning { data: Signature::read(text("data")?, Issuer::Anthropic) })
+        }
+        _ => {
+            let signature = text("signature").map(|text| Signature::read(text, Issuer::Anthropic));
+            let readable = text("text").or_else(|| text("summary")).unwrap_or_default();
+            (!readable.is_empty() || signature.is_some())
+                .then(|| Part::Reasoning { text: readable.to_owned(), signature })
+        }
+    }
+}
+
+/// The sources of an answer's text. OpenAI knows one kind; others are nobody's that is known here.
+pub(in crate::openai) fn read_annotations(annotations: &Value) -> Vec<Citation> {
+    let annotations = annotations.as_array().into_iter().flatten();
+    annotations.filter_map(|annotation| read_citation(annotation.get("url_citation")?)).collect()
+}
+
+fn read_citation(source: &Value) -> Option<Citation> {
+    let text = |name: &str| {
+        source.get(name).and_then(Value::as_str).filter(|text| !text.is_empty()).map(str::to_owned)
+    };
+    let place = |name: &str| source.get(name).and_then(Value::as_u64);
+    Some(Citation {
+        span: place("start_index").zip(place("end_index")),
+        title: text("title"),
+        url: Some(text("url")?),
+        // OpenRouter adds the words of the source.
+        quote: text("content"),
+        ..Citation::default()
+    })
+}
+
+/// What an answer says aloud. The reply does not say the sound's format, which is the one that was asked for; `wav` stands
+/// for it.
+pub(in crate::openai) fn read_audio(audio: &Value) -> Option<Part> {
+    let text = |name: &str| audio.get(name).and_then(Value::as_str).map(str::to_owned);
+    let source = MediaSource::Base64 { media_type: "audio/wav".to_owned(), data: text("data")? };
+    Some(Part::Audio { source, format: "wav".to_owned(), transcript: text("transcript") })
+}
+
+pub(in crate::openai) fn read_image(image: &Value) -> Option<MediaSource> {
     let url = image.get("image_url")?.get("url")?.as_str()?;
     let embedded = url.strip_prefix("data:").and_then(|rest| rest.split_once(";base64,"));
-    let source = match embedded {
+    Some(match embedded {
         Some((media_type, data)) => {
             MediaSource::Base64 { media_type: media_type.to_owned(), data: data.to_owned() }
         }
         None => MediaSource::Url(url.to_owned()),
-    };
-    Some(Part::Image { source, detail: None, cache_control: None })
+    })
 }
 
 fn read_tool_call(call: Value) -> Result<Part, ReplyFault> {
@@ -164,12 +219,27 @@ fn read_tool_call(call: Value) -> Result<Part, ReplyFault> {
         return Err(ReplyFault::Malformed("a tool call is not an object"));
     };
     let id = text(&mut call, "id").unwrap_or_default();
+    if let Some(Value::Object(mut custom)) = call.remove("custom") {
+        let name = filled_text(&mut custom, "name")
+            .ok_or(ReplyFault::Malformed("a tool call names no custom tool"))?;
+        let arguments = text(&mut custom, "input").unwrap_or_default();
+        return Ok(Part::ToolCall {
+            id,
+            name,
+            arguments,
+            is_custom: true,
+            signature: thought_signature(&call),
+        });
+    }
     let Some(Value::Object(mut function)) = call.remove("function") else {
         return Err(ReplyFault::Malformed("a tool call names no function"));
     };
-    let signature = call.get("provider_specific_fields").and_then(|fields| fields.get("thought_signature"));
-    let signature = signature.and_then(Value::as_str).map(|text| Signature::read(text, Issuer::Google));
-    read_function(id, &mut function, signature)
+    read_function(id, &mut function, thought_signature(&call))
+}
+
+fn thought_signature(call: &Map<String, Value>) -> Option<Signature> {
+    let signature = call.get("provider_specific_fields")?.get("thought_signature")?.as_str()?;
+    Some(Signature::read(signature, Issuer::Google))
 }
 
 fn read_function(

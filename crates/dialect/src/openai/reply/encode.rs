@@ -2,20 +2,26 @@
 //!
 //! **Invariant:** `model` is the caller's name for it, and the id and the time are always there.
 
-use super::{finish_reason, reply_id};
-use crate::conversation::{ChatReply, Choice, Issuer, MediaSource, Part, Signature, StopReason};
+use super::{finish_reason, reply_id, write_stop_sequence};
+use crate::conversation::custom::unwrap_input;
+use crate::conversation::{ChatReply, Choice, Citation, Issuer, MediaSource, Part, Signature, StopReason};
+use crate::openai::data_url;
 use crate::openai::thought::{self, Thought};
 use crate::openai::usage::write_usage;
-use crate::openai::write::{self, Object};
-use crate::wire::ReplyFacts;
+use crate::openai::write::Object;
+use crate::wire::{Losses, ReplyFacts};
 use serde_json::{Value, json};
+use std::borrow::Cow;
 
 /// Writes a `chat.completion`.
 ///
 /// Reasoning is `reasoning_content`, with what the provider wants back in `thinking_blocks`; pictures are `images`
-/// (all three LiteLLM's names). Parts that no answer holds (files, tool results, sounds) are not written.
-pub fn encode_reply(reply: &ChatReply, facts: &ReplyFacts) -> Vec<u8> {
-    encode(reply, facts, "chat.completion", write_choice)
+/// (all three LiteLLM's names). What no answer holds (sources that are no addresses, files, another dialect's blocks) is
+/// named in `losses`.
+pub fn encode_reply(reply: &ChatReply, facts: &ReplyFacts, losses: &mut Losses) -> Vec<u8> {
+    encode(reply, facts, "chat.completion", |choice, out| {
+        Answer::gather(&choice.parts, losses).write_choice(choice, facts, out);
+    })
 }
 
 /// Writes a legacy `text_completion`: the text of each answer and nothing else of it.
@@ -27,7 +33,7 @@ fn encode(
     reply: &ChatReply,
     facts: &ReplyFacts,
     object: &str,
-    write_choice: fn(&Choice, &mut Vec<u8>),
+    mut write_choice: impl FnMut(&Choice, &mut Vec<u8>),
 ) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(1_024);
     let mut out = Object::open(&mut bytes);
@@ -41,56 +47,146 @@ fn encode(
     if let Some(tier) = &reply.service_tier {
         out.string("service_tier", tier);
     }
-    out.list("choices", &reply.choices, write_choice);
+    out.list("choices", &reply.choices, |choice, out| write_choice(choice, out));
     write_usage(&reply.usage, out.member("usage"));
     out.close();
     bytes
 }
 
-fn write_choice(choice: &Choice, out: &mut Vec<u8>) {
-    let calls_tools = choice.parts.iter().any(|part| matches!(part, Part::ToolCall { .. }));
-    let natural_end = if calls_tools { StopReason::ToolCalls } else { StopReason::Stop };
-    let mut object = Object::open(out);
-    object.integer("index", choice.index);
-    object.object("message", |message| write_message(&choice.parts, message));
-    if let Some(logprobs) = &choice.logprobs {
-        object.value("logprobs", logprobs);
-    }
-    object.string("finish_reason", finish_reason(choice.stop.unwrap_or(natural_end)));
-    object.close();
+/// The parts of an answer by the members that they become.
+#[derive(Default)]
+struct Answer<'a> {
+    text: Option<String>,
+    refusal: Option<String>,
+    /// Sources with where they stand in the text.
+    citations: Vec<(&'a Citation, (u64, u64))>,
+    thoughts: Vec<Thought<'a>>,
+    calls: Vec<&'a Part>,
+    images: Vec<&'a MediaSource>,
+    audio: Option<(&'a MediaSource, Option<&'a str>)>,
 }
 
-fn write_message(parts: &[Part], message: &mut Object<'_>) {
-    let (mut text, mut refusal) = (None::<String>, None::<String>);
-    let (mut calls, mut images, mut thoughts) = (Vec::new(), Vec::new(), Vec::new());
-    for part in parts {
-        match part {
-            Part::Text { text: piece, .. } => text.get_or_insert_default().push_str(piece),
-            Part::Refusal(piece) => refusal.get_or_insert_default().push_str(piece),
-            Part::Reasoning { .. } | Part::RedactedReasoning { .. } => thoughts.extend(Thought::of(part)),
-            Part::ToolCall { .. } => calls.push(part),
-            Part::Image { source, .. } => images.push(source),
-            Part::Audio { .. } | Part::File { .. } | Part::ToolResult { .. } | Part::Native(_) => {}
+impl<'a> Answer<'a> {
+    fn gather(parts: &'a [Part], losses: &mut Losses) -> Self {
+        let mut answer = Self::default();
+        let mut chars = 0;
+        for part in parts {
+            match part {
+                Part::Text { text, citations, .. } => {
+                    answer.text.get_or_insert_default().push_str(text);
+                    let start = chars;
+                    if !citations.is_empty() || parts.len() > 1 {
+                        chars += text.chars().count() as u64;
+                    }
+                    for citation in citations {
+                        let span = citation.span.map(|(from, to)| (from + start, to + start));
+                        answer.cite(citation, span.unwrap_or((start, chars)), losses);
+                    }
+                }
+                Part::Refusal(piece) => answer.refusal.get_or_insert_default().push_str(piece),
+                Part::Reasoning { .. } | Part::RedactedReasoning { .. } => {
+                    answer.thoughts.extend(Thought::of(part));
+                }
+                Part::ToolCall { .. } => answer.calls.push(part),
+                Part::Image { source, .. } => answer.images.push(source),
+                Part::Audio { source, transcript, .. } if answer.audio.is_none() => {
+                    answer.audio = Some((source, transcript.as_deref()));
+                }
+                Part::Audio { .. } => losses.note("audio"),
+                Part::File { .. } => losses.note("files"),
+                Part::ToolResult { .. } => losses.note("tool_results"),
+                Part::Native(native) => losses.note(native_kind(native)),
+            }
+        }
+        answer
+    }
+
+    fn cite(&mut self, citation: &'a Citation, span: (u64, u64), losses: &mut Losses) {
+        if citation.url.is_none() || citation.quote.is_some() || citation.place.is_some() {
+            losses.note("citations");
+        }
+        if citation.url.is_some() {
+            self.citations.push((citation, span));
         }
     }
-    message.string("role", "assistant");
-    match &text {
-        Some(text) => message.string("content", text),
-        None if calls.is_empty() && refusal.is_none() => message.string("content", ""),
-        None => message.raw("content", "null"),
+
+    fn write_choice(&self, choice: &Choice, facts: &ReplyFacts, out: &mut Vec<u8>) {
+        let natural_end = if self.calls.is_empty() { StopReason::Stop } else { StopReason::ToolCalls };
+        let mut object = Object::open(out);
+        object.integer("index", choice.index);
+        object.object("message", |message| self.write_message(facts, message));
+        if let Some(logprobs) = &choice.logprobs {
+            object.value("logprobs", logprobs);
+        }
+        object.string("finish_reason", finish_reason(choice.stop.unwrap_or(natural_end)));
+        write_stop_sequence(choice.stop_sequence.as_deref(), &mut object);
+        object.close();
     }
-    write_reasoning(&thoughts, message);
-    if let Some(refusal) = &refusal {
-        message.string("refusal", refusal);
+
+    fn write_message(&self, facts: &ReplyFacts, message: &mut Object<'_>) {
+        message.string("role", "assistant");
+        match &self.text {
+            Some(text) => message.string("content", text),
+            None if self.calls.is_empty() && self.refusal.is_none() && self.audio.is_none() => {
+                message.string("content", "");
+            }
+            None => message.raw("content", "null"),
+        }
+        write_reasoning(&self.thoughts, message);
+        if let Some(refusal) = &self.refusal {
+            message.string("refusal", refusal);
+        }
+        if !self.citations.is_empty() {
+            message.list("annotations", &self.citations, |(citation, span), out| {
+                write_annotation(citation, *span, out);
+            });
+        }
+        if let Some((source, transcript)) = self.audio {
+            message.object("audio", |audio| write_audio(source, transcript, facts, audio));
+        }
+        if !self.images.is_empty() {
+            message.list("images", self.images.iter().enumerate(), |(index, source), out| {
+                write_image(index as u64, source, out);
+            });
+        }
+        if !self.calls.is_empty() {
+            message.list("tool_calls", &self.calls, |call, out| write_tool_call(call, facts, out));
+        }
     }
-    if !images.is_empty() {
-        message.list("images", images.iter().enumerate(), |(index, source), out| {
-            write_image(index, source, out);
-        });
-    }
-    if !calls.is_empty() {
-        message.list("tool_calls", calls, write_tool_call);
-    }
+}
+
+/// What a block that another dialect alone has is called.
+pub(in crate::openai) fn native_kind(native: &crate::conversation::Native) -> String {
+    native.value.get("type").and_then(Value::as_str).unwrap_or("native").to_owned()
+}
+
+/// Writes a source that has an address.
+pub(in crate::openai) fn write_annotation(citation: &Citation, (start, end): (u64, u64), out: &mut Vec<u8>) {
+    let mut annotation = Object::open(out);
+    annotation.string("type", "url_citation");
+    annotation.object("url_citation", |source| {
+        source.integer("start_index", start);
+        source.integer("end_index", end);
+        source.string("title", citation.title.as_deref().unwrap_or_default());
+        source.string("url", citation.url.as_deref().unwrap_or_default());
+    });
+    annotation.close();
+}
+
+/// A sound's id: the provider's, or one made up. Nothing is kept under that, as its time says.
+pub(in crate::openai) fn audio_id<'a>(id: &'a str, facts: &ReplyFacts) -> Cow<'a, str> {
+    if id.is_empty() { Cow::Owned(format!("audio_{}", facts.fallback_id)) } else { Cow::Borrowed(id) }
+}
+
+fn write_audio(source: &MediaSource, transcript: Option<&str>, facts: &ReplyFacts, audio: &mut Object<'_>) {
+    let data = match source {
+        MediaSource::Base64 { data, .. } => data.as_str(),
+        MediaSource::Url(_) | MediaSource::FileId(_) | MediaSource::Text(_) => "",
+    };
+    audio.string("id", &audio_id("", facts));
+    audio.string("data", data);
+    audio.integer("expires_at", facts.created);
+    audio.string("transcript", transcript.unwrap_or_default());
 }
 
 fn write_reasoning(thoughts: &[Thought<'_>], message: &mut Object<'_>) {
@@ -112,26 +208,44 @@ pub(in crate::openai) fn write_signature_fields(signature: Option<&Signature>, c
     }
 }
 
-fn write_tool_call(part: &Part, out: &mut Vec<u8>) {
-    if let Part::ToolCall { id, name, arguments, is_custom: _, signature } = part {
+/// A custom tool's call has free text, also where a function stood in for it.
+fn write_tool_call(part: &Part, facts: &ReplyFacts, out: &mut Vec<u8>) {
+    if let Part::ToolCall { id, name, arguments, is_custom, signature } = part {
+        let stands_in = !is_custom && facts.custom_tools.contains(name);
         let mut call = Object::open(out);
         call.string("id", id);
-        call.string("type", "function");
-        call.object("function", |function| {
-            function.string("name", name);
-            function.string("arguments", arguments);
-        });
+        if *is_custom || stands_in {
+            call.string("type", "custom");
+            call.object("custom", |custom| {
+                custom.string("name", name);
+                if stands_in {
+                    custom.string("input", &unwrap_input(arguments));
+                } else {
+                    custom.string("input", arguments);
+                }
+            });
+        } else {
+            call.string("type", "function");
+            call.object("function", |function| {
+                function.string("name", name);
+                function.string("arguments", arguments);
+            });
+        }
         write_signature_fields(signature.as_ref(), &mut call);
         call.close();
     }
 }
 
-fn write_image(index: usize, source: &MediaSource, out: &mut Vec<u8>) {
+pub(in crate::openai) fn write_image(index: u64, source: &MediaSource, out: &mut Vec<u8>) {
     let url = match source {
         MediaSource::Url(url) | MediaSource::FileId(url) | MediaSource::Text(url) => url.clone(),
-        MediaSource::Base64 { media_type, data } => format!("data:{media_type};base64,{data}"),
+        MediaSource::Base64 { media_type, data } => data_url(media_type, data),
     };
-    write::value(&json!({"index": index, "type": "image_url", "image_url": {"url": url}}), out);
+    let mut image = Object::open(out);
+    image.integer("index", index);
+    image.string("type", "image_url");
+    image.object("image_url", |inner| inner.string("url", &url));
+    image.close();
 }
 
 fn write_text_choice(choice: &Choice, out: &mut Vec<u8>) {

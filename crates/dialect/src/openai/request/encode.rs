@@ -1,18 +1,20 @@
-//! Writes a chat request in OpenAI's form: the top level and the tools. Messages are written by [`messages`].
+//! Writes a chat request in OpenAI's form: the top level. Leaves messages to [`messages`] and tools to [`tools`].
 //!
 //! Owns what OpenAI's published form cannot hold and how the nearest thing is said. **Invariant:** with
 //! [`Extensions::Include`], a request that [`super::decode_chat`] gave is written so that it reads back the same.
 
 mod messages;
+mod tools;
 
 pub(crate) use messages::data_url;
 
 use super::EFFORTS;
-use crate::conversation::{
-    CacheControl, ChatRequest, Effort, Reasoning, ResponseFormat, Sampling, Tool, ToolChoice,
-};
-use crate::wire::{EncodeError, EncodeOptions};
+use crate::conversation::{CacheControl, ChatRequest, Effort, Reasoning, ResponseFormat, Sampling};
+use crate::wire::{EncodeError, EncodeOptions, Losses, Outbound};
 use serde_json::{Map, Number, Value, json};
+
+/// The path after the base URL.
+pub const CHAT_PATH: &str = "/chat/completions";
 
 /// Whether LiteLLM's names beyond OpenAI's published types may be written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -20,39 +22,41 @@ pub enum Extensions {
     /// The receiver reads them (another gateway, a test of parity).
     Include,
     /// The receiver is OpenAI or as strict as OpenAI. Cache marks, earlier reasoning and thought signatures mean
-    /// nothing there and are left out; a budget of reasoning becomes the nearest effort.
+    /// nothing there: they are left out and named as lost; a budget of reasoning becomes the nearest effort.
     Omit,
 }
 
-/// Writes the body of a `chat/completions` request.
+/// Writes a `chat/completions` request.
 ///
 /// # Errors
-/// [`EncodeError::Unsupported`] for `top_k` where extensions are omitted, unless
+/// [`EncodeError::Unsupported`] for `top_k` where extensions are omitted, and for hosted tools of another maker, unless
 /// [`drop_unsupported`](EncodeOptions::drop_unsupported) is set. [`EncodeError::Invalid`] for a part that has no form
 /// in its message: a sound that is an address, a picture that is a file id, a tool's answer outside a tool's message.
 pub fn encode_chat(
     request: &ChatRequest,
     extensions: Extensions,
     options: &EncodeOptions,
-) -> Result<Vec<u8>, EncodeError> {
+) -> Result<Outbound, EncodeError> {
+    let mut lost = Losses::default();
+    let refused = refused_params(request, extensions, options);
+    if !refused.is_empty() && !options.drop_unsupported {
+        return Err(EncodeError::Unsupported { params: refused.into_iter().map(str::to_owned).collect() });
+    }
+    refused.into_iter().for_each(|name| lost.note(name));
     let mut body = Map::new();
     body.insert("model".to_owned(), json!(request.model));
-    let messages = messages::write_messages(&request.messages, extensions)?;
+    let messages = messages::write_messages(&request.messages, extensions, &mut lost)?;
     body.insert("messages".to_owned(), Value::Array(messages));
-    write_tools(request, extensions, &mut body);
+    tools::write_tools(request, extensions, &mut body, &mut lost);
     write_sampling(&request.sampling, &mut body);
-    if let Some(top_k) = request.sampling.top_k {
-        match extensions {
-            Extensions::Include => insert(&mut body, "top_k", top_k),
-            Extensions::Omit if options.drop_unsupported => {}
-            Extensions::Omit => return Err(EncodeError::Unsupported { params: vec!["top_k".to_owned()] }),
-        }
+    if let (Some(top_k), Extensions::Include) = (request.sampling.top_k, extensions) {
+        insert(&mut body, "top_k", top_k);
     }
     if let Some(format) = &request.response_format {
         insert(&mut body, "response_format", response_format(format));
     }
     if let Some(reasoning) = &request.reasoning {
-        write_reasoning(reasoning, extensions, &mut body);
+        write_reasoning(reasoning, extensions, &mut body, &mut lost);
     }
     if request.stream {
         insert(&mut body, "stream", true);
@@ -61,7 +65,27 @@ pub fn encode_chat(
         insert(&mut body, "user", user.as_str());
     }
     write_extra(request, &mut body);
-    Ok(Value::Object(body).to_string().into_bytes())
+    request.native.keys().for_each(|name| lost.note(name.clone()));
+    Ok(Outbound {
+        path: CHAT_PATH.to_owned(),
+        body: Value::Object(body).to_string().into_bytes(),
+        lost,
+        ..Outbound::default()
+    })
+}
+
+/// The parameters that the request gives and this wire does not have.
+fn refused_params(
+    request: &ChatRequest,
+    extensions: Extensions,
+    options: &EncodeOptions,
+) -> Vec<&'static str> {
+    if extensions == Extensions::Include {
+        return Vec::new();
+    }
+    let given = [("top_k", request.sampling.top_k.is_some()), ("tools", tools::has_foreign(request))];
+    let given = given.into_iter().filter(|(_, is_given)| *is_given).map(|(name, _)| name);
+    given.filter(|name| !options.allowed_params.iter().any(|allowed| allowed == name)).collect()
 }
 
 fn insert(body: &mut Map<String, Value>, name: &str, value: impl Into<Value>) {
@@ -103,48 +127,22 @@ fn write_sampling(sampling: &Sampling, body: &mut Map<String, Value>) {
     insert_some(body, "logit_bias", sampling.logit_bias.clone());
 }
 
-fn write_tools(request: &ChatRequest, extensions: Extensions, body: &mut Map<String, Value>) {
-    let mut tools: Vec<Value> = request.tools.iter().map(|tool| write_tool(tool, extensions)).collect();
-    // Tools that the model has no field for travel in `extra` under the same name.
-    if let Some(Value::Array(foreign)) = request.extra.get("tools") {
-        tools.extend(foreign.iter().cloned());
-    }
-    if !tools.is_empty() {
-        insert(body, "tools", tools);
-    }
-    insert_some(
-        body,
-        "tool_choice",
-        request.tool_choice.as_ref().map(|choice| match choice {
-            ToolChoice::Auto => json!("auto"),
-            ToolChoice::None => json!("none"),
-            ToolChoice::Required => json!("required"),
-            ToolChoice::Function(name) => json!({"type": "function", "function": {"name": name}}),
-        }),
-    );
-    insert_some(body, "parallel_tool_calls", request.parallel_tool_calls);
-}
-
-fn write_tool(tool: &Tool, extensions: Extensions) -> Value {
-    let mut function = Map::new();
-    insert(&mut function, "name", tool.name.as_str());
-    insert_some(&mut function, "description", tool.description.as_deref());
-    insert_some(&mut function, "parameters", tool.parameters.clone());
-    insert_some(&mut function, "strict", tool.strict);
-    let mut out = Map::new();
-    insert(&mut out, "type", "function");
-    insert(&mut out, "function", function);
-    write_mark(tool.cache_control.as_ref(), extensions, &mut out);
-    Value::Object(out)
-}
-
 /// Writes Anthropic's cache mark where its name may be written.
-fn write_mark(mark: Option<&CacheControl>, extensions: Extensions, out: &mut Map<String, Value>) {
-    if let (Some(mark), Extensions::Include) = (mark, extensions) {
-        let mut members = Map::new();
-        insert(&mut members, "type", "ephemeral");
-        insert_some(&mut members, "ttl", mark.ttl.as_deref());
-        insert(out, "cache_control", members);
+fn write_mark(
+    mark: Option<&CacheControl>,
+    extensions: Extensions,
+    out: &mut Map<String, Value>,
+    lost: &mut Losses,
+) {
+    match (mark, extensions) {
+        (None, _) => {}
+        (Some(_), Extensions::Omit) => lost.note("cache_control"),
+        (Some(mark), Extensions::Include) => {
+            let mut members = Map::new();
+            insert(&mut members, "type", "ephemeral");
+            insert_some(&mut members, "ttl", mark.ttl.as_deref());
+            insert(out, "cache_control", members);
+        }
     }
 }
 
@@ -163,7 +161,12 @@ fn response_format(format: &ResponseFormat) -> Value {
     }
 }
 
-fn write_reasoning(reasoning: &Reasoning, extensions: Extensions, body: &mut Map<String, Value>) {
+fn write_reasoning(
+    reasoning: &Reasoning,
+    extensions: Extensions,
+    body: &mut Map<String, Value>,
+    lost: &mut Losses,
+) {
     match (reasoning, extensions) {
         (Reasoning::Effort(effort), _) => insert(body, "reasoning_effort", effort_word(*effort)),
         (Reasoning::Budget(tokens), Extensions::Include) => {
@@ -175,7 +178,9 @@ fn write_reasoning(reasoning: &Reasoning, extensions: Extensions, body: &mut Map
             insert(body, "reasoning_effort", effort_word(nearest_effort(*tokens)));
         }
         // Models that reason by default differ in whether they take `none`; saying nothing is always accepted.
-        (Reasoning::Disabled | Reasoning::Adaptive, Extensions::Omit) => {}
+        (Reasoning::Disabled, Extensions::Omit) => lost.note("thinking"),
+        // What is as much as the model finds fit is what it does unasked.
+        (Reasoning::Adaptive, Extensions::Omit) => {}
     }
 }
 
@@ -195,7 +200,7 @@ pub(crate) fn nearest_effort(budget_tokens: u64) -> Effort {
 
 fn write_extra(request: &ChatRequest, body: &mut Map<String, Value>) {
     for (name, value) in &request.extra {
-        if name != "tools" && name != "stream_options" {
+        if !["tools", "stream_options", "web_search_options"].contains(&name.as_str()) {
             insert(body, name, value.clone());
         }
     }

@@ -5,7 +5,7 @@
 //! the message's position, the same whenever the same body is read.
 
 use super::part;
-use crate::conversation::{CacheControl, Issuer, Message, Part, Role, Signature};
+use crate::conversation::{CacheControl, Issuer, MediaSource, Message, Part, Role, Signature};
 use crate::openai::read::{self, Place};
 use crate::wire::RequestError;
 use serde_json::{Map, Value};
@@ -107,11 +107,6 @@ fn read_assistant(
     index: usize,
     pending: &mut PendingFunctions,
 ) -> Result<Vec<Part>, RequestError> {
-    if read::take(members, "audio").is_some() {
-        let message =
-            "an earlier answer's audio is kept by OpenAI and cannot be sent to this model; send its text";
-        return Err(at.member("audio").error(message));
-    }
     let mut parts = read_reasoning(members, at)?;
     if let Some(content) = read::take(members, "content") {
         let content = part::read_content(Role::Assistant, content, &at.member("content"))?;
@@ -120,6 +115,13 @@ fn read_assistant(
     }
     let refusal = read::take_string(members, "refusal", at)?;
     parts.extend(refusal.filter(|text| !text.is_empty()).map(Part::Refusal));
+    if let Some(audio) = read::take(members, "audio") {
+        let place = at.member("audio");
+        let mut audio = read::object(audio, &place)?;
+        // An earlier answer's sound is kept by OpenAI under its id.
+        let source = MediaSource::FileId(read::require_string(&mut audio, "id", &place)?);
+        parts.push(Part::Audio { source, format: String::new(), transcript: None });
+    }
     if let Some(call) = read::take(members, "function_call") {
         let place = at.member("function_call");
         let mut call = read::object(call, &place)?;
@@ -144,7 +146,10 @@ fn is_empty_text(part: &Part) -> bool {
 /// LiteLLM gives a provider's reasoning twice: as plain `reasoning_content`, and, where the provider wants it back
 /// with its signature, as `thinking_blocks`. The blocks win; the plain text counts where no block has a text.
 fn read_reasoning(members: &mut Map<String, Value>, at: &Place<'_>) -> Result<Vec<Part>, RequestError> {
-    let text = read::take_string(members, "reasoning_content", at)?.filter(|text| !text.is_empty());
+    let plain = read::take_string(members, "reasoning_content", at)?.filter(|text| !text.is_empty());
+    // The name that OpenRouter, Groq and newer vLLM give it; an object there is nobody's reasoning.
+    let alias = members.get("reasoning").and_then(Value::as_str).filter(|text| !text.is_empty());
+    let text = plain.or_else(|| alias.map(str::to_owned));
     let mut parts = Vec::new();
     if let Some(blocks) = read::take(members, "thinking_blocks") {
         let place = at.member("thinking_blocks");
@@ -162,8 +167,10 @@ fn read_reasoning(members: &mut Map<String, Value>, at: &Place<'_>) -> Result<Ve
 fn read_tool_call(value: Value, at: &Place<'_>) -> Result<Part, RequestError> {
     let mut call = read::object(value, at)?;
     let kind = read::take_string(&mut call, "type", at)?;
-    if let Some(kind) = kind.filter(|kind| kind != "function") {
-        return Err(at.member("type").unknown_word(&kind, &["function"]));
+    match kind.as_deref() {
+        None | Some("function") => {}
+        Some("custom") => return read_custom_call(&mut call, at),
+        Some(other) => return Err(at.member("type").unknown_word(other, &["function", "custom"])),
     }
     let (id, id_signature) = split_signature(read::require_string(&mut call, "id", at)?);
     let place = at.member("function");
@@ -174,6 +181,20 @@ fn read_tool_call(value: Value, at: &Place<'_>) -> Result<Part, RequestError> {
         name: read::require_string(&mut function, "name", &place)?,
         arguments: read::require_string(&mut function, "arguments", &place)?,
         is_custom: false,
+        signature: signature.map(|text| Signature::read(&text, Issuer::Google)),
+    })
+}
+
+fn read_custom_call(call: &mut Map<String, Value>, at: &Place<'_>) -> Result<Part, RequestError> {
+    let (id, id_signature) = split_signature(read::require_string(call, "id", at)?);
+    let place = at.member("custom");
+    let mut custom = read::object(read::require(call, "custom", at)?, &place)?;
+    let signature = thought_signature(call).or(id_signature);
+    Ok(Part::ToolCall {
+        id,
+        name: read::require_string(&mut custom, "name", &place)?,
+        arguments: read::require_string(&mut custom, "input", &place)?,
+        is_custom: true,
         signature: signature.map(|text| Signature::read(&text, Issuer::Google)),
     })
 }

@@ -16,7 +16,7 @@ mod tool;
 
 pub use completions::decode_completions;
 pub use embeddings::{decode_embeddings, encode_embedding_request};
-pub use encode::{Extensions, encode_chat};
+pub use encode::{CHAT_PATH, Extensions, encode_chat};
 pub(crate) use encode::{data_url, effort_word, nearest_effort, number};
 pub(crate) use part::{audio_media_type, read_source};
 
@@ -40,8 +40,8 @@ const EFFORTS: [(&str, Effort); 7] = [
 ///
 /// Takes OpenAI's published form (legacy `functions` included) and what LiteLLM adds to it: `thinking`, `top_k`,
 /// `cache_control`, `reasoning_content`, `thinking_blocks`, Gemini's thought signatures on tool calls. `null` is the
-/// same as absent. Tools, tool choices and kinds of thinking that the model has no field for (OpenAI's custom tools,
-/// Anthropic's hosted ones, adaptive thinking) are kept in `extra` under their member's name.
+/// same as absent. Tools and tool choices that the model has no field for (hosted tools, OpenAI's `allowed_tools`) are kept
+/// in `extra` under their member's name.
 ///
 /// # Errors
 /// [`RequestError`] names the first member that is missing, of the wrong type or not a known word. For a body that is
@@ -149,6 +149,7 @@ fn read_thinking(value: &Value, at: &Place<'_>) -> Result<Option<Reasoning>, Req
             Ok(Some(Reasoning::Budget(read::natural(&budget, &at.member("budget_tokens"))?)))
         }
         "disabled" => Ok(Some(Reasoning::Disabled)),
+        "adaptive" => Ok(Some(Reasoning::Adaptive)),
         _ => Ok(None),
     }
 }

@@ -10,12 +10,12 @@ use serde_json::{Map, Value};
 pub(super) enum Choice {
     /// Something that the conversation model knows.
     Known(ToolChoice),
-    /// OpenAI's `allowed_tools` and `custom`, kept as they came.
+    /// OpenAI's `allowed_tools`, kept as it came.
     Foreign(Value),
 }
 
-/// Reads `tools`. Functions become the request's tools; other types (OpenAI's `custom`, hosted tools of a provider)
-/// stay as they came, in `extra`.
+/// Reads `tools`. Functions and custom tools become the request's tools; other types (hosted tools of a provider) stay as
+/// they came, in `extra`. So does a `custom` in Anthropic's words, which is a function with a schema of its own.
 pub(super) fn read_tools(
     value: Value,
     at: &Place<'_>,
@@ -28,6 +28,8 @@ pub(super) fn read_tools(
         let kind = members.get("type").ok_or_else(|| at.member("type").missing())?;
         if kind == "function" {
             request.tools.push(read_tool(&mut members, at)?);
+        } else if kind == "custom" && members.contains_key("custom") {
+            request.tools.push(read_custom(&mut members, at)?);
         } else {
             read::string(kind.clone(), &at.member("type"))?;
             foreign.push(Value::Object(members));
@@ -46,6 +48,20 @@ fn read_tool(members: &mut Map<String, Value>, at: &Place<'_>) -> Result<Tool, R
     let mut tool = read_function(&mut function, &place)?;
     tool.cache_control = mark.or(tool.cache_control);
     Ok(tool)
+}
+
+fn read_custom(members: &mut Map<String, Value>, at: &Place<'_>) -> Result<Tool, RequestError> {
+    let place = at.member("custom");
+    let mut custom = read::object(read::require(members, "custom", at)?, &place)?;
+    let format =
+        read::take(&mut custom, "format").map(|format| read::object(format, &place.member("format")));
+    Ok(Tool {
+        name: read::filled_string(read::require(&mut custom, "name", &place)?, &place.member("name"))?,
+        description: read::take_string(&mut custom, "description", &place)?,
+        kind: ToolKind::Custom { format: format.transpose()?.map(Value::Object) },
+        cache_control: part::take_cache_control(members, at)?,
+        ..Tool::default()
+    })
 }
 
 fn read_function(function: &mut Map<String, Value>, at: &Place<'_>) -> Result<Tool, RequestError> {
@@ -95,12 +111,12 @@ pub(super) fn read_choice(value: Value, at: &Place<'_>) -> Result<Choice, Reques
     let kind = members.get("type").ok_or_else(|| at.member("type").missing())?;
     let kind = read::string(kind.clone(), &at.member("type"))?;
     match kind.as_str() {
-        "function" => {
-            let place = at.member("function");
-            let mut function = read::object(read::require(&mut members, "function", at)?, &place)?;
+        "function" | "custom" => {
+            let place = at.member(&kind);
+            let mut function = read::object(read::require(&mut members, &kind, at)?, &place)?;
             Ok(Choice::Known(ToolChoice::Function(read::require_string(&mut function, "name", &place)?)))
         }
-        "allowed_tools" | "custom" => Ok(Choice::Foreign(Value::Object(members))),
+        "allowed_tools" => Ok(Choice::Foreign(Value::Object(members))),
         _ => Err(at.member("type").unknown_word(&kind, &TYPES)),
     }
 }

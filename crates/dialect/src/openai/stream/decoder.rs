@@ -4,8 +4,11 @@
 //! usage in odd places, errors in the place of a chunk, no `[DONE]`.
 //! **Invariant:** the events keep the promises of [`StreamEvent`]: one start, first; calls numbered from 0 without gaps.
 
-use crate::conversation::{Issuer, Signature, StreamEvent};
-use crate::openai::reply::{Said, read_content, read_reasoning, stop_reason};
+use crate::conversation::{Issuer, Part, Signature, StreamEvent};
+use crate::openai::reply::{
+    Said, read_annotations, read_content, read_detail, read_image, read_reasoning, stop_reason,
+    stop_sequence, stop_with,
+};
 use crate::openai::{error, usage::read_usage};
 use crate::sse::Frame;
 use crate::wire::{EventDecoder, ReplyFault};
@@ -23,6 +26,7 @@ pub struct ChunkDecoder {
     has_started: bool,
     end_mark_was_read: bool,
     answers: Vec<Answer>,
+    service_tier: Option<String>,
 }
 
 /// One answer while it streams.
@@ -68,6 +72,15 @@ impl ChunkDecoder {
         out.push(StreamEvent::Start { id: text("id"), model: text("model") });
     }
 
+    /// Every chunk repeats the tier.
+    fn read_service_tier(&mut self, chunk: &Map<String, Value>, out: &mut Vec<StreamEvent>) {
+        let tier = chunk.get("service_tier").and_then(Value::as_str);
+        if let Some(tier) = tier.filter(|tier| self.service_tier.as_deref() != Some(tier)) {
+            self.service_tier = Some(tier.to_owned());
+            out.push(StreamEvent::ServiceTier(tier.to_owned()));
+        }
+    }
+
     fn read_choice(&mut self, choice: Value, out: &mut Vec<StreamEvent>) -> Result<(), ReplyFault> {
         let Value::Object(mut members) = choice else {
             return Err(ReplyFault::Malformed("a choice of a chunk is not an object"));
@@ -85,7 +98,9 @@ impl ChunkDecoder {
         if let Some(word) = reason
             && !std::mem::replace(&mut answer.is_finished, true)
         {
-            out.push(StreamEvent::Finish { choice, stop: stop_reason(word), stop_sequence: None });
+            let stop_sequence = stop_sequence(&members);
+            let stop = stop_with(stop_reason(word), stop_sequence.as_deref());
+            out.push(StreamEvent::Finish { choice, stop, stop_sequence });
         }
         Ok(())
     }
@@ -124,6 +139,7 @@ impl EventDecoder for ChunkDecoder {
         if has_id || !choices.is_empty() || usage.is_some() {
             self.start(&chunk, out);
         }
+        self.read_service_tier(&chunk, out);
         for choice in choices {
             self.read_choice(choice, out)?;
         }
@@ -150,6 +166,8 @@ impl Answer {
         }
         if let Some(Value::Array(blocks)) = delta.remove("thinking_blocks") {
             blocks.iter().for_each(|block| self.read_block(choice, block, out));
+        } else if let Some(Value::Array(details)) = delta.remove("reasoning_details") {
+            details.iter().for_each(|detail| self.read_detail(choice, detail, out));
         }
         for said in delta.remove("content").map(read_content).unwrap_or_default() {
             match said {
@@ -162,6 +180,7 @@ impl Answer {
         {
             out.push(StreamEvent::Refusal { choice, delta });
         }
+        self.read_media(choice, &delta, out);
         if let Some(Value::Object(function)) = delta.remove("function_call") {
             let mut call = Map::new();
             call.insert("index".to_owned(), Value::from(0));
@@ -175,6 +194,41 @@ impl Answer {
             }
         }
         Ok(())
+    }
+
+    /// Sources of the text, what is said aloud, pictures (LiteLLM's and OpenRouter's `images`).
+    fn read_media(&self, choice: u64, delta: &Map<String, Value>, out: &mut Vec<StreamEvent>) {
+        let citations = delta.get("annotations").map(read_annotations).unwrap_or_default().into_iter();
+        out.extend(citations.map(|citation| StreamEvent::Citation { choice, citation: Box::new(citation) }));
+        if let Some(audio) = delta.get("audio").and_then(Value::as_object) {
+            let text = |name: &str| audio.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
+            let (id, data, transcript) = (text("id"), text("data"), text("transcript"));
+            // The last piece says how long the sound is kept and nothing else.
+            if !(id.is_empty() && data.is_empty() && transcript.is_empty()) {
+                out.push(StreamEvent::Audio { choice, id, data, transcript });
+            }
+        }
+        let images = delta.get("images").and_then(Value::as_array).into_iter().flatten();
+        out.extend(images.filter_map(read_image).map(|source| StreamEvent::Image { choice, source }));
+    }
+
+    /// OpenRouter's details repeat the text that came as `reasoning`.
+    fn read_detail(&mut self, choice: u64, detail: &Value, out: &mut Vec<StreamEvent>) {
+        match read_detail(detail) {
+            Some(Part::RedactedReasoning { data }) => {
+                out.push(StreamEvent::RedactedReasoning { choice, data });
+            }
+            Some(Part::Reasoning { text, signature }) => {
+                if !self.thinks_aloud {
+                    self.think(choice, text, out);
+                }
+                if let Some(signature) = signature {
+                    self.thinks_aloud = false;
+                    out.push(StreamEvent::ReasoningSignature { choice, signature });
+                }
+            }
+            _ => {}
+        }
     }
 
     fn think(&mut self, choice: u64, delta: String, out: &mut Vec<StreamEvent>) {
@@ -214,7 +268,10 @@ impl Answer {
             object.and_then(|object| object.get(name)?.as_str()).unwrap_or_default().to_owned()
         };
         let id = call.get("id").and_then(Value::as_str).unwrap_or_default();
-        let name = text(call.get("function"), "name");
+        // A custom tool's call is the same in other words.
+        let is_custom = call.get("custom").is_some_and(Value::is_object);
+        let (called, said) = if is_custom { ("custom", "input") } else { ("function", "arguments") };
+        let name = text(call.get(called), "name");
         let provider_index = call.get("index").and_then(Value::as_u64);
         let index = match self.position(provider_index, id, &name) {
             Some(position) => position as u64,
@@ -233,13 +290,13 @@ impl Answer {
                     index,
                     id: id.to_owned(),
                     name,
-                    is_custom: false,
+                    is_custom,
                     signature,
                 });
                 index
             }
         };
-        let delta = match call.get("function").and_then(|function| function.get("arguments")) {
+        let delta = match call.get(called).and_then(|called| called.get(said)) {
             Some(Value::String(delta)) => delta.clone(),
             // Some servers give whole arguments as an object; its text is what the model meant.
             Some(value @ Value::Object(_)) => value.to_string(),
