@@ -27,7 +27,10 @@ class Stage:
         rules = [{"times": 1} | step for step in steps[:-1]]
         reply = httpx.put(self.simulator.url + "/sim/rules", json=[*rules, steps[-1]], trust_env=False)
         assert reply.status_code < 300, reply.text
-        httpx.delete(self.simulator.url + "/sim/received", trust_env=False)
+
+    def clear(self) -> None:
+        for path in ("/sim/rules", "/sim/received"):
+            httpx.delete(self.simulator.url + path, trust_env=False)
 
     def records(self) -> list[dict]:
         return conftest.received(self.simulator)
@@ -37,11 +40,18 @@ class Stage:
 
 
 @pytest.fixture(scope="module")
-def stage(tmp_path_factory):
+def house(tmp_path_factory):
     folder = tmp_path_factory.mktemp("agents")
     with servers.simulator(folder) as simulator:
         with servers.gateway(folder, conftest.config_of(simulator.url)) as gateway:
             yield Stage(gateway.url, simulator)
+
+
+@pytest.fixture
+def stage(house):
+    """Without a play, the simulated models answer as their names say."""
+    house.clear()
+    return house
 
 
 def check_the_loop(stage: Stage, provider: str, results: list[str]) -> None:

@@ -58,6 +58,9 @@ model_list:
     litellm_params: {{model: "openai/gpt-4o", api_base: "{sim}/v1", api_key: "sk-simulated-openai"}}
   - model_name: "gpt-4o"
     litellm_params: {{model: "openai/gpt-4o", api_base: "{sim}/v1", api_key: "sk-simulated-openai"}}
+  # What Google's tools ask for by themselves may be any provider's model.
+  - model_name: "gemini-*"
+    litellm_params: {{model: "openai/gpt-4o", api_base: "{sim}/v1", api_key: "sk-simulated-openai"}}
   - model_name: "embed"
     litellm_params:
       model: "openai/text-embedding-3-small"

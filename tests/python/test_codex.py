@@ -2,7 +2,7 @@
 
 import agents
 import pytest
-from agent_stage import GROUP, KEY, check_the_loop, stage  # noqa: F401, a fixture
+from agent_stage import GROUP, KEY, check_the_loop, house, stage  # noqa: F401, fixtures
 
 pytestmark = pytest.mark.agents
 

@@ -2,7 +2,7 @@
 
 import agents
 import pytest
-from agent_stage import GROUP, KEY, check_the_loop, stage  # noqa: F401, a fixture
+from agent_stage import GROUP, KEY, check_the_loop, house, stage  # noqa: F401, fixtures
 
 pytestmark = pytest.mark.agents
 
@@ -65,7 +65,7 @@ def test_a_refused_key_is_said(stage, tmp_path):  # noqa: F811
     assert ended.status != 0
 
 
-def test_a_providers_error_is_said(stage, tmp_path, provider):  # noqa: F811
+def test_a_providers_error_is_said(stage, tmp_path):  # noqa: F811
     stage.play([{"behave": "error-400"}])
-    ended = agents.gemini(agents.workplace(tmp_path), stage.url, KEY, f"{provider}/{GROUP}", TASK)
+    ended = agents.gemini(agents.workplace(tmp_path), stage.url, KEY, f"anthropic/{GROUP}", TASK)
     assert ended.status != 0
