@@ -25,7 +25,8 @@ pub(crate) fn base_url(deployment: &Deployment) -> Option<String> {
 
 /// The address that follows from a cloud's region.
 fn regional(deployment: &Deployment) -> Option<String> {
-    let region = deployment.cloud.get("aws_region_name").unwrap_or(AWS_REGION_DEFAULT);
+    let named = region_in_model(&deployment.model).filter(|_| deployment.provider.wire == Wire::Bedrock);
+    let region = named.or(deployment.cloud.get("aws_region_name")).unwrap_or(AWS_REGION_DEFAULT);
     let is_word = |text: &str| text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
     match deployment.provider.wire {
         Wire::Bedrock if is_word(region) => {
@@ -41,6 +42,38 @@ fn regional(deployment: &Deployment) -> Option<String> {
         },
         _ => None,
     }
+}
+
+/// A model's name without LiteLLM's marks before it: the road that it takes (`responses/`, `converse/`, `invoke/`) and
+/// Bedrock's region.
+pub(crate) fn plain_model<'m>(deployment: &Deployment, model: &'m str) -> &'m str {
+    match deployment.provider.wire {
+        Wire::OpenAi | Wire::Azure => model.strip_prefix("responses/").unwrap_or(model),
+        Wire::Bedrock => {
+            let mut rest = model;
+            while let Some((mark, after)) = rest.split_once('/') {
+                if !(matches!(mark, "converse" | "invoke" | "converse_like") || is_region(mark)) {
+                    break;
+                }
+                rest = after;
+            }
+            rest
+        }
+        _ => model,
+    }
+}
+
+/// `us-east-1`: a place, a direction, a number.
+fn is_region(word: &str) -> bool {
+    let parts: Vec<&str> = word.split('-').collect();
+    parts.len() >= 3
+        && parts.last().is_some_and(|last| last.bytes().all(|byte| byte.is_ascii_digit()))
+        && parts.first().is_some_and(|first| first.len() == 2)
+}
+
+/// The region that a Bedrock model's name begins with, which goes before the deployment's own.
+pub(crate) fn region_in_model(model: &str) -> Option<&str> {
+    model.split('/').find(|part| is_region(part))
 }
 
 /// LiteLLM's location where nothing says one.
@@ -75,13 +108,19 @@ pub(crate) fn endpoint(deployment: &Deployment) -> Result<Endpoint, String> {
     Endpoint::parse(&base, trust).map_err(|error| format!("api_base: {error}"))
 }
 
-pub(crate) fn paths(deployment: &Deployment, endpoint: &Endpoint, model: &str) -> Option<Paths> {
+pub(crate) fn paths(
+    deployment: &Deployment,
+    endpoint: &Endpoint,
+    model: &str,
+    prefix: &str,
+) -> Option<Paths> {
     let base = base_url(deployment).unwrap_or_default();
-    let prefix = match deployment.provider.wire {
+    let (before, query) = match deployment.provider.wire {
         Wire::Azure => azure_prefix(deployment, &base, model),
+        // What is neither Google's nor Anthropic's is served in OpenAI's form.
+        Wire::Vertex => (format!("{prefix}/endpoints/openapi"), String::new()),
         _ => (String::new(), String::new()),
     };
-    let (before, query) = prefix;
     let path = |operation: &str| endpoint.target(&format!("{before}/{operation}{query}")).ok();
     Some(Paths {
         chat: path("chat/completions")?,

@@ -163,7 +163,8 @@ impl Authorizations {
                 let service = if deployment.provider.wire == Wire::Bedrock { "bedrock" } else { "sagemaker" };
                 let made = AwsSource::new(&aws_parameters(&deployment.cloud), surroundings)?;
                 let source = self.shared_keys(made, previous);
-                let region = deployment.cloud.get("aws_region_name").or(source.region());
+                let named = crate::address::region_in_model(&deployment.model);
+                let region = named.or(deployment.cloud.get("aws_region_name")).or(source.region());
                 let region = region.unwrap_or(AWS_REGION_DEFAULT).to_owned();
                 Ok(Authorization::Aws { source, region, service })
             }

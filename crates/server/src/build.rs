@@ -109,14 +109,17 @@ impl Builder {
         metrics: &Metrics,
     ) -> Result<Target, BuildError> {
         let facts = self.facts(deployment, model);
+        let provider = deployment.provider;
         let endpoint = address::endpoint(deployment).map_err(|reason| BuildError::new(deployment, reason))?;
         let authorization = self.authorizations.of(deployment);
         let speech = speech(deployment, model);
-        let prefix = address::prefix(deployment, authorization.project())
+        let mut prefix = address::prefix(deployment, authorization.project())
             .map_err(|reason| BuildError::new(deployment, reason))?;
-        let paths = address::paths(deployment, &endpoint, model)
+        if provider.wire == Wire::Vertex && speech == Speech::Gemini {
+            prefix.push_str("/publishers/google");
+        }
+        let paths = address::paths(deployment, &endpoint, model, &prefix)
             .ok_or_else(|| BuildError::new(deployment, "not a model name"))?;
-        let provider = deployment.provider;
         Ok(Target {
             id: deployment.id.clone(),
             provider,
@@ -124,7 +127,7 @@ impl Builder {
             responses: responses_use(deployment, model, facts.as_ref()),
             lacks_responses: AtomicBool::new(false),
             on_unsupported: self.settings.on_unsupported(deployment),
-            model: model.strip_prefix("responses/").unwrap_or(model).to_owned(),
+            model: address::plain_model(deployment, model).to_owned(),
             paths,
             headers: headers(deployment)?,
             secret: deployment.api_key.clone(),
@@ -225,6 +228,8 @@ fn encode_options(deployment: &Deployment, facts: Option<&Model>, model: &str) -
 fn speech(deployment: &Deployment, model: &str) -> Speech {
     match deployment.provider.wire {
         Wire::Anthropic => Speech::Anthropic(Host::Anthropic),
+        Wire::Bedrock if deployment.model.contains("invoke/") => Speech::Anthropic(Host::BedrockInvoke),
+        Wire::Bedrock => Speech::Bedrock,
         Wire::Vertex if model.starts_with("claude") => Speech::Anthropic(Host::Vertex),
         Wire::Vertex if model.starts_with("gemini") => Speech::Gemini,
         Wire::Gemini => Speech::Gemini,

@@ -347,6 +347,11 @@ impl Rejection {
             headers.extend(*own);
         }
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        if self.dialect == Dialect::Bedrock {
+            // AWS's clients take the exception's class from here.
+            let kind = tollgate_dialect::bedrock::error_type(self.status.as_u16());
+            headers.insert(HeaderName::from_static("x-amzn-errortype"), HeaderValue::from_static(kind));
+        }
         if let Some(retry_after) = self.retry_after {
             headers.insert(RETRY_AFTER, header_number(ceil_seconds(retry_after)));
         }

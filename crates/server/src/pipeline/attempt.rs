@@ -5,7 +5,7 @@
 //! [`AttemptFailure`], and the plan in `policy` alone decides what follows a failure.
 
 use super::Call;
-use super::outbound::{self, ReadPlan};
+use super::outbound::{self, Prepared, ReadPlan};
 use super::receive::Received;
 use super::respond::{self, Answer};
 use super::speech::Speech;
@@ -14,6 +14,7 @@ use crate::reply::{ReplyHeaders, header_text};
 use crate::snapshot::{Group, Snapshot};
 use crate::target::Target;
 use crate::worker::Worker;
+use bytes::Bytes;
 use http::header::{HeaderMap, RETRY_AFTER};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -176,6 +177,12 @@ async fn attempt(
     authorized.map_err(|failure| from_credential(&failure, target, limits))?;
     let sent = Instant::now();
     let timeouts = limits.timeouts();
+    if !prepared.more.is_empty() {
+        let bodies = Box::pin(send_all(worker, target, limits, prepared)).await?;
+        let (plan, headers, bodies) = bodies;
+        let reading = ReadReply { call, received, target, plan, sent, head_by: timeouts.head_by };
+        return respond::read_several(reading, headers, &bodies).map_err(|fault| from_fault(&fault, target));
+    }
     let (outgoing, plan) = prepared.outgoing(timeouts);
     let reply = worker
         .client
@@ -195,6 +202,39 @@ async fn attempt(
         Unread::Failure(failure) => from_failure(&failure, target, limits),
         Unread::Fault(fault) => from_fault(&fault, target),
     })
+}
+
+/// Sends every call of a request that takes several, one after the other; the first failure is the attempt's.
+async fn send_all(
+    worker: &Worker,
+    target: &Arc<Target>,
+    limits: CallLimits,
+    mut first: Prepared,
+) -> Result<(ReadPlan, HeaderMap, Vec<Bytes>), AttemptFailure> {
+    let timeouts = limits.timeouts();
+    let more = std::mem::take(&mut first.more);
+    let mut bodies = Vec::with_capacity(more.len() + 1);
+    let mut answered: Option<(ReadPlan, HeaderMap)> = None;
+    for (number, mut prepared) in std::iter::once(first).chain(more).enumerate() {
+        if number > 0 {
+            let authorized =
+                target.authorization.put_on(&mut prepared, &target.endpoint, &worker.client).await;
+            authorized.map_err(|failure| from_credential(&failure, target, limits))?;
+        }
+        let (outgoing, plan) = prepared.outgoing(timeouts);
+        let sent = worker.client.send(&target.endpoint, outgoing).await;
+        let reply = sent.map_err(|failure| from_failure(&failure, target, limits))?;
+        if !reply.status.is_success() {
+            return Err(from_error_reply(reply, plan.speech, target, timeouts).await);
+        }
+        let headers = reply.headers;
+        let body = reply.body.collect().await.map_err(|failure| from_failure(&failure, target, limits))?;
+        bodies.push(body);
+        answered.get_or_insert((plan, headers));
+    }
+    let nothing = || from_fault(&ReplyFault::Malformed("nothing was sent"), target);
+    let (plan, headers) = answered.ok_or_else(nothing)?;
+    Ok((plan, headers, bodies))
 }
 
 /// What reading a reply takes.

@@ -10,7 +10,7 @@ use std::sync::{Arc, OnceLock};
 use tollgate_dialect::conversation::{ChatReply, ChatRequest};
 use tollgate_dialect::openai::{self, ChunkEncoder, StreamPlan, StreamShape};
 use tollgate_dialect::wire::{CallerError, Dialect, EventEncoder, Losses, ReplyFacts, RequestError};
-use tollgate_dialect::{anthropic, responses};
+use tollgate_dialect::{anthropic, bedrock, responses};
 
 /// Where a stream's encoder leaves the whole answer for whoever keeps it.
 pub(crate) type FinalSlot = Arc<OnceLock<Bytes>>;
@@ -21,6 +21,7 @@ pub(crate) fn decode(surface: Surface, body: &[u8]) -> Result<ChatRequest, Reque
         Surface::Completions => openai::decode_completions(body),
         Surface::Responses => responses::decode_request(body),
         Surface::Messages => anthropic::decode_request(body),
+        Surface::Converse => bedrock::decode_request(body),
         _ => openai::decode_chat(body),
     }
 }
@@ -36,7 +37,8 @@ pub(crate) fn encode_reply(
         Surface::Completions => openai::encode_completion(reply, facts),
         Surface::Responses => responses::encode_reply(reply, facts, &received.echo(), losses),
         Surface::Messages => anthropic::encode_reply(reply, facts, losses),
-        _ => openai::encode_reply(reply, facts, losses),
+        Surface::Converse => bedrock::encode_reply(reply, facts, losses),
+        _ => openai::encode_reply(reply, facts),
     }
 }
 
@@ -53,6 +55,7 @@ pub(crate) fn stream_encoder(
             (Box::new(encoder), Some(slot))
         }
         Surface::Messages => (Box::new(anthropic::StreamEncoder::new(facts)), None),
+        Surface::Converse => (Box::new(bedrock::StreamEncoder::new(facts)), None),
         Surface::Completions => {
             (Box::new(ChunkEncoder::new(StreamPlan { facts, shape: StreamShape::Completion })), None)
         }
@@ -73,6 +76,7 @@ pub(crate) fn stream_type(surface: Surface, as_array: bool) -> Option<HeaderValu
 pub(crate) fn encode_error(dialect: Dialect, error: &CallerError<'_>) -> Option<Vec<u8>> {
     match dialect {
         Dialect::Anthropic => Some(anthropic::encode_error(error)),
+        Dialect::Bedrock => Some(bedrock::encode_error(error)),
         _ => None,
     }
 }

@@ -19,7 +19,7 @@ use tollgate_dialect::json::{Limits, Object, scan};
 use tollgate_dialect::openai::Extensions;
 use tollgate_dialect::relay::{RequestEdits, plan_request};
 use tollgate_dialect::wire::{Dialect, EncodeError, Losses, Outbound, Reading};
-use tollgate_dialect::{gemini, openai, responses};
+use tollgate_dialect::{bedrock, gemini, openai, responses};
 use tollgate_upstream::{EndpointError, Outgoing, SegmentBody, Timeouts};
 
 /// How the reply is to be read.
@@ -44,6 +44,8 @@ pub(crate) struct Prepared {
     pub(crate) headers: HeaderMap,
     pub(crate) body: SegmentBody,
     pub(crate) plan: ReadPlan,
+    /// Further calls that the request takes, where the provider embeds one input a call.
+    pub(crate) more: Vec<Prepared>,
 }
 
 /// How the reply to a request is to be read.
@@ -59,7 +61,7 @@ pub(crate) struct ReadPlan {
 impl Prepared {
     /// With its time limits.
     pub(crate) fn outgoing(self, timeouts: Timeouts) -> (Outgoing, ReadPlan) {
-        let Self { method, target, headers, body, plan } = self;
+        let Self { method, target, headers, body, plan, more: _ } = self;
         (Outgoing { method, target, headers, body, timeouts }, plan)
     }
 }
@@ -111,8 +113,7 @@ fn in_openais_own_words(received: &Received<'_>, target: &Target) -> Option<Byte
     }
     let extensions = if is_openai { Extensions::Omit } else { Extensions::Include };
     let conversation = received.conversation(Surface::Chat).ok()?;
-    let outbound = openai::encode_chat(conversation, extensions, &target.options).ok()?;
-    Some(Bytes::from(outbound.body))
+    openai::encode_chat(conversation, extensions, &target.options).ok().map(Bytes::from)
 }
 
 fn splice(
@@ -146,7 +147,7 @@ fn splice(
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     let body = SegmentBody::new(segments.iter().cloned());
     let plan = ReadPlan { road: Road::Relay, speech: Speech::OpenAi, lost: Losses::default() };
-    Ok(Prepared { method: Method::POST, target: path, headers, body, plan })
+    Ok(Prepared { method: Method::POST, target: path, headers, body, plan, more: Vec::new() })
 }
 
 /// A request of which the gateway knows the model's name alone: JSON or a form.
@@ -177,7 +178,7 @@ fn relay_resource(received: &Received<'_>, target: &Target, operation: &str) -> 
         }
     };
     let plan = ReadPlan { road: Road::Pass, speech: Speech::OpenAi, lost: Losses::default() };
-    Ok(Prepared { method: Method::POST, target: path, headers, body, plan })
+    Ok(Prepared { method: Method::POST, target: path, headers, body, plan, more: Vec::new() })
 }
 
 /// Whether a body of the wire's own dialect may go out as it is. The operator's default parameters are in OpenAI's
@@ -211,7 +212,8 @@ fn relay_native(received: &Received<'_>, speech: Speech, target: &Target) -> Res
     };
     let segments = plan_request(&received.object, &edits, received.body)
         .map_err(|error| Rejection::bad_json(&error.to_string()))?;
-    let outbound = Outbound { path: address.path, headers: address.headers, ..Outbound::default() };
+    let reading = Reading { model: target.model.clone(), ..Reading::default() };
+    let outbound = Outbound { path: address.path, headers: address.headers, reading, ..Outbound::default() };
     let mut prepared = finish(outbound, received, (speech, target), Road::Native)?;
     prepared.body = SegmentBody::new(segments.iter().cloned());
     // Whoever speaks Anthropic's dialect says in which version; the provider reads the body by it.
@@ -270,6 +272,20 @@ fn translate_embeddings(received: &Received<'_>, target: &Target) -> Result<Prep
         Speech::Gemini => {
             gemini::encode_embeddings(&request).map_err(|error| encode_rejection(&error, target))?
         }
+        Speech::Bedrock => {
+            let mut options = target.options.clone();
+            options.drop_unsupported = target.drops_unsupported(Dialect::OpenAi);
+            let calls = bedrock::encode_embeddings(&request, &options);
+            let mut calls = calls.map_err(|error| encode_rejection(&error, target))?.into_iter();
+            let first = calls.next().unwrap_or_default();
+            let speech = (target.speech, target);
+            let mut prepared =
+                finish(first, received, speech, |_| Road::TranslateEmbeddings(Box::new(request)))?;
+            for call in calls {
+                prepared.more.push(finish(call, received, speech, Road::Translate)?);
+            }
+            return Ok(prepared);
+        }
         _ => {
             let reason = "this provider has no embeddings";
             return Err(Rejection::not_expressible(target.provider.exception, "model", reason));
@@ -307,7 +323,7 @@ fn finish(
     }
     let body = SegmentBody::from(Bytes::from(outbound.body));
     let plan = ReadPlan { road: road(outbound.reading), speech, lost: outbound.lost };
-    Ok(Prepared { method: Method::POST, target: path, headers, body, plan })
+    Ok(Prepared { method: Method::POST, target: path, headers, body, plan, more: Vec::new() })
 }
 
 fn encode_rejection(error: &EncodeError, target: &Target) -> Rejection {

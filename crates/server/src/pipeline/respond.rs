@@ -8,6 +8,7 @@ use super::caller::FinalSlot;
 use super::outbound::{self, Road};
 use super::receive::Received;
 use super::settle::{Billing, Settlement};
+use super::speech::Speech;
 use super::thread::{Keeper, Watching};
 use super::{Call, caller};
 use crate::reply::{GatewayBody, ReplyHeaders, StreamBody, StreamParts};
@@ -28,7 +29,7 @@ use tollgate_dialect::translate::Translator;
 use tollgate_dialect::wire::{
     CallerError, EventDecoder, Losses, Progress, Reading, ReplyFacts, ReplyFault, Transducer,
 };
-use tollgate_dialect::{gemini, openai};
+use tollgate_dialect::{bedrock, gemini, openai};
 use tollgate_upstream::{Failure, Kind, Phase, Reply, ReplyBody};
 
 /// Longest part of a stream that is held back until its first content, in bytes.
@@ -106,7 +107,7 @@ pub(crate) async fn read_reply(reading: ReadReply<'_>, reply: Reply) -> Result<A
         (read_stream_head(reading, body).await?, lost)
     } else {
         let bytes = body.collect().await.map_err(Unread::Failure)?;
-        read_whole(reading, &bytes).map_err(Unread::Fault)?
+        read_whole(reading, std::slice::from_ref(&bytes), &headers).map_err(Unread::Fault)?
     };
     Ok(Answer {
         target,
@@ -121,7 +122,35 @@ pub(crate) async fn read_reply(reading: ReadReply<'_>, reply: Reply) -> Result<A
     })
 }
 
-fn read_whole(reading: ReadReply<'_>, bytes: &Bytes) -> Result<(AnswerBody, Losses), ReplyFault> {
+/// Makes one answer of the replies to a request that took several calls.
+pub(crate) fn read_several(
+    reading: ReadReply<'_>,
+    headers: HeaderMap,
+    bodies: &[Bytes],
+) -> Result<Answer, ReplyFault> {
+    let (target, sent) = (Arc::clone(reading.target), reading.sent);
+    let (body, lost) = read_whole(reading, bodies, &headers)?;
+    Ok(Answer {
+        target,
+        provider_headers: headers,
+        body,
+        lost,
+        is_native: false,
+        sent,
+        answered: Instant::now(),
+        retries: 0,
+        retries_max: 0,
+    })
+}
+
+fn read_whole(
+    reading: ReadReply<'_>,
+    several: &[Bytes],
+    headers: &HeaderMap,
+) -> Result<(AnswerBody, Losses), ReplyFault> {
+    let counted = counted_tokens(headers);
+    let nothing = Bytes::new();
+    let bytes = several.first().unwrap_or(&nothing);
     let ReadReply { call, received, plan, .. } = reading;
     let outbound::ReadPlan { road, speech, mut lost } = plan;
     let facts = || facts(call, received);
@@ -143,7 +172,7 @@ fn read_whole(reading: ReadReply<'_>, bytes: &Bytes) -> Result<(AnswerBody, Loss
             (vec![Bytes::from(text)], Some(reply.usage), reply.service_tier)
         }
         Road::TranslateEmbeddings(request) => {
-            let (text, usage) = translate_embeddings(bytes, &request, &facts())?;
+            let (text, usage) = translate_embeddings(speech, (several, counted), &request, &facts())?;
             (vec![text], usage, None)
         }
     };
@@ -185,12 +214,25 @@ async fn read_passed(
     Ok(AnswerBody::Stream(Box::new(Begun { upstream, transducer, ready, ended, slot: None })))
 }
 
+/// Bedrock counts the tokens of a model's own body in a header.
+fn counted_tokens(headers: &HeaderMap) -> Option<u64> {
+    headers.get("x-amzn-bedrock-input-token-count")?.to_str().ok()?.parse().ok()
+}
+
 fn translate_embeddings(
-    bytes: &Bytes,
+    speech: Speech,
+    (bodies, counted): (&[Bytes], Option<u64>),
     request: &EmbeddingRequest,
     facts: &ReplyFacts,
 ) -> Result<(Bytes, Option<Usage>), ReplyFault> {
-    let reply = gemini::decode_embeddings(bytes, request)?;
+    let one = bodies.first().map(Bytes::as_ref).unwrap_or_default();
+    let mut reply = match speech {
+        Speech::Bedrock => bedrock::decode_embeddings(bodies, request)?,
+        _ => gemini::decode_embeddings(one, request)?,
+    };
+    if reply.usage == Usage::default() {
+        reply.usage.input_tokens = counted.unwrap_or(0);
+    }
     let form = if request.base64 { VectorForm::Base64 } else { VectorForm::Numbers };
     let usage = (reply.usage != Usage::default()).then_some(reply.usage);
     Ok((Bytes::from(openai::encode_embeddings(&reply, form, facts)), usage))

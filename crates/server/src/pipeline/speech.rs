@@ -16,7 +16,7 @@ use tollgate_dialect::wire::{
     Dialect, EncodeError, EncodeOptions, EventDecoder, EventEncoder, Outbound, Reading, ReplyFault,
     Transducer,
 };
-use tollgate_dialect::{anthropic, gemini, openai, responses};
+use tollgate_dialect::{anthropic, bedrock, gemini, openai, responses};
 
 /// The words that a deployment's provider wants, for conversations.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,6 +29,8 @@ pub(crate) enum Speech {
     Anthropic(Host),
     /// Google's `generateContent`.
     Gemini,
+    /// Amazon Bedrock's Converse.
+    Bedrock,
 }
 
 impl Speech {
@@ -39,6 +41,7 @@ impl Speech {
             Self::Responses => Some(Dialect::Responses),
             Self::Anthropic(_) => Some(Dialect::Anthropic),
             Self::Gemini => Some(Dialect::Gemini),
+            Self::Bedrock => Some(Dialect::Bedrock),
         }
     }
 
@@ -54,6 +57,7 @@ impl Speech {
             }),
             Self::Anthropic(host) => hosted_path(host, model, stream).map(|path| address(&path)),
             Self::Gemini => gemini::call_path(model, stream).map(|path| address(&path)),
+            Self::Bedrock => bedrock::call_path(model, stream).map(|path| address(&path)),
         }
     }
 
@@ -68,7 +72,7 @@ impl Speech {
 
     /// Whether the body names the model, not the path.
     pub(crate) fn body_names_model(self) -> bool {
-        !matches!(self, Self::Gemini | Self::Anthropic(Host::Vertex | Host::BedrockInvoke))
+        !matches!(self, Self::Gemini | Self::Bedrock | Self::Anthropic(Host::Vertex | Host::BedrockInvoke))
     }
 
     /// Passes a stream of the wire's own dialect on.
@@ -84,6 +88,7 @@ impl Speech {
             Self::Responses => &["response", "model"],
             Self::OpenAi => &["model"],
             Self::Gemini => &[],
+            Self::Bedrock => return Box::new(bedrock::StreamRelay::new(reading)),
         };
         match self.stream(reading) {
             (Framing::Events(framer), decoder) => {
@@ -97,7 +102,7 @@ impl Speech {
     pub(crate) fn reply_model(self) -> ModelPlace {
         match self {
             Self::OpenAi | Self::Responses | Self::Anthropic(_) => &["model"],
-            Self::Gemini => &[],
+            Self::Gemini | Self::Bedrock => &[],
         }
     }
 
@@ -108,7 +113,10 @@ impl Speech {
         options: &EncodeOptions,
     ) -> Result<Outbound, EncodeError> {
         match self {
-            Self::OpenAi => openai::encode_chat(conversation, Extensions::Omit, options),
+            Self::OpenAi => {
+                let body = openai::encode_chat(conversation, Extensions::Omit, options)?;
+                Ok(Outbound { path: "/chat/completions".to_owned(), body, ..Outbound::default() })
+            }
             Self::Responses => responses::encode_chat(conversation, options),
             Self::Anthropic(Host::Anthropic) => anthropic::encode_chat(conversation, options),
             Self::Anthropic(host) => {
@@ -116,6 +124,7 @@ impl Speech {
                 Ok(Outbound { path, ..anthropic::encode_chat_for(host, conversation, options)? })
             }
             Self::Gemini => gemini::encode_chat(conversation, options),
+            Self::Bedrock => bedrock::encode_chat(conversation, options),
         }
     }
 
@@ -126,6 +135,7 @@ impl Speech {
             Self::Responses => responses::decode_reply(body, reading),
             Self::Anthropic(_) => anthropic::decode_reply(body, reading),
             Self::Gemini => gemini::decode_reply(body, reading),
+            Self::Bedrock => bedrock::decode_reply(body, reading),
         }
     }
 
@@ -137,7 +147,11 @@ impl Speech {
                 Framing::events_with_cap(responses::FRAME_BYTES_MAX),
                 Box::new(responses::StreamDecoder::new()),
             ),
+            Self::Anthropic(Host::BedrockInvoke) => {
+                (Framing::event_stream(), Box::new(anthropic::StreamDecoder::new(reading)))
+            }
             Self::Anthropic(_) => (Framing::events(), Box::new(anthropic::StreamDecoder::new(reading))),
+            Self::Bedrock => (Framing::event_stream(), Box::new(bedrock::StreamDecoder::new(reading))),
             Self::Gemini => (
                 Framing::events_with_cap(gemini::FRAME_BYTES_MAX),
                 Box::new(gemini::StreamDecoder::new(&reading)),
@@ -148,6 +162,7 @@ impl Speech {
     /// Whether a reply's type is that of a stream.
     pub(crate) fn is_stream(self, headers: &HeaderMap) -> bool {
         let wanted: &[u8] = match self {
+            Self::Bedrock | Self::Anthropic(Host::BedrockInvoke) => b"application/vnd.amazon.eventstream",
             Self::OpenAi | Self::Responses | Self::Anthropic(_) | Self::Gemini => b"text/event-stream",
         };
         headers
@@ -160,6 +175,7 @@ impl Speech {
         match self {
             Self::OpenAi => openai::decode_error(status, body),
             Self::Responses => responses::decode_error(status, body),
+            Self::Bedrock | Self::Anthropic(Host::BedrockInvoke) => bedrock::decode_error(status, body),
             Self::Anthropic(_) => anthropic::decode_error(status, body),
             Self::Gemini => gemini::decode_error(status, body),
         }

@@ -10,6 +10,7 @@ mod support;
 
 mod azure;
 mod bodies;
+mod clouds;
 mod hostile;
 mod limits;
 mod messages;
