@@ -29,6 +29,7 @@ WAITING = [
     "test_litellm_dialects.py",
     "test_llama_index.py",
     "test_openai_media.py",
+    "test_openai_platform.py",
     "test_pass_through.py",
     "test_realtime_client.py",
     "test_responses_client.py",
