@@ -16,6 +16,7 @@ use crate::environment::{self, Environment, ProcessEnvironment};
 use crate::include::{Reader, read_all};
 use crate::keys::{Kind, top};
 use crate::model::{self, Deployment};
+use crate::passthrough::{self, PassThrough};
 use crate::report::{Collector, Report, printable};
 use crate::router::{self, Router};
 use crate::secret::Secret;
@@ -36,6 +37,8 @@ pub struct Config {
     pub general: General,
     /// What only Tollgate has.
     pub tollgate: TollgateSettings,
+    /// What passes through.
+    pub pass_through: PassThrough,
     /// `environment_variables`, for the environment of the process.
     pub environment: Vec<(String, Secret)>,
     /// Every file that was read, for watching.
@@ -85,6 +88,7 @@ fn read_config(
         litellm: settings::litellm(&root, found),
         general: settings::general(&root, &environment, found),
         tollgate: settings::tollgate(&root, found),
+        pass_through: passthrough::resolve(&root, &environment, found),
         environment: environment.into_own(),
         files: found.files().to_vec(),
     })
@@ -188,7 +192,10 @@ impl Config {
     pub fn secrets(&self) -> Vec<&Secret> {
         let mut all: Vec<&Secret> = self.environment.iter().map(|(_, value)| value).collect();
         all.extend([&self.general.master_key, &self.general.database_url].into_iter().flatten());
-        for deployment in &self.deployments {
+        for endpoint in &self.pass_through.endpoints {
+            all.extend(endpoint.headers.iter().chain(&endpoint.default_query).map(|(_, value)| value));
+        }
+        for deployment in self.deployments.iter().chain(self.pass_through.accounts()) {
             all.extend(&deployment.api_key);
             all.extend(deployment.cloud.secrets());
             all.extend(deployment.extra_headers.iter().map(|(_, value)| value));

@@ -19,6 +19,7 @@ mod include;
 mod keys;
 mod model;
 mod page;
+mod passthrough;
 mod providers;
 mod report;
 mod router;
@@ -36,6 +37,7 @@ pub use diff::{ReloadDiff, diff};
 pub use keys::{Key, Kind, State, Table};
 pub use model::{AzureAuth, Deployment, SourcePlace};
 pub use page::reference;
+pub use passthrough::{PASS_THROUGH_TIMEOUT_DEFAULT, PASSING_METHODS, PassThrough, PassThroughEndpoint};
 pub use report::{FINDINGS_MAX, Finding, Report, Severity};
 pub use router::{
     ALLOWED_FAILS_DEFAULT, Alias, AllowedFailsPolicy, COOLDOWN_DEFAULT, FallbackTarget, Fallbacks,

@@ -23,7 +23,7 @@ use crate::scalar::{to_json, to_json_map};
 use crate::secret::{MASK, Secret};
 use crate::section::{Section, entries_of};
 use crate::settings::OnUnsupported;
-use crate::yaml::{Data, Node, Place};
+use crate::yaml::{Data, Entry, Node, Place};
 
 /// Where something was written.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -115,6 +115,8 @@ pub struct Deployment {
     pub on_unsupported_param: Option<OnUnsupported>,
     /// Requests to `/v1/responses` go to the provider's chat completions.
     pub use_chat_completions: bool,
+    /// Its key serves requests that pass through to its provider.
+    pub use_in_pass_through: bool,
     /// What its cloud needs.
     pub cloud: CloudParams,
     /// Parameters that are never sent.
@@ -169,56 +171,33 @@ pub(crate) fn resolve(
     let Resolved { provider, model } =
         providers::resolve(&written, custom.as_deref(), place, &params.path_of("model"), found)?;
     let reading = Reading { params: &params, info: &info, provider, environment, place };
-    let (api_key, azure) = reading.credentials(found);
-    let api_base = reading.api_base(found);
     let params_node = entry.node("litellm_params");
-    let id = info.text("id").filter(|id| !id.is_empty());
-    Some(Deployment {
-        id: id.unwrap_or_else(|| identity::id(&model_name, params_node)),
-        fingerprint: identity::fingerprint(node, api_key.as_ref(), api_base.as_deref()),
-        model_name,
-        provider,
-        model,
-        api_key,
-        api_base,
-        azure,
-        api_version: reading.text_or_env("api_version", provider.name == "azure", &["AZURE_API_VERSION"]),
-        organization: reading.text_or_env(
-            "organization",
-            provider.name == "openai",
-            &["OPENAI_ORGANIZATION"],
-        ),
-        rpm: params.count("rpm"),
-        tpm: params.count("tpm"),
-        weight: params.number("weight"),
-        order: params.integer("order"),
-        timeout: params.seconds("timeout"),
-        stream_timeout: params.seconds("stream_timeout"),
-        num_retries: params.count32("num_retries").or(params.count32("max_retries")),
-        max_parallel_requests: params.count32("max_parallel_requests"),
-        tags: params.texts("tags"),
-        extra_headers: reading.extra_headers(found),
-        default_params: reading.default_params(),
-        extra_body: params.node("extra_body").map(to_json_map).unwrap_or_default(),
-        drop_params: params.flag("drop_params"),
-        allowed_openai_params: params.texts("allowed_openai_params"),
-        on_unsupported_param: params
-            .text("tollgate_on_unsupported_param")
-            .and_then(|word| OnUnsupported::named(&word)),
-        use_chat_completions: params.flag("use_chat_completions_api").unwrap_or(false),
-        cloud: CloudParams::read(&params, provider, environment),
-        additional_drop_params: params.texts("additional_drop_params"),
-        prices: reading.prices(found),
-        base_model: info.text("base_model"),
-        model_info: reading.model_info(&entry),
-        mock_response: params.node("mock_response").map(to_json),
-        params_written: params_node.map(params_written).unwrap_or_default(),
-        place: SourcePlace { file: found.file(node.place), line: node.place.line, column: node.place.column },
-    })
+    let mut deployment = reading.deployment((model_name, model), (node, params_node), found);
+    deployment.model_info = reading.model_info(&entry);
+    Some(deployment)
+}
+
+/// An account at a provider, as `litellm_params` without a model would describe it: the parameters and their path.
+pub(crate) fn account(
+    provider: &str,
+    (params_node, path): (Option<&Node>, &str),
+    place: Place,
+    environment: &Environment<'_>,
+    found: &mut Collector,
+) -> Option<Deployment> {
+    let params = Section::new(params_node, model::PARAMS, path);
+    let info = Section::new(None, model::INFO, path);
+    let written = format!("{provider}/*");
+    let Resolved { provider, model } =
+        providers::resolve(&written, None, place, &params.path_of("custom_llm_provider"), found)?;
+    let reading = Reading { params: &params, info: &info, provider, environment, place };
+    let unwritten = Node { place, data: Data::Unset };
+    let node = params_node.unwrap_or(&unwritten);
+    Some(reading.deployment((provider.name.to_owned(), model), (node, params_node), found))
 }
 
 /// The text of `name`, which must be there.
-fn required(
+pub(crate) fn required(
     section: &Section<'_>,
     name: &'static str,
     place: Place,
@@ -247,6 +226,72 @@ struct Reading<'a> {
 }
 
 impl Reading<'_> {
+    /// Puts the deployment together: its names, the node that it is and the one of its parameters.
+    fn deployment(
+        &self,
+        (model_name, model): (String, String),
+        (node, params_node): (&Node, Option<&Node>),
+        found: &mut Collector,
+    ) -> Deployment {
+        let provider = self.provider;
+        let (api_key, azure) = self.credentials(found);
+        let api_base = self.api_base(found);
+        let id = self.info.text("id").filter(|id| !id.is_empty());
+        Deployment {
+            id: id.unwrap_or_else(|| identity::id(&model_name, params_node)),
+            fingerprint: identity::fingerprint(node, api_key.as_ref(), api_base.as_deref()),
+            model_name,
+            provider,
+            model,
+            api_key,
+            api_base,
+            azure,
+            api_version: self.text_or_env("api_version", provider.name == "azure", &["AZURE_API_VERSION"]),
+            organization: self.text_or_env(
+                "organization",
+                provider.name == "openai",
+                &["OPENAI_ORGANIZATION"],
+            ),
+            rpm: self.params.count("rpm"),
+            tpm: self.params.count("tpm"),
+            weight: self.params.number("weight"),
+            order: self.params.integer("order"),
+            timeout: self.params.seconds("timeout"),
+            stream_timeout: self.params.seconds("stream_timeout"),
+            num_retries: self.params.count32("num_retries").or(self.params.count32("max_retries")),
+            max_parallel_requests: self.params.count32("max_parallel_requests"),
+            tags: self.params.texts("tags"),
+            extra_headers: headers(
+                self.params.entries("extra_headers"),
+                &self.params.path_of("extra_headers"),
+                &[],
+                found,
+            ),
+            default_params: self.default_params(),
+            extra_body: self.params.node("extra_body").map(to_json_map).unwrap_or_default(),
+            drop_params: self.params.flag("drop_params"),
+            allowed_openai_params: self.params.texts("allowed_openai_params"),
+            on_unsupported_param: self
+                .params
+                .text("tollgate_on_unsupported_param")
+                .and_then(|word| OnUnsupported::named(&word)),
+            use_chat_completions: self.params.flag("use_chat_completions_api").unwrap_or(false),
+            use_in_pass_through: self.params.flag("use_in_pass_through").unwrap_or(false),
+            cloud: CloudParams::read(self.params, provider, self.environment),
+            additional_drop_params: self.params.texts("additional_drop_params"),
+            prices: self.prices(found),
+            base_model: self.info.text("base_model"),
+            model_info: Map::new(),
+            mock_response: self.params.node("mock_response").map(to_json),
+            params_written: params_node.map(params_written).unwrap_or_default(),
+            place: SourcePlace {
+                file: found.file(node.place),
+                line: node.place.line,
+                column: node.place.column,
+            },
+        }
+    }
+
     fn text_or_env(&self, name: &'static str, has_variable: bool, variables: &[&str]) -> Option<String> {
         let written = self.params.text(name).filter(|text| !text.is_empty());
         written.or_else(|| has_variable.then(|| self.environment.first_of(variables)).flatten())
@@ -363,29 +408,6 @@ impl Reading<'_> {
         principal.missing().is_empty().then_some(principal)
     }
 
-    fn extra_headers(&self, found: &mut Collector) -> Vec<(String, Secret)> {
-        let mut headers = Vec::new();
-        for entry in self.params.entries("extra_headers") {
-            let Some(value) = entry.value.text() else { continue };
-            let name = entry.key.to_ascii_lowercase();
-            let is_token = |b: u8| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b);
-            let path =
-                format!("{}.{}", self.params.path_of("extra_headers"), crate::report::printable(&entry.key));
-            if name.is_empty() || !name.bytes().all(is_token) {
-                found.error(entry.place, &path, "is no name of a header");
-            } else if OWN_HEADERS.contains(&name.as_str()) {
-                found.error(entry.place, &path, "is set by the gateway alone");
-            } else if value.chars().any(char::is_control) {
-                // The value's type has been refused already.
-            } else if !value.is_ascii() {
-                found.error(entry.place, &path, "wants printable ASCII");
-            } else {
-                headers.push((name, Secret::new(value)));
-            }
-        }
-        headers
-    }
-
     fn default_params(&self) -> Map<String, Value> {
         let defaults =
             self.params.written().iter().filter(|entry| !entry.value.is_null()).filter_map(|entry| {
@@ -433,6 +455,34 @@ impl Reading<'_> {
         }
         map
     }
+}
+
+/// Headers that an operator adds, names in lower case. `allowed` may be set though the gateway sets it otherwise.
+pub(crate) fn headers(
+    written: &[Entry],
+    path: &str,
+    allowed: &[&str],
+    found: &mut Collector,
+) -> Vec<(String, Secret)> {
+    let mut headers = Vec::new();
+    for entry in written {
+        let Some(value) = entry.value.text() else { continue };
+        let name = entry.key.to_ascii_lowercase();
+        let is_token = |b: u8| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b);
+        let path = format!("{path}.{}", crate::report::printable(&entry.key));
+        if name.is_empty() || !name.bytes().all(is_token) {
+            found.error(entry.place, &path, "is no name of a header");
+        } else if OWN_HEADERS.contains(&name.as_str()) && !allowed.contains(&name.as_str()) {
+            found.error(entry.place, &path, "is set by the gateway alone");
+        } else if value.chars().any(char::is_control) {
+            // The value's type has been refused already.
+        } else if !value.is_ascii() {
+            found.error(entry.place, &path, "wants printable ASCII");
+        } else {
+            headers.push((name, Secret::new(value)));
+        }
+    }
+    headers
 }
 
 /// Headers that frame or address a request, or that carry the provider's key.

@@ -7,7 +7,9 @@
 
 use std::fmt::Write as _;
 
-use crate::keys::{Key, Kind, State, Table, general, litellm, model, prices, router, rows, tollgate, top};
+use crate::keys::{
+    Key, Kind, State, Table, general, litellm, model, passthrough, prices, router, rows, tollgate, top,
+};
 
 /// The generated part of docs/configuration.md.
 pub fn reference() -> String {
@@ -33,6 +35,9 @@ pub fn reference() -> String {
     );
     section(&mut out, "`litellm_settings.cache_params`", "", litellm::CACHE_PARAMS);
     section(&mut out, "`general_settings`", "", general::TABLE);
+    section(&mut out, "`general_settings.pass_through_endpoints[]`", "", passthrough::ENDPOINT);
+    section(&mut out, "`default_vertex_config`", "", passthrough::VERTEX);
+    section(&mut out, "`files_settings[]`, `finetune_settings[]`", "", passthrough::ACCOUNT);
     section(&mut out, "`tollgate_settings`", "", tollgate::TABLE);
     section(&mut out, "`tollgate_settings.log`", "", tollgate::LOG);
     out

@@ -2,7 +2,9 @@
 
 use std::fmt::Write as _;
 
-use crate::keys::{Key, Kind, State, Table, general, litellm, model, prices, router, rows, tollgate, top};
+use crate::keys::{
+    Key, Kind, State, Table, general, litellm, model, passthrough, prices, router, rows, tollgate, top,
+};
 use crate::section::asked;
 use crate::{Config, Severity};
 
@@ -16,7 +18,9 @@ router_settings:
   model_group_alias: {b: {model: a}}
   retry_policy: {DefaultRetries: 1}
   allowed_fails_policy: {NotFoundErrorAllowedFails: 1}
-general_settings: {master_key: sk-x}
+general_settings: {master_key: sk-x, pass_through_endpoints: [{path: /a, target: 'https://a'}]}
+default_vertex_config: {vertex_project: p}
+files_settings: [{custom_llm_provider: openai, api_key: k}]
 tollgate_settings: {log: {level: info}}
 ";
 
@@ -24,7 +28,7 @@ tollgate_settings: {log: {level: info}}
 fn every_active_key_is_read_by_the_code() {
     let loaded = Config::from_yaml_text(WHOLE, &|_| None);
     assert_eq!(loaded.report.count(Severity::Error), 0, "{}", loaded.report);
-    let tables: [(&str, Table); 10] = [
+    let tables: [(&str, Table); 13] = [
         ("model_list[]", model::ENTRY),
         ("litellm_params", model::PARAMS),
         ("router_settings", router::TABLE),
@@ -33,6 +37,9 @@ fn every_active_key_is_read_by_the_code() {
         ("litellm_settings", litellm::TABLE),
         ("tollgate_settings", tollgate::TABLE),
         ("log", tollgate::LOG),
+        ("pass_through_endpoints[]", passthrough::ENDPOINT),
+        ("default_vertex_config", passthrough::VERTEX),
+        ("files_settings[]", passthrough::ACCOUNT),
         ("model_info", model::INFO),
         ("the file", top::TABLE),
     ];
@@ -43,7 +50,10 @@ fn every_active_key_is_read_by_the_code() {
                 // Read from the router's table, after the two sections have been merged.
                 "litellm_settings" => rows(router::TABLE).any(|other| other.name == key.name),
                 // The sections themselves, which are opened by name, and `include`, which goes before all.
-                "the file" => key.name != "model_list",
+                "the file" => !matches!(
+                    key.name,
+                    "model_list" | "default_vertex_config" | "files_settings" | "finetune_settings"
+                ),
                 // Prices and defaults are read as they are written; the next test is theirs.
                 "model_info" => prices::billed(key.name).is_some(),
                 "litellm_params" => prices::billed(key.name).is_some() || default(key.name).is_some(),

@@ -5,10 +5,12 @@
 //! **Invariant:** the keys that act are here, the others in `general_later`.
 
 use super::general_later::LATER;
-use super::{Key, Kind, Table, active, never};
+use super::{Key, Kind, Table, active, never, passthrough};
 
 /// `general_settings`.
 pub(crate) static TABLE: Table = &[ACTIVE, LATER, NEVER];
+
+static ENDPOINT: Kind = Kind::Section(passthrough::ENDPOINT);
 
 const ACTIVE: &[Key] = &[
     active(
@@ -19,6 +21,18 @@ const ACTIVE: &[Key] = &[
     ),
     active("max_request_size_mb", Kind::Positive, "`body_bytes_max`", "Largest request body, in MiB."),
     active("max_response_size_mb", Kind::Positive, "64", "Largest reply of a provider, in MiB."),
+    active(
+        "pass_through_endpoints",
+        Kind::List(&ENDPOINT),
+        "",
+        "Paths of your own that lead to addresses of your choosing.",
+    ),
+    active(
+        "pass_through_request_timeout",
+        Kind::Timeout,
+        "600",
+        "Time until the reply begins, for requests that pass through.",
+    ),
     active(
         "cancel_on_disconnect",
         Kind::Bool,

@@ -137,8 +137,6 @@ pub(super) const LATER: &[Key] = &[
     later("model_list_healthy_only", Kind::Bool, ""),
     later("oauth2_config_mappings", ANY_MAP, ""),
     later("otel", Kind::Bool, ""),
-    later("pass_through_endpoints", ANY_LIST, ""),
-    later("pass_through_request_timeout", Kind::Number, ""),
     later("passthrough_managed_object_ids", Kind::Any, ""),
     later("password_policy_check_breached_passwords", Kind::Bool, ""),
     later("password_policy_min_length", Kind::Integer, ""),

@@ -7,7 +7,7 @@
 
 use super::litellm_later::LATER;
 use super::litellm_never::NEVER;
-use super::{ANY_LIST, Key, Kind, Table, active, later, router};
+use super::{ANY_LIST, Key, Kind, Table, active, later, passthrough, router};
 
 /// `litellm_settings`.
 pub(crate) static TABLE: Table = &[ACTIVE, CALLBACKS, LATER, NEVER, router::ROWS];
@@ -27,6 +27,12 @@ const ACTIVE: &[Key] = &[
         Kind::Timeout,
         "6000",
         "Time for a whole reply, where the deployment sets none.",
+    ),
+    active(
+        "default_vertex_config",
+        Kind::Section(passthrough::VERTEX),
+        "",
+        "The same as at the top of the file, which goes before it.",
     ),
 ];
 

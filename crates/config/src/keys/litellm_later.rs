@@ -70,7 +70,6 @@ pub(super) const LATER: &[Key] = &[
     later("default_soft_budget", Kind::Number, ""),
     later("default_team_params", ANY_MAP, ""),
     later("default_team_settings", ANY_LIST, ""),
-    later("default_vertex_config", ANY_MAP, ""),
     later("disable_add_prefix_to_prompt", Kind::Bool, "false"),
     later("disable_add_transform_inline_image_block", Kind::Bool, "false"),
     later("disable_add_user_agent_to_request_tags", Kind::Bool, "false"),

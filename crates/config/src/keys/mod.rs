@@ -14,6 +14,7 @@ mod litellm_never;
 pub(crate) mod model;
 mod model_cloud;
 mod model_later;
+pub(crate) mod passthrough;
 pub(crate) mod prices;
 pub(crate) mod router;
 pub(crate) mod tollgate;

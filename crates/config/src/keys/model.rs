@@ -82,6 +82,12 @@ const ACTIVE: &[Key] = &[
         "Requests to `/v1/responses` go to the provider's chat completions.",
     ),
     active(
+        "use_in_pass_through",
+        Kind::Bool,
+        "false",
+        "Its key serves requests that pass through to its provider.",
+    ),
+    active(
         "extra_headers",
         Kind::Map(&Kind::Secret),
         "",

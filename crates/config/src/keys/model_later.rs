@@ -113,7 +113,6 @@ pub(super) const LATER: &[Key] = &[
     later("tags", TEXTS, ""),
     later("timeout_by_service_tier", ANY_MAP, ""),
     later("use_client", Kind::Bool, ""),
-    later("use_in_pass_through", Kind::Bool, "false"),
     later("use_litellm_proxy", Kind::Bool, "false"),
     later("use_xai_oauth", Kind::Bool, "false"),
     later("valkey_embedding_field", Kind::Text, ""),

@@ -5,12 +5,15 @@
 //! **Invariant:** every other table of keys is reached from here.
 
 use super::{
-    ANY_LIST, ANY_MAP, Key, Kind, TEXTS, Table, active, general, later, litellm, model, router, tollgate,
+    ANY_LIST, ANY_MAP, Key, Kind, TEXTS, Table, active, general, later, litellm, model, passthrough, router,
+    tollgate,
 };
 
 pub(crate) static TABLE: Table = &[ROWS];
 
 static ENTRY: Kind = Kind::Section(model::ENTRY);
+
+static ACCOUNT: Kind = Kind::Section(passthrough::ACCOUNT);
 
 const ROWS: &[Key] = &[
     active("model_list", Kind::List(&ENTRY), "", "The deployments, grouped by `model_name`."),
@@ -45,14 +48,29 @@ const ROWS: &[Key] = &[
         "",
         "Further files, relative to this one; lists are extended, maps are merged key by key.",
     ),
+    active(
+        "default_vertex_config",
+        Kind::Section(passthrough::VERTEX),
+        "",
+        "The project and credentials of requests that pass through to Vertex AI.",
+    ),
+    active(
+        "files_settings",
+        Kind::List(&ACCOUNT),
+        "",
+        "Accounts for files, batches and vector stores, by `custom_llm_provider`.",
+    ),
+    active(
+        "finetune_settings",
+        Kind::List(&ACCOUNT),
+        "",
+        "Accounts for fine-tuning jobs, by `custom_llm_provider`.",
+    ),
     later("agent_list", ANY_LIST, ""),
     later("agents", ANY_LIST, ""),
     later("assistant_settings", ANY_MAP, ""),
     later("callback_settings", ANY_MAP, ""),
     later("credential_list", ANY_LIST, ""),
-    later("default_vertex_config", ANY_MAP, ""),
-    later("files_settings", ANY_LIST, ""),
-    later("finetune_settings", ANY_LIST, ""),
     later("guardrails", ANY_LIST, ""),
     later("mcp_aliases", ANY_MAP, ""),
     later("mcp_servers", ANY_MAP, ""),
