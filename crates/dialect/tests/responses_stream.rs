@@ -476,3 +476,35 @@ fn a_stream_is_complete_with_its_last_event_only() {
     expect.extend(ending(StopReason::Length));
     assert_eq!((events, is_complete), (expect, true));
 }
+
+#[test]
+fn usage_counts_at_the_end_only_and_is_never_summed() {
+    let begun = |kind: &str| json!({"type": kind, "response": response("in_progress", json!([]))});
+    let frames = [
+        begun("response.created"),
+        begun("response.in_progress"),
+        json!({"type": "response.output_text.delta", "output_index": 0, "delta": "a"}),
+        json!({"type": "response.completed", "response": response("completed", json!([]))}),
+        json!({"type": "response.completed", "response": response("completed", json!([]))}),
+        json!("[DONE]"),
+    ];
+    let usages = read(&frames).1.into_iter().filter(|event| matches!(event, StreamEvent::Usage(_)));
+    assert_eq!(usages.collect::<Vec<_>>(), [usage()]);
+}
+
+#[test]
+fn a_call_that_comes_whole_has_its_arguments_once_also_where_two_share_a_chunk() {
+    let call = |index: u64| {
+        json!({"type": "response.output_item.done", "output_index": index, "item":
+            {"id": format!("fc_{index}"), "type": "function_call", "call_id": format!("c{index}"), "name": "f", "arguments": "{}"}})
+    };
+    let events = read(&[call(0), call(1), call(0)]).1;
+    let expect = [
+        StreamEvent::Start { id: String::new(), model: String::new() },
+        call_start(0, "f"),
+        arguments(0, "{}"),
+        call_start(1, "f"),
+        arguments(1, "{}"),
+    ];
+    assert_eq!(events, expect);
+}

@@ -3,11 +3,11 @@
 //! Owns every fact about that wire: chat completions, legacy completions and embeddings, their streams, their usage,
 //! and what the error bodies of OpenAI and of those who imitate it mean. Where LiteLLM carries more than OpenAI
 //! publishes (`reasoning_content`, `thinking_blocks`, `cache_control`, `provider_specific_fields`), its names are used.
-//! Leaves credentials, base URLs, headers and the caller's error bodies (apart from [`error_frame`]) to others; a body
-//! that passes through between two ends of this dialect is [`crate::relay`]'s.
+//! Leaves credentials, base URLs, headers and the status of the caller's errors to others; a body that passes through
+//! between two ends of this dialect is [`crate::relay`]'s.
 //!
 //! **Invariant:** what is read here and written again is the same request, reply or stream; what OpenAI's form cannot
-//! hold is an error that names the place, never a silent change.
+//! hold is an error that names the place or is named as lost, never a silent change.
 
 mod error;
 mod params;

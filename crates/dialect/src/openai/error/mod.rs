@@ -1,8 +1,7 @@
 //! Errors of OpenAI and of those who imitate it.
 //!
-//! Owns which body means what, whatever shape it has, and the one error that the caller gets in OpenAI's own form
-//! from here: the frame that ends a stream which has begun. Leaves statuses and bodies towards the caller to the
-//! server crate.
+//! Owns which body means what, whatever shape it has, and the caller's errors in OpenAI's own form: the body, and the
+//! frame that ends a stream which has begun. Leaves statuses towards the caller to the server crate.
 //!
 //! **Invariant:** the message is a sentence that the provider wrote for people: never markup, never a whole body.
 
