@@ -4,30 +4,38 @@
 //! Owns finding the usage on the way past, where there is one under the names that OpenAI, Anthropic or Google use.
 //! **Invariant:** every byte is passed on as it came.
 
+use crate::base64;
 use crate::conversation::Usage;
+use crate::framing::{Framing, event_stream};
 use crate::json::{Limits, scan};
 use crate::openai::read_usage;
-use crate::sse::Framer;
 use crate::wire::{CallerError, Progress, ReplyFault, Transducer};
 use bytes::Bytes;
 use serde_json::Value;
 
 /// Longest frame of which the usage is looked for, in bytes; pictures come in one frame.
 const FRAME_BYTES_MAX: usize = 16 << 20;
+/// Longest JSON array (Google's streams without `alt=sse`) that is kept for the usage at its end, in bytes.
+const ARRAY_BYTES_MAX: usize = 4 << 20;
 
 /// The usage of a whole JSON reply, where it says one.
 pub fn reply_usage(body: &[u8]) -> Option<Usage> {
     let object = scan(body, &Limits::REPLY).ok()?;
-    let named = ["usage", "usageMetadata"].into_iter().find_map(|name| {
+    let named = ["usage", "usageMetadata", "meta"].into_iter().find_map(|name| {
         let value = object.get(name)?;
         (!value.is_null()).then_some(value)
     });
     let nested = || {
-        let outer = ["response", "message"].into_iter().find_map(|name| object.get(name)?.as_object())?;
+        let outer =
+            ["response", "message", "delta"].into_iter().find_map(|name| object.get(name)?.as_object())?;
         outer.get("usage").filter(|value| !value.is_null())
     };
-    let value: Value = serde_json::from_str(named.or_else(nested)?.text()).ok()?;
-    any_usage(&value)
+    if let Some(value) = named.or_else(nested) {
+        return any_usage(&serde_json::from_str(value.text()).ok()?);
+    }
+    // Bedrock wraps the events of other makers' models.
+    let wrapped = base64::decode(&object.get("bytes")?.as_str()?)?;
+    scan(&wrapped, &Limits::REPLY).ok()?.get("bytes").is_none().then(|| reply_usage(&wrapped)).flatten()
 }
 
 /// Reads a usage by whichever names it uses.
@@ -47,6 +55,27 @@ fn any_usage(value: &Value) -> Option<Usage> {
             tool_prompt_tokens: tools,
             output_tokens: count("candidatesTokenCount").unwrap_or(0).saturating_add(thoughts),
             reasoning_tokens: thoughts,
+            ..Usage::default()
+        });
+    }
+    // Cohere counts what it bills and what there was; the first is what costs.
+    if let Some(counts) = ["billed_units", "tokens"].into_iter().find_map(|name| members.get(name)) {
+        let count = |name: &str| counts.get(name).and_then(Value::as_u64);
+        let (input, output) = (count("input_tokens"), count("output_tokens"));
+        return (input.is_some() || output.is_some()).then(|| Usage {
+            input_tokens: input.unwrap_or(0),
+            output_tokens: output.unwrap_or(0),
+            ..Usage::default()
+        });
+    }
+    if let Some(input) = count("inputTokens") {
+        let (read, written) = (count("cacheReadInputTokens"), count("cacheWriteInputTokens"));
+        let (read, written) = (read.unwrap_or(0), written.unwrap_or(0));
+        return Some(Usage {
+            input_tokens: input.saturating_add(read).saturating_add(written),
+            cached_tokens: read,
+            cache_write_tokens: written,
+            output_tokens: count("outputTokens").unwrap_or(0),
             ..Usage::default()
         });
     }
@@ -73,40 +102,89 @@ fn any_usage(value: &Value) -> Option<Usage> {
     })
 }
 
+/// How the usage of a stream is found.
+#[derive(Debug)]
+enum Look {
+    /// In one of its frames.
+    Frames(Framing),
+    /// In the last element of the JSON array that it is.
+    Array(Vec<u8>),
+    /// Not at all.
+    Not,
+}
+
 /// Passes a reply on as it comes.
 #[derive(Debug)]
 pub struct PassRelay {
-    /// For a stream of events, to look into.
-    framer: Option<Framer>,
+    look: Look,
     progress: Progress,
 }
 
 impl PassRelay {
     /// A relay at the beginning of a reply, which is a stream of events or bytes of another kind.
     pub fn new(is_event_stream: bool) -> Self {
-        let framer = is_event_stream.then(|| Framer::with_cap(FRAME_BYTES_MAX));
-        Self { framer, progress: Progress::default() }
+        Self::for_type(if is_event_stream { b"text/event-stream" } else { b"" })
     }
 
-    fn look(&mut self) {
-        let Some(framer) = &mut self.framer else { return };
-        loop {
-            match framer.next_frame() {
+    /// A relay at the beginning of a reply of this content type.
+    pub fn for_type(content_type: &[u8]) -> Self {
+        let kind = content_type.split(|byte| *byte == b';').next().unwrap_or_default().trim_ascii();
+        let kind = kind.to_ascii_lowercase();
+        let look = match kind.as_slice() {
+            b"text/event-stream" => Look::Frames(Framing::events_with_cap(FRAME_BYTES_MAX)),
+            b"application/x-ndjson" | b"application/stream+json" => Look::Frames(Framing::lines()),
+            b"application/json" => Look::Array(Vec::new()),
+            other if other == event_stream::CONTENT_TYPE.as_bytes() => Look::Frames(Framing::event_stream()),
+            _ => Look::Not,
+        };
+        Self { look, progress: Progress::default() }
+    }
+
+    fn look(&mut self, chunk: Bytes) {
+        match &mut self.look {
+            Look::Not => return,
+            Look::Array(held) if held.len() + chunk.len() <= ARRAY_BYTES_MAX => {
+                held.extend_from_slice(&chunk);
+                return;
+            }
+            // What is too long to look into is still passed on.
+            Look::Array(_) => {
+                self.look = Look::Not;
+                return;
+            }
+            Look::Frames(framing) => framing.push(chunk),
+        }
+        while let Look::Frames(framing) = &mut self.look {
+            match framing.next_frame() {
                 Ok(Some(frame)) => {
-                    let has_usage = memchr::memmem::find(&frame.data, b"\"usage").is_some();
-                    if let Some(usage) = has_usage.then(|| reply_usage(&frame.data)).flatten() {
+                    if let Some(usage) = frame_usage(&frame.data) {
                         self.progress.usage = Some(merge(self.progress.usage, usage));
                     }
                 }
                 Ok(None) => return,
-                // What is too long to look into is still passed on.
-                Err(_) => {
-                    self.framer = None;
-                    return;
-                }
+                Err(_) => self.look = Look::Not,
             }
         }
     }
+
+    /// The usage at the end of a JSON array, or of the one value that it was after all.
+    fn look_back(&mut self) {
+        let Look::Array(held) = std::mem::replace(&mut self.look, Look::Not) else { return };
+        // An array is a member's value to the scan, which knows objects alone.
+        let whole = [b"{\"a\":", held.as_slice(), b"}"].concat();
+        let Ok(object) = scan(&whole, &Limits::REPLY) else { return };
+        let Some(value) = object.get("a") else { return };
+        let last = value.array_items().last();
+        let usage = last.map_or_else(|| reply_usage(&held), |item| reply_usage(item.raw()));
+        self.progress.usage = usage.or(self.progress.usage);
+    }
+}
+
+/// Most frames have none, and are not parsed.
+fn frame_usage(data: &[u8]) -> Option<Usage> {
+    let names: [&[u8]; 2] = [b"\"usage", b"\"bytes\""];
+    let may_have = names.into_iter().any(|name| memchr::memmem::find(data, name).is_some());
+    may_have.then(|| reply_usage(data)).flatten()
 }
 
 /// Counts of a stream are cumulative; Anthropic tells the prompt first and the answer last.
@@ -123,15 +201,13 @@ fn merge(before: Option<Usage>, now: Usage) -> Usage {
 impl Transducer for PassRelay {
     fn push(&mut self, chunk: Bytes, out: &mut Vec<Bytes>) -> Result<(), ReplyFault> {
         self.progress.content_started |= !chunk.is_empty();
-        if let Some(framer) = &mut self.framer {
-            framer.push(chunk.clone());
-            self.look();
-        }
+        self.look(chunk.clone());
         out.push(chunk);
         Ok(())
     }
 
     fn finish(&mut self, _: &mut Vec<Bytes>) -> Result<(), ReplyFault> {
+        self.look_back();
         self.progress.complete = true;
         Ok(())
     }
@@ -168,6 +244,19 @@ mod tests {
             r#"{"usageMetadata":{"promptTokenCount":3,"candidatesTokenCount":2,"thoughtsTokenCount":4}}"#,
             Some((3, 0, 6)),
         );
+        check(
+            r#"{"usage":{"inputTokens":3,"outputTokens":2,"cacheReadInputTokens":4,"cacheWriteInputTokens":1}}"#,
+            Some((8, 4, 2)),
+        );
+        check(
+            r#"{"usage":{"billed_units":{"input_tokens":3,"output_tokens":2},"tokens":{"input_tokens":70}}}"#,
+            Some((3, 0, 2)),
+        );
+        check(r#"{"meta":{"billed_units":{"search_units":1}}}"#, None);
+        check(r#"{"delta":{"usage":{"tokens":{"input_tokens":3,"output_tokens":2}}}}"#, Some((3, 0, 2)));
+        // {"usage":{"input_tokens":5}}
+        check(r#"{"bytes":"eyJ1c2FnZSI6eyJpbnB1dF90b2tlbnMiOjV9fQ==","p":"ab"}"#, Some((5, 0, 0)));
+        check(r#"{"bytes":"%"}"#, None);
         check(r#"{"response":{"usage":{"input_tokens":1,"output_tokens":1}}}"#, Some((1, 0, 1)));
         check(r#"{"usage":null}"#, None);
         check(r#"{"data":[]}"#, None);
@@ -192,5 +281,57 @@ mod tests {
             let usage = relay.progress().usage.unwrap();
             assert_eq!((usage.input_tokens, usage.output_tokens), (9, 4), "{size}");
         }
+    }
+
+    /// The usage of a stream of this type, which is the same however the stream is cut.
+    fn stream_usage(kind: &str, bytes: &[u8]) -> Option<(u64, u64)> {
+        let counts: Vec<_> = [1, 2, 7, 64, bytes.len()]
+            .into_iter()
+            .map(|size| {
+                let mut relay = PassRelay::for_type(kind.as_bytes());
+                let mut out = Vec::new();
+                for chunk in bytes.chunks(size) {
+                    relay.push(Bytes::copy_from_slice(chunk), &mut out).unwrap();
+                }
+                relay.finish(&mut out).unwrap();
+                assert_eq!(out.concat(), bytes, "{kind}");
+                relay.progress().usage.map(|usage| (usage.input_tokens, usage.output_tokens))
+            })
+            .collect();
+        assert!(counts.iter().all(|count| *count == counts[0]), "{kind}: {counts:?}");
+        counts[0]
+    }
+
+    #[test]
+    fn usage_is_found_in_every_kind_of_stream() {
+        let array = br#"[{"usageMetadata":{"promptTokenCount":3,"candidatesTokenCount":1}},
+            {"usageMetadata":{"promptTokenCount":3,"candidatesTokenCount":9}}]"#;
+        assert_eq!(stream_usage("application/json; charset=UTF-8", array), Some((3, 9)));
+        assert_eq!(stream_usage("application/json", br#"{"usage":{"input_tokens":1}}"#), Some((1, 0)));
+        assert_eq!(stream_usage("application/json", b"[]"), None);
+        assert_eq!(stream_usage("application/json", b"[1,"), None);
+        let mut amazon = Vec::new();
+        event_stream::write_event("messageStart", br#"{"role":"assistant"}"#, &mut amazon);
+        event_stream::write_event(
+            "metadata",
+            br#"{"usage":{"inputTokens":3,"outputTokens":2}}"#,
+            &mut amazon,
+        );
+        assert_eq!(stream_usage(event_stream::CONTENT_TYPE, &amazon), Some((3, 2)));
+        assert_eq!(stream_usage(event_stream::CONTENT_TYPE, b"no such stream at all"), None);
+        let lines = b"{\"a\":1}\n{\"usage\":{\"input_tokens\":4,\"output_tokens\":2}}\n";
+        assert_eq!(stream_usage("application/x-ndjson", lines), Some((4, 2)));
+        assert_eq!(stream_usage("audio/mpeg", lines), None);
+    }
+
+    #[test]
+    fn an_array_that_is_too_long_to_keep_is_passed_on_without_its_usage() {
+        let mut relay = PassRelay::for_type(b"application/json");
+        let mut out = Vec::new();
+        for _ in 0..5 {
+            relay.push(Bytes::from(vec![b' '; 1 << 20]), &mut out).unwrap();
+        }
+        assert!(matches!(relay.look, Look::Not));
+        assert_eq!(out.iter().map(Bytes::len).sum::<usize>(), 5 << 20);
     }
 }
