@@ -175,12 +175,14 @@ impl BlockWriter<'_, '_> {
         Some(object([("reasoningContent", reasoning_blocks::write_text(text, Some(signature)))]))
     }
 
-    /// A block of encrypted reasoning, if the model's maker encrypted it.
+    /// A block of encrypted reasoning, if the model's maker encrypted it. On this wire it is bytes.
     pub(super) fn redacted(&mut self, data: &Signature) -> Option<Value> {
-        let Some(data) = data.of(self.model.issuer()).filter(|data| !data.is_empty()) else {
+        let own = data.of(self.model.issuer()).and_then(|text| media::plain_base64(text).ok());
+        let Some(data) = own else {
             self.lost.note("reasoning");
             return None;
         };
+        let data = data.as_ref();
         Some(object([("reasoningContent", object([("redactedContent", data.into())]))]))
     }
 

@@ -112,16 +112,21 @@ pub(super) fn video_type(format: &str) -> Option<&'static str> {
 }
 
 /// Base64 as the service takes it: padded, without line breaks.
-fn bytes_source(data: &str) -> Result<Value, &'static str> {
-    let is_plain = data.len().is_multiple_of(4) && !data.contains(['\r', '\n']);
+///
+/// # Errors
+/// What is wrong with it.
+pub(super) fn plain_base64(data: &str) -> Result<Cow<'_, str>, &'static str> {
+    let is_letter = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/');
+    let is_plain = data.len().is_multiple_of(4) && data.trim_end_matches('=').bytes().all(is_letter);
     let data = match is_plain {
         true => Cow::Borrowed(data),
         false => Cow::Owned(base64::encode(base64::decode(data).ok_or("is not base64")?)),
     };
-    if data.is_empty() {
-        return Err("has no bytes");
-    }
-    Ok(object([("bytes", data.as_ref().into())]))
+    if data.is_empty() { Err("has no bytes") } else { Ok(data) }
+}
+
+fn bytes_source(data: &str) -> Result<Value, &'static str> {
+    Ok(object([("bytes", plain_base64(data)?.as_ref().into())]))
 }
 
 fn s3_source(uri: &str) -> Value {

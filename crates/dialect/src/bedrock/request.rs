@@ -16,6 +16,9 @@ use serde_json::{Map, Value};
 /// Where Claude tells which stop text ended an answer, as a JSON Pointer into its own reply.
 const STOP_SEQUENCE_PATH: &str = "/stop_sequence";
 
+/// Members of Anthropic's that its models take only together with a value of `anthropic_beta`.
+const BETA_MEMBERS: [(&str, &str); 1] = [("context_management", "context-management-2025-06-27")];
+
 /// Writes a chat request for `POST /model/{id}/converse`, or `converse-stream` if it is to be streamed.
 ///
 /// System and developer messages become `system`, runs of one speaker become one turn, results go to the front of
@@ -129,6 +132,15 @@ fn add_configs(body: &mut Map<String, Value>, own: &Own<'_>, plan: ToolPlan, thi
         }
     }
     add_rest(&mut fields, own, "additionalModelRequestFields");
+    for (_, beta) in BETA_MEMBERS.iter().filter(|(name, _)| own.fields.iter().any(|(known, _)| known == name))
+    {
+        let betas = fields.entry("anthropic_beta").or_insert_with(|| Value::Array(Vec::new()));
+        if let Value::Array(betas) = betas
+            && !betas.iter().any(|known| known == beta)
+        {
+            betas.push((*beta).into());
+        }
+    }
     insert_some(body, "additionalModelRequestFields", filled(fields));
     let mut output = Map::new();
     insert_some(&mut output, "textFormat", plan.format);

@@ -145,9 +145,8 @@ pub(in crate::bedrock) fn native(kind: String, value: Value) -> Part {
 fn says_more(kind: &str, value: &Value) -> bool {
     let has = |value: &Value, name: &str| value.get(name).is_some_and(|member| !member.is_null());
     let is_odd_source = |value: &Value| {
-        let source = value.get("source").unwrap_or(&Value::Null);
-        let owned = source.get("s3Location").is_some_and(|location| has(location, "bucketOwner"));
-        owned || has(value, "error")
+        // A place in S3 has its format and its owner beside it.
+        value.get("source").is_some_and(|source| has(source, "s3Location")) || has(value, "error")
     };
     match kind {
         "guardContent" | "searchResult" => true,
