@@ -54,8 +54,10 @@ pub async fn serve(listener: TcpListener, worker: Arc<Worker>, limits: Connectio
     worker.gateway.snapshot().start_authorizations(&worker.client);
     while *stage.borrow_and_update() == Stage::Running {
         let accepted = tokio::select! {
-            accepted = accept(&listener, &limits.connections) => accepted,
+            // The stage first: a connection whose turn comes as the drain begins is not let in.
+            biased;
             _ = stage.changed() => continue,
+            accepted = accept(&listener, &limits.connections) => accepted,
             Some(ended) = connections.join_next(), if !connections.is_empty() => {
                 note_end(&worker, &ended);
                 continue;

@@ -12,6 +12,7 @@ use std::sync::atomic::AtomicBool;
 use tollgate_catalog::{KeyPlacement, Mode, Model, Overlay, Prices, Wire};
 use tollgate_config::{Config, Deployment, OnUnsupported};
 use tollgate_dialect::anthropic::Host;
+use tollgate_dialect::gemini;
 use tollgate_dialect::wire::EncodeOptions;
 use tollgate_policy::shuffle::Share;
 
@@ -113,11 +114,8 @@ impl Builder {
         let endpoint = address::endpoint(deployment).map_err(|reason| BuildError::new(deployment, reason))?;
         let authorization = self.authorizations.of(deployment);
         let speech = speech(deployment, model);
-        let mut prefix = address::prefix(deployment, authorization.project())
+        let prefix = address::prefix(deployment, authorization.project())
             .map_err(|reason| BuildError::new(deployment, reason))?;
-        if provider.wire == Wire::Vertex && speech == Speech::Gemini {
-            prefix.push_str("/publishers/google");
-        }
         let paths = address::paths(deployment, &endpoint, model, &prefix)
             .ok_or_else(|| BuildError::new(deployment, "not a model name"))?;
         Ok(Target {
@@ -231,10 +229,18 @@ fn speech(deployment: &Deployment, model: &str) -> Speech {
         Wire::Bedrock if deployment.model.contains("invoke/") => Speech::Anthropic(Host::BedrockInvoke),
         Wire::Bedrock => Speech::Bedrock,
         Wire::Vertex if model.starts_with("claude") => Speech::Anthropic(Host::Vertex),
-        Wire::Vertex if model.starts_with("gemini") => Speech::Gemini,
-        Wire::Gemini => Speech::Gemini,
+        Wire::Vertex if is_googles(model) => Speech::Gemini(gemini::Host::Vertex),
+        Wire::Gemini => Speech::Gemini(gemini::Host::AiStudio),
         _ => Speech::OpenAi,
     }
+}
+
+/// Models on Vertex AI that Google made itself; others have their maker before their name.
+fn is_googles(model: &str) -> bool {
+    !model.contains('/')
+        && ["gemini", "text-embedding", "text-multilingual-embedding", "gemma", "learnlm"]
+            .iter()
+            .any(|family| model.starts_with(family))
 }
 
 /// Providers with OpenAI's Responses beside chat completions.

@@ -60,6 +60,10 @@ pub enum Route {
     Messages,
     /// `POST /v1beta/models/{model}:generateContent`, `:streamGenerateContent` and their spellings.
     GeminiCall,
+    /// `POST /v1beta/models/{model}:embedContent`.
+    GeminiEmbed,
+    /// `POST /v1beta/models/{model}:batchEmbedContents`.
+    GeminiBatchEmbed,
     /// `POST /model/{model}/converse` and `/converse-stream`.
     BedrockCall,
     /// `POST /v2/chat`.
@@ -114,6 +118,8 @@ impl Route {
             Self::Responses => Some(Surface::Responses),
             Self::Messages => Some(Surface::Messages),
             Self::GeminiCall => Some(Surface::GenerateContent),
+            Self::GeminiEmbed => Some(Surface::EmbedContent),
+            Self::GeminiBatchEmbed => Some(Surface::BatchEmbedContents),
             Self::BedrockCall => Some(Surface::Converse),
             Self::CohereChat => Some(Surface::CohereChat),
             Self::Images => Some(Surface::ImageGeneration),
@@ -169,6 +175,14 @@ const MODEL_INSIDE: &[(&str, &str, Route, Option<bool>)] = &[
     // Some clients leave the collection out of the path where the model's name has a slash.
     ("/v1beta/", ":generateContent", Route::GeminiCall, Some(false)),
     ("/v1beta/", ":streamGenerateContent", Route::GeminiCall, Some(true)),
+    ("/v1beta/models/", ":embedContent", Route::GeminiEmbed, None),
+    ("/v1beta/models/", ":batchEmbedContents", Route::GeminiBatchEmbed, None),
+    ("/v1/models/", ":embedContent", Route::GeminiEmbed, None),
+    ("/v1/models/", ":batchEmbedContents", Route::GeminiBatchEmbed, None),
+    ("/models/", ":embedContent", Route::GeminiEmbed, None),
+    ("/models/", ":batchEmbedContents", Route::GeminiBatchEmbed, None),
+    ("/v1beta/", ":embedContent", Route::GeminiEmbed, None),
+    ("/v1beta/", ":batchEmbedContents", Route::GeminiBatchEmbed, None),
     ("/model/", "/converse", Route::BedrockCall, Some(false)),
     ("/model/", "/converse-stream", Route::BedrockCall, Some(true)),
 ];

@@ -23,6 +23,10 @@ pub(crate) enum Surface {
     Converse,
     /// Cohere's chat.
     CohereChat,
+    /// Google's `embedContent`.
+    EmbedContent,
+    /// Google's `batchEmbedContents`.
+    BatchEmbedContents,
     /// Pictures from words.
     ImageGeneration,
     /// Pictures from pictures and words.
@@ -43,7 +47,7 @@ pub(crate) enum Surface {
 
 impl Surface {
     /// All of them, in the order of their declaration.
-    pub(crate) const ALL: [Self; 16] = [
+    pub(crate) const ALL: [Self; 18] = [
         Self::Chat,
         Self::Completions,
         Self::Embeddings,
@@ -52,6 +56,8 @@ impl Surface {
         Self::GenerateContent,
         Self::Converse,
         Self::CohereChat,
+        Self::EmbedContent,
+        Self::BatchEmbedContents,
         Self::ImageGeneration,
         Self::ImageEdit,
         Self::ImageVariation,
@@ -67,7 +73,7 @@ impl Surface {
         match self {
             Self::Responses => Dialect::Responses,
             Self::Messages => Dialect::Anthropic,
-            Self::GenerateContent => Dialect::Gemini,
+            Self::GenerateContent | Self::EmbedContent | Self::BatchEmbedContents => Dialect::Gemini,
             Self::Converse => Dialect::Bedrock,
             Self::CohereChat => Dialect::Cohere,
             _ => Dialect::OpenAi,
@@ -85,6 +91,8 @@ impl Surface {
             Self::GenerateContent => "/generateContent",
             Self::Converse => "/converse",
             Self::CohereChat => "/v2/chat",
+            Self::EmbedContent => "/embedContent",
+            Self::BatchEmbedContents => "/batchEmbedContents",
             Self::ImageGeneration => "/images/generations",
             Self::ImageEdit => "/images/edits",
             Self::ImageVariation => "/images/variations",
@@ -103,6 +111,8 @@ impl Surface {
             Self::Completions => "prompt",
             Self::Embeddings | Self::Responses | Self::Speech | Self::Moderation => "input",
             Self::GenerateContent => "contents",
+            Self::EmbedContent => "content",
+            Self::BatchEmbedContents => "requests",
             Self::ImageGeneration => "prompt",
             Self::ImageEdit | Self::ImageVariation => "image",
             Self::Transcription | Self::Translation => "file",
@@ -116,6 +126,11 @@ impl Surface {
             self,
             Self::Chat | Self::Messages | Self::Converse | Self::CohereChat | Self::GenerateContent
         )
+    }
+
+    /// It is answered with vectors.
+    pub(crate) fn is_embedding(self) -> bool {
+        matches!(self, Self::Embeddings | Self::EmbedContent | Self::BatchEmbedContents)
     }
 
     /// The usage comes at the end of a stream only if the caller asks for it (OpenAI's `stream_options`).

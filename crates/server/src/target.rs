@@ -94,7 +94,7 @@ impl Target {
         let wants = match self.responses {
             ResponsesUse::Never => false,
             ResponsesUse::ForItsCallers => surface == Surface::Responses,
-            ResponsesUse::Always => !matches!(surface, Surface::Embeddings) && surface.resource().is_none(),
+            ResponsesUse::Always => !surface.is_embedding() && surface.resource().is_none(),
         };
         if wants && !self.lacks_responses.load(Ordering::Relaxed) { Speech::Responses } else { self.speech }
     }

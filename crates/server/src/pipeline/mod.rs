@@ -5,6 +5,7 @@
 
 pub(crate) mod attempt;
 pub(crate) mod caller;
+mod embedding;
 pub(crate) mod outbound;
 pub(crate) mod overrides;
 mod probe;

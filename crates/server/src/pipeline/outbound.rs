@@ -3,6 +3,7 @@
 //! Where caller and deployment speak the same dialect the body is spliced, else it is decoded once and encoded for the
 //! deployment's wire. A parity test holds the two roads together.
 
+use super::embedding;
 use super::receive::Received;
 use super::speech::{self, Speech};
 use crate::error::Rejection;
@@ -19,7 +20,7 @@ use tollgate_dialect::json::{Limits, Object, scan};
 use tollgate_dialect::openai::Extensions;
 use tollgate_dialect::relay::{RequestEdits, plan_request};
 use tollgate_dialect::wire::{Dialect, EncodeError, Losses, Outbound, Reading};
-use tollgate_dialect::{bedrock, gemini, openai, responses};
+use tollgate_dialect::{openai, responses};
 use tollgate_upstream::{EndpointError, Outgoing, SegmentBody, Timeouts};
 
 /// How the reply is to be read.
@@ -86,7 +87,7 @@ pub(crate) fn prepare(
             let reason = "this provider does not have it";
             Err(Rejection::not_expressible(target.provider.exception, surface.path(), reason))
         }
-        (_, Surface::Embeddings) => translate_embeddings(received, target),
+        _ if surface.is_embedding() => translate_embeddings(received, surface, target),
         _ if speech.dialect() == Some(surface.dialect()) && may_relay(received, surface, target) => {
             relay_native(received, speech, target)
         }
@@ -113,7 +114,8 @@ fn in_openais_own_words(received: &Received<'_>, target: &Target) -> Option<Byte
     }
     let extensions = if is_openai { Extensions::Omit } else { Extensions::Include };
     let conversation = received.conversation(Surface::Chat).ok()?;
-    openai::encode_chat(conversation, extensions, &target.options).ok().map(Bytes::from)
+    let outbound = openai::encode_chat(conversation, extensions, &target.options).ok()?;
+    Some(Bytes::from(outbound.body))
 }
 
 fn splice(
@@ -264,34 +266,29 @@ fn apply_defaults(
     Ok(())
 }
 
-fn translate_embeddings(received: &Received<'_>, target: &Target) -> Result<Prepared, Rejection> {
-    let mut request = openai::decode_embeddings(received.body)
-        .map_err(|error| Rejection::invalid(Surface::Embeddings.path(), &error.param, &error.message))?;
+fn translate_embeddings(
+    received: &Received<'_>,
+    surface: Surface,
+    target: &Target,
+) -> Result<Prepared, Rejection> {
+    let mut request = embedding::decode(surface, received)
+        .map_err(|error| Rejection::invalid(surface.path(), &error.param, &error.message))?;
     request.model.clone_from(&target.model);
-    let outbound = match target.speech {
-        Speech::Gemini => {
-            gemini::encode_embeddings(&request).map_err(|error| encode_rejection(&error, target))?
-        }
-        Speech::Bedrock => {
-            let mut options = target.options.clone();
-            options.drop_unsupported = target.drops_unsupported(Dialect::OpenAi);
-            let calls = bedrock::encode_embeddings(&request, &options);
-            let mut calls = calls.map_err(|error| encode_rejection(&error, target))?.into_iter();
-            let first = calls.next().unwrap_or_default();
-            let speech = (target.speech, target);
-            let mut prepared =
-                finish(first, received, speech, |_| Road::TranslateEmbeddings(Box::new(request)))?;
-            for call in calls {
-                prepared.more.push(finish(call, received, speech, Road::Translate)?);
-            }
-            return Ok(prepared);
-        }
-        _ => {
-            let reason = "this provider has no embeddings";
-            return Err(Rejection::not_expressible(target.provider.exception, "model", reason));
-        }
-    };
-    finish(outbound, received, (target.speech, target), |_| Road::TranslateEmbeddings(Box::new(request)))
+    // The gateway reads the vectors itself and writes them as the caller wants them.
+    let asked = EmbeddingRequest { base64: false, ..request.clone() };
+    let mut options = target.options.clone();
+    options.drop_unsupported = target.drops_unsupported(surface.dialect());
+    let calls = embedding::encode(target.speech, &asked, &options).ok_or_else(|| {
+        Rejection::not_expressible(target.provider.exception, "model", "this provider has no embeddings")
+    })?;
+    let mut calls = calls.map_err(|error| encode_rejection(&error, target))?.into_iter();
+    let first = calls.next().unwrap_or_default();
+    let speech = (target.speech, target);
+    let mut prepared = finish(first, received, speech, |_| Road::TranslateEmbeddings(Box::new(request)))?;
+    for call in calls {
+        prepared.more.push(finish(call, received, speech, Road::Translate)?);
+    }
+    Ok(prepared)
 }
 
 fn finish(
@@ -303,6 +300,7 @@ fn finish(
     let path = match speech {
         Speech::Responses => target.responses_path().ok_or(EndpointError::Malformed),
         // Azure's address of the deployment is part of its path.
+        Speech::OpenAi if outbound.path == "/embeddings" => Ok(target.paths.embeddings.clone()),
         Speech::OpenAi => Ok(target.paths.chat.clone()),
         _ => target.endpoint.target(&format!("{}{}", target.prefix, outbound.path)),
     };

@@ -212,7 +212,7 @@ pub(crate) fn read<'b>(body: &'b Bytes, call: &Call, headers: &HeaderMap) -> Res
         form: None,
         model_is_missing: model.is_none(),
         model: model.unwrap_or_default(),
-        stream: stream && surface != Surface::Embeddings,
+        stream: stream && !surface.is_embedding(),
         as_array: stream && surface == Surface::GenerateContent && !call.asks_events,
         asks_usage,
         anthropic_beta: headers.get("anthropic-beta").cloned(),

@@ -8,9 +8,8 @@ use super::caller::FinalSlot;
 use super::outbound::{self, Road};
 use super::receive::Received;
 use super::settle::{Billing, Settlement};
-use super::speech::Speech;
 use super::thread::{Keeper, Watching};
-use super::{Call, caller};
+use super::{Call, caller, embedding};
 use crate::reply::{GatewayBody, ReplyHeaders, StreamBody, StreamParts};
 use crate::surface::Surface;
 use crate::target::Target;
@@ -22,14 +21,12 @@ use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 use tokio::time::{Instant, timeout_at};
 use tollgate_catalog::Wire;
-use tollgate_dialect::conversation::{EmbeddingRequest, Usage};
-use tollgate_dialect::openai::VectorForm;
+use tollgate_dialect::conversation::Usage;
 use tollgate_dialect::relay::{OpenAiRelay, PassRelay, RelayOptions, relay_reply, rename_reply, reply_usage};
 use tollgate_dialect::translate::Translator;
 use tollgate_dialect::wire::{
     CallerError, EventDecoder, Losses, Progress, Reading, ReplyFacts, ReplyFault, Transducer,
 };
-use tollgate_dialect::{bedrock, gemini, openai};
 use tollgate_upstream::{Failure, Kind, Phase, Reply, ReplyBody};
 
 /// Longest part of a stream that is held back until its first content, in bytes.
@@ -172,14 +169,18 @@ fn read_whole(
             (vec![Bytes::from(text)], Some(reply.usage), reply.service_tier)
         }
         Road::TranslateEmbeddings(request) => {
-            let (text, usage) = translate_embeddings(speech, (several, counted), &request, &facts())?;
-            (vec![text], usage, None)
+            let mut reply = embedding::decode_reply(speech, several, &request)?;
+            if reply.usage == Usage::default() {
+                reply.usage.input_tokens = counted.unwrap_or(0);
+            }
+            let text = embedding::encode_reply(call.surface, &reply, &request, &facts());
+            (vec![Bytes::from(text)], Some(reply.usage), None)
         }
     };
     // A provider that reports nothing at all is estimated; one that reports zeros is believed.
     let answer_bytes = segments.iter().map(Bytes::len).sum::<usize>() as u64;
     let usage = usage.filter(|usage| *usage != Usage::default() || speech.believes_zero());
-    let answer_bytes = if call.surface == Surface::Embeddings { 0 } else { answer_bytes };
+    let answer_bytes = if call.surface.is_embedding() { 0 } else { answer_bytes };
     let billing = Billing::new(usage, received.body.len() as u64, answer_bytes, tier.as_deref());
     Ok((AnswerBody::Whole { segments, billing }, lost))
 }
@@ -217,25 +218,6 @@ async fn read_passed(
 /// Bedrock counts the tokens of a model's own body in a header.
 fn counted_tokens(headers: &HeaderMap) -> Option<u64> {
     headers.get("x-amzn-bedrock-input-token-count")?.to_str().ok()?.parse().ok()
-}
-
-fn translate_embeddings(
-    speech: Speech,
-    (bodies, counted): (&[Bytes], Option<u64>),
-    request: &EmbeddingRequest,
-    facts: &ReplyFacts,
-) -> Result<(Bytes, Option<Usage>), ReplyFault> {
-    let one = bodies.first().map(Bytes::as_ref).unwrap_or_default();
-    let mut reply = match speech {
-        Speech::Bedrock => bedrock::decode_embeddings(bodies, request)?,
-        _ => gemini::decode_embeddings(one, request)?,
-    };
-    if reply.usage == Usage::default() {
-        reply.usage.input_tokens = counted.unwrap_or(0);
-    }
-    let form = if request.base64 { VectorForm::Base64 } else { VectorForm::Numbers };
-    let usage = (reply.usage != Usage::default()).then_some(reply.usage);
-    Ok((Bytes::from(openai::encode_embeddings(&reply, form, facts)), usage))
 }
 
 /// Reads a stream until something the caller sees as content is there, or until its end.

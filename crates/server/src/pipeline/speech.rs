@@ -27,8 +27,8 @@ pub(crate) enum Speech {
     Responses,
     /// Anthropic's Messages, wherever they are served.
     Anthropic(Host),
-    /// Google's `generateContent`.
-    Gemini,
+    /// Google's `generateContent`, at AI Studio or on Vertex.
+    Gemini(gemini::Host),
     /// Amazon Bedrock's Converse.
     Bedrock,
 }
@@ -40,7 +40,7 @@ impl Speech {
             Self::OpenAi => Some(Dialect::OpenAi),
             Self::Responses => Some(Dialect::Responses),
             Self::Anthropic(_) => Some(Dialect::Anthropic),
-            Self::Gemini => Some(Dialect::Gemini),
+            Self::Gemini(_) => Some(Dialect::Gemini),
             Self::Bedrock => Some(Dialect::Bedrock),
         }
     }
@@ -56,7 +56,7 @@ impl Speech {
                 ..address(anthropic::MESSAGES_PATH)
             }),
             Self::Anthropic(host) => hosted_path(host, model, stream).map(|path| address(&path)),
-            Self::Gemini => gemini::call_path(model, stream).map(|path| address(&path)),
+            Self::Gemini(host) => gemini::call_path_for(host, model, stream).map(|path| address(&path)),
             Self::Bedrock => bedrock::call_path(model, stream).map(|path| address(&path)),
         }
     }
@@ -72,7 +72,7 @@ impl Speech {
 
     /// Whether the body names the model, not the path.
     pub(crate) fn body_names_model(self) -> bool {
-        !matches!(self, Self::Gemini | Self::Bedrock | Self::Anthropic(Host::Vertex | Host::BedrockInvoke))
+        !matches!(self, Self::Gemini(_) | Self::Bedrock | Self::Anthropic(Host::Vertex | Host::BedrockInvoke))
     }
 
     /// Passes a stream of the wire's own dialect on.
@@ -87,7 +87,7 @@ impl Speech {
             Self::Anthropic(_) => &["message", "model"],
             Self::Responses => &["response", "model"],
             Self::OpenAi => &["model"],
-            Self::Gemini => &[],
+            Self::Gemini(_) => &[],
             Self::Bedrock => return Box::new(bedrock::StreamRelay::new(reading)),
         };
         match self.stream(reading) {
@@ -102,7 +102,7 @@ impl Speech {
     pub(crate) fn reply_model(self) -> ModelPlace {
         match self {
             Self::OpenAi | Self::Responses | Self::Anthropic(_) => &["model"],
-            Self::Gemini | Self::Bedrock => &[],
+            Self::Gemini(_) | Self::Bedrock => &[],
         }
     }
 
@@ -113,17 +113,14 @@ impl Speech {
         options: &EncodeOptions,
     ) -> Result<Outbound, EncodeError> {
         match self {
-            Self::OpenAi => {
-                let body = openai::encode_chat(conversation, Extensions::Omit, options)?;
-                Ok(Outbound { path: "/chat/completions".to_owned(), body, ..Outbound::default() })
-            }
+            Self::OpenAi => openai::encode_chat(conversation, Extensions::Omit, options),
             Self::Responses => responses::encode_chat(conversation, options),
             Self::Anthropic(Host::Anthropic) => anthropic::encode_chat(conversation, options),
             Self::Anthropic(host) => {
                 let path = hosted_path(host, &conversation.model, conversation.stream)?;
                 Ok(Outbound { path, ..anthropic::encode_chat_for(host, conversation, options)? })
             }
-            Self::Gemini => gemini::encode_chat(conversation, options),
+            Self::Gemini(host) => gemini::encode_chat_for(host, conversation, options),
             Self::Bedrock => bedrock::encode_chat(conversation, options),
         }
     }
@@ -134,7 +131,7 @@ impl Speech {
             Self::OpenAi => openai::decode_reply(body),
             Self::Responses => responses::decode_reply(body, reading),
             Self::Anthropic(_) => anthropic::decode_reply(body, reading),
-            Self::Gemini => gemini::decode_reply(body, reading),
+            Self::Gemini(_) => gemini::decode_reply(body, reading),
             Self::Bedrock => bedrock::decode_reply(body, reading),
         }
     }
@@ -152,7 +149,7 @@ impl Speech {
             }
             Self::Anthropic(_) => (Framing::events(), Box::new(anthropic::StreamDecoder::new(reading))),
             Self::Bedrock => (Framing::event_stream(), Box::new(bedrock::StreamDecoder::new(reading))),
-            Self::Gemini => (
+            Self::Gemini(_) => (
                 Framing::events_with_cap(gemini::FRAME_BYTES_MAX),
                 Box::new(gemini::StreamDecoder::new(&reading)),
             ),
@@ -163,7 +160,7 @@ impl Speech {
     pub(crate) fn is_stream(self, headers: &HeaderMap) -> bool {
         let wanted: &[u8] = match self {
             Self::Bedrock | Self::Anthropic(Host::BedrockInvoke) => b"application/vnd.amazon.eventstream",
-            Self::OpenAi | Self::Responses | Self::Anthropic(_) | Self::Gemini => b"text/event-stream",
+            Self::OpenAi | Self::Responses | Self::Anthropic(_) | Self::Gemini(_) => b"text/event-stream",
         };
         headers
             .get(CONTENT_TYPE)
@@ -177,7 +174,7 @@ impl Speech {
             Self::Responses => responses::decode_error(status, body),
             Self::Bedrock | Self::Anthropic(Host::BedrockInvoke) => bedrock::decode_error(status, body),
             Self::Anthropic(_) => anthropic::decode_error(status, body),
-            Self::Gemini => gemini::decode_error(status, body),
+            Self::Gemini(_) => gemini::decode_error(status, body),
         }
     }
 

@@ -89,6 +89,8 @@ pub const TABLE: &[Row] = &[
         Route::GeminiCall,
         "Google's generateContent, streamed as events (`alt=sse`) or as a JSON array",
     ),
+    post("/v1beta/models/{model}:embedContent", Route::GeminiEmbed, "Google's embedContent"),
+    post("/v1beta/models/{model}:batchEmbedContents", Route::GeminiBatchEmbed, "Google's batchEmbedContents"),
     post("/model/{model}/converse", Route::BedrockCall, "Amazon Bedrock's Converse"),
     post("/model/{model}/converse-stream", Route::BedrockCall, "Amazon Bedrock's Converse, streamed"),
     post("/v2/chat", Route::CohereChat, "Cohere's chat, plain or streamed"),

@@ -120,3 +120,17 @@ async fn a_stream_that_breaks_off_ends_with_anthropics_error_event() {
     }
     app.stop().await;
 }
+
+#[tokio::test]
+async fn what_the_other_side_cannot_say_is_told_and_not_refused() {
+    let app = App::start(groups(), Script::new()).await;
+    let mut body = ask("openai");
+    body["top_k"] = json!(5);
+    body["messages"][0]["content"] =
+        json!([{"type": "text", "text": "Hello", "cache_control": {"type": "ephemeral"}}]);
+    let answer = app.post("/v1/messages", &body).await;
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    let dropped = answer.header("x-tollgate-dropped").unwrap_or_default();
+    assert!(dropped.contains("top_k") && dropped.contains("cache_control"), "{dropped}");
+    app.stop().await;
+}

@@ -231,8 +231,12 @@ impl Stream {
     /// The next event with its blank line, as it came; `None` at the end of the stream.
     pub(crate) async fn event(&mut self) -> Option<String> {
         loop {
-            if let Some(at) = self.pending.windows(2).position(|pair| pair == b"\n\n") {
-                let event = self.pending.drain(..at + 2).collect();
+            let ends = [&b"\n\n"[..], b"\r\n\r\n"].into_iter().filter_map(|blank| {
+                let at = self.pending.windows(blank.len()).position(|bytes| bytes == blank)?;
+                Some(at + blank.len())
+            });
+            if let Some(end) = ends.min() {
+                let event = self.pending.drain(..end).collect();
                 return Some(String::from_utf8(event).unwrap());
             }
             match self.connection.piece().await.expect("the stream was cut") {

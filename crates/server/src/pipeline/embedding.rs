@@ -1,0 +1,70 @@
+//! Embeddings between any caller's dialect and any provider's wire.
+//!
+//! Owns which functions of the dialects read and write them. Leaves sending to the attempt. OpenAI's own callers at
+//! OpenAI-compatible providers do not come here: their bodies are relayed.
+
+use super::receive::Received;
+use super::speech::Speech;
+use crate::surface::Surface;
+use bytes::Bytes;
+use tollgate_dialect::conversation::{EmbeddingReply, EmbeddingRequest};
+use tollgate_dialect::openai::VectorForm;
+use tollgate_dialect::wire::{EncodeError, EncodeOptions, Outbound, ReplyFacts, ReplyFault, RequestError};
+use tollgate_dialect::{bedrock, gemini, openai};
+
+/// Reads a caller's request.
+pub(crate) fn decode(surface: Surface, received: &Received<'_>) -> Result<EmbeddingRequest, RequestError> {
+    match surface {
+        Surface::EmbedContent => gemini::decode_embed_request(received.body),
+        Surface::BatchEmbedContents => gemini::decode_batch_embed_request(received.body),
+        _ => openai::decode_embeddings(received.body),
+    }
+}
+
+/// Writes it for a provider, as the calls that it takes; `None` where the provider has no embeddings.
+pub(crate) fn encode(
+    speech: Speech,
+    request: &EmbeddingRequest,
+    options: &EncodeOptions,
+) -> Option<Result<Vec<Outbound>, EncodeError>> {
+    match speech {
+        Speech::Gemini(host) => Some(gemini::encode_embeddings_for(host, request).map(|call| vec![call])),
+        Speech::Bedrock => Some(bedrock::encode_embeddings(request, options)),
+        Speech::OpenAi => {
+            let body = openai::encode_embedding_request(request);
+            Some(Ok(vec![Outbound { path: "/embeddings".to_owned(), body, ..Outbound::default() }]))
+        }
+        Speech::Responses | Speech::Anthropic(_) => None,
+    }
+}
+
+/// Reads the provider's replies, one a call.
+pub(crate) fn decode_reply(
+    speech: Speech,
+    bodies: &[Bytes],
+    request: &EmbeddingRequest,
+) -> Result<EmbeddingReply, ReplyFault> {
+    let one = bodies.first().map(Bytes::as_ref).unwrap_or_default();
+    match speech {
+        Speech::Bedrock => bedrock::decode_embeddings(bodies, request),
+        Speech::Gemini(host) => gemini::decode_embeddings_for(host, one, request),
+        _ => openai::decode_embedding_reply(one),
+    }
+}
+
+/// Writes the caller's reply.
+pub(crate) fn encode_reply(
+    surface: Surface,
+    reply: &EmbeddingReply,
+    request: &EmbeddingRequest,
+    facts: &ReplyFacts,
+) -> Vec<u8> {
+    match surface {
+        Surface::EmbedContent => gemini::encode_embed_reply(reply),
+        Surface::BatchEmbedContents => gemini::encode_batch_embed_reply(reply),
+        _ => {
+            let form = if request.base64 { VectorForm::Base64 } else { VectorForm::Numbers };
+            openai::encode_embeddings(reply, form, facts)
+        }
+    }
+}
