@@ -5,8 +5,10 @@
 use serde_json::{Map, Value, json};
 use tollgate_dialect::conversation::{Embedding, EmbeddingInput, EmbeddingRequest, Usage};
 use tollgate_dialect::failure::FailureClass;
-use tollgate_dialect::gemini::{decode_embeddings, encode_embeddings};
-use tollgate_dialect::wire::{EncodeError, ReplyFault};
+use tollgate_dialect::gemini::{
+    decode_batch_embed_request, decode_embed_request, decode_embeddings, encode_embeddings,
+};
+use tollgate_dialect::wire::{EncodeError, ReplyFault, RequestError};
 
 fn asks(texts: &[&str]) -> EmbeddingRequest {
     EmbeddingRequest {
@@ -112,4 +114,67 @@ fn an_error_in_the_place_of_vectors_is_an_error() {
         panic!("passed")
     };
     assert_eq!((error.class, error.status), (FailureClass::RateLimit, 429));
+}
+
+fn embeds(body: Value) -> Result<EmbeddingRequest, RequestError> {
+    decode_embed_request(body.to_string().as_bytes())
+}
+
+fn batch(body: Value) -> Result<EmbeddingRequest, RequestError> {
+    decode_batch_embed_request(body.to_string().as_bytes())
+}
+
+#[test]
+fn a_callers_batch_is_what_googles_package_sends() {
+    let path = format!("{}/tests/fixtures/gemini/sdk_embed.json", env!("CARGO_MANIFEST_DIR"));
+    let request = decode_batch_embed_request(&std::fs::read(path).unwrap()).unwrap();
+    let expect = EmbeddingRequest {
+        dimensions: Some(256),
+        extra: extra(json!({"task_type": "RETRIEVAL_QUERY"})),
+        ..asks(&["a", "b"])
+    };
+    assert_eq!(request, expect);
+    let out = encode_embeddings(&request).unwrap();
+    assert_eq!(batch(serde_json::from_slice(&out.body).unwrap()), Ok(request));
+}
+
+#[test]
+fn a_callers_single_content_is_one_input() {
+    let parts = json!({"parts": [{"text": "a"}, {"text": "b"}]});
+    let body = json!({"model": "models/m", "content": parts, "output_dimensionality": 8, "title": "T"});
+    let expect = EmbeddingRequest {
+        model: "m".to_owned(),
+        dimensions: Some(8),
+        extra: extra(json!({"title": "T"})),
+        ..asks(&["ab"])
+    };
+    assert_eq!(embeds(body), Ok(expect));
+    let config = json!({"taskType": "retrieval_query", "outputDimensionality": 8});
+    let request = embeds(json!({"content": {"parts": {"text": "a"}}, "embedContentConfig": config})).unwrap();
+    assert_eq!((request.dimensions, &request.extra["task_type"]), (Some(8), &json!("RETRIEVAL_QUERY")));
+}
+
+#[test]
+fn what_cannot_be_embedded_is_named_with_its_place() {
+    let text = |text: &str| json!({"content": {"parts": [{"text": text}]}});
+    let mut other = text("b");
+    other["outputDimensionality"] = json!(3);
+    for (body, place) in [
+        (json!({}), "requests"),
+        (json!({"requests": []}), "requests"),
+        (json!({"requests": [text("a"), other]}), "requests[1]"),
+        (json!({"requests": [text("a"), {}]}), "requests[1].content"),
+        (
+            json!({"requests": [{"content": {"parts": [{"inlineData": {}}]}}]}),
+            "requests[0].content.parts[0].text",
+        ),
+        (json!({"requests": [{"content": {"parts": []}}]}), "requests[0].content.parts"),
+    ] {
+        assert_eq!(batch(body.clone()).unwrap_err().param, place, "{body}");
+    }
+    assert_eq!(embeds(json!({})).unwrap_err().param, "content");
+    assert_eq!(
+        embeds(json!({"content": {"parts": [{"text": 1}]}})).unwrap_err().param,
+        "content.parts[0].text"
+    );
 }

@@ -1,14 +1,14 @@
 //! Chat requests on the Gemini wire, byte for byte against `fixtures/gemini/*.json`.
 
-#![allow(clippy::unwrap_used, clippy::panic)]
+#![allow(clippy::unwrap_used, clippy::panic, clippy::needless_pass_by_value)]
 
 use serde_json::{Value, json};
 use tollgate_dialect::conversation::{
-    ChatRequest, Effort, Issuer, MediaSource, Message, Part, Reasoning, ResponseFormat, Role, Sampling,
-    Signature, Tool, ToolChoice,
+    CacheControl, ChatRequest, Citation, Effort, Issuer, MediaSource, Message, Native, Part, Reasoning,
+    ResponseFormat, Role, Sampling, Signature, Tool, ToolChoice, ToolKind,
 };
 use tollgate_dialect::gemini::encode_chat;
-use tollgate_dialect::wire::{EncodeError, EncodeOptions, Outbound};
+use tollgate_dialect::wire::{Dialect, EncodeError, EncodeOptions, Outbound};
 
 const PIXEL: &str = "iVBORw0KGgo=";
 
@@ -362,4 +362,130 @@ fn a_result_without_its_call_goes_by_the_messages_own_name() {
         Message { name: Some("lookup".to_owned()), ..has(Role::Tool, vec![result("", Vec::new(), false)]) };
     let expect = json!([{"functionResponse": {"name": "lookup", "response": {"result": ""}}}]);
     assert_eq!(body(&asks(vec![message]), &EncodeOptions::default())["contents"][0]["parts"], expect);
+}
+
+/// The parts of a model's turn as they go out, and what is lost of them.
+fn check_turn(parts: Vec<Part>, expect: Value, lost: &[&str]) {
+    let request = asks(vec![says(Role::User, "x"), has(Role::Assistant, parts)]);
+    let out = encoded(&request, &EncodeOptions::default());
+    let written: Value = serde_json::from_slice(&out.body).unwrap();
+    assert_eq!(written["contents"][1]["parts"], expect);
+    assert_eq!(out.lost.names().collect::<Vec<_>>(), lost);
+}
+
+fn thought(text: &str, signature: Option<Signature>) -> Part {
+    Part::Reasoning { text: text.to_owned(), signature }
+}
+
+#[test]
+fn a_signature_goes_back_onto_what_it_signed() {
+    check_turn(
+        vec![Part::text("a"), thought("", Some(google("QQ=="))), Part::text("b")],
+        json!([{"text": "a", "thoughtSignature": "QQ=="}, {"text": "b"}]),
+        &[],
+    );
+    check_turn(
+        vec![image(bytes("image/png")), thought("", Some(google("QQ==")))],
+        json!([{"inlineData": {"mimeType": "image/png", "data": PIXEL}, "thoughtSignature": "QQ=="}]),
+        &["detail"],
+    );
+    check_turn(
+        vec![thought("", Some(google("QQ=="))), Part::text("a")],
+        json!([{"text": "", "thoughtSignature": "QQ=="}, {"text": "a"}]),
+        &[],
+    );
+}
+
+#[test]
+fn anothers_signed_thoughts_are_left_out_and_told_to_be_lost() {
+    let foreign = || Some(Signature::new(Issuer::Anthropic, "EqQB"));
+    let kept = json!([{"text": "plain", "thought": true}, {"text": "a"}]);
+    check_turn(
+        vec![thought("Hm", foreign()), thought("plain", None), thought("", foreign()), Part::text("a")],
+        kept,
+        &["reasoning"],
+    );
+    let sealed = Part::RedactedReasoning { data: Signature::new(Issuer::OpenAi, "x") };
+    check_turn(vec![sealed, Part::text("a")], json!([{"text": "a"}]), &["reasoning"]);
+}
+
+#[test]
+fn native_parts_go_back_to_google_alone() {
+    let native = |dialect, value: Value| Part::Native(Native { dialect, value });
+    let code = json!({"executableCode": {"language": "PYTHON", "code": "1"}});
+    check_turn(
+        vec![
+            native(Dialect::Gemini, code.clone()),
+            native(Dialect::Anthropic, json!({"type": "server_tool_use"})),
+            native(Dialect::Bedrock, json!({"searchResult": {}})),
+        ],
+        json!([code]),
+        &["server_tool_use", "searchResult"],
+    );
+}
+
+#[test]
+fn a_sound_of_an_earlier_answer_is_its_words() {
+    let sound = Part::Audio {
+        source: MediaSource::FileId("audio_1".to_owned()),
+        format: String::new(),
+        transcript: Some("Hello".to_owned()),
+    };
+    check_turn(vec![sound], json!([{"text": "Hello"}]), &["audio"]);
+}
+
+#[test]
+fn a_document_of_text_is_a_document() {
+    let file = Part::File {
+        source: MediaSource::Text("h\u{e9}".to_owned()),
+        filename: Some("note.txt".to_owned()),
+        context: Some("about".to_owned()),
+        citations: true,
+        cache_control: Some(CacheControl { ttl: None }),
+    };
+    let out = encoded(&asks(vec![has(Role::User, vec![file])]), &EncodeOptions::default());
+    let written: Value = serde_json::from_slice(&out.body).unwrap();
+    let expect = json!([{"inlineData": {"mimeType": "text/plain", "data": "aMOp"}}]);
+    assert_eq!(written["contents"][0]["parts"], expect);
+    let lost: Vec<&str> = out.lost.names().collect();
+    assert_eq!(lost, ["context", "citations", "cache_control", "filename"]);
+}
+
+#[test]
+fn annotations_without_a_place_are_told_to_be_lost() {
+    let cited = Part::Text {
+        text: "a".to_owned(),
+        cache_control: Some(CacheControl { ttl: Some("1h".to_owned()) }),
+        citations: vec![Citation::default()],
+    };
+    let mut messages = vec![has(Role::System, vec![cited])];
+    messages.push(Message { name: Some("ann".to_owned()), ..says(Role::User, "x") });
+    let strict = Tool { strict: Some(true), ..weather_tool() };
+    let marked = Tool {
+        name: "other".to_owned(),
+        strict: None,
+        cache_control: Some(CacheControl { ttl: None }),
+        ..weather_tool()
+    };
+    let request = ChatRequest { tools: vec![strict, marked], ..asks(messages) };
+    let lost = encoded(&request, &EncodeOptions::default()).lost;
+    assert_eq!(lost.names().collect::<Vec<_>>(), ["citations", "cache_control", "name", "strict"]);
+}
+
+#[test]
+fn a_custom_tool_is_a_function_of_one_text() {
+    let tool = Tool { name: "patch".to_owned(), kind: ToolKind::Custom { format: None }, ..Tool::default() };
+    let call = Part::ToolCall {
+        id: "c".to_owned(),
+        name: "patch".to_owned(),
+        arguments: "*** Begin".to_owned(),
+        is_custom: true,
+        signature: None,
+    };
+    let messages = vec![says(Role::User, "x"), has(Role::Assistant, vec![call])];
+    let body = body(&ChatRequest { tools: vec![tool], ..asks(messages) }, &EncodeOptions::default());
+    let declared = &body["tools"][0]["functionDeclarations"][0];
+    assert_eq!(declared["parameters"]["properties"]["input"]["type"], "STRING");
+    let called = &body["contents"][1]["parts"][0]["functionCall"]["args"];
+    assert_eq!(*called, json!({"input": "*** Begin"}));
 }

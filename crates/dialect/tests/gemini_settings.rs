@@ -188,6 +188,25 @@ fn reasoning_is_a_budget_or_a_level_as_the_model_takes_it() {
 }
 
 #[test]
+fn thoughts_are_shown_as_the_caller_wants() {
+    let config = |reasoning, show_reasoning| {
+        let request = ChatRequest { reasoning, show_reasoning, ..says("x") };
+        body(&request, &EncodeOptions::default()).get("generationConfig").cloned()
+    };
+    let thinking = |config: Value| Some(json!({"thinkingConfig": config}));
+    assert_eq!(config(None, None), None);
+    assert_eq!(config(None, Some(true)), thinking(json!({"includeThoughts": true})));
+    let adaptive = json!({"includeThoughts": true, "thinkingBudget": -1});
+    assert_eq!(config(Some(Reasoning::Adaptive), None), thinking(adaptive));
+    let hidden = json!({"includeThoughts": false, "thinkingBudget": 64});
+    assert_eq!(config(Some(Reasoning::Budget(64)), Some(false)), thinking(hidden));
+    let request = ChatRequest { reasoning: Some(Reasoning::Adaptive), ..says("x") };
+    let options = EncodeOptions { reasoning_by_level: true, ..EncodeOptions::default() };
+    let by_level = &body(&request, &options)["generationConfig"]["thinkingConfig"];
+    assert_eq!(*by_level, json!({"includeThoughts": true}));
+}
+
+#[test]
 fn the_choice_of_tools_is_a_calling_mode() {
     let mode = |choice, tools| {
         let request = ChatRequest { tools, tool_choice: Some(choice), ..says("x") };

@@ -5,11 +5,13 @@
 use bytes::Bytes;
 use proptest::prelude::*;
 use serde_json::{Value, json};
-use tollgate_dialect::conversation::{ChatReply, Issuer, Part, Signature, StopReason, StreamEvent, Usage};
+use tollgate_dialect::conversation::{
+    ChatReply, Issuer, MediaSource, Native, Part, Signature, StopReason, StreamEvent, Usage,
+};
 use tollgate_dialect::failure::FailureClass;
 use tollgate_dialect::gemini::{StreamDecoder, decode_reply};
 use tollgate_dialect::sse::{Frame, Framer};
-use tollgate_dialect::wire::{EventDecoder, Reading, ReplyFault};
+use tollgate_dialect::wire::{Dialect, EventDecoder, Reading, ReplyFault};
 
 fn reading() -> Reading {
     Reading { id_seed: 7, ..Reading::default() }
@@ -258,6 +260,65 @@ fn log_probabilities_follow_the_text_that_they_belong_to() {
     let logprobs =
         StreamEvent::Logprobs { choice: 0, logprobs: json!({"content": [token], "refusal": null}) };
     check(&[frame], vec![text("H"), logprobs, finish(StopReason::Stop)]);
+}
+
+#[test]
+fn pictures_sounds_and_what_ran_at_google_come_as_they_are() {
+    let code = json!({"executableCode": {"language": "PYTHON", "code": "1"}});
+    let inline = |kind: &str| json!({"inlineData": {"mimeType": kind, "data": "QUJD"}});
+    let source = MediaSource::Base64 { media_type: "image/png".to_owned(), data: "QUJD".to_owned() };
+    let native = Native { dialect: Dialect::Gemini, value: code.clone() };
+    check(
+        &[last(json!([inline("image/png"), inline("audio/L16;rate=24000"), code]), "STOP")],
+        vec![
+            StreamEvent::Image { choice: 0, source },
+            StreamEvent::Audio {
+                choice: 0,
+                id: String::new(),
+                data: "QUJD".to_owned(),
+                transcript: String::new(),
+            },
+            StreamEvent::Native { choice: 0, native },
+            finish(StopReason::Stop),
+        ],
+    );
+}
+
+#[test]
+fn sources_come_once_with_spans_in_the_whole_text() {
+    let grounding = json!({
+        "groundingChunks": [{"web": {"uri": "https://a.example", "title": "A"}}],
+        "groundingSupports": [
+            {"segment": {"startIndex": 8, "endIndex": 11, "text": "aus"}, "groundingChunkIndices": [0, 7]},
+            {"segment": {"startIndex": 900, "endIndex": 901, "text": "Rom"}, "groundingChunkIndices": [0]},
+            {"segment": {"text": "nowhere"}, "groundingChunkIndices": [0]},
+        ],
+    });
+    let mut second = chunk(json!([{"text": "\u{df}e aus Rom"}]));
+    second["candidates"][0]["groundingMetadata"] = grounding.clone();
+    let mut third = last(json!([]), "STOP");
+    third["candidates"][0]["groundingMetadata"] = grounding;
+    let (events, _) = decode(&[chunk(json!([{"text": "Gr\u{fc}"}])), second, third]).unwrap();
+    let spans: Vec<_> = events
+        .iter()
+        .filter_map(|event| match event {
+            StreamEvent::Citation { choice: 0, citation } => Some((citation.span, citation.url.as_deref())),
+            _ => None,
+        })
+        .collect();
+    let url = Some("https://a.example");
+    assert_eq!(spans, [(Some((6, 9)), url), (Some((10, 13)), url), (None, url)]);
+    assert!(matches!(events.last(), Some(StreamEvent::Finish { .. })));
+}
+
+#[test]
+fn the_tier_that_serves_is_told_once() {
+    let mut first = with_usage(chunk(json!([{"text": "a"}])), 5, 1);
+    first["usageMetadata"]["trafficType"] = json!("ON_DEMAND_FLEX");
+    let mut end = with_usage(last(json!([]), "STOP"), 5, 1);
+    end["usageMetadata"]["trafficType"] = json!("ON_DEMAND_FLEX");
+    let tier = StreamEvent::ServiceTier("flex".to_owned());
+    check(&[first, end], vec![text("a"), tier, usage(5, 1), finish(StopReason::Stop)]);
 }
 
 #[test]

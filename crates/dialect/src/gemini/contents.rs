@@ -8,6 +8,7 @@ use super::host::Host;
 use super::media::is_base64;
 use super::own::{CALLS, Own, RESULTS};
 use super::part::{self, invalid};
+use super::seal::NO_SIGNATURE;
 use crate::conversation::{Issuer, MediaSource, Message, Part, Role, custom};
 use crate::wire::{Dialect, EncodeError, EncodeOptions, Losses};
 use serde_json::{Map, Value, json};
@@ -16,10 +17,6 @@ use std::collections::HashMap;
 /// What stands where Google wants a word of the user and there is none; an empty text would be refused. LiteLLM sends
 /// the same.
 const BLANK_TEXT: &str = " ";
-
-/// Google's own mark for a call that came without a thought signature, from another model or an older history: without
-/// it the Gemini 3 models refuse the request (Google's guide to thought signatures).
-const FOREIGN_SIGNATURE: &str = "skip_thought_signature_validator";
 
 /// The two places into which messages go.
 #[derive(Debug, PartialEq)]
@@ -154,7 +151,7 @@ impl<'a> Writer<'a> {
                     let mut call = self.call_part(part, &format!("messages[{index}].tool_calls[{calls}]"))?;
                     // Google checks the first call of a step; parallel ones after it carry no signature.
                     if calls == 0 && self.target.by_level && !call.contains_key("thoughtSignature") {
-                        call.insert("thoughtSignature".to_owned(), json!(FOREIGN_SIGNATURE));
+                        call.insert("thoughtSignature".to_owned(), json!(NO_SIGNATURE));
                     }
                     calls += 1;
                     parts.push(Value::Object(call));

@@ -1,7 +1,8 @@
 //! What a Gemini caller says and the conversation model has no field for, on its way back to Gemini.
 //!
-//! Members of parts, declarations and results travel in [`native`](ChatRequest::native) under the kind of thing, a dot and
-//! the member's name, with a map from the thing's key to the value. Owns those names, the keys, and their way back.
+//! Members of `generationConfig` and `toolConfig` travel in [`native`](ChatRequest::native) under their paths; members of
+//! parts, declarations and results under the kind of thing, a dot and the member's name, with a map from the thing's key
+//! to the value. Owns those names, the keys, and their way back.
 //! **Invariant:** for a caller of another dialect nothing is taken, and every name of its `native` is noted as lost.
 
 use super::host::Host;
@@ -20,10 +21,21 @@ pub(super) const DECLARATIONS: &str = "functionDeclarations.";
 pub(super) const CALLS: &str = "functionCall.";
 /// Members of a result, by the call's id.
 pub(super) const RESULTS: &str = "functionResponse.";
+/// Members of `generationConfig`.
+pub(super) const GENERATION: &str = "generationConfig.";
+/// Members of `toolConfig`.
+pub(super) const TOOL_CONFIG: &str = "toolConfig.";
 /// The search tool's members, whole.
 pub(super) const SEARCH: &str = "googleSearch";
 /// The older search tool, whole.
 pub(super) const SEARCH_RETRIEVAL: &str = "googleSearchRetrieval";
+
+/// Keeps members of one of the request's own objects; `prefix` is [`GENERATION`] or [`TOOL_CONFIG`].
+pub(super) fn keep_all(prefix: &str, members: Map<String, Value>, request: &mut ChatRequest) {
+    for (name, value) in members {
+        request.native.insert(format!("{prefix}{name}"), value);
+    }
+}
 
 /// The key of a part by what it holds: text, base64 or an address.
 pub(super) fn part_key(held: &str) -> String {
@@ -96,9 +108,18 @@ impl<'r> Own<'r> {
         let host = self.host;
         let members = self.native.into_iter().flatten();
         members.filter(move |(name, _)| {
-            let is_merged =
-                ["generationConfig", "toolConfig", SEARCH, SEARCH_RETRIEVAL].contains(&name.as_str());
-            !is_merged && !name.contains('.') && host.takes(name)
+            let is_tool = [SEARCH, SEARCH_RETRIEVAL].contains(&name.as_str());
+            !is_tool && !name.contains('.') && host.takes(name)
+        })
+    }
+
+    /// The members of one of the request's own objects, as they came in.
+    pub(super) fn members(&self, prefix: &'static str) -> impl Iterator<Item = (String, Value)> {
+        let host = self.host;
+        let members = self.native.into_iter().flatten();
+        members.filter_map(move |(name, value)| {
+            let member = name.strip_prefix(prefix).filter(|member| host.takes(member))?;
+            Some((member.to_owned(), value.clone()))
         })
     }
 

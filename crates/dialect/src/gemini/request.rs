@@ -7,7 +7,7 @@ use super::contents::{self, Conversation, Target};
 use super::generation::generation_config;
 use super::host::Host;
 use super::ident::{model_resource, seed_of};
-use super::own::{DECLARATIONS, Own, SEARCH, SEARCH_RETRIEVAL};
+use super::own::{DECLARATIONS, GENERATION, Own, SEARCH, SEARCH_RETRIEVAL, TOOL_CONFIG};
 use super::params::Natives;
 use super::schema::{self, Parameters};
 use crate::conversation::{ChatRequest, Tool, ToolChoice, ToolKind, custom};
@@ -93,10 +93,7 @@ pub(super) fn body(
     if natives.wants_thoughts {
         generation.entry("thinkingConfig").or_insert_with(|| json!({ "includeThoughts": true }));
     }
-    if let Some(Value::Object(members)) = own.get("generationConfig") {
-        let taken = members.iter().filter(|(name, _)| host.takes(name));
-        generation.extend(taken.map(|(name, value)| (name.clone(), value.clone())));
-    }
+    generation.extend(own.members(GENERATION));
     Ok((assemble(request, own, (conversation, generation, natives), &mut lost), lost))
 }
 
@@ -136,9 +133,7 @@ fn assemble(
     let calling = calling_config(request, lost).or(natives.calling).filter(|_| declares_functions);
     let mut config = Map::new();
     config.extend(calling.map(|calling| ("functionCallingConfig".to_owned(), calling)));
-    if let Some(Value::Object(members)) = own.get("toolConfig") {
-        config.extend(members.clone());
-    }
+    config.extend(own.members(TOOL_CONFIG));
     if !config.is_empty() {
         body.insert("toolConfig".to_owned(), Value::Object(config));
     }

@@ -10,6 +10,10 @@ use crate::conversation::{Issuer, Part, Signature};
 use serde_json::{Value, json};
 use std::borrow::Cow;
 
+/// Google's own mark for a call that came without a thought signature, from another model or an older history: without
+/// it the Gemini 3 models refuse the request (Google's guide to thought signatures).
+pub(super) const NO_SIGNATURE: &str = "skip_thought_signature_validator";
+
 /// What every marked text begins with.
 const MARK: &str = "tollgate.";
 /// Before a block that came encrypted as a whole.

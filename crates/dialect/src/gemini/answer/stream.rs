@@ -105,7 +105,7 @@ impl StreamEncoder {
             }
             StreamEvent::Logprobs { choice, logprobs } => {
                 if let Some(logprobs) = logprobs::write(logprobs) {
-                    self.chunk(*choice, b"", Some(&logprobs), out);
+                    self.chunk(*choice, b"{\"text\":\"\"}", Some(&logprobs), out);
                 }
             }
             StreamEvent::Citation { choice, citation } => {
@@ -243,7 +243,7 @@ impl StreamEncoder {
         self.chunk(choice, &written, None, out);
     }
 
-    /// Writes a chunk with one part, or with none where it is empty.
+    /// Writes a chunk with one part.
     fn chunk(&mut self, choice: u64, part: &[u8], logprobs: Option<&Value>, out: &mut Vec<u8>) {
         self.open_chunk(out);
         out.extend_from_slice(b"{\"candidates\":[{\"content\":{\"parts\":[");

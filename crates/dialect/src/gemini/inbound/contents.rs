@@ -9,7 +9,6 @@ use super::part::{self, Call, Outcome, Read};
 use crate::conversation::{Message, Part, Role};
 use crate::gemini::ident::{call_id, seed_of};
 use crate::gemini::own::{Asides, CALLS, RESULTS};
-use crate::gemini::part::result_object;
 use crate::gemini::seal::Seal;
 use crate::json::read::{self, Place};
 use crate::wire::RequestError;
@@ -131,9 +130,6 @@ impl Turns<'_> {
     fn result(&mut self, outcome: Outcome) -> (Part, Option<String>) {
         let (id, is_orphan) = self.answered(&outcome);
         let text = outcome.text();
-        if result_object(&text, outcome.is_error) != outcome.response {
-            self.asides.keep_one(RESULTS, &id, "response", outcome.response);
-        }
         self.asides.keep(RESULTS, &id, outcome.rest);
         let mut content = if text.is_empty() { Vec::new() } else { vec![Part::text(text)] };
         content.extend(outcome.media);

@@ -1,11 +1,12 @@
 //! A caller's `generationConfig`.
 //!
 //! Owns what each of its members means in the conversation model. What means nothing there stays in
-//! `native["generationConfig"]`.
+//! `native`, each member under its path.
 
 use super::members;
 use super::schema;
 use crate::conversation::{ChatRequest, Effort, Reasoning, ResponseFormat};
+use crate::gemini::own::{GENERATION, keep_all};
 use crate::json::read::{self, Place};
 use crate::wire::RequestError;
 use serde_json::{Map, Value, json};
@@ -31,9 +32,7 @@ pub(super) fn read(value: Value, at: &Place<'_>, request: &mut ChatRequest) -> R
     for (name, value) in config {
         read_member(name, value, at, request, &mut rest)?;
     }
-    if !rest.is_empty() {
-        request.native.insert("generationConfig".to_owned(), Value::Object(rest));
-    }
+    keep_all(GENERATION, rest, request);
     Ok(())
 }
 
@@ -92,7 +91,10 @@ fn read_format(
         return Ok(());
     }
     let schema = match (json_schema, own) {
-        (Some(schema), _) => Some(Value::Object(read::object(schema, &at.member("responseJsonSchema"))?)),
+        (Some(schema), _) => {
+            let schema = read::object(schema, &at.member("responseJsonSchema"))?;
+            Some(schema::read_json_schema(Value::Object(schema)))
+        }
         (None, Some(own)) => {
             let own = Value::Object(read::object(own, &at.member("responseSchema"))?);
             Some(schema::to_json_schema(own))

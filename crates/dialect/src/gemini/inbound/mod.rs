@@ -118,7 +118,9 @@ impl Draft {
                 for (index, setting) in settings.iter().enumerate() {
                     read::object(setting.clone(), &at.item(index))?;
                 }
-                request.native.insert(name, Value::Array(settings));
+                if !settings.is_empty() {
+                    request.native.insert(name, Value::Array(settings));
+                }
             }
             "cachedContent" => {
                 read::string(value.clone(), at)?;

@@ -80,7 +80,8 @@ pub(super) fn read(value: Value, at: &Place<'_>, asides: &mut Asides) -> Result<
         return Ok(vec![native(whole)]);
     }
     let is_thought = read::take_boolean(&mut part, "thought", at)?.unwrap_or(false);
-    let seal = read::take_string(&mut part, "thoughtSignature", at)?.filter(|text| !text.is_empty());
+    let seal = read::take_string(&mut part, "thoughtSignature", at)?;
+    let seal = seal.filter(|text| !text.is_empty() && text != seal::NO_SIGNATURE);
     let seal = seal.map(|text| seal::open(&text));
     if let Some(call) = read::take(&mut part, "functionCall") {
         return Ok(vec![Read::Call(read_call(call, seal, &at.member("functionCall"))?)]);

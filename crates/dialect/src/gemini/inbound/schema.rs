@@ -11,6 +11,14 @@ use serde_json::{Map, Value, json};
 const COUNTS: [&str; 6] =
     ["minItems", "maxItems", "minLength", "maxLength", "minProperties", "maxProperties"];
 
+/// A schema that is JSON Schema by the name of its member. Google takes its own words for types there too, and its
+/// command-line agent writes them.
+pub(super) fn read_json_schema(schema: Value) -> Value {
+    let kind = schema.get("type").and_then(Value::as_str);
+    let is_googles = kind.is_some_and(|kind| kind.starts_with(|letter: char| letter.is_ascii_uppercase()));
+    if is_googles { to_json_schema(schema) } else { schema }
+}
+
 /// Translates a schema; what is no object passes as it is.
 pub(super) fn to_json_schema(schema: Value) -> Value {
     let Value::Object(node) = schema else { return schema };

@@ -5,7 +5,7 @@
 use super::members;
 use super::schema;
 use crate::conversation::{ChatRequest, Tool, ToolChoice};
-use crate::gemini::own::{Asides, DECLARATIONS, SEARCH, SEARCH_RETRIEVAL};
+use crate::gemini::own::{Asides, DECLARATIONS, SEARCH, SEARCH_RETRIEVAL, TOOL_CONFIG, keep_all};
 use crate::json::read::{self, Place};
 use crate::wire::RequestError;
 use serde_json::{Map, Value, json};
@@ -53,7 +53,10 @@ fn read_declaration(value: Value, at: &Place<'_>, asides: &mut Asides) -> Result
     let description = read::take_string(&mut declaration, "description", at)?;
     let own = read::take(&mut declaration, "parameters");
     let parameters = match (read::take(&mut declaration, "parametersJsonSchema"), own) {
-        (Some(schema), _) => Some(Value::Object(read::object(schema, &at.member("parametersJsonSchema"))?)),
+        (Some(schema), _) => {
+            let schema = read::object(schema, &at.member("parametersJsonSchema"))?;
+            Some(schema::read_json_schema(Value::Object(schema)))
+        }
         (None, Some(own)) => {
             let own = Value::Object(read::object(own, &at.member("parameters"))?);
             Some(schema::to_json_schema(own))
@@ -78,9 +81,7 @@ pub(super) fn read_config(
             config.insert("functionCallingConfig".to_owned(), Value::Object(calling));
         }
     }
-    if !config.is_empty() {
-        request.native.insert("toolConfig".to_owned(), Value::Object(config));
-    }
+    keep_all(TOOL_CONFIG, config, request);
     Ok(())
 }
 
@@ -104,6 +105,8 @@ fn read_calling(
     };
     match (mode.as_deref(), names.as_slice()) {
         (None | Some("MODE_UNSPECIFIED"), _) => {}
+        // Without a function these say nothing, and OpenAI refuses a choice among none.
+        (Some("AUTO" | "NONE" | "VALIDATED"), _) if request.tools.is_empty() => {}
         (Some("AUTO"), _) => request.tool_choice = Some(ToolChoice::Auto),
         (Some("NONE"), _) => request.tool_choice = Some(ToolChoice::None),
         (Some("ANY"), []) => request.tool_choice = Some(ToolChoice::Required),
