@@ -203,7 +203,8 @@ fn read_message<'a>(
     let length = word_at(raw, 4).and_then(|length| usize::try_from(length).ok()).ok_or(LENGTHS)?;
     let headers = raw.get(PRELUDE_BYTES..PRELUDE_BYTES + length).ok_or(LENGTHS)?;
     let payload = raw.get(PRELUDE_BYTES + length..body_end).ok_or(LENGTHS)?;
-    let headers = Headers::read(headers).ok_or(ReplyFault::Malformed("the headers of a message are broken"))?;
+    let headers =
+        Headers::read(headers).ok_or(ReplyFault::Malformed("the headers of a message are broken"))?;
     Ok(match headers.message_type {
         Some("error") => {
             told.clear();
@@ -291,8 +292,17 @@ pub fn write_exception(kind: &str, payload: &[u8], out: &mut Vec<u8>) {
 /// Appends a message with headers of strings. Names are cut after 255 bytes and values after 65,535, which is as long
 /// as the encoding lets them be.
 pub fn write_message(headers: &[(&str, &str)], payload: &[u8], out: &mut Vec<u8>) {
+    let cut = |text: &str, bytes_max: usize| text.len().min(bytes_max);
+    let lengths = headers.iter().map(|(name, value)| {
+        // The length of the name, the type and the length of the value take four bytes.
+        cut(name, usize::from(u8::MAX)) + cut(value, usize::from(u16::MAX)) + 4
+    });
+    let header_bytes: usize = lengths.sum();
     let start = out.len();
-    out.extend_from_slice(&[0; PRELUDE_BYTES]);
+    let length = |bytes: usize| u32::try_from(bytes).unwrap_or(u32::MAX).to_be_bytes();
+    out.extend_from_slice(&length(EMPTY_BYTES + header_bytes + payload.len()));
+    out.extend_from_slice(&length(header_bytes));
+    write_checksum(start, out);
     for (name, value) in headers {
         let name = name.as_bytes().get(..usize::from(u8::MAX)).unwrap_or(name.as_bytes());
         let value = value.as_bytes().get(..usize::from(u16::MAX)).unwrap_or(value.as_bytes());
@@ -302,17 +312,12 @@ pub fn write_message(headers: &[(&str, &str)], payload: &[u8], out: &mut Vec<u8>
         out.extend_from_slice(&u16::try_from(value.len()).unwrap_or(u16::MAX).to_be_bytes());
         out.extend_from_slice(value);
     }
-    let header_bytes = out.len() - start - PRELUDE_BYTES;
     out.extend_from_slice(payload);
-    let length = |bytes: usize| u32::try_from(bytes).unwrap_or(u32::MAX).to_be_bytes();
-    let mut prelude = [0; 8];
-    prelude[..4].copy_from_slice(&length(out.len() - start + CHECKSUM_BYTES));
-    prelude[4..].copy_from_slice(&length(header_bytes));
-    let checksum = crc32fast::hash(&prelude).to_be_bytes();
-    if let Some(head) = out.get_mut(start..start + PRELUDE_BYTES) {
-        head[..8].copy_from_slice(&prelude);
-        head[8..].copy_from_slice(&checksum);
-    }
+    write_checksum(start, out);
+}
+
+/// Appends the checksum of what was written from `start` on.
+fn write_checksum(start: usize, out: &mut Vec<u8>) {
     let checksum = crc32fast::hash(out.get(start..).unwrap_or_default());
     out.extend_from_slice(&checksum.to_be_bytes());
 }
