@@ -1,0 +1,78 @@
+//! What becomes of one feature between one caller and one provider.
+
+use crate::surface::{SURFACES, Surface};
+use std::collections::BTreeMap;
+
+/// The outcome of a cell.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Outcome {
+    /// It arrives.
+    Kept,
+    /// It arrives in another form, which is named: the nearest that this provider has.
+    Near(String),
+    /// It does not, and the caller is told: what is noted as lost.
+    Told(String),
+    /// The request is refused with the name of the parameter, unless parameters may be dropped; then it is told.
+    Refused(String),
+    /// The request cannot be written for this provider: the place that is at fault.
+    Impossible(String),
+    /// It was dropped or changed in silence: how.
+    Lost(String),
+}
+
+/// One feature's row: who can say it, and what becomes of it.
+#[derive(Debug, Clone)]
+pub(crate) struct Row {
+    pub(crate) feature: String,
+    /// By caller and provider, as indices into [`SURFACES`].
+    pub(crate) cells: BTreeMap<(usize, usize), Outcome>,
+}
+
+/// Every pair of a caller and a provider.
+pub(crate) fn pairs() -> impl Iterator<Item = ((usize, usize), &'static Surface, &'static Surface)> {
+    SURFACES.iter().enumerate().flat_map(|(c, caller)| {
+        SURFACES.iter().enumerate().map(move |(p, provider)| ((c, p), caller, provider))
+    })
+}
+
+/// Cells that are known to be lost, by feature, caller and provider: defects that wait for their repair.
+const DEFECTS: &[(&str, &str)] = &[
+    ("Instructions in mid-conversation", "Gemini"),
+    ("Film", "Responses"),
+    ("Tool choice: among some, required", "Bedrock"),
+    ("Tool choice: among some, auto", "Bedrock"),
+    ("One call at a time", "Gemini"),
+    ("Reasoning effort: none", "Gemini"),
+    ("Reasoning off", "Gemini"),
+    ("Reasoning off", "Responses"),
+    ("Reasoning shown", "OpenAI chat"),
+    ("End user", "Gemini"),
+    ("End user", "Bedrock"),
+    ("End user (safety identifier)", "Anthropic"),
+    ("End user (safety identifier)", "Gemini"),
+    ("End user (safety identifier)", "Bedrock"),
+    ("Labels (metadata)", "Anthropic"),
+    ("Labels (metadata)", "Gemini"),
+    ("Labels (metadata)", "Bedrock"),
+    ("Storing the answer", "Anthropic"),
+    ("Storing the answer", "Gemini"),
+    ("Storing the answer", "Bedrock"),
+    ("Cache key", "Anthropic"),
+    ("Cache key", "Gemini"),
+    ("Cache key", "Bedrock"),
+];
+
+/// Fails with every cell that is lost.
+pub(crate) fn require_nothing_lost(rows: &[Row]) {
+    let lost = rows.iter().flat_map(|row| {
+        row.cells.iter().filter_map(move |((c, p), outcome)| match outcome {
+            Outcome::Lost(how) if !DEFECTS.contains(&(row.feature.as_str(), SURFACES[*p].title)) => {
+                let (caller, provider) = (SURFACES[*c].title, SURFACES[*p].title);
+                Some(format!("{}: {caller} -> {provider}: {how}", row.feature))
+            }
+            _ => None,
+        })
+    });
+    let lost: Vec<String> = lost.collect();
+    assert!(lost.is_empty(), "{} lost in silence:\n{}", lost.len(), lost.join("\n"));
+}

@@ -1,0 +1,354 @@
+//! A conversation as a plain value in which two that mean the same are equal.
+//!
+//! Left out is what must differ: the model's name, ids and times of replies, whether the answer is streamed. Evened out
+//! is what means the same: `developer` and `system`, two messages of one role in a row, the form of arguments' JSON.
+
+use base64::Engine as _;
+use serde_json::{Map, Value, json};
+use tollgate_dialect::conversation::{
+    CacheControl, ChatReply, ChatRequest, Choice, Citation, Effort, MediaSource, Message, Part, Reasoning,
+    ResponseFormat, Role, Sampling, Signature, Tool, ToolChoice, Usage, custom,
+};
+
+/// What Google's documentation lets stand for a signature that another maker's call does not have.
+const NO_SIGNATURE: &str = "skip_thought_signature_validator";
+
+/// What a request means.
+pub(crate) fn request(request: &ChatRequest) -> Value {
+    let mut choice = request.tool_choice.clone();
+    let mut tools: Vec<Tool> = request.tools.iter().map(custom::as_function).collect();
+    let mut rest: Map<String, Value> = request.extra.iter().chain(&request.native).map(owned).collect();
+    even_out_choice(&mut choice, &mut tools, &mut rest);
+    let tools: Vec<Value> = tools.iter().map(tool).collect();
+    let members = [
+        ("messages", messages(&request.messages)),
+        ("tools", json!(tools)),
+        ("tool_choice", debug(&choice)),
+        ("one_call", json!(request.parallel_tool_calls == Some(false))),
+        ("response_format", format(request.response_format.as_ref())),
+        ("reasoning", debug(&request.reasoning.as_ref().map(even_out_reasoning))),
+        ("show_reasoning", json!(request.show_reasoning)),
+        ("user", json!(request.user)),
+    ];
+    object(
+        members
+            .into_iter()
+            .chain(sampling(&request.sampling))
+            .chain(rest.iter().map(|(n, v)| (n.as_str(), v.clone()))),
+    )
+}
+
+fn owned((name, value): (&String, &Value)) -> (String, Value) {
+    (name.clone(), value.clone())
+}
+
+/// To choose none is to declare none; `auto` is what holds where nothing is said; to choose among some is to declare
+/// only those; Google's validated mode is every tool being strict.
+fn even_out_choice(choice: &mut Option<ToolChoice>, tools: &mut Vec<Tool>, rest: &mut Map<String, Value>) {
+    if let Some(allowed) = rest.get("tool_choice").and_then(|choice| choice.get("allowed_tools")) {
+        let named = |tool: &Tool| {
+            allowed["tools"].as_array().unwrap().iter().any(|of| of["function"]["name"] == tool.name)
+        };
+        tools.retain(named);
+        if allowed["mode"] == "required" {
+            *choice = Some(ToolChoice::Required);
+        }
+        rest.shift_remove("tool_choice");
+    }
+    match choice {
+        Some(ToolChoice::None) => {
+            tools.clear();
+            *choice = None;
+        }
+        Some(ToolChoice::Auto) => *choice = None,
+        _ => {}
+    }
+    let validated =
+        rest.get("toolConfig").is_some_and(|config| config["functionCallingConfig"]["mode"] == "VALIDATED");
+    if validated {
+        rest.shift_remove("toolConfig");
+        tools.iter_mut().for_each(|tool| tool.strict = Some(true));
+    }
+}
+
+/// The schema's name is a label; that the answer is held to the schema, most wires take for granted.
+fn format(format: Option<&ResponseFormat>) -> Value {
+    match format {
+        None | Some(ResponseFormat::Text) => Value::Null,
+        Some(ResponseFormat::JsonObject) => json!("object"),
+        Some(ResponseFormat::JsonSchema { description, schema, .. }) => {
+            object([("description", json!(description)), ("schema", open(schema))])
+        }
+    }
+}
+
+/// A schema without the remark that an object has no other members, which Google's schemas leave out.
+fn open(schema: &Value) -> Value {
+    match schema {
+        Value::Object(members) => {
+            let is_closing =
+                |name: &str, value: &Value| name == "additionalProperties" && *value == json!(false);
+            let members = members.iter().filter(|(name, value)| !is_closing(name, value));
+            Value::Object(members.map(|(name, value)| (name.clone(), open(value))).collect())
+        }
+        Value::Array(items) => items.iter().map(open).collect(),
+        other => other.clone(),
+    }
+}
+
+/// No effort is no reasoning.
+fn even_out_reasoning(reasoning: &Reasoning) -> Reasoning {
+    match reasoning {
+        Reasoning::Effort(Effort::None) => Reasoning::Disabled,
+        other => other.clone(),
+    }
+}
+
+fn debug<T: std::fmt::Debug>(value: &Option<T>) -> Value {
+    value.as_ref().map_or(Value::Null, |value| json!(format!("{value:?}")))
+}
+
+fn sampling(sampling: &Sampling) -> [(&'static str, Value); 12] {
+    // To want none of the alternatives is to want none of the probabilities but the token's own.
+    let top_logprobs = sampling.top_logprobs.filter(|count| *count > 0);
+    [
+        ("temperature", json!(sampling.temperature)),
+        ("top_p", json!(sampling.top_p)),
+        ("top_k", json!(sampling.top_k)),
+        ("max_tokens", json!(sampling.max_tokens)),
+        ("stop", json!(sampling.stop)),
+        ("seed", json!(sampling.seed)),
+        ("presence_penalty", json!(sampling.presence_penalty)),
+        ("frequency_penalty", json!(sampling.frequency_penalty)),
+        ("n", json!(sampling.n)),
+        ("logprobs", json!(sampling.logprobs)),
+        ("top_logprobs", json!(top_logprobs)),
+        ("logit_bias", json!(sampling.logit_bias)),
+    ]
+}
+
+/// An object without the members that say nothing: `null`, `false` and empty lists.
+fn object<'n>(members: impl IntoIterator<Item = (&'n str, Value)>) -> Value {
+    let says_nothing = |value: &Value| match value {
+        Value::Null | Value::Bool(false) => true,
+        Value::Array(items) => items.is_empty(),
+        _ => false,
+    };
+    let members = members.into_iter().filter(|(_, value)| !says_nothing(value));
+    Value::Object(members.map(|(name, value)| (name.to_owned(), value)).collect())
+}
+
+fn messages(messages: &[Message]) -> Value {
+    let mut view: Vec<(&str, Option<&str>, Vec<Value>)> = Vec::new();
+    for message in messages {
+        let role = match message.role {
+            Role::System | Role::Developer => "system",
+            Role::User => "user",
+            Role::Assistant => "assistant",
+            Role::Tool => "tool",
+        };
+        let parts = message.parts.iter().map(|said| match said {
+            // What the model declined in words, other dialects say in words.
+            Part::Refusal(text) => part(&Part::text(text.clone())),
+            said => part(said),
+        });
+        match view.last_mut() {
+            Some((last, name, before)) if *last == role && *name == message.name.as_deref() => {
+                before.extend(parts);
+            }
+            _ => view.push((role, message.name.as_deref(), parts.collect())),
+        }
+    }
+    let view = view.into_iter();
+    view.map(|(role, name, parts)| {
+        object([("role", json!(role)), ("name", json!(name)), ("parts", json!(parts))])
+    })
+    .collect()
+}
+
+fn tool(tool: &Tool) -> Value {
+    // A tool without arguments is one with an object of none.
+    let mut parameters =
+        tool.parameters.clone().unwrap_or_else(|| json!({"type": "object", "properties": {}}));
+    if let Some(Value::Object(properties)) = parameters.get("properties")
+        && properties.is_empty()
+    {
+        parameters = json!({"type": "object", "properties": {}});
+    }
+    object([
+        ("name", json!(tool.name)),
+        ("description", json!(tool.description)),
+        ("parameters", open(&parameters)),
+        ("strict", json!(tool.strict)),
+        ("cache", cache(tool.cache_control.as_ref())),
+    ])
+}
+
+fn cache(mark: Option<&CacheControl>) -> Value {
+    mark.map_or(Value::Null, |mark| json!(mark.ttl.as_deref().unwrap_or("5m")))
+}
+
+/// A part of a message or of an answer.
+pub(crate) fn part(part: &Part) -> Value {
+    match part {
+        Part::Text { text, cache_control, citations } => {
+            let citations: Vec<Value> = citations.iter().map(citation).collect();
+            object([
+                ("text", json!(text)),
+                ("cache", cache(cache_control.as_ref())),
+                ("citations", json!(citations)),
+            ])
+        }
+        Part::Image { source: from, detail, cache_control } => {
+            // `auto` is what OpenAI takes where nothing is said.
+            let detail = detail.as_deref().filter(|detail| *detail != "auto");
+            object([
+                ("image", source(from)),
+                ("detail", json!(detail)),
+                ("cache", cache(cache_control.as_ref())),
+            ])
+        }
+        Part::Audio { source: from, format, transcript } => {
+            object([("audio", source(from)), ("format", json!(format)), ("transcript", json!(transcript))])
+        }
+        Part::File { source: from, filename, context, citations, cache_control } => {
+            // Bedrock takes no dot in a name.
+            let name = filename.as_deref().map(|name| name.rsplit_once('.').map_or(name, |(stem, _)| stem));
+            object([
+                ("file", source(from)),
+                ("name", json!(name)),
+                ("context", json!(context)),
+                ("citations", json!(citations)),
+                ("cache", cache(cache_control.as_ref())),
+            ])
+        }
+        Part::ToolCall { id, name, arguments, is_custom, signature: signed } => object([
+            ("call", json!(id)),
+            ("name", json!(name)),
+            ("arguments", json_text(arguments)),
+            ("custom", json!(is_custom)),
+            ("signature", signature(signed.as_ref())),
+        ]),
+        Part::ToolResult { call_id, content, is_error, cache_control } => {
+            // Where a result's text is cut is no part of what it says.
+            let content: Vec<Value> = joined(content).iter().map(self::part).collect();
+            object([
+                ("result", json!(call_id)),
+                ("content", json!(content)),
+                ("error", json!(is_error)),
+                ("cache", cache(cache_control.as_ref())),
+            ])
+        }
+        Part::Reasoning { text, signature: signed } => {
+            object([("reasoning", json!(text)), ("signature", signature(signed.as_ref()))])
+        }
+        Part::RedactedReasoning { data } => json!({"redacted": signature(Some(data))}),
+        Part::Refusal(text) => json!({"refusal": text}),
+        Part::Native(native) => json!({"native": native.dialect.name(), "value": native.value}),
+    }
+}
+
+fn json_text(text: &str) -> Value {
+    let text = if text.is_empty() { "{}" } else { text };
+    serde_json::from_str(text).unwrap_or_else(|_| json!(text))
+}
+
+fn signature(signature: Option<&Signature>) -> Value {
+    let signature = signature.filter(|signature| signature.text != NO_SIGNATURE);
+    signature.map_or(Value::Null, |signature| json!(format!("{:?} {}", signature.issuer, signature.text)))
+}
+
+fn source(source: &MediaSource) -> Value {
+    match source {
+        MediaSource::Url(url) => json!({"url": url}),
+        // A plain text in base64 is the text.
+        MediaSource::Base64 { media_type, data } if media_type == "text/plain" => {
+            let bytes = base64::engine::general_purpose::STANDARD.decode(data).expect("base64");
+            json!({"text": String::from_utf8(bytes).expect("UTF-8")})
+        }
+        MediaSource::Base64 { media_type, data } => json!({"type": media_type, "data": data}),
+        MediaSource::FileId(id) => json!({"id": id}),
+        MediaSource::Text(text) => json!({"text": text}),
+    }
+}
+
+fn citation(citation: &Citation) -> Value {
+    object([
+        ("span", json!(citation.span)),
+        ("quote", json!(citation.quote)),
+        ("title", json!(citation.title)),
+        ("url", json!(citation.url)),
+        ("document", json!(citation.document)),
+        ("source", json!(citation.source_id)),
+        ("place", debug(&citation.place)),
+    ])
+}
+
+/// How two views differ, in the members that do.
+pub(crate) fn difference(said: &Value, heard: &Value) -> String {
+    let members = |value: &Value| value.as_object().cloned().unwrap_or_default();
+    let (said, heard) = (members(said), members(heard));
+    let names: Vec<&String> =
+        said.keys().chain(heard.keys().filter(|name| !said.contains_key(*name))).collect();
+    let differing = names.into_iter().filter(|name| said.get(*name) != heard.get(*name));
+    let line = |name: &String| {
+        let of = |members: &Map<String, Value>| members.get(name).map_or("-".to_owned(), Value::to_string);
+        format!("\n    {name}\n      said  {}\n      heard {}", of(&said), of(&heard))
+    };
+    differing.map(line).collect()
+}
+
+/// What a reply means.
+pub(crate) fn reply(reply: &ChatReply) -> Value {
+    let choices: Vec<Value> = reply.choices.iter().map(choice).collect();
+    object([("choices", json!(choices)), ("usage", usage(&reply.usage)), ("tier", json!(reply.service_tier))])
+}
+
+/// Texts without citations that follow on each other are one.
+fn joined(parts: &[Part]) -> Vec<Part> {
+    let mut joined: Vec<Part> = Vec::new();
+    for part in parts {
+        match (joined.last_mut(), part) {
+            (Some(Part::Text { text, citations, .. }), Part::Text { text: more, citations: cited, .. })
+                if citations.is_empty() && cited.is_empty() =>
+            {
+                text.push_str(more);
+            }
+            _ => joined.push(part.clone()),
+        }
+    }
+    joined
+}
+
+fn choice(choice: &Choice) -> Value {
+    let parts = joined(&choice.parts);
+    let parts: Vec<Value> = parts.iter().map(part).collect();
+    object([
+        ("index", json!(choice.index)),
+        ("parts", json!(parts)),
+        ("stop", debug(&choice.stop)),
+        ("sequence", json!(choice.stop_sequence)),
+        ("logprobs", json!(choice.logprobs)),
+    ])
+}
+
+/// The counts that are not zero.
+fn usage(usage: &Usage) -> Value {
+    let counts = [
+        ("input", usage.input_tokens),
+        ("cached", usage.cached_tokens),
+        ("written 5m", usage.cache_write_tokens),
+        ("written 1h", usage.cache_write_1h_tokens),
+        ("tool prompt", usage.tool_prompt_tokens),
+        ("input audio", usage.input_audio_tokens),
+        ("input image", usage.input_image_tokens),
+        ("output", usage.output_tokens),
+        ("reasoning", usage.reasoning_tokens),
+        ("output audio", usage.output_audio_tokens),
+        ("output image", usage.output_image_tokens),
+        ("searches", usage.web_search_requests),
+        ("fetches", usage.web_fetch_requests),
+    ];
+    let counts = counts.into_iter().filter(|(_, count)| *count > 0);
+    Value::Object(counts.map(|(name, count)| (name.to_owned(), json!(count))).collect())
+}
