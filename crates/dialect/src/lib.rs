@@ -10,6 +10,7 @@
 pub mod anthropic;
 mod base64;
 pub mod bedrock;
+pub mod cohere;
 pub mod conversation;
 pub mod failure;
 pub mod framing;

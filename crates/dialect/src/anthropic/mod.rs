@@ -9,7 +9,7 @@
 //! **Invariant:** what only this dialect says (blocks of the provider's own tools, members without a field in the
 //! model) comes out again where both ends speak it.
 
-mod answer;
+pub(crate) mod answer;
 mod blocks;
 mod citations;
 mod errors;

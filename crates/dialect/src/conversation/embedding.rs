@@ -18,6 +18,25 @@ pub struct EmbeddingRequest {
     pub user: Option<String>,
     /// Members that the model has no field for.
     pub extra: Map<String, Value>,
+    /// What the vectors are for, where the caller says (Cohere's `input_type`).
+    pub purpose: Option<EmbeddingPurpose>,
+    /// Members that only the caller's dialect has, by their names there; empty for OpenAI's.
+    pub native: Map<String, Value>,
+}
+
+/// What vectors are for. Models that know it embed a question and its answer so that they meet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum EmbeddingPurpose {
+    /// Texts that are to be found.
+    Document,
+    /// What is looked for.
+    Query,
+    /// Sorting into classes.
+    Classification,
+    /// Finding groups.
+    Clustering,
+    /// A picture.
+    Image,
 }
 
 /// One thing to embed.

@@ -125,3 +125,25 @@ pub enum StreamEvent {
     /// Tokens used so far; each one replaces the one before (last wins).
     Usage(Usage),
 }
+
+impl StreamEvent {
+    /// Which answer it is of; 0 for what is of all of them.
+    pub fn choice(&self) -> u64 {
+        match self {
+            Self::Text { choice, .. }
+            | Self::Reasoning { choice, .. }
+            | Self::ReasoningSignature { choice, .. }
+            | Self::RedactedReasoning { choice, .. }
+            | Self::Refusal { choice, .. }
+            | Self::ToolCallStart { choice, .. }
+            | Self::ToolCallArguments { choice, .. }
+            | Self::Logprobs { choice, .. }
+            | Self::Citation { choice, .. }
+            | Self::Image { choice, .. }
+            | Self::Audio { choice, .. }
+            | Self::Native { choice, .. }
+            | Self::Finish { choice, .. } => *choice,
+            Self::Start { .. } | Self::ServiceTier(_) | Self::Usage(_) => 0,
+        }
+    }
+}

@@ -14,7 +14,7 @@ mod request;
 mod signature;
 
 pub use citation::{Citation, PlaceUnit, SourcePlace};
-pub use embedding::{Embedding, EmbeddingInput, EmbeddingReply, EmbeddingRequest};
+pub use embedding::{Embedding, EmbeddingInput, EmbeddingPurpose, EmbeddingReply, EmbeddingRequest};
 pub use event::StreamEvent;
 pub use native::Native;
 pub use reply::{ChatReply, Choice, StopReason, Usage};

@@ -62,7 +62,6 @@ pub enum StopReason {
     MalformedToolCall,
 }
 
-
 /// Tokens of one request. `input_tokens` and `output_tokens` are totals: the other counts are parts of them.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Usage {
@@ -92,6 +91,13 @@ pub struct Usage {
     pub web_search_requests: u64,
     /// Pages that the provider fetched.
     pub web_fetch_requests: u64,
+    /// Cohere's unit of ranking: a query with up to 100 documents.
+    pub search_units: u64,
+    /// Tokens of the prompt that the provider counts beside `input_tokens` and does not bill (Cohere's own
+    /// instructions).
+    pub unbilled_input_tokens: u64,
+    /// Tokens of the answer that the provider counts beside `output_tokens` and does not bill.
+    pub unbilled_output_tokens: u64,
 }
 
 impl Usage {

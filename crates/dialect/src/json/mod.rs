@@ -9,6 +9,7 @@ pub(crate) mod read;
 pub mod scan;
 pub mod splice;
 mod text;
+pub(crate) mod value;
 mod walk;
 pub(crate) mod write;
 

@@ -56,6 +56,7 @@ pub fn read_usage(value: &Value) -> Option<Usage> {
             .or_else(|| input("web_search_requests"))
             .unwrap_or(0),
         web_fetch_requests: detail("server_tool_use", "web_fetch_requests").unwrap_or(0),
+        ..Usage::default()
     })
 }
 

@@ -38,6 +38,7 @@ pub(super) fn read(value: &Value) -> Option<Usage> {
         output_image_tokens: of_output("image_tokens"),
         web_search_requests: count(&["server_tool_use", "web_search_requests"]).unwrap_or(0),
         web_fetch_requests: count(&["server_tool_use", "web_fetch_requests"]).unwrap_or(0),
+        ..Usage::default()
     })
 }
 
@@ -125,6 +126,7 @@ mod tests {
             output_image_tokens: 9,
             web_search_requests: 2,
             web_fetch_requests: 3,
+            ..Usage::default()
         };
         for usage in [usage, Usage::default(), Usage { input_tokens: 1, ..Usage::default() }] {
             let mut out = Vec::new();

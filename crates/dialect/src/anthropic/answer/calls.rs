@@ -14,7 +14,7 @@ const WAITING_BYTES_MAX: usize = 4 << 20;
 
 /// What is to be written.
 #[derive(Debug, PartialEq)]
-pub(super) enum Step {
+pub(crate) enum Step {
     /// A block begins, after one with the signature if there is one.
     Start { id: String, name: String, signature: Option<Signature> },
     /// A piece of its input.
@@ -25,19 +25,19 @@ pub(super) enum Step {
 
 /// A call that waits to be written.
 #[derive(Debug, Default)]
-pub(super) struct Call {
+pub(crate) struct Call {
     /// Its number within the answer.
-    pub(super) number: u64,
+    pub(crate) number: u64,
     /// Its id.
-    pub(super) id: String,
+    pub(crate) id: String,
     /// The tool.
-    pub(super) name: String,
+    pub(crate) name: String,
     /// The tool takes free text.
-    pub(super) is_custom: bool,
+    pub(crate) is_custom: bool,
     /// Google's signature on it.
-    pub(super) signature: Option<Signature>,
+    pub(crate) signature: Option<Signature>,
     /// What of its arguments came while it waited.
-    pub(super) arguments: String,
+    pub(crate) arguments: String,
 }
 
 /// The call that is being written.
@@ -51,7 +51,7 @@ struct Current {
 
 /// The calls of one answer.
 #[derive(Debug, Default)]
-pub(super) struct Calls {
+pub(crate) struct Calls {
     current: Option<Current>,
     waiting: VecDeque<Call>,
     waiting_bytes: usize,
@@ -59,7 +59,7 @@ pub(super) struct Calls {
 
 impl Calls {
     /// A call begins.
-    pub(super) fn begin(&mut self, call: Call) -> Vec<Step> {
+    pub(crate) fn begin(&mut self, call: Call) -> Vec<Step> {
         self.waiting.push_back(call);
         let mut steps = Vec::new();
         self.advance(&mut steps);
@@ -67,7 +67,7 @@ impl Calls {
     }
 
     /// A piece of a call's arguments.
-    pub(super) fn push(&mut self, number: u64, piece: &str) -> Vec<Step> {
+    pub(crate) fn push(&mut self, number: u64, piece: &str) -> Vec<Step> {
         let mut steps = Vec::new();
         match &mut self.current {
             Some(current) if current.number == number => current.take(piece, &mut steps),
@@ -83,7 +83,7 @@ impl Calls {
     }
 
     /// Something else comes: whatever was begun is whole.
-    pub(super) fn flush(&mut self) -> Vec<Step> {
+    pub(crate) fn flush(&mut self) -> Vec<Step> {
         let mut steps = Vec::new();
         while self.current.is_some() || !self.waiting.is_empty() {
             self.next(&mut steps);

@@ -7,7 +7,7 @@
 //! short. **Invariant:** `model` is the caller's name for it.
 
 mod arguments;
-mod calls;
+pub(crate) mod calls;
 mod stream;
 
 pub use stream::StreamEncoder;

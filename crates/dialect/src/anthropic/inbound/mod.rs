@@ -12,6 +12,7 @@ mod messages;
 mod tools;
 
 use super::reasoning::{EFFORTS, effort_word};
+use super::schema::is_closed;
 use crate::conversation::{ChatRequest, Effort, Message, Part, Reasoning, ResponseFormat, Role};
 use crate::json::read::{self, Place};
 use crate::wire::{Dialect, RequestError};
@@ -226,25 +227,4 @@ fn read_format(value: Value, at: &Place<'_>) -> Result<ResponseFormat, RequestEr
     let schema = Value::Object(schema);
     let strict = is_closed(&schema).then_some(true);
     Ok(ResponseFormat::JsonSchema { name: FORMAT_NAME.to_owned(), description: None, schema, strict })
-}
-
-/// Every object of the schema rules out further properties and demands those that it has: only then OpenAI holds an
-/// answer to it. Anthropic holds to any schema that it takes, so that "strict" has no word there.
-fn is_closed(schema: &Value) -> bool {
-    let Value::Object(members) = schema else { return true };
-    let inner = members.iter().all(|(name, value)| match name.as_str() {
-        "properties" | "$defs" | "definitions" => {
-            value.as_object().is_none_or(|schemas| schemas.values().all(is_closed))
-        }
-        "items" => is_closed(value),
-        "anyOf" | "allOf" => value.as_array().is_none_or(|schemas| schemas.iter().all(is_closed)),
-        _ => true,
-    });
-    let Some(properties) = members.get("properties").and_then(Value::as_object) else {
-        return inner && members.get("type").is_none_or(|kind| kind != "object");
-    };
-    let required = members.get("required").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
-    let is_required = |name: &String| required.iter().any(|required| required == name.as_str());
-    let rules_out = members.get("additionalProperties") == Some(&Value::Bool(false));
-    inner && rules_out && properties.keys().all(is_required)
 }
