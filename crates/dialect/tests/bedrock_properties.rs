@@ -45,10 +45,10 @@ fn message(role: Role, parts: Vec<Part>) -> Message {
     Message { role, parts, name: None }
 }
 
-fn document(name: &String) -> Part {
+fn document(name: &str) -> Part {
     Part::File {
         source: MediaSource::Base64 { media_type: "application/pdf".to_owned(), data: "aGk=".to_owned() },
-        filename: Some(name.clone()),
+        filename: Some(name.to_owned()),
         context: None,
         citations: false,
         cache_control: None,
@@ -84,7 +84,9 @@ fn encode(steps: &[Step]) -> Outbound {
         .iter()
         .flat_map(|step| match step {
             Step::Says(role, texts) => vec![message(*role, texts.iter().map(Part::text).collect())],
-            Step::Shows(names) => vec![message(Role::User, names.iter().map(document).collect())],
+            Step::Shows(names) => {
+                vec![message(Role::User, names.iter().map(|name| document(name)).collect())]
+            }
             Step::Calls(ids, reversed, said) => round(ids, *reversed, said.as_ref()),
         })
         .collect();

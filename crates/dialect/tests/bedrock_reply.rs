@@ -3,7 +3,7 @@
 
 use proptest::prelude::*;
 use serde_json::{Value, json};
-use tollgate_dialect::bedrock::{decode_reply, encode_reply};
+use tollgate_dialect::bedrock::{decode_count_reply, decode_reply, encode_reply};
 use tollgate_dialect::conversation::{
     ChatReply, Choice, Citation, Issuer, MediaSource, Native, Part, PlaceUnit, Signature, SourcePlace,
     StopReason, Usage,
@@ -288,6 +288,13 @@ fn signatures_of_other_makers_travel_through() {
     };
     let (found, _) = encode(&reply(vec![signed.clone()], StopReason::ToolCalls));
     assert_eq!(decode(found, &of(CLAUDE)).choices[0].parts, [signed]);
+}
+
+#[test]
+fn a_count_of_tokens_is_read() {
+    assert_eq!(decode_count_reply(br#"{"inputTokens":12}"#), Ok(12));
+    assert!(matches!(decode_count_reply(b"{}"), Err(ReplyFault::Malformed(_))));
+    assert!(matches!(decode_count_reply(br#"{"message":"no"}"#), Err(ReplyFault::Error(_))));
 }
 
 fn any_part() -> impl Strategy<Value = Part> {

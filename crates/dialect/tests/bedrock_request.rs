@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, clippy::needless_pass_by_value)]
 
 use serde_json::{Value, json};
-use tollgate_dialect::bedrock::encode_chat;
+use tollgate_dialect::bedrock::{encode_chat, encode_count};
 use tollgate_dialect::conversation::{
     CacheControl, ChatRequest, Citation, Issuer, MediaSource, Message, Native, Part, Role, Signature, Tool,
     ToolKind,
@@ -471,4 +471,21 @@ fn what_cannot_be_written_is_named_with_its_place() {
     check_invalid(CLAUDE, vec![user("a"), say(Role::Assistant, vec![image])], "messages[1].content[0]");
     check_invalid(CLAUDE, vec![say(Role::Tool, vec![Part::text("x")])], "messages[0].content[0]");
     check_invalid(CLAUDE, vec![say(Role::User, vec![call("c", "{}")])], "messages[0].content[0]");
+}
+
+#[test]
+fn a_request_to_be_counted_leaves_out_what_shapes_the_answer() {
+    let mut request = ChatRequest {
+        model: NOVA.to_owned(),
+        messages: vec![say(Role::System, vec![Part::text("s")]), user("hi")],
+        tools: vec![Tool { name: "f".to_owned(), ..Tool::default() }],
+        ..ChatRequest::default()
+    };
+    request.sampling.max_tokens = Some(9);
+    request.sampling.top_k = Some(3);
+    let outbound = encode_count(&request, &EncodeOptions::default()).unwrap();
+    assert_eq!(outbound.path, "/model/amazon.nova-lite-v1%3A0/count-tokens");
+    let sent = body(&outbound);
+    let names: Vec<&String> = sent["input"]["converse"].as_object().unwrap().keys().collect();
+    assert_eq!(names, ["messages", "system", "toolConfig", "additionalModelRequestFields"]);
 }

@@ -270,13 +270,25 @@ fn a_stream_that_breaks_its_rules_is_malformed() {
     let mut bytes = Vec::new();
     write_event("contentBlockDelta", b"not json", &mut bytes);
     assert!(read(&bytes, &of(CLAUDE), 64).1.is_err());
-    let unknown = stream(&[
-        start(),
-        ("tomorrow", json!({})),
-        delta(0, json!({"text": "a"})),
-        delta(0, json!({"new": 1})),
-    ]);
-    assert_eq!(read(&unknown, &of(CLAUDE), 64).1, Ok(false));
+}
+
+#[test]
+fn what_is_not_known_yet_is_passed_over() {
+    let found = events(
+        &[
+            ("tomorrow", json!({})),
+            block(0, json!({"newKind": {}})),
+            delta(0, json!({"newKind": "x"})),
+            end(0),
+            block(1, json!({})),
+            delta(1, json!({"text": "a"})),
+            delta(1, json!({"new": 1})),
+            end(1),
+            stop("new_reason"),
+        ],
+        &of(CLAUDE),
+    );
+    assert_eq!(found, [text("a"), finish(StopReason::Stop)]);
 }
 
 #[test]

@@ -137,6 +137,14 @@ pub fn invoke_path(model: &str) -> Result<String, EncodeError> {
     path(model, "invoke")
 }
 
+/// The path at which a model's tokens are counted.
+///
+/// # Errors
+/// As [`call_path`].
+pub fn count_path(model: &str) -> Result<String, EncodeError> {
+    path(model, "count-tokens")
+}
+
 fn path(model: &str, action: &str) -> Result<String, EncodeError> {
     if model.is_empty() || model.len() > ID_BYTES_MAX {
         return Err(EncodeError::Invalid {

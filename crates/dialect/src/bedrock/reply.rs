@@ -38,6 +38,19 @@ pub fn decode_reply(body: &[u8], reading: &Reading) -> Result<ChatReply, ReplyFa
     })
 }
 
+/// Reads the reply to a request of counted tokens: `{"inputTokens": n}`.
+///
+/// # Errors
+/// [`ReplyFault::Error`] for an error in the place of a count, [`ReplyFault::Malformed`] for what is no count.
+pub fn decode_count_reply(body: &[u8]) -> Result<u64, ReplyFault> {
+    let reply: Value = serde_json::from_slice(body).map_err(|_| ReplyFault::Malformed("not JSON"))?;
+    match count(&reply, "inputTokens") {
+        Some(tokens) => Ok(tokens),
+        None => Err(errors::in_reply(&reply)
+            .map_or(ReplyFault::Malformed("a count has no inputTokens"), ReplyFault::Error)),
+    }
+}
+
 fn read_content(message: &Value, reading: &Reading) -> Result<Vec<Part>, ReplyFault> {
     const MALFORMED: ReplyFault = ReplyFault::Malformed("a content block of the reply is malformed");
     let mut reader = BlockReader::new(Model::of(&reading.model).issuer());

@@ -2,8 +2,8 @@
 
 use super::blocks::BlockWriter;
 use super::media::DocumentNames;
-use super::members::insert_some;
-use super::model::{Maker, Model, call_path};
+use super::members::{insert_some, object};
+use super::model::{Maker, Model, call_path, count_path};
 use super::own::Own;
 use super::params::{Refusals, refuse_unsupported, service_tier};
 use super::thinking::{self, Thinking};
@@ -67,6 +67,22 @@ pub fn encode_chat(request: &ChatRequest, options: &EncodeOptions) -> Result<Out
         reading: Reading { answer_tool, model: request.model.clone(), ..Reading::default() },
         lost: refusals.finish()?,
     })
+}
+
+/// Writes a chat request to have its tokens counted, for `POST /model/{id}/count-tokens`: what shapes the answer is left
+/// out.
+///
+/// # Errors
+/// As [`encode_chat`].
+pub fn encode_count(request: &ChatRequest, options: &EncodeOptions) -> Result<Outbound, EncodeError> {
+    const COUNTED: [&str; 4] = ["messages", "system", "toolConfig", "additionalModelRequestFields"];
+    let mut outbound = encode_chat(request, options)?;
+    let mut body: Map<String, Value> = serde_json::from_slice(&outbound.body).unwrap_or_default();
+    body.retain(|name, _| COUNTED.contains(&name.as_str()));
+    let input = object([("input", object([("converse", Value::Object(body))]))]);
+    outbound.path = count_path(&request.model)?;
+    outbound.body = input.to_string().into_bytes();
+    Ok(outbound)
 }
 
 fn filled(members: Map<String, Value>) -> Option<Value> {

@@ -166,9 +166,14 @@ impl StreamDecoder {
                 out.push(StreamEvent::Reasoning { choice: 0, delta: piece.to_owned() });
             }
         }
-        let block = self.open.iter_mut().find(|block| block.index == index);
-        let block = block.ok_or(ReplyFault::Malformed("a delta for a content block that is not open"))?;
-        add_delta(&mut block.kind, delta, out)
+        match self.open.iter_mut().find(|block| block.index == index) {
+            Some(block) => add_delta(&mut block.kind, delta, out),
+            None if delta.get("toolUse").is_some() => {
+                Err(ReplyFault::Malformed("a delta for a content block that is not open"))
+            }
+            // A block of a type that is not known yet.
+            None => Ok(()),
+        }
     }
 
     fn open_if_new(&mut self, index: u64, kind: impl FnOnce() -> BlockKind) -> Result<(), ReplyFault> {
