@@ -19,6 +19,7 @@ pub mod json;
 pub mod multipart;
 pub mod openai;
 pub mod relay;
+pub mod rerank;
 pub mod responses;
 pub mod sse;
 pub mod translate;

@@ -11,6 +11,7 @@ mod event;
 mod native;
 mod reply;
 mod request;
+mod rerank;
 mod signature;
 
 pub use citation::{Citation, PlaceUnit, SourcePlace};
@@ -22,4 +23,5 @@ pub use request::{
     CacheControl, ChatRequest, Effort, MediaSource, Message, Part, Reasoning, ResponseFormat, Role, Sampling,
     Tool, ToolChoice, ToolKind,
 };
+pub use rerank::{RerankDocument, RerankReply, RerankRequest, RerankResult};
 pub use signature::{Issuer, Signature};
