@@ -44,10 +44,14 @@ impl Keys {
         Self { master: master_key.map(|key| Sha256::digest(key.as_bytes()).into()) }
     }
 
-    /// Checks the request's key.
-    pub(crate) fn authenticate(&self, headers: &HeaderMap) -> Result<Caller, Rejection> {
+    /// Checks the request's key: in a header, else in the query of a surface whose clients put it there.
+    pub(crate) fn authenticate(
+        &self,
+        headers: &HeaderMap,
+        in_query: Option<&str>,
+    ) -> Result<Caller, Rejection> {
         let Some(master) = &self.master else { return Ok(Caller { digest: [0; 32] }) };
-        let key = key_of(headers).ok_or_else(Rejection::no_key)?;
+        let key = key_of(headers).or(in_query.map(str::as_bytes)).ok_or_else(Rejection::no_key)?;
         let digest: [u8; 32] = Sha256::digest(key).into();
         if bool::from(digest.ct_eq(master)) {
             return Ok(Caller { digest });
@@ -104,7 +108,10 @@ mod tests {
     }
 
     fn verdict(rows: &[(&'static str, &str)]) -> Result<(), u16> {
-        Keys::new(Some("sk-1234")).authenticate(&headers(rows)).map(|_| ()).map_err(|r| r.status().as_u16())
+        Keys::new(Some("sk-1234"))
+            .authenticate(&headers(rows), None)
+            .map(|_| ())
+            .map_err(|r| r.status().as_u16())
     }
 
     #[test]
@@ -154,13 +161,13 @@ mod tests {
 
     #[test]
     fn without_a_master_key_nobody_is_asked() {
-        assert!(Keys::new(None).authenticate(&HeaderMap::new()).is_ok());
+        assert!(Keys::new(None).authenticate(&HeaderMap::new(), None).is_ok());
     }
 
     #[test]
     fn the_hash_in_the_message_is_the_one_litellm_prints() {
         let rejection =
-            Keys::new(Some("sk-1234")).authenticate(&headers(&[("authorization", "Bearer sk-bad")]));
+            Keys::new(Some("sk-1234")).authenticate(&headers(&[("authorization", "Bearer sk-bad")]), None);
         let message = rejection.err().map(|r| r.message().to_owned()).unwrap();
         assert!(
             message.contains("3f23a3100c3183021be4f433982d93c1f20ea652ad60ef8cbe04abfe8a5a0dcf"),

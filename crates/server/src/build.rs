@@ -228,6 +228,7 @@ fn speech(deployment: &Deployment, model: &str) -> Speech {
         Wire::Anthropic => Speech::Anthropic(Host::Anthropic),
         Wire::Bedrock if deployment.model.contains("invoke/") => Speech::Anthropic(Host::BedrockInvoke),
         Wire::Bedrock => Speech::Bedrock,
+        Wire::Cohere => Speech::Cohere,
         Wire::Vertex if model.starts_with("claude") => Speech::Anthropic(Host::Vertex),
         Wire::Vertex if is_googles(model) => Speech::Gemini(gemini::Host::Vertex),
         Wire::Gemini => Speech::Gemini(gemini::Host::AiStudio),

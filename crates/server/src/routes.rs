@@ -68,6 +68,10 @@ pub enum Route {
     BedrockCall,
     /// `POST /v2/chat`.
     CohereChat,
+    /// `POST /v2/embed`.
+    CohereEmbed,
+    /// `POST /v1/embed`.
+    CohereEmbedFirst,
     /// `POST /v1/images/generations`.
     Images,
     /// `POST /v1/images/edits`.
@@ -122,6 +126,8 @@ impl Route {
             Self::GeminiBatchEmbed => Some(Surface::BatchEmbedContents),
             Self::BedrockCall => Some(Surface::Converse),
             Self::CohereChat => Some(Surface::CohereChat),
+            Self::CohereEmbed => Some(Surface::CohereEmbed),
+            Self::CohereEmbedFirst => Some(Surface::CohereEmbedFirst),
             Self::Images => Some(Surface::ImageGeneration),
             Self::ImageEdits => Some(Surface::ImageEdit),
             Self::ImageVariations => Some(Surface::ImageVariation),

@@ -139,10 +139,15 @@ impl Snapshot {
     }
 
     /// Refuses who may not call a route.
-    pub(crate) fn admit_to(&self, access: Access, headers: &HeaderMap) -> Result<Caller, Rejection> {
+    pub(crate) fn admit_to(
+        &self,
+        access: Access,
+        headers: &HeaderMap,
+        in_query: Option<&str>,
+    ) -> Result<Caller, Rejection> {
         match access {
             Access::Open => Ok(Caller::default()),
-            Access::Caller => self.keys.authenticate(headers),
+            Access::Caller => self.keys.authenticate(headers, in_query),
         }
     }
 

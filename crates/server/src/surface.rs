@@ -27,6 +27,10 @@ pub(crate) enum Surface {
     EmbedContent,
     /// Google's `batchEmbedContents`.
     BatchEmbedContents,
+    /// Cohere's embeddings, version 2.
+    CohereEmbed,
+    /// Cohere's embeddings, version 1.
+    CohereEmbedFirst,
     /// Pictures from words.
     ImageGeneration,
     /// Pictures from pictures and words.
@@ -47,7 +51,7 @@ pub(crate) enum Surface {
 
 impl Surface {
     /// All of them, in the order of their declaration.
-    pub(crate) const ALL: [Self; 18] = [
+    pub(crate) const ALL: [Self; 20] = [
         Self::Chat,
         Self::Completions,
         Self::Embeddings,
@@ -58,6 +62,8 @@ impl Surface {
         Self::CohereChat,
         Self::EmbedContent,
         Self::BatchEmbedContents,
+        Self::CohereEmbed,
+        Self::CohereEmbedFirst,
         Self::ImageGeneration,
         Self::ImageEdit,
         Self::ImageVariation,
@@ -75,7 +81,7 @@ impl Surface {
             Self::Messages => Dialect::Anthropic,
             Self::GenerateContent | Self::EmbedContent | Self::BatchEmbedContents => Dialect::Gemini,
             Self::Converse => Dialect::Bedrock,
-            Self::CohereChat => Dialect::Cohere,
+            Self::CohereChat | Self::CohereEmbed | Self::CohereEmbedFirst => Dialect::Cohere,
             _ => Dialect::OpenAi,
         }
     }
@@ -93,6 +99,8 @@ impl Surface {
             Self::CohereChat => "/v2/chat",
             Self::EmbedContent => "/embedContent",
             Self::BatchEmbedContents => "/batchEmbedContents",
+            Self::CohereEmbed => "/v2/embed",
+            Self::CohereEmbedFirst => "/v1/embed",
             Self::ImageGeneration => "/images/generations",
             Self::ImageEdit => "/images/edits",
             Self::ImageVariation => "/images/variations",
@@ -113,6 +121,7 @@ impl Surface {
             Self::GenerateContent => "contents",
             Self::EmbedContent => "content",
             Self::BatchEmbedContents => "requests",
+            Self::CohereEmbed | Self::CohereEmbedFirst => "model",
             Self::ImageGeneration => "prompt",
             Self::ImageEdit | Self::ImageVariation => "image",
             Self::Transcription | Self::Translation => "file",
@@ -130,7 +139,14 @@ impl Surface {
 
     /// It is answered with vectors.
     pub(crate) fn is_embedding(self) -> bool {
-        matches!(self, Self::Embeddings | Self::EmbedContent | Self::BatchEmbedContents)
+        matches!(
+            self,
+            Self::Embeddings
+                | Self::EmbedContent
+                | Self::BatchEmbedContents
+                | Self::CohereEmbed
+                | Self::CohereEmbedFirst
+        )
     }
 
     /// The usage comes at the end of a stream only if the caller asks for it (OpenAI's `stream_options`).

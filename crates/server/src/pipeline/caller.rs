@@ -10,7 +10,7 @@ use std::sync::{Arc, OnceLock};
 use tollgate_dialect::conversation::{ChatReply, ChatRequest};
 use tollgate_dialect::openai::{self, ChunkEncoder, StreamPlan, StreamShape};
 use tollgate_dialect::wire::{CallerError, Dialect, EventEncoder, Losses, ReplyFacts, RequestError};
-use tollgate_dialect::{anthropic, bedrock, gemini, responses};
+use tollgate_dialect::{anthropic, bedrock, cohere, gemini, responses};
 
 /// Where a stream's encoder leaves the whole answer for whoever keeps it.
 pub(crate) type FinalSlot = Arc<OnceLock<Bytes>>;
@@ -23,6 +23,7 @@ pub(crate) fn decode(surface: Surface, body: &[u8]) -> Result<ChatRequest, Reque
         Surface::Messages => anthropic::decode_request(body),
         Surface::GenerateContent => gemini::decode_request(body),
         Surface::Converse => bedrock::decode_request(body),
+        Surface::CohereChat => cohere::decode_request(body),
         _ => openai::decode_chat(body),
     }
 }
@@ -39,6 +40,7 @@ pub(crate) fn encode_reply(
         Surface::Responses => responses::encode_reply(reply, facts, &received.echo(), losses),
         Surface::Messages => anthropic::encode_reply(reply, facts, losses),
         Surface::Converse => bedrock::encode_reply(reply, facts, losses),
+        Surface::CohereChat => cohere::encode_reply(reply, facts, losses),
         Surface::GenerateContent => gemini::encode_reply(reply, facts, losses),
         _ => openai::encode_reply(reply, facts, losses),
     }
@@ -58,6 +60,7 @@ pub(crate) fn stream_encoder(
         }
         Surface::Messages => (Box::new(anthropic::StreamEncoder::new(facts)), None),
         Surface::Converse => (Box::new(bedrock::StreamEncoder::new(facts)), None),
+        Surface::CohereChat => (Box::new(cohere::StreamEncoder::new(facts)), None),
         Surface::GenerateContent => (Box::new(gemini::StreamEncoder::new(facts, received.as_array)), None),
         Surface::Completions => {
             (Box::new(ChunkEncoder::new(StreamPlan { facts, shape: StreamShape::Completion })), None)
@@ -80,6 +83,7 @@ pub(crate) fn encode_error(dialect: Dialect, error: &CallerError<'_>) -> Option<
     match dialect {
         Dialect::Anthropic => Some(anthropic::encode_error(error)),
         Dialect::Bedrock => Some(bedrock::encode_error(error)),
+        Dialect::Cohere => Some(cohere::encode_error(error)),
         Dialect::Gemini => Some(gemini::encode_error(error)),
         _ => None,
     }

@@ -10,13 +10,17 @@ use bytes::Bytes;
 use tollgate_dialect::conversation::{EmbeddingReply, EmbeddingRequest};
 use tollgate_dialect::openai::VectorForm;
 use tollgate_dialect::wire::{EncodeError, EncodeOptions, Outbound, ReplyFacts, ReplyFault, RequestError};
-use tollgate_dialect::{bedrock, gemini, openai};
+use tollgate_dialect::{bedrock, cohere, gemini, openai};
 
 /// Reads a caller's request.
 pub(crate) fn decode(surface: Surface, received: &Received<'_>) -> Result<EmbeddingRequest, RequestError> {
     match surface {
         Surface::EmbedContent => gemini::decode_embed_request(received.body),
         Surface::BatchEmbedContents => gemini::decode_batch_embed_request(received.body),
+        Surface::CohereEmbed => cohere::decode_embed_request(received.body, 2).map(|(request, _)| request),
+        Surface::CohereEmbedFirst => {
+            cohere::decode_embed_request(received.body, 1).map(|(request, _)| request)
+        }
         _ => openai::decode_embeddings(received.body),
     }
 }
@@ -30,6 +34,7 @@ pub(crate) fn encode(
     match speech {
         Speech::Gemini(host) => Some(gemini::encode_embeddings_for(host, request).map(|call| vec![call])),
         Speech::Bedrock => Some(bedrock::encode_embeddings(request, options)),
+        Speech::Cohere => Some(cohere::encode_embeddings(request).map(|call| vec![call])),
         Speech::OpenAi => {
             let body = openai::encode_embedding_request(request);
             Some(Ok(vec![Outbound { path: "/embeddings".to_owned(), body, ..Outbound::default() }]))
@@ -47,6 +52,7 @@ pub(crate) fn decode_reply(
     let one = bodies.first().map(Bytes::as_ref).unwrap_or_default();
     match speech {
         Speech::Bedrock => bedrock::decode_embeddings(bodies, request),
+        Speech::Cohere => cohere::decode_embeddings(one, request),
         Speech::Gemini(host) => gemini::decode_embeddings_for(host, one, request),
         _ => openai::decode_embedding_reply(one),
     }
@@ -54,7 +60,7 @@ pub(crate) fn decode_reply(
 
 /// Writes the caller's reply.
 pub(crate) fn encode_reply(
-    surface: Surface,
+    (surface, received): (Surface, &Received<'_>),
     reply: &EmbeddingReply,
     request: &EmbeddingRequest,
     facts: &ReplyFacts,
@@ -62,6 +68,12 @@ pub(crate) fn encode_reply(
     match surface {
         Surface::EmbedContent => gemini::encode_embed_reply(reply),
         Surface::BatchEmbedContents => gemini::encode_batch_embed_reply(reply),
+        Surface::CohereEmbed | Surface::CohereEmbedFirst => {
+            let version = if surface == Surface::CohereEmbed { 2 } else { 1 };
+            // It was read once already, so this cannot fail.
+            let shape = cohere::decode_embed_request(received.body, version).map(|(_, shape)| shape);
+            cohere::encode_embed_reply(reply, &shape.unwrap_or_default(), facts)
+        }
         _ => {
             let form = if request.base64 { VectorForm::Base64 } else { VectorForm::Numbers };
             openai::encode_embeddings(reply, form, facts)

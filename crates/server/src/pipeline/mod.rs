@@ -19,8 +19,9 @@ use crate::auth::Caller;
 use crate::error::Rejection;
 use crate::gateway::Gateway;
 use crate::info;
+use crate::percent;
 use crate::reply::{GatewayBody, ReplyHeaders, add_security_headers, header_text};
-use crate::routes::{Found, PathModel};
+use crate::routes::{Found, PathModel, Route};
 use crate::snapshot::{Group, Snapshot};
 use crate::surface::Surface;
 use crate::worker::Worker;
@@ -31,6 +32,7 @@ use receive::BodyKind;
 use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 use thread::Thread;
+use tollgate_dialect::wire::Dialect;
 use tollgate_store::Owner;
 
 pub(crate) use probe::probe;
@@ -74,7 +76,8 @@ pub(crate) async fn answer(worker: &Worker, request: Request<Incoming>) -> Respo
     let found = worker.gateway.routes().find(request.method(), request.uri().path());
     let answered = match found {
         Found::Served { route, access, model } => {
-            let caller = snapshot.admit_to(access, request.headers());
+            let in_query = key_in_query(route, &request);
+            let caller = snapshot.admit_to(access, request.headers(), in_query.as_deref());
             match (caller, route.surface()) {
                 (Err(rejection), surface) => Err(rejection.spoken_on(surface)),
                 (Ok(caller), Some(surface)) => {
@@ -140,6 +143,9 @@ fn failure(gateway: &Gateway, call: &Call, rejection: Rejection) -> Response<Gat
         "request failed"
     );
     let mut response = rejection.spoken_on(Some(call.surface)).into_response();
+    if call.surface == Surface::Converse {
+        response.headers_mut().insert(respond::AMZN_REQUEST_ID, call.id.clone());
+    }
     for (name, value) in &ReplyHeaders::failed(&call.id).into_map() {
         response.headers_mut().insert(name.clone(), value.clone());
     }
@@ -203,6 +209,13 @@ impl Drop for InFlight<'_> {
     fn drop(&mut self) {
         self.0.metrics().in_flight.dec();
     }
+}
+
+/// Google's clients may put their key into the query (`?key=`); nobody else's.
+fn key_in_query(route: Route, request: &Request<Incoming>) -> Option<String> {
+    let is_googles = route.surface().is_some_and(|surface| surface.dialect() == Dialect::Gemini);
+    let pairs = request.uri().query().filter(|_| is_googles)?.split('&');
+    pairs.filter_map(|pair| pair.strip_prefix("key=")).find_map(percent::decode).filter(|key| !key.is_empty())
 }
 
 /// Whether a query asks for a stream of events (`alt=sse`).

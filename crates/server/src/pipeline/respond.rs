@@ -15,7 +15,7 @@ use crate::surface::Surface;
 use crate::target::Target;
 use crate::worker::Worker;
 use bytes::Bytes;
-use http::header::{CONTENT_TYPE, HeaderMap, HeaderValue};
+use http::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use http::{Response, StatusCode};
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -173,7 +173,7 @@ fn read_whole(
             if reply.usage == Usage::default() {
                 reply.usage.input_tokens = counted.unwrap_or(0);
             }
-            let text = embedding::encode_reply(call.surface, &reply, &request, &facts());
+            let text = embedding::encode_reply((call.surface, received), &reply, &request, &facts());
             (vec![Bytes::from(text)], Some(reply.usage), None)
         }
     };
@@ -351,6 +351,9 @@ pub(crate) fn respond(
     headers.provider(&provider_headers, target.credential()).attempts(retries, retries_max);
     headers.not_yet_active(&received.overrides.not_yet_active).lost(&lost);
     headers.durations(total, total.saturating_sub(at_provider));
+    if call.surface == Surface::Converse {
+        headers.add(AMZN_REQUEST_ID, call.id.clone());
+    }
     let mut settlement = Settlement::new(worker, call, &target, received.body.len() as u64, at_provider);
     match body {
         AnswerBody::Whole { segments, billing } => {
@@ -392,6 +395,9 @@ fn with_type(mut headers: HeaderMap, surface: Surface, provider: &HeaderMap) -> 
     }
     headers
 }
+
+/// AWS's clients look for a request's id under this name.
+pub(crate) const AMZN_REQUEST_ID: HeaderName = HeaderName::from_static("x-amzn-requestid");
 
 fn reply(headers: HeaderMap, body: GatewayBody) -> Response<GatewayBody> {
     let mut response = Response::new(body);

@@ -16,7 +16,7 @@ use tollgate_dialect::wire::{
     Dialect, EncodeError, EncodeOptions, EventDecoder, EventEncoder, Outbound, Reading, ReplyFault,
     Transducer,
 };
-use tollgate_dialect::{anthropic, bedrock, gemini, openai, responses};
+use tollgate_dialect::{anthropic, bedrock, cohere, gemini, openai, responses};
 
 /// The words that a deployment's provider wants, for conversations.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,6 +31,8 @@ pub(crate) enum Speech {
     Gemini(gemini::Host),
     /// Amazon Bedrock's Converse.
     Bedrock,
+    /// Cohere's chat, version 2.
+    Cohere,
 }
 
 impl Speech {
@@ -42,6 +44,7 @@ impl Speech {
             Self::Anthropic(_) => Some(Dialect::Anthropic),
             Self::Gemini(_) => Some(Dialect::Gemini),
             Self::Bedrock => Some(Dialect::Bedrock),
+            Self::Cohere => Some(Dialect::Cohere),
         }
     }
 
@@ -58,6 +61,7 @@ impl Speech {
             Self::Anthropic(host) => hosted_path(host, model, stream).map(|path| address(&path)),
             Self::Gemini(host) => gemini::call_path_for(host, model, stream).map(|path| address(&path)),
             Self::Bedrock => bedrock::call_path(model, stream).map(|path| address(&path)),
+            Self::Cohere => Ok(address("/v2/chat")),
         }
     }
 
@@ -87,7 +91,8 @@ impl Speech {
             Self::Anthropic(_) => &["message", "model"],
             Self::Responses => &["response", "model"],
             Self::OpenAi => &["model"],
-            Self::Gemini(_) => &[],
+            Self::Gemini(_) => &["modelVersion"],
+            Self::Cohere => &[],
             Self::Bedrock => return Box::new(bedrock::StreamRelay::new(reading)),
         };
         match self.stream(reading) {
@@ -102,7 +107,8 @@ impl Speech {
     pub(crate) fn reply_model(self) -> ModelPlace {
         match self {
             Self::OpenAi | Self::Responses | Self::Anthropic(_) => &["model"],
-            Self::Gemini(_) | Self::Bedrock => &[],
+            Self::Gemini(_) => &["modelVersion"],
+            Self::Bedrock | Self::Cohere => &[],
         }
     }
 
@@ -122,6 +128,7 @@ impl Speech {
             }
             Self::Gemini(host) => gemini::encode_chat_for(host, conversation, options),
             Self::Bedrock => bedrock::encode_chat(conversation, options),
+            Self::Cohere => cohere::encode_chat(conversation, options),
         }
     }
 
@@ -133,6 +140,7 @@ impl Speech {
             Self::Anthropic(_) => anthropic::decode_reply(body, reading),
             Self::Gemini(_) => gemini::decode_reply(body, reading),
             Self::Bedrock => bedrock::decode_reply(body, reading),
+            Self::Cohere => cohere::decode_reply(body, reading),
         }
     }
 
@@ -149,6 +157,7 @@ impl Speech {
             }
             Self::Anthropic(_) => (Framing::events(), Box::new(anthropic::StreamDecoder::new(reading))),
             Self::Bedrock => (Framing::event_stream(), Box::new(bedrock::StreamDecoder::new(reading))),
+            Self::Cohere => (Framing::events(), Box::new(cohere::StreamDecoder::new(reading))),
             Self::Gemini(_) => (
                 Framing::events_with_cap(gemini::FRAME_BYTES_MAX),
                 Box::new(gemini::StreamDecoder::new(&reading)),
@@ -160,7 +169,9 @@ impl Speech {
     pub(crate) fn is_stream(self, headers: &HeaderMap) -> bool {
         let wanted: &[u8] = match self {
             Self::Bedrock | Self::Anthropic(Host::BedrockInvoke) => b"application/vnd.amazon.eventstream",
-            Self::OpenAi | Self::Responses | Self::Anthropic(_) | Self::Gemini(_) => b"text/event-stream",
+            Self::OpenAi | Self::Responses | Self::Anthropic(_) | Self::Gemini(_) | Self::Cohere => {
+                b"text/event-stream"
+            }
         };
         headers
             .get(CONTENT_TYPE)
@@ -174,6 +185,7 @@ impl Speech {
             Self::Responses => responses::decode_error(status, body),
             Self::Bedrock | Self::Anthropic(Host::BedrockInvoke) => bedrock::decode_error(status, body),
             Self::Anthropic(_) => anthropic::decode_error(status, body),
+            Self::Cohere => cohere::decode_error(status, body),
             Self::Gemini(_) => gemini::decode_error(status, body),
         }
     }

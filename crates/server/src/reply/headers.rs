@@ -268,6 +268,12 @@ impl ReplyHeaders {
         self
     }
 
+    /// Adds one that a dialect's clients look for.
+    pub(crate) fn add(&mut self, name: HeaderName, value: HeaderValue) -> &mut Self {
+        self.0.insert(name, value);
+        self
+    }
+
     /// As they are.
     pub(crate) fn into_map(self) -> HeaderMap {
         self.0

@@ -94,6 +94,8 @@ pub const TABLE: &[Row] = &[
     post("/model/{model}/converse", Route::BedrockCall, "Amazon Bedrock's Converse"),
     post("/model/{model}/converse-stream", Route::BedrockCall, "Amazon Bedrock's Converse, streamed"),
     post("/v2/chat", Route::CohereChat, "Cohere's chat, plain or streamed"),
+    post("/v2/embed", Route::CohereEmbed, "Cohere's embeddings"),
+    post("/v1/embed", Route::CohereEmbedFirst, "Cohere's embeddings, version 1"),
     post("/v1/images/generations", Route::Images, "Make pictures from words"),
     post("/images/generations", Route::Images, "Make pictures from words"),
     post("/openai/deployments/{model}/images/generations", Route::Images, "Make pictures from words"),
