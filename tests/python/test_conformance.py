@@ -44,6 +44,7 @@ def validators():
     """From a surface and the end of a path to the function that raises on a wrong body."""
     import anthropic.types
     import openai.types
+    from openai.types import audio, responses
     from openai.types.chat import completion_create_params as chat
 
     openai_chat = strict(chat.CompletionCreateParams)
@@ -53,7 +54,7 @@ def validators():
 
     def typed(validator):
         def check(path: str, body: dict) -> None:
-            body = without_annotations(body)
+            body = as_typed(body)
             deployment = re.search(r"/openai/deployments/([^/]+)/", path)
             if deployment and "model" not in body:
                 # Azure's older surface has the model in the path alone.
@@ -66,6 +67,16 @@ def validators():
         (r"/chat/completions$", typed(openai_chat)),
         (r"/completions$", typed(openai_completion)),
         (r"/embeddings$", typed(openai_embedding)),
+        (r"/responses$", typed(strict(responses.ResponseCreateParams))),
+        (r"/images/generations$", typed(strict(openai.types.ImageGenerateParams))),
+        (r"/images/edits$", check_form(openai.types.ImageEditParams)),
+        (r"/images/variations$", check_form(openai.types.ImageCreateVariationParams)),
+        (r"/audio/speech$", typed(strict(audio.SpeechCreateParams))),
+        (r"/audio/transcriptions$", check_form(audio.TranscriptionCreateParams)),
+        (r"/audio/translations$", check_form(audio.TranslationCreateParams)),
+        (r"/moderations$", typed(strict(openai.types.ModerationCreateParams))),
+        (r"/v2/(chat|rerank|embed)$", check_cohere),
+        (r"/converse(-stream)?$", check_converse),
         (r"/v1/messages$", check_messages(messages)),
         (r":(stream)?[gG]enerateContent$", check_generate),
         (r":batchEmbedContents$", check_batch_embed),
@@ -73,15 +84,24 @@ def validators():
     ]
 
 
-def without_annotations(body: dict) -> dict:
-    """OpenAI takes back its own messages as they were, `annotations` included, though its types do not list them."""
-    if not isinstance(body.get("messages"), list):
-        return body
-    messages = [
-        {name: value for name, value in message.items() if name != "annotations" or message.get("role") != "assistant"}
-        for message in body["messages"]
-    ]
-    return {**body, "messages": messages}
+def as_typed(body: dict) -> dict:
+    """OpenAI takes back what it said as it was, though its types leave some of it out: the `annotations` of a chat's
+    message, the `status` of a custom tool's call."""
+
+    def without(records, name: str, member: str, value: str):
+        if not isinstance(records, list):
+            return records
+        return [
+            {key: kept for key, kept in record.items() if key != name or record.get(member) != value}
+            for record in records
+        ]
+
+    typed = dict(body)
+    if "messages" in body:
+        typed["messages"] = without(body["messages"], "annotations", "role", "assistant")
+    if "input" in body and any(isinstance(item, dict) for item in body["input"]):
+        typed["input"] = without(body["input"], "status", "type", "custom_tool_call")
+    return typed
 
 
 def check_members(body: dict, kinds: dict) -> None:
@@ -128,6 +148,49 @@ def check_batch_embed(path: str, body: dict) -> None:
         assert request["model"].startswith("models/")
 
 
+def check_form(kind):
+    """The names of a form's parts against the members of a TypedDict, or of a union of them."""
+    from typing import get_args
+
+    members = set()
+    for alternative in get_args(kind) or (kind,):
+        members |= set(alternative.__annotations__)
+
+    def check(_path: str, body: dict) -> None:
+        names = {part["name"].removesuffix("[]") for part in body["form"]}
+        assert names <= members, f"unknown parts {sorted(names - members)}"
+        assert all(part.get("filename") for part in body["form"] if part["name"] in ("file", "image", "mask"))
+
+    return check
+
+
+def check_cohere(path: str, body: dict) -> None:
+    """Cohere's package has no types of whole bodies: a body's members are the arguments of the call."""
+    import inspect
+
+    import cohere.v2.client
+
+    call = getattr(cohere.v2.client.V2Client, path.rpartition("/")[2])
+    known = set(inspect.signature(call).parameters) | {"stream"}
+    assert set(body) <= known, f"unknown members {sorted(set(body) - known)}"
+    missing = {"model"} - set(body)
+    assert not missing
+
+
+def check_converse(path: str, body: dict) -> None:
+    """A body against the model of the service that botocore carries."""
+    from botocore.loaders import Loader
+    from botocore.model import ServiceModel
+    from botocore.validate import ParamValidator
+
+    model = ServiceModel(Loader().load_service_model("bedrock-runtime", "service-2"))
+    name = "ConverseStream" if path.endswith("-stream") else "Converse"
+    shape = model.operation_model(name).input_shape
+    report = ParamValidator().validate({**body, "modelId": "m"}, shape)
+    assert not report.has_errors(), report.generate_report()
+    assert set(body) <= set(shape.members), f"unknown members {sorted(set(body) - set(shape.members))}"
+
+
 # Sampling parameters left the newest types with the models that refuse them (API version 2026-10-21); version
 # 2023-06-01, which the gateway speaks, takes them for the models before.
 SAMPLING = {"temperature": float, "top_p": float, "top_k": int}
@@ -163,6 +226,10 @@ def test_every_body_conforms_to_the_official_request_types(simulator, gateway, v
     assert not missing, f"nothing was recorded on {missing}, only {dict(checked)}"
 
 
+# Where a check looks at the path.
+EXAMPLES = {r"/v2/(chat|rerank|embed)$": "/v2/chat", r"/converse(-stream)?$": "/model/m/converse"}
+
+
 def test_the_validators_do_reject(validators):
     """A replay that accepts anything would prove nothing."""
     check = {pattern: function for pattern, function in validators}
@@ -173,9 +240,13 @@ def test_the_validators_do_reject(validators):
         (r"/v1/messages$", {"model": "m", "max_tokens": 5, "messages": say}),
         (r":(stream)?[gG]enerateContent$", {"contents": parts}),
         (r"/embeddings$", {"model": "m", "input": "hi"}),
+        (r"/responses$", {"model": "m", "input": "hi"}),
+        (r"/v2/(chat|rerank|embed)$", {"model": "m", "messages": say}),
+        (r"/converse(-stream)?$", {"messages": [{"role": "user", "content": [{"text": "hi"}]}]}),
+        (r"/audio/translations$", {"form": [{"name": "file", "filename": "a.wav"}, {"name": "model"}]}),
     ]
     for pattern, body in good:
-        check[pattern]("/x", body)
+        check[pattern](EXAMPLES.get(pattern, "/x"), body)
     bad = [
         (r"/chat/completions$", {"model": "m", "messages": say, "thinking": {}}),
         (r"/chat/completions$", {"model": "m", "messages": [{"role": "user", "text": "hi"}]}),
@@ -186,7 +257,12 @@ def test_the_validators_do_reject(validators):
         (r":(stream)?[gG]enerateContent$", {"contents": parts, "model": "m"}),
         (r":(stream)?[gG]enerateContent$", {"contents": [{"role": "user", "text": "hi"}]}),
         (r"/embeddings$", {"model": "m", "input": "hi", "type": "x"}),
+        (r"/responses$", {"model": "m", "input": "hi", "messages": say}),
+        (r"/v2/(chat|rerank|embed)$", {"model": "m", "messages": say, "n": 2}),
+        (r"/converse(-stream)?$", {"messages": [{"role": "user", "content": "hi"}]}),
+        (r"/converse(-stream)?$", {"messages": [{"role": "user", "content": [{"text": "hi"}]}], "model": "m"}),
+        (r"/audio/translations$", {"form": [{"name": "file", "filename": "a.wav"}, {"name": "voice"}]}),
     ]
     for pattern, body in bad:
         with pytest.raises(Exception):  # noqa: B017, each package has its own
-            check[pattern]("/x", body)
+            check[pattern](EXAMPLES.get(pattern, "/x"), body)

@@ -138,7 +138,7 @@ def test_a_body_beyond_the_limit_is_refused_before_it_is_read(gateway, tmp_path)
         ("GET", "/v1/chat/completions", 405),
         ("DELETE", "/v1/models", 405),
         ("GET", "/no/such/route", 404),
-        ("POST", "/v1/audio/speech", 501),
+        ("POST", "/v1/ocr", 501),
     ],
 )
 def test_a_wrong_method_or_route_is_said_so(gateway, method, path, status):
