@@ -1,14 +1,16 @@
-//! Parameters of a Converse request: tools and their choice, reasoning, sampling, and what is refused or lost.
+//! Tools, their choice, reasoning and sampling of a Converse request.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::needless_pass_by_value)]
 
-use serde_json::{Map, Value, json};
-use tollgate_dialect::bedrock::encode_chat;
+mod bedrock_support;
+
+use bedrock_support::settings::*;
+use serde_json::{Value, json};
 use tollgate_dialect::conversation::{
     ChatRequest, Effort, Message, Part, Reasoning, ResponseFormat, Role, Sampling, Tool, ToolChoice,
 };
-use tollgate_dialect::wire::{Dialect, EncodeError, EncodeOptions, Outbound};
+use tollgate_dialect::wire::{Dialect, EncodeOptions};
 
-const CLAUDE: &str = "anthropic.claude-3-7-sonnet-20250219-v1:0";
+const CLAUDE: &str = OLD_CLAUDE;
 const NOVA: &str = "us.amazon.nova-2-lite-v1:0";
 const OLD_NOVA: &str = "amazon.nova-pro-v1:0";
 const MISTRAL: &str = "mistral.mistral-large-2402-v1:0";
@@ -17,57 +19,12 @@ const GPT: &str = "openai.gpt-oss-120b-1:0";
 const COMMAND: &str = "cohere.command-r-v1:0";
 const PROFILE: &str = "arn:aws:bedrock:us-east-1:123456789012:application-inference-profile/a1b2";
 
-fn request(model: &str) -> ChatRequest {
-    let messages = vec![Message { role: Role::User, parts: vec![Part::text("hi")], name: None }];
-    ChatRequest { model: model.to_owned(), messages, ..ChatRequest::default() }
-}
-
-fn dropping() -> EncodeOptions {
-    EncodeOptions { drop_unsupported: true, ..EncodeOptions::default() }
-}
-
-fn by_level() -> EncodeOptions {
-    EncodeOptions { reasoning_by_level: true, native_structured_output: true, ..EncodeOptions::default() }
-}
-
-fn sent(request: &ChatRequest, options: &EncodeOptions) -> (Value, Vec<String>, Outbound) {
-    let outbound = encode_chat(request, options).unwrap();
-    let mut body: Value = serde_json::from_slice(&outbound.body).unwrap();
-    body.as_object_mut().unwrap().shift_remove("messages");
-    (body, outbound.lost.names().map(str::to_owned).collect(), outbound)
-}
-
-/// What goes out beside the messages, and what is lost.
-fn check(request: &ChatRequest, options: &EncodeOptions, expect: Value, expect_lost: &[&str]) {
-    let (body, lost, _) = sent(request, options);
-    assert_eq!(body, expect, "{}", request.model);
-    assert_eq!(lost, expect_lost, "{}", request.model);
-}
-
-fn refused(request: &ChatRequest, options: &EncodeOptions) -> Vec<String> {
-    match encode_chat(request, options) {
-        Err(EncodeError::Unsupported { params }) => params,
-        other => panic!("{other:?}"),
-    }
-}
-
-fn invalid(request: &ChatRequest, options: &EncodeOptions) -> String {
-    match encode_chat(request, options) {
-        Err(EncodeError::Invalid { param, .. }) => param,
-        other => panic!("{other:?}"),
-    }
-}
-
 fn tool(name: &str) -> Tool {
     Tool { name: name.to_owned(), ..Tool::default() }
 }
 
 fn spec(name: &str) -> Value {
     json!({"toolSpec": {"name": name, "inputSchema": {"json": {"type": "object", "properties": {}}}}})
-}
-
-fn extra(name: &str, value: Value) -> Map<String, Value> {
-    Map::from_iter([(name.to_owned(), value)])
 }
 
 fn with_tools(model: &str, choice: Option<ToolChoice>) -> ChatRequest {
@@ -117,6 +74,23 @@ fn a_choice_goes_out_as_far_as_the_family_has_it() {
             check(&with_tools(model, choice), &dropping(), plain(), &["tool_choice"]);
         }
     }
+}
+
+#[test]
+fn a_choice_among_some_declares_those_alone() {
+    let some = |mode: &str, tools: Value| ChatRequest {
+        extra: extra(
+            "tool_choice",
+            json!({"type": "allowed_tools", "allowed_tools": {"mode": mode, "tools": tools}}),
+        ),
+        ..with_tools(CLAUDE, None)
+    };
+    let only = |choice: Value| json!({"toolConfig": {"tools": [spec("g")], "toolChoice": choice}});
+    let chat = json!([{"type": "function", "function": {"name": "g"}}]);
+    check(&some("required", chat.clone()), &EncodeOptions::default(), only(json!({"any": {}})), &["tools"]);
+    let responses = json!([{"type": "function", "name": "g"}]);
+    check(&some("auto", responses), &EncodeOptions::default(), only(json!({"auto": {}})), &["tools"]);
+    assert_eq!(refused(&some("sometimes", chat), &EncodeOptions::default()), ["tool_choice"]);
 }
 
 #[test]
@@ -489,112 +463,4 @@ fn stop_texts_go_out_and_claude_tells_which_one_hit() {
     let (body, lost, _) = sent(&asked(CLAUDE, &["a", "\n"]), &dropping());
     assert_eq!(body["inferenceConfig"]["stopSequences"], json!(["a"]));
     assert_eq!(lost, ["stop"]);
-}
-
-#[test]
-fn tiers_are_told_in_the_services_words() {
-    let check = |tier: &str, expect: Value, lost: &[&str]| {
-        let asked = ChatRequest { extra: extra("service_tier", json!(tier)), ..request(CLAUDE) };
-        let (body, found, _) = sent(&asked, &EncodeOptions::default());
-        assert_eq!(body.get("serviceTier").cloned().unwrap_or_default(), expect, "{tier}");
-        assert_eq!(found, lost, "{tier}");
-    };
-    for tier in ["default", "flex", "priority", "reserved"] {
-        check(tier, json!({"type": tier}), &[]);
-    }
-    check("standard_only", json!({"type": "default"}), &[]);
-    check("auto", Value::Null, &[]);
-    check("scale", Value::Null, &["service_tier"]);
-}
-
-#[test]
-fn what_the_wire_lacks_is_refused_by_name_or_noted() {
-    let sampling = Sampling {
-        seed: Some(1),
-        n: Some(2),
-        logprobs: Some(true),
-        top_logprobs: Some(2),
-        presence_penalty: Some(0.5),
-        frequency_penalty: Some(0.5),
-        logit_bias: Some(extra("1", json!(2))),
-        ..Sampling::default()
-    };
-    let extra = json!({
-        "verbosity": "low", "modalities": ["text", "audio"], "audio": {}, "tools": [{"type": "web_search"}],
-        "store": true, "prompt_cache_key": "k", "metadata": {}, "unheard_of": 1, "nothing": null,
-    });
-    let asked = ChatRequest { sampling, extra: extra.as_object().unwrap().clone(), ..request(CLAUDE) };
-    let names = [
-        "seed",
-        "n",
-        "logprobs",
-        "top_logprobs",
-        "logit_bias",
-        "presence_penalty",
-        "frequency_penalty",
-        "verbosity",
-        "modalities",
-        "audio",
-        "tools",
-        "unheard_of",
-    ];
-    assert_eq!(refused(&asked, &EncodeOptions::default()), names);
-    check(&asked, &dropping(), json!({}), &names);
-    let allowed = EncodeOptions {
-        allowed_params: names[1..].iter().map(|name| (*name).to_owned()).collect(),
-        ..EncodeOptions::default()
-    };
-    assert_eq!(refused(&asked, &allowed), ["seed"]);
-    let nothing =
-        Sampling { n: Some(1), logprobs: Some(false), presence_penalty: Some(0.0), ..Sampling::default() };
-    check(&ChatRequest { sampling: nothing, ..request(CLAUDE) }, &EncodeOptions::default(), json!({}), &[]);
-}
-
-#[test]
-fn converses_own_members_may_come_from_any_caller() {
-    let extra = json!({
-        "guardrailConfig": {"guardrailIdentifier": "g", "guardrailVersion": "1", "streamProcessingMode": "sync"},
-        "requestMetadata": {"a": "b"},
-        "additionalModelRequestFields": {"x": 1},
-        "anthropic_beta": "a, b",
-    });
-    let asked = ChatRequest { extra: extra.as_object().unwrap().clone(), ..request(CLAUDE) };
-    let mut expect = json!({
-        "guardrailConfig": {"guardrailIdentifier": "g", "guardrailVersion": "1"},
-        "requestMetadata": {"a": "b"},
-        "additionalModelRequestFields": {"anthropic_beta": ["a", "b"], "x": 1},
-    });
-    check(&asked, &EncodeOptions::default(), expect.clone(), &[]);
-    expect["guardrailConfig"]["streamProcessingMode"] = json!("sync");
-    check(&ChatRequest { stream: true, ..asked }, &EncodeOptions::default(), expect, &[]);
-}
-
-#[test]
-fn an_anthropic_callers_own_members_reach_claude_alone() {
-    let native = json!({
-        "context_management": {"edits": []},
-        "thinking": {"type": "enabled", "budget_tokens": 2000, "tomorrow": true},
-        "container": "c",
-    });
-    let asked = |model: &str| ChatRequest {
-        dialect: Dialect::Anthropic,
-        native: native.as_object().unwrap().clone(),
-        ..request(model)
-    };
-    check(
-        &asked(CLAUDE),
-        &EncodeOptions::default(),
-        json!({"additionalModelRequestFields": {
-            "thinking": native["thinking"],
-            "context_management": {"edits": []},
-            "anthropic_beta": ["context-management-2025-06-27"],
-        }}),
-        &["container"],
-    );
-    check(
-        &asked(NOVA),
-        &EncodeOptions::default(),
-        json!({}),
-        &["context_management", "thinking", "container"],
-    );
 }

@@ -3,7 +3,8 @@
 //! Owns the table by OpenAI's names and the list of Converse's own members. **Invariant:** a parameter that does not go
 //! out is refused, or named among what was lost.
 
-use crate::conversation::{ChatRequest, Sampling};
+use super::members::text;
+use crate::conversation::{ChatRequest, Sampling, ToolChoice};
 use crate::wire::{Capabilities, EncodeError, EncodeOptions, Losses, Support, support};
 use serde_json::Value;
 
@@ -95,26 +96,51 @@ impl<'o> Refusals<'o> {
     }
 }
 
-/// Refuses what no model behind this wire takes.
+/// Refuses what no model behind this wire takes, and notes what the answer is the same without.
 pub(super) fn refuse_unsupported(request: &ChatRequest, refusals: &mut Refusals<'_>) {
     for param in unsupported_sampling(&request.sampling) {
         refusals.refuse(param);
+    }
+    if request.user.is_some() {
+        refusals.lost.note("user");
     }
     for (name, value) in request.extra.iter().filter(|(_, value)| !value.is_null()) {
         let is_expressed = match name.as_str() {
             "modalities" => value.as_array().is_some_and(|kinds| kinds.iter().all(|kind| kind == "text")),
             // Functions are fields of the request; these are tools that another provider runs.
             "tools" => value.as_array().is_some_and(Vec::is_empty),
-            // The tier's and the model's own rules are seen to where they are written.
-            "service_tier" | "web_search_options" | "thinking" | "anthropic_beta" => true,
+            "tool_choice" => allowed_tools(request).is_some(),
+            // The tier's and the model's own rules are seen to where they are written; usage always comes.
+            "service_tier" | "web_search_options" | "thinking" | "anthropic_beta" | "stream_options" => true,
             "additionalModelRequestFields" => true,
             name if OWN_MEMBERS.contains(&name) => true,
-            name => support(CAPABILITIES, name) != Support::Refuses,
+            name if support(CAPABILITIES, name) == Support::Ignores => {
+                if *value != Value::Bool(false) {
+                    refusals.lost.note(name.to_owned());
+                }
+                true
+            }
+            // What has a field and is here all the same is in a form that nobody here knows.
+            _ => false,
         };
         if !is_expressed {
             refusals.refuse(name);
         }
     }
+}
+
+/// OpenAI's `allowed_tools`: how some of the declared functions are to be used, and their names.
+pub(super) fn allowed_tools(request: &ChatRequest) -> Option<(ToolChoice, Vec<&str>)> {
+    let allowed = request.extra.get("tool_choice")?.get("allowed_tools")?;
+    let choice = match text(allowed, "mode")? {
+        "auto" => ToolChoice::Auto,
+        "required" => ToolChoice::Required,
+        _ => return None,
+    };
+    let name =
+        |tool| text(tool, "name").or_else(|| text(tool.get("function").or(tool.get("custom"))?, "name"));
+    let names = allowed.get("tools")?.as_array()?.iter().map(name).collect::<Option<Vec<&str>>>()?;
+    Some((choice, names))
 }
 
 /// Values that ask for nothing (`n: 1`, a penalty of 0) are no reason to refuse.

@@ -5,7 +5,7 @@ use super::inbound::tools::SEARCH;
 use super::members::object;
 use super::model::{Choices, Model};
 use super::own::Own;
-use super::params::Refusals;
+use super::params::{Refusals, allowed_tools};
 use crate::anthropic::{ANSWER_TOOL, schema};
 use crate::conversation::{ChatRequest, ResponseFormat, Tool, ToolChoice, custom};
 use crate::wire::{Dialect, EncodeError, EncodeOptions};
@@ -49,7 +49,13 @@ pub(super) fn plan(
     let request = ask.request;
     let mut plan = ToolPlan::default();
     let mut tools = Vec::new();
+    let allowed = allowed_tools(request);
     for (index, tool) in request.tools.iter().enumerate() {
+        // The wire has no choice among some; those that may not be called are not declared.
+        if allowed.as_ref().is_some_and(|(_, names)| !names.contains(&tool.name.as_str())) {
+            refusals.lost.note("tools");
+            continue;
+        }
         encode_tool(tool, index, ask, refusals, &mut tools)?;
     }
     tools.extend(search_tool(ask, refusals));
@@ -60,7 +66,8 @@ pub(super) fn plan(
         tools.push(tool);
         plan.answer_tool = Some(name);
     }
-    let choice = match (&plan.answer_tool, request.tool_choice.as_ref()) {
+    let asked = allowed.as_ref().map(|(choice, _)| choice).or(request.tool_choice.as_ref());
+    let choice = match (&plan.answer_tool, asked) {
         (Some(answer), _) if !has_own_tools => Some(ToolChoice::Function(answer.clone())),
         (Some(answer), Some(ToolChoice::None)) => Some(ToolChoice::Function(answer.clone())),
         (Some(_), None | Some(ToolChoice::Auto)) => Some(ToolChoice::Required),
@@ -104,7 +111,8 @@ fn admitted(
     if !is_forced(choice.as_ref()) {
         return Ok(choice);
     }
-    let is_asked = is_forced(ask.request.tool_choice.as_ref());
+    let allowed = allowed_tools(ask.request).map(|(choice, _)| choice);
+    let is_asked = is_forced(allowed.as_ref().or(ask.request.tool_choice.as_ref()));
     if ask.model.choices() == Choices::None {
         if is_asked {
             refusals.refuse("tool_choice");

@@ -1,7 +1,9 @@
 //! Converse streams to test with, and their reader.
 
 #![allow(dead_code, reason = "every test file uses a part of this")]
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on says so")]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on says so")]
+
+pub(crate) mod settings;
 
 use bytes::Bytes;
 use serde_json::{Value, json};
