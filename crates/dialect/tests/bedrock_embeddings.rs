@@ -66,6 +66,9 @@ fn members_of_the_models_own_go_out_and_others_are_refused() {
     assert_eq!(bodies(&with(COHERE, "input_type", json!("search_query")))[0]["input_type"], "search_query");
     assert_eq!(bodies(&with(SECOND, "normalize", json!(false)))[0]["normalize"], false);
     assert_eq!(bodies(&with(FIRST, "metadata", json!({})))[0], json!({"inputText": "a"}));
+    let labelled = EmbeddingRequest { user: Some("u".to_owned()), ..with(FIRST, "metadata", json!({})) };
+    let calls = encode_embeddings(&labelled, &EncodeOptions::default()).unwrap();
+    assert_eq!(calls[0].lost.names().collect::<Vec<_>>(), ["user", "metadata"]);
     let refused = |asked: &EmbeddingRequest| match encode_embeddings(asked, &EncodeOptions::default()) {
         Err(EncodeError::Unsupported { params }) => params,
         other => panic!("{other:?}"),

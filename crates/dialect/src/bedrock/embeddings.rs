@@ -153,15 +153,20 @@ fn losses(
         Family::TitanSecond | Family::TitanImage => true,
         Family::Cohere => Model::of(&request.model).name.starts_with("embed-v"),
     };
+    let mut lost = Losses::default();
+    if request.user.is_some() {
+        lost.note("user");
+    }
     let mut params: Vec<&str> = Vec::new();
     if request.dimensions.is_some() && !has_dimensions {
         params.push("dimensions");
     }
     for (name, _) in request.extra.iter().filter(|(_, value)| !value.is_null()) {
         let is_taken = (is_cohere && COHERE_MEMBERS.contains(&name.as_str()))
-            || (family == Family::TitanSecond && name == "normalize")
-            || support(CAPABILITIES, name) == Support::Ignores;
-        if !is_taken {
+            || (family == Family::TitanSecond && name == "normalize");
+        if !is_taken && support(CAPABILITIES, name) == Support::Ignores {
+            lost.note(name.clone());
+        } else if !is_taken {
             params.push(name);
         }
     }
@@ -170,7 +175,6 @@ fn losses(
         let params = params.into_iter().map(str::to_owned).collect();
         return Err(EncodeError::Unsupported { params });
     }
-    let mut lost = Losses::default();
     params.into_iter().for_each(|param| lost.note(param.to_owned()));
     Ok(lost)
 }
