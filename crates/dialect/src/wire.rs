@@ -4,10 +4,11 @@
 //! Each format's module has the functions; this module has what they share, so that the server can drive any of them
 //! the same way.
 
-use crate::conversation::{StreamEvent, Usage};
+use crate::conversation::{ChatRequest, StreamEvent, Usage};
 use crate::failure::ProviderError;
 use crate::sse::Frame;
 use bytes::Bytes;
+use serde_json::Value;
 
 /// The dialects that callers speak. Providers speak them too, and a few more.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -164,7 +165,7 @@ pub enum Support {
     Takes,
     /// Says the same in its own way.
     Translates,
-    /// Leaves it out: the answer is the same without it.
+    /// Leaves it out and says so: the answer is the same without it.
     Ignores,
     /// Cannot express it.
     Refuses,
@@ -177,6 +178,33 @@ pub type Capabilities = &'static [(&'static str, Support)];
 /// What a table says of a parameter.
 pub fn support(capabilities: Capabilities, param: &str) -> Support {
     capabilities.iter().find(|(name, _)| *name == param).map_or(Support::Refuses, |(_, support)| *support)
+}
+
+/// Notes what a table leaves out though the request says it: the answer is the same, but the caller is to know. What
+/// asks for nothing (`store: false`), and what a wire does unasked, is no loss; nor is what is sent all the same.
+pub(crate) fn note_ignored(
+    capabilities: Capabilities,
+    request: &ChatRequest,
+    is_sent: impl Fn(&str) -> bool,
+    lost: &mut Losses,
+) {
+    let asks = |value: &Value| match value {
+        Value::Null | Value::Bool(false) => false,
+        Value::String(text) => !text.is_empty(),
+        Value::Object(members) => !members.is_empty(),
+        _ => true,
+    };
+    let user = request.user.as_deref().filter(|user| !user.is_empty()).map(|_| "user");
+    let extra = request.extra.iter().filter(|(_, value)| asks(value)).map(|(name, _)| name.as_str());
+    let is_lost = |name: &&str| {
+        // A tier is spoken of by value; usage is in every stream.
+        !["service_tier", "stream_options"].contains(name)
+            && support(capabilities, name) == Support::Ignores
+            && !is_sent(name)
+    };
+    for name in user.into_iter().chain(extra).filter(is_lost) {
+        lost.note(name.to_owned());
+    }
 }
 
 /// Why a request could not be written for this wire.

@@ -128,7 +128,7 @@ fn what_is_left_out_is_noted_under_the_same_names() {
     let request = ChatRequest { user: Some("ann@example.org".to_owned()), sampling, ..with_extra(extra) };
     let lost = encode_chat(&request, &dropping()).unwrap().lost;
     let names: Vec<&str> = lost.names().collect();
-    assert_eq!(names, ["seed", "verbosity", "service_tier", "stop", "temperature", "user"]);
+    assert_eq!(names, ["seed", "verbosity", "store", "service_tier", "stop", "temperature", "user"]);
 }
 
 #[test]
@@ -171,10 +171,14 @@ fn the_table_holds_every_parameter_of_openais_once() {
 }
 
 #[test]
-fn what_the_table_ignores_is_left_out_without_a_word_and_own_members_go_out() {
+fn what_the_table_ignores_is_left_out_and_told_and_own_members_go_out() {
     for (name, _) in CAPABILITIES.iter().filter(|(_, support)| *support == Support::Ignores) {
         let outbound = encode_chat(&with_extra(json!({*name: "x"})), &EncodeOptions::default()).unwrap();
         assert_eq!(outbound.body, encode_chat(&asked(), &EncodeOptions::default()).unwrap().body, "{name}");
+        let expect: &[&str] = if *name == "stream_options" { &[] } else { &[*name] };
+        assert_eq!(outbound.lost.names().collect::<Vec<_>>(), expect);
+        let allowing = EncodeOptions { allowed_params: vec![(*name).to_owned()], ..EncodeOptions::default() };
+        let outbound = encode_chat(&with_extra(json!({*name: "x"})), &allowing).unwrap();
         assert!(outbound.lost.is_empty(), "{name}");
     }
     for name in NATIVE_PARAMS {

@@ -96,6 +96,7 @@ fn each_host_gets_what_it_takes_and_the_rest_is_told_to_be_lost() {
     let expect = [
         "generationConfig.enableEnhancedCivicAnswers",
         "parts.partMetadata",
+        "store",
         "toolConfig.includeServerSideToolInvocations",
     ];
     assert_eq!(lost, expect.into());

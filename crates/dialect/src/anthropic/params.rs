@@ -6,7 +6,9 @@ use super::hosted;
 use super::members::object;
 use super::own::Own;
 use crate::conversation::{ChatRequest, Sampling};
-use crate::wire::{Capabilities, Dialect, EncodeError, EncodeOptions, Losses, Support, support};
+use crate::wire::{
+    Capabilities, Dialect, EncodeError, EncodeOptions, Losses, Support, note_ignored, support,
+};
 use serde_json::{Map, Value};
 
 /// What this wire does with each of OpenAI's chat parameters. Values that ask for nothing (`n: 1`, a penalty of 0,
@@ -99,6 +101,13 @@ pub(super) fn require_supported(
         .map(str::to_owned)
         .collect();
     refuse_or_note(params, options, lost)?;
+    note_ignored(CAPABILITIES, request, |name| is_allowed(options, name), lost);
+    // Of the labels, the end user alone has a place here.
+    let labels = request.extra.get("metadata").and_then(Value::as_object);
+    let has_others = labels.is_some_and(|labels| labels.keys().any(|name| name != "user_id"));
+    if has_others && !is_allowed(options, "metadata") {
+        lost.note("metadata");
+    }
     // A tier is a wish about the price, not about the answer.
     let tier = request.extra.get("service_tier").filter(|tier| !tier.is_null());
     if tier.is_some_and(|tier| service_tier(tier).is_none()) && !is_allowed(options, "service_tier") {

@@ -7,7 +7,7 @@ use super::own::Own;
 use super::params::{add_native_members, betas, require_supported};
 use super::tools::Past;
 use super::{COUNT_PATH, MESSAGES_PATH, reasoning, tools, turns};
-use crate::conversation::ChatRequest;
+use crate::conversation::{ChatRequest, allowed};
 use crate::wire::{EncodeError, EncodeOptions, Losses, Outbound, Reading};
 use serde_json::{Map, Value};
 
@@ -89,6 +89,8 @@ struct Draft {
 }
 
 fn draft(request: &ChatRequest, options: &EncodeOptions) -> Result<Draft, EncodeError> {
+    let narrowed = allowed::narrowed(request);
+    let request = narrowed.as_ref().unwrap_or(request);
     let mut lost = Losses::default();
     require_supported(request, options, &mut lost)?;
     let own = Own::of(request, &mut lost);

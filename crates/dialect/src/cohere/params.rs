@@ -6,7 +6,9 @@
 use super::documents::{DOCUMENT_IDS, TOOL_DOCUMENT_IDS};
 use crate::conversation::{ChatRequest, Effort, Reasoning, Sampling};
 use crate::json::value::{insert, insert_some};
-use crate::wire::{Capabilities, Dialect, EncodeError, EncodeOptions, Losses, Support, support};
+use crate::wire::{
+    Capabilities, Dialect, EncodeError, EncodeOptions, Losses, Support, note_ignored, support,
+};
 use serde_json::{Map, Value, json};
 
 /// What this wire does with each of OpenAI's chat parameters. Values that ask for nothing (`n: 1`,
@@ -85,6 +87,16 @@ pub(super) fn require_supported(
     }
     for name in params {
         lost.note(name);
+    }
+    note_ignored(
+        CAPABILITIES,
+        request,
+        |name| options.allowed_params.iter().any(|allowed| allowed == name),
+        lost,
+    );
+    // With one function only, LiteLLM lets it pass, and so do we: agents set it as a matter of course.
+    if request.parallel_tool_calls == Some(false) && request.tools.len() == 1 {
+        lost.note("parallel_tool_calls");
     }
     // A tier is a wish about the price, not about the answer; the usual one is what there is.
     let tier = request.extra.get("service_tier").and_then(Value::as_str);

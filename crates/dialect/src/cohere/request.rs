@@ -2,7 +2,7 @@
 
 use super::params::{self, Bounds};
 use super::{CHAT_PATH, tools, turns};
-use crate::conversation::ChatRequest;
+use crate::conversation::{ChatRequest, allowed};
 use crate::json::value::{insert, insert_some};
 use crate::wire::{Dialect, EncodeError, EncodeOptions, Losses, Outbound, Reading};
 use serde_json::{Map, Value, json};
@@ -16,6 +16,8 @@ use serde_json::{Map, Value, json};
 /// [`EncodeError::Unsupported`] names all parameters that this wire does not have, unless they may be dropped;
 /// [`EncodeError::Invalid`] names the place of what cannot be written.
 pub fn encode_chat(request: &ChatRequest, options: &EncodeOptions) -> Result<Outbound, EncodeError> {
+    let narrowed = allowed::narrowed(request);
+    let request = narrowed.as_ref().unwrap_or(request);
     let mut lost = Losses::default();
     params::require_supported(request, options, &mut lost)?;
     let plan = tools::plan(request, &mut lost)?;

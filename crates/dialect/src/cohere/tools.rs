@@ -37,6 +37,9 @@ pub(super) fn plan(request: &ChatRequest, lost: &mut Losses) -> Result<ToolPlan,
         let format = format.map(write_format).transpose()?;
         return Ok(ToolPlan { format, ..ToolPlan::default() });
     }
+    if request.tools.iter().any(|tool| tool.cache_control.is_some()) {
+        lost.note("cache_control");
+    }
     let mut choice = match &request.tool_choice {
         None | Some(ToolChoice::Auto) => None,
         Some(ToolChoice::None) => Some("NONE"),

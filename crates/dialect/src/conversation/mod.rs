@@ -4,6 +4,7 @@
 //! model has no field for travels in `native` and comes out again only where both ends speak the same dialect.
 //! `extra` holds parameters by their names in OpenAI's chat completions, which every encoder knows or names as lost.
 
+pub(crate) mod allowed;
 mod citation;
 pub mod custom;
 mod embedding;

@@ -60,7 +60,12 @@ pub(super) fn write(
             writer.lost.note("name");
         }
         match message.role {
-            Role::System | Role::Developer => writer.write_system(message, index, &mut system)?,
+            Role::System | Role::Developer => {
+                if !writer.turns.is_empty() {
+                    writer.lost.note("system_position");
+                }
+                writer.write_system(message, index, &mut system)?;
+            }
             Role::User | Role::Tool => writer.write_user(message, index)?,
             Role::Assistant => writer.write_model(message, index)?,
         }

@@ -41,6 +41,11 @@ pub(super) fn generation_config(
         Some(reasoning) => thinking_config(reasoning, &request.model, options),
         None => Map::new(),
     };
+    let is_off = matches!(request.reasoning, Some(Reasoning::Disabled | Reasoning::Effort(Effort::None)));
+    if is_off && options.reasoning_by_level {
+        // The least that these models think goes out in its place.
+        lost.note("reasoning_effort");
+    }
     if let Some(is_shown) = request.show_reasoning {
         thinking.insert("includeThoughts".to_owned(), json!(is_shown));
     }

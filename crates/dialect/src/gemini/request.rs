@@ -8,10 +8,10 @@ use super::generation::generation_config;
 use super::host::Host;
 use super::ident::{model_resource, seed_of};
 use super::own::{DECLARATIONS, GENERATION, Own, SEARCH, SEARCH_RETRIEVAL, TOOL_CONFIG};
-use super::params::Natives;
+use super::params::{CAPABILITIES, Natives};
 use super::schema::{self, Parameters};
 use crate::conversation::{ChatRequest, Tool, ToolChoice, ToolKind, custom};
-use crate::wire::{EncodeError, EncodeOptions, Losses, Outbound, Reading};
+use crate::wire::{EncodeError, EncodeOptions, Losses, Outbound, Reading, note_ignored};
 use serde_json::{Map, Value, json};
 
 /// Most stop sequences in one request (Google's reference for `GenerationConfig`).
@@ -86,7 +86,14 @@ pub(super) fn body(
     for name in std::mem::take(&mut natives.unsupported) {
         lost.note(name);
     }
+    if request.parallel_tool_calls == Some(false) && request.tools.len() == 1 {
+        lost.note("parallel_tool_calls");
+    }
     let own = Own::new(request, host, &mut lost);
+    let is_sent = |name: &str| {
+        (name == "store" && own.takes(name)) || options.allowed_params.iter().any(|allowed| allowed == name)
+    };
+    note_ignored(CAPABILITIES, request, is_sent, &mut lost);
     let conversation = contents::write(&request.messages, Target::new(host, options, own), &mut lost)?;
     let mut generation = generation_config(request, options, &mut lost)?;
     generation.append(&mut natives.generation);

@@ -9,6 +9,10 @@ use tollgate_dialect::wire::Dialect;
 /// Features that arrive in another form: the feature, the provider, the member of the request, the form.
 const FORMS: &[(&str, Dialect, &str, &str)] = &[
     ("A result with a picture", Dialect::OpenAi, "messages", "picture in a user's message after the results"),
+    ("A result with a picture", Dialect::Cohere, "messages", "picture in a user's message after the results"),
+    ("Text document", Dialect::Cohere, "messages", "in `documents`"),
+    ("Citations wanted", Dialect::Cohere, "messages", "in `documents`"),
+    ("Service tier: standard", Dialect::Cohere, "service_tier", "the only one"),
     ("Other tools of the provider", Dialect::Gemini, "tools", "its own tool for code"),
     ("Service tier: priority", Dialect::Anthropic, "service_tier", "`auto`"),
     ("Sound as the answer", Dialect::Gemini, "modalities", "sound alone"),
@@ -18,7 +22,12 @@ const FORMS: &[(&str, Dialect, &str, &str)] = &[
 const ADDITIONS: [&str; 2] = ["show_reasoning", "additionalModelResponseFieldPaths"];
 
 /// Takes out of what was heard the additions that nobody said.
-pub(crate) fn forget_additions(said: &Value, heard: &mut Value) {
+pub(crate) fn forget_additions(said: &mut Value, heard: &mut Value, provider: Dialect) {
+    if let (Dialect::Cohere, Value::Object(said)) = (provider, &mut *said) {
+        // Cohere always shows it.
+        said.shift_remove("show_reasoning");
+    }
+
     for name in ADDITIONS {
         if let (None, Value::Object(heard)) = (said.get(name), &mut *heard) {
             heard.shift_remove(name);

@@ -80,8 +80,8 @@ fn compare(feature: &str, request: &ChatRequest, provider: &Surface, outbound: &
         Ok(arrived) => with_answer_form(arrived, outbound),
         Err(error) => return Outcome::Lost(format!("the provider cannot read it: {error}")),
     };
-    let (said, mut heard) = (view::request(request), view::request(&arrived));
-    forms::forget_additions(&said, &mut heard);
+    let (mut said, mut heard) = (view::request(request), view::request(&arrived));
+    forms::forget_additions(&mut said, &mut heard, provider.dialect);
     if said == heard {
         return Outcome::Kept;
     }

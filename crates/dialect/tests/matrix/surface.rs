@@ -7,7 +7,7 @@ use tollgate_dialect::wire::{
     CallerError, Dialect, EncodeError, EncodeOptions, EventDecoder, EventEncoder, Losses, Outbound, Reading,
     ReplyFacts, ReplyFault, RequestError,
 };
-use tollgate_dialect::{anthropic, bedrock, gemini, openai, responses};
+use tollgate_dialect::{anthropic, bedrock, cohere, gemini, openai, responses};
 
 /// One dialect, on both sides.
 pub(crate) struct Surface {
@@ -103,6 +103,20 @@ pub(crate) const SURFACES: &[Surface] = &[
         encoder: |facts| Box::new(bedrock::StreamEncoder::new(facts)),
         decode_error: bedrock::decode_error,
         encode_error: bedrock::encode_error,
+    },
+    Surface {
+        dialect: Dialect::Cohere,
+        title: "Cohere",
+        model: "command-a-reasoning-08-2025",
+        decode_request: cohere::decode_request,
+        encode_chat: cohere::encode_chat,
+        decode_reply: cohere::decode_reply,
+        encode_reply: cohere::encode_reply,
+        framing: Framing::events,
+        decoder: |reading| Box::new(cohere::StreamDecoder::new(reading)),
+        encoder: |facts| Box::new(cohere::StreamEncoder::new(facts)),
+        decode_error: cohere::decode_error,
+        encode_error: cohere::encode_error,
     },
 ];
 

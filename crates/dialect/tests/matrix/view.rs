@@ -19,6 +19,9 @@ pub(crate) fn request(request: &ChatRequest) -> Value {
     let mut tools: Vec<Tool> = request.tools.iter().map(custom::as_function).collect();
     let mut rest: Map<String, Value> = request.extra.iter().chain(&request.native).map(owned).collect();
     even_out_choice(&mut choice, &mut tools, &mut rest);
+    // What OpenAI calls the end user by now.
+    let identifier = rest.shift_remove("safety_identifier").and_then(|user| user.as_str().map(str::to_owned));
+    let user = request.user.clone().or(identifier);
     let tools: Vec<Value> = tools.iter().map(tool).collect();
     let members = [
         ("messages", messages(&request.messages)),
@@ -28,7 +31,7 @@ pub(crate) fn request(request: &ChatRequest) -> Value {
         ("response_format", format(request.response_format.as_ref())),
         ("reasoning", debug(&request.reasoning.as_ref().map(even_out_reasoning))),
         ("show_reasoning", json!(request.show_reasoning)),
-        ("user", json!(request.user)),
+        ("user", json!(user)),
     ];
     object(
         members
@@ -42,7 +45,7 @@ fn owned((name, value): (&String, &Value)) -> (String, Value) {
     (name.clone(), value.clone())
 }
 
-/// To choose none is to declare none; `auto` is what holds where nothing is said; to choose among some is to declare
+/// To choose none is to declare none, to choose one is to declare it alone and to demand a call; `auto` is what holds where nothing is said; to choose among some is to declare
 /// only those; Google's validated mode is every tool being strict.
 fn even_out_choice(choice: &mut Option<ToolChoice>, tools: &mut Vec<Tool>, rest: &mut Map<String, Value>) {
     if let Some(allowed) = rest.get("tool_choice").and_then(|choice| choice.get("allowed_tools")) {
@@ -61,12 +64,15 @@ fn even_out_choice(choice: &mut Option<ToolChoice>, tools: &mut Vec<Tool>, rest:
             *choice = None;
         }
         Some(ToolChoice::Auto) => *choice = None,
+        Some(ToolChoice::Function(name)) => {
+            tools.retain(|tool| tool.name == *name);
+            *choice = Some(ToolChoice::Required);
+        }
         _ => {}
     }
-    let validated =
-        rest.get("toolConfig").is_some_and(|config| config["functionCallingConfig"]["mode"] == "VALIDATED");
-    if validated {
-        rest.shift_remove("toolConfig");
+    const CALLING: &str = "toolConfig.functionCallingConfig";
+    if rest.get(CALLING).is_some_and(|calling| *calling == json!({"mode": "VALIDATED"})) {
+        rest.shift_remove(CALLING);
         tools.iter_mut().for_each(|tool| tool.strict = Some(true));
     }
 }

@@ -58,6 +58,10 @@ pub fn encode_chat(
     if let Some(reasoning) = &request.reasoning {
         write_reasoning(reasoning, extensions, &mut body, &mut lost);
     }
+    if request.show_reasoning == Some(true) && extensions == Extensions::Omit {
+        // Of this API's reasoning, tokens alone are seen.
+        lost.note("reasoning.summary");
+    }
     if request.stream {
         insert(&mut body, "stream", true);
     }

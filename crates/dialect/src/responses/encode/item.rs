@@ -122,7 +122,7 @@ impl Writer<'_> {
             }
             Part::File { source, filename, context, citations, cache_control } => {
                 insert(&mut out, "type", "input_file");
-                write_file_source(source, filename.as_deref(), &mut out);
+                write_file_source(source, filename.as_deref(), place, &mut out)?;
                 self.write_mark(cache_control.as_ref(), &mut out);
                 if context.is_some() {
                     self.lost.note("context");
@@ -351,9 +351,20 @@ fn write_image_source(
     Ok(())
 }
 
-/// Data wants a name beside it.
-fn write_file_source(source: &MediaSource, filename: Option<&str>, out: &mut Map<String, Value>) {
+/// Data wants a name beside it. Buckets of other clouds are no address to OpenAI, and films are no documents.
+fn write_file_source(
+    source: &MediaSource,
+    filename: Option<&str>,
+    place: &str,
+    out: &mut Map<String, Value>,
+) -> Result<(), EncodeError> {
     let fallback = match source {
+        MediaSource::Url(url) if !url.starts_with("http://") && !url.starts_with("https://") => {
+            return Err(invalid(place, "a document has to have an http(s) address for this model"));
+        }
+        MediaSource::Base64 { media_type, .. } if media_type.starts_with("video/") => {
+            return Err(invalid(place, "this model takes no films"));
+        }
         MediaSource::Url(url) => {
             insert(out, "file_url", url.as_str());
             None
@@ -372,4 +383,5 @@ fn write_file_source(source: &MediaSource, filename: Option<&str>, out: &mut Map
         }
     };
     insert_some(out, "filename", filename.or(fallback));
+    Ok(())
 }

@@ -56,7 +56,7 @@ pub fn encode_chat(request: &ChatRequest, options: &EncodeOptions) -> Result<Out
     tool::write_tools(request, &mut body, &mut lost);
     write_sampling(request, &mut body, &mut lost);
     write_text(request, &mut body);
-    write_reasoning(request, &mut body);
+    write_reasoning(request, &mut body, &mut lost);
     write_rest(request, stores, &mut body, &mut lost);
     Ok(Outbound {
         path: RESPONSES_PATH.to_owned(),
@@ -172,13 +172,18 @@ fn text_format(format: &ResponseFormat) -> Value {
     }
 }
 
-fn write_reasoning(request: &ChatRequest, body: &mut Map<String, Value>) {
+fn write_reasoning(request: &ChatRequest, body: &mut Map<String, Value>, lost: &mut Losses) {
     let mut reasoning = Map::new();
     let effort = match request.reasoning {
         Some(Reasoning::Effort(effort)) => Some(effort),
         Some(Reasoning::Budget(tokens)) => Some(nearest_effort(tokens)),
         // Models that reason by default differ in whether they take `none`; saying nothing is always accepted.
-        Some(Reasoning::Disabled | Reasoning::Adaptive) | None => None,
+        Some(Reasoning::Disabled) => {
+            lost.note("thinking");
+            None
+        }
+        // What is as much as the model finds fit is what it does unasked.
+        Some(Reasoning::Adaptive) | None => None,
     };
     insert_some(&mut reasoning, "effort", effort.map(effort_word));
     if request.show_reasoning == Some(true) && !never_reasons(&request.model) {

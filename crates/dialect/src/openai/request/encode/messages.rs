@@ -295,6 +295,9 @@ fn file(
 ) -> Result<Map<String, Value>, EncodeError> {
     let mut out = Map::new();
     match source {
+        MediaSource::Base64 { media_type, .. } if media_type.starts_with("video/") => {
+            return Err(invalid(place, "this model takes no films"));
+        }
         MediaSource::Base64 { media_type, data } => insert(&mut out, "file_data", data_url(media_type, data)),
         MediaSource::FileId(id) => insert(&mut out, "file_id", id.as_str()),
         MediaSource::Text(text) => {
