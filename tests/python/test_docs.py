@@ -184,7 +184,7 @@ def test_the_examples_of_deploy_name_every_variable_that_they_want():
 
 
 def routes_of_the_page() -> set[tuple[str, str]]:
-    rows = re.findall(r"^\| (GET|POST) \| (.+?) \|(.*?)\| (?:yes|no) \|$", text_of("docs/openai-compat.md"), re.M)
+    rows = re.findall(r"^\| (GET|POST|DELETE) \| (.+?) \|(.*?)\| (?:yes|no) \|$", text_of("docs/openai-compat.md"), re.M)
     return {(method, path) for method, first, others in rows for path in code_in(first) | code_in(others)}
 
 
@@ -196,7 +196,7 @@ def test_the_page_of_routes_lists_exactly_the_routes(open_gateway):
 
 def test_the_page_of_routes_says_who_needs_a_key(open_gateway):
     described = httpx.get(open_gateway.url + "/openapi.json", trust_env=False).json()["paths"]
-    rows = re.findall(r"^\| (GET|POST) \| `(.+?)` \|.*?\| (yes|no) \|$", text_of("docs/openai-compat.md"), re.M)
+    rows = re.findall(r"^\| (GET|POST|DELETE) \| `(.+?)` \|.*?\| (yes|no) \|$", text_of("docs/openai-compat.md"), re.M)
     assert rows
     for method, path, key in rows:
         assert ("security" in described[path][method.lower()]) == (key == "yes"), path

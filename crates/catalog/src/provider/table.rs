@@ -931,6 +931,14 @@ pub(super) static PROVIDERS: &[Provider] = &[
         ..ROW
     },
     Provider {
+        name: "voyage",
+        base_url: Some("https://api.voyageai.com/v1"),
+        base_env: &["VOYAGE_API_BASE"],
+        key_env: &["VOYAGE_API_KEY", "VOYAGE_AI_API_KEY"],
+        exception: "VoyageException",
+        ..ROW
+    },
+    Provider {
         name: "wandb",
         base_url: Some("https://api.inference.wandb.ai/v1"),
         base_env: &["WANDB_API_BASE"],
@@ -1038,5 +1046,4 @@ pub(super) static KNOWN_ELSEWHERE: &[&str] = &[
     "triton",
     "typesafe",
     "valkey",
-    "voyage",
 ];

@@ -13,13 +13,14 @@ use bytes::Bytes;
 use http::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use http::{Method, Uri};
 use tollgate_catalog::KeyPlacement;
-use tollgate_config::Secret;
+use tollgate_config::{OnUnsupported, Secret};
 use tollgate_dialect::anthropic::Host;
-use tollgate_dialect::conversation::EmbeddingRequest;
+use tollgate_dialect::conversation::{EmbeddingRequest, RerankRequest};
 use tollgate_dialect::json::{Limits, Object, scan};
 use tollgate_dialect::openai::Extensions;
 use tollgate_dialect::relay::{RequestEdits, plan_request};
-use tollgate_dialect::wire::{Dialect, EncodeError, Losses, Outbound, Reading};
+use tollgate_dialect::rerank::{self, RerankWire};
+use tollgate_dialect::wire::{Dialect, EncodeError, EncodeOptions, Losses, Outbound, Reading};
 use tollgate_dialect::{openai, responses};
 use tollgate_upstream::{EndpointError, Outgoing, SegmentBody, Timeouts};
 
@@ -32,6 +33,8 @@ pub(crate) enum Road {
     Native(Reading),
     /// The provider's bytes are the caller's, whatever they are.
     Pass,
+    /// A ranking of documents.
+    TranslateRerank(Box<RerankRequest>),
     /// Chat through the conversation model.
     Translate(Reading),
     /// Embeddings through the conversation model.
@@ -80,6 +83,9 @@ pub(crate) fn prepare(
         (Speech::OpenAi, Surface::Completions) if target.has_completions => {
             relay(received, target, target.paths.completions.clone())
         }
+        (_, Surface::Rerank) if let Some(wire) = rank_wire(target) => {
+            translate_rerank(received, target, wire)
+        }
         (Speech::OpenAi, _) if let Some(operation) = surface.resource() => {
             relay_resource(received, target, operation)
         }
@@ -125,14 +131,17 @@ fn splice(
     (object, body): (&Object<'_>, &Bytes),
 ) -> Result<Prepared, Rejection> {
     let mut remove: Vec<&str> = received.overrides.remove.clone();
-    let refused: Vec<&'static str> =
-        target.refused_params.iter().filter(|name| object.get(name).is_some()).copied().collect();
+    let is_allowed = |name: &str| target.options.allowed_params.iter().any(|allowed| allowed == name);
+    let refused = target.refused_params.iter().filter(|name| object.get(name).is_some());
+    let refused: Vec<&'static str> = refused.filter(|name| !is_allowed(name)).copied().collect();
     // What the gateway itself would add is never the caller's fault.
     let callers: Vec<String> =
         refused.iter().filter(|name| **name != "stream_options").map(|name| (*name).to_owned()).collect();
     if !callers.is_empty() && !target.drops_unsupported(Dialect::OpenAi) {
         return Err(Rejection::unsupported_params(target.provider.name, &target.model, &callers));
     }
+    let mut lost = Losses::default();
+    callers.into_iter().for_each(|name| lost.note(name));
     remove.extend(refused);
     remove.extend(target.always_dropped.iter().map(String::as_str));
     let may_ask_usage = target.may_ask_usage();
@@ -148,7 +157,7 @@ fn splice(
     let mut headers = target.headers.clone();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     let body = SegmentBody::new(segments.iter().cloned());
-    let plan = ReadPlan { road: Road::Relay, speech: Speech::OpenAi, lost: Losses::default() };
+    let plan = ReadPlan { road: Road::Relay, speech: Speech::OpenAi, lost };
     Ok(Prepared { method: Method::POST, target: path, headers, body, plan, more: Vec::new() })
 }
 
@@ -241,7 +250,42 @@ fn translate(received: &Received<'_>, surface: Surface, target: &Target) -> Resu
     options.drop_unsupported = target.drops_unsupported(surface.dialect());
     let outbound =
         speech.encode(&conversation, &options).map_err(|error| encode_rejection(&error, target))?;
+    let outbound = Outbound { body: with_allowed(outbound.body, received, surface, &options), ..outbound };
+    if target.on_unsupported == Some(OnUnsupported::Warn) || target.on_unsupported.is_none() {
+        warn_of(&outbound.lost, target);
+    }
     finish(outbound, received, (speech, target), Road::Translate)
+}
+
+/// Says in the log what a deployment's wire could not express.
+fn warn_of(lost: &Losses, target: &Target) {
+    if !lost.is_empty() {
+        let names: Vec<&str> = lost.names().collect();
+        tracing::warn!(deployment = %target.id, dropped = names.join(", "), "not expressed at this provider");
+    }
+}
+
+/// Adds the parameters that the operator lets through whatever is known of the wire (`allowed_openai_params`), as the
+/// caller wrote them.
+fn with_allowed(
+    mut body: Vec<u8>,
+    received: &Received<'_>,
+    surface: Surface,
+    options: &EncodeOptions,
+) -> Vec<u8> {
+    if options.allowed_params.is_empty() || surface.dialect() != Dialect::OpenAi {
+        return body;
+    }
+    for name in &options.allowed_params {
+        let Some(value) = received.object.get(name) else { continue };
+        let is_there = scan(&body, &Limits::REQUEST).is_ok_and(|object| object.get(name).is_some());
+        if !is_there && body.last() == Some(&b'}') {
+            body.pop();
+            let member = format!(",{}:{}}}", serde_json::Value::from(name.as_str()), value.text());
+            body.extend_from_slice(member.as_bytes());
+        }
+    }
+    body
 }
 
 /// The deployment's defaults are members that the caller did not send; they are read as if it had.
@@ -264,6 +308,41 @@ fn apply_defaults(
         .map_err(|error| Rejection::invalid("litellm_params", &error.param, &error.message))?;
     conversation.fill_from(defaults);
     Ok(())
+}
+
+/// The form in which a provider ranks documents; `None` where it is not known to.
+fn rank_wire(target: &Target) -> Option<RerankWire> {
+    match target.provider.name {
+        "cohere" => Some(RerankWire::Cohere),
+        "jina_ai" => Some(RerankWire::Jina),
+        "voyage" => Some(RerankWire::Voyage),
+        "together_ai" => Some(RerankWire::Together),
+        "huggingface" => Some(RerankWire::HuggingFace),
+        _ if target.speech == Speech::OpenAi => Some(RerankWire::Infinity),
+        _ => None,
+    }
+}
+
+fn translate_rerank(
+    received: &Received<'_>,
+    target: &Target,
+    wire: RerankWire,
+) -> Result<Prepared, Rejection> {
+    let mut request = rerank::decode_request(received.body)
+        .map_err(|error| Rejection::invalid(Surface::Rerank.path(), &error.param, &error.message))?;
+    request.model.clone_from(&target.model);
+    let mut options = target.options.clone();
+    options.drop_unsupported = target.drops_unsupported(Dialect::OpenAi);
+    let outbound = rerank::encode_request(wire, &request, &options);
+    let outbound = outbound.map_err(|error| encode_rejection(&error, target))?;
+    let path = target.operation(outbound.path.trim_start_matches('/'));
+    let mut prepared =
+        finish(outbound, received, (target.speech, target), |_| Road::TranslateRerank(Box::new(request)))?;
+    // Such a path does not depend on what chat's does.
+    prepared.target = path.ok_or_else(|| {
+        Rejection::not_expressible(target.provider.exception, "model", "not a model's name")
+    })?;
+    Ok(prepared)
 }
 
 fn translate_embeddings(

@@ -23,6 +23,7 @@ use tokio::time::{Instant, timeout_at};
 use tollgate_catalog::Wire;
 use tollgate_dialect::conversation::Usage;
 use tollgate_dialect::relay::{OpenAiRelay, PassRelay, RelayOptions, relay_reply, rename_reply, reply_usage};
+use tollgate_dialect::rerank;
 use tollgate_dialect::translate::Translator;
 use tollgate_dialect::wire::{
     CallerError, EventDecoder, Losses, Progress, Reading, ReplyFacts, ReplyFault, Transducer,
@@ -156,6 +157,11 @@ fn read_whole(
             let view = relay_reply(bytes, Some(&received.model))?;
             (view.body.iter().cloned().collect(), view.usage, view.service_tier)
         }
+        Road::TranslateRerank(request) => {
+            let reply = rerank::decode_reply(bytes, &request)?;
+            let text = rerank::encode_reply(&reply, &request, &facts());
+            (vec![Bytes::from(text)], Some(reply.usage), None)
+        }
         // Read by `read_passed`.
         Road::Pass => (vec![bytes.clone()], reply_usage(bytes), None),
         Road::Native(reading) => {
@@ -181,7 +187,11 @@ fn read_whole(
     let answer_bytes = segments.iter().map(Bytes::len).sum::<usize>() as u64;
     let usage = usage.filter(|usage| *usage != Usage::default() || speech.believes_zero());
     let answer_bytes = if call.surface.is_embedding() { 0 } else { answer_bytes };
-    let billing = Billing::new(usage, received.body.len() as u64, answer_bytes, tier.as_deref());
+    let billing = if call.surface.resource().is_some() {
+        Billing::reported(usage)
+    } else {
+        Billing::new(usage, received.body.len() as u64, answer_bytes, tier.as_deref())
+    };
     Ok((AnswerBody::Whole { segments, billing }, lost))
 }
 
@@ -315,7 +325,7 @@ fn transducer(reading: ReadReply<'_>) -> (Box<dyn Transducer>, Option<FinalSlot>
             return (relay, Some(slot));
         }
         Road::Translate(reading) => reading,
-        Road::TranslateEmbeddings(_) | Road::Pass => Reading::default(),
+        Road::TranslateEmbeddings(_) | Road::TranslateRerank(_) | Road::Pass => Reading::default(),
     };
     let (framing, decoder) = speech.stream(reading);
     let (encoder, slot) = caller::stream_encoder(call.surface, facts(call, received), received);
@@ -389,6 +399,7 @@ pub(crate) fn respond(
 /// A reply that was passed on has the provider's type.
 fn with_type(mut headers: HeaderMap, surface: Surface, provider: &HeaderMap) -> HeaderMap {
     if surface.resource().is_some()
+        && surface != Surface::Rerank
         && let Some(kind) = provider.get(CONTENT_TYPE)
     {
         headers.insert(CONTENT_TYPE, kind.clone());

@@ -20,6 +20,7 @@ mod panics;
 mod parity;
 mod reload;
 mod replies;
+mod resources;
 mod responses;
 mod retries;
 mod routing;
