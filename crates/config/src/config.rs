@@ -193,7 +193,7 @@ impl Config {
         let mut all: Vec<&Secret> = self.environment.iter().map(|(_, value)| value).collect();
         all.extend([&self.general.master_key, &self.general.database_url].into_iter().flatten());
         for endpoint in &self.pass_through.endpoints {
-            all.extend(endpoint.headers.iter().chain(&endpoint.default_query).map(|(_, value)| value));
+            all.extend(endpoint.default_query.iter().map(|(_, value)| value));
         }
         for deployment in self.deployments.iter().chain(self.pass_through.accounts()) {
             all.extend(&deployment.api_key);

@@ -55,14 +55,12 @@ const VERTEX_VARIABLES: [(&str, &str); 3] = [
 ];
 
 /// An endpoint of the operator's own. Printing it shows no secret.
-#[derive(Clone, PartialEq)]
+#[derive(Clone)]
 pub struct PassThroughEndpoint {
     /// The path at this gateway.
     pub path: String,
     /// Where requests go.
     pub target: String,
-    /// Headers to send, names in lower case.
-    pub headers: Vec<(String, Secret)>,
     /// Whether the caller's headers go along.
     pub forward_headers: bool,
     /// Whether paths below `path` are served too.
@@ -71,14 +69,12 @@ pub struct PassThroughEndpoint {
     pub methods: Vec<String>,
     /// Query parameters to send where the caller sends none of their names.
     pub default_query: Vec<(String, Secret)>,
-    /// Decimal text, in USD.
-    pub cost_per_request: Option<String>,
-    /// Time until the reply begins.
-    pub timeout: Option<Duration>,
     /// Whether callers need a key.
     pub needs_key: bool,
     /// Where it is written.
     pub place: SourcePlace,
+    /// What is behind it, without a model: its address, its headers (names in lower case), time and price per request.
+    pub account: Deployment,
 }
 
 impl fmt::Debug for PassThroughEndpoint {
@@ -115,9 +111,10 @@ impl PassThrough {
         self.written.iter().chain(&self.files).chain(&self.finetune)
     }
 
-    /// Every account.
+    /// Every account, those behind the endpoints included.
     pub fn accounts(&self) -> impl Iterator<Item = &Deployment> {
-        self.written_accounts().chain(&self.from_environment)
+        let own = self.endpoints.iter().map(|endpoint| &endpoint.account);
+        self.written_accounts().chain(&self.from_environment).chain(own)
     }
 }
 
@@ -175,22 +172,39 @@ fn endpoint(
         found.warning(place, &section.path_of("auth"), "anyone may call it, without a key");
     }
     let _ = section.flag("merge_query_params");
+    let mut account = own_account(&section, environment)?;
+    account.extra_headers = model::headers(&headers, &headers_path, &["content-type"], found);
     let query = section.entries("default_query_params").iter();
     Some(PassThroughEndpoint {
-        headers: model::headers(&headers, &headers_path, &["content-type"], found),
         forward_headers: section.flag("forward_headers").unwrap_or(false),
         include_subpath: section.flag("include_subpath").unwrap_or(false),
         methods: methods(&section, found),
         default_query: query
             .filter_map(|entry| Some((entry.key.to_string(), Secret::new(entry.value.text()?))))
             .collect(),
-        cost_per_request: section.node("cost_per_request").and_then(Node::price),
-        timeout: section.seconds("timeout"),
         needs_key,
         place: SourcePlace { file: found.file(node.place), line: node.place.line, column: node.place.column },
         path: own.trim_end_matches('/').to_owned(),
         target,
+        account,
     })
+}
+
+/// What is behind an endpoint of the operator's own, as a deployment without key or model.
+fn own_account(section: &Section<'_>, environment: &Environment<'_>) -> Option<Deployment> {
+    const ROWS: [(&str, &str); 3] =
+        [("target", "api_base"), ("cost_per_request", "input_cost_per_request"), ("timeout", "timeout")];
+    let entries = ROWS.iter().filter_map(|(own, name)| {
+        let value = section.node(own)?.clone();
+        Some(Entry { key: (*name).into(), place: value.place, value })
+    });
+    let place = section.place("target")?;
+    let params = Node { place, data: Data::Map(entries.collect()) };
+    // What is wrong with these values has been said when the section was checked.
+    let mut unheard = Collector::default();
+    let account = model::account("custom_openai", (Some(&params), ""), place, environment, &mut unheard)?;
+    // No key that is meant for a provider goes to an address of the operator's own.
+    Some(Deployment { api_key: None, azure: None, organization: None, ..account })
 }
 
 /// Why a path cannot be one of the gateway's.

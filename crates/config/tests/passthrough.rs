@@ -43,11 +43,11 @@ general_settings:
       forward_headers: true
       methods: [get, POST]
 ";
-    let variables = [("COHERE_KEY", "co-secret")];
+    let variables = [("COHERE_KEY", "co-secret"), ("OPENAI_LIKE_API_KEY", "sk-not-for-them")];
     let [endpoint] = endpoints(yaml, &variables).try_into().unwrap();
     assert_eq!((endpoint.path.as_str(), endpoint.include_subpath), ("/rerank", true));
     let headers: Vec<(&str, &str)> =
-        endpoint.headers.iter().map(|(name, value)| (name.as_str(), value.expose())).collect();
+        endpoint.account.extra_headers.iter().map(|(name, value)| (name.as_str(), value.expose())).collect();
     assert_eq!(
         headers,
         [
@@ -57,7 +57,9 @@ general_settings:
         ]
     );
     assert_eq!(endpoint.methods, ["GET", "POST"]);
-    assert_eq!(endpoint.cost_per_request.as_deref(), Some("0.002"));
+    let account = &endpoint.account;
+    assert_eq!(account.prices, [("input_cost_per_request".to_owned(), "0.002".to_owned())]);
+    assert_eq!((account.timeout.map(|timeout| timeout.as_secs()), &account.api_key), (Some(5), &None));
     assert!(endpoint.needs_key && endpoint.forward_headers);
     assert!(!format!("{endpoint:?}").contains("co-secret"));
     let config = load(yaml, &variables).config.unwrap();

@@ -113,6 +113,24 @@ impl<'b> Form<'b> {
         std::str::from_utf8(self.body.get(field.value.clone())?).ok()
     }
 
+    /// The body with the model's name replaced where the form has one, and some fields left out. `body` is what the form
+    /// was read from.
+    pub fn edit(&self, body: &Bytes, model: Option<&str>, remove: &[&str]) -> Vec<Bytes> {
+        let names_model = self.fields.iter().any(|field| field.name == "model" && !field.is_file);
+        if let Some(model) = model.filter(|_| names_model && !remove.contains(&"model")) {
+            return self.rewrite(body, model, remove);
+        }
+        let mut pieces = Vec::new();
+        let mut kept = 0;
+        for field in self.fields.iter().filter(|field| remove.contains(&field.name)) {
+            pieces.push(body.slice(kept..field.part.start));
+            kept = field.part.end;
+        }
+        pieces.push(body.slice(kept..));
+        pieces.retain(|piece| !piece.is_empty());
+        pieces
+    }
+
     /// The body with the model's name replaced (added where the form has none) and some fields left out. `body` is what
     /// the form was read from.
     pub fn rewrite(&self, body: &Bytes, model: &str, remove: &[&str]) -> Vec<Bytes> {
@@ -238,6 +256,21 @@ mod tests {
         let without = rewritten(FORM, "m", &["response_format"]);
         assert!(!without.contains("response_format") && without.ends_with("-x--\r\n--x--\r\n"), "{without}");
         assert_eq!(Form::read(without.as_bytes(), "x").unwrap().fields().len(), 2);
+    }
+
+    #[test]
+    fn an_edit_adds_nothing() {
+        let edited = |form: &str, model: Option<&str>, remove: &[&str]| {
+            let body = Bytes::copy_from_slice(form.as_bytes());
+            let pieces = Form::read(&body, "x").unwrap().edit(&body, model, remove);
+            String::from_utf8(pieces.concat()).unwrap()
+        };
+        assert_eq!(edited(FORM, None, &[]), FORM);
+        assert_eq!(edited(FORM, Some("other"), &[]), FORM.replace("whisper", "other"));
+        let bare = edited(FORM, Some("other"), &["model"]);
+        assert!(!bare.contains("whisper") && !bare.contains("other"), "{bare}");
+        assert_eq!(edited(&bare, Some("other"), &[]), bare);
+        assert_eq!(Form::read(bare.as_bytes(), "x").unwrap().fields().len(), 2);
     }
 
     #[test]

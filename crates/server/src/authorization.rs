@@ -127,14 +127,26 @@ pub(crate) struct Authorizations {
 
 impl Authorizations {
     /// Makes them, keeping the sources of `previous` that are still used.
-    pub(crate) fn new(config: &Config, previous: Option<&Self>) -> Result<Self, (usize, CredentialError)> {
+    pub(crate) fn new(config: &Config, previous: Option<&Self>) -> Result<Self, (String, CredentialError)> {
         let surroundings = surroundings(config);
         let mut all = Self::default();
-        for (index, deployment) in config.deployments.iter().enumerate() {
-            let made = all.make(deployment, &surroundings, previous).map_err(|error| (index, error))?;
+        for deployment in config.deployments.iter().chain(config.pass_through.written_accounts()) {
+            let made = all.make(deployment, &surroundings, previous);
+            let made = made.map_err(|error| (deployment.model_name.clone(), error))?;
             all.by_deployment.insert(deployment.id.clone(), made);
         }
+        // What is broken in the environment alone is no account.
+        for deployment in &config.pass_through.from_environment {
+            if let Ok(made) = all.make(deployment, &surroundings, previous) {
+                all.by_deployment.insert(deployment.id.clone(), made);
+            }
+        }
         Ok(all)
+    }
+
+    /// Whether there is one of a deployment.
+    pub(crate) fn has(&self, deployment: &Deployment) -> bool {
+        self.by_deployment.contains_key(&deployment.id)
     }
 
     /// A deployment's.

@@ -25,8 +25,13 @@ pub struct BuildError {
 }
 
 impl BuildError {
-    fn new(deployment: &Deployment, reason: impl Into<String>) -> Self {
+    pub(crate) fn new(deployment: &Deployment, reason: impl Into<String>) -> Self {
         Self { model_name: deployment.model_name.clone(), reason: reason.into() }
+    }
+
+    /// Of an endpoint of the operator's own.
+    pub(crate) fn of_endpoint(path: &str, reason: String) -> Self {
+        Self { model_name: path.to_owned(), reason }
     }
 }
 
@@ -66,10 +71,8 @@ impl Builder {
         previous: Option<&Builder>,
     ) -> Result<Self, BuildError> {
         let previous = previous.map(|builder| &builder.authorizations);
-        let authorizations = Authorizations::new(config, previous).map_err(|(index, error)| {
-            let name = config.deployments.get(index).map(|deployment| deployment.model_name.clone());
-            BuildError { model_name: name.unwrap_or_default(), reason: error.to_string() }
-        })?;
+        let authorizations = Authorizations::new(config, previous)
+            .map_err(|(model_name, error)| BuildError { model_name, reason: error.to_string() })?;
         Ok(Self { settings: Settings::of(config), overlay, authorizations })
     }
 

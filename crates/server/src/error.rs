@@ -220,6 +220,11 @@ impl Rejection {
         Self::new(StatusCode::SERVICE_UNAVAILABLE, "internal_server_error", message)
     }
 
+    /// No account at a provider serves requests that pass through; `hint` says what would.
+    pub(crate) fn no_account(provider: &str, hint: &str) -> Self {
+        Self::bad_request(format!("Pass-through to {provider} is not set up: {hint}."))
+    }
+
     /// The group has no deployment that can be called.
     pub(crate) fn no_deployments(model: &str) -> Self {
         let message = format!(

@@ -16,6 +16,7 @@ mod drain;
 mod error;
 mod gateway;
 mod info;
+mod passthrough;
 mod percent;
 mod pipeline;
 mod reply;

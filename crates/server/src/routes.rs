@@ -3,6 +3,7 @@
 //! The router is built from this table and from nothing else, so a route without a row does not exist and a row without
 //! an access rule does not compile. **Invariant:** access is decided by the row that matched, never by the path's text.
 
+pub(crate) mod passing;
 mod table;
 
 use crate::percent;
@@ -10,6 +11,7 @@ use crate::surface::Surface;
 use http::Method;
 use matchit::Router;
 
+pub use passing::{PREFIXES, Passage, Prefix};
 pub use table::TABLE;
 
 /// Who may call a route.
@@ -108,6 +110,8 @@ pub enum Route {
     OpenApi,
     /// `GET /`.
     DocsPage,
+    /// Requests that pass through.
+    Pass(Passage),
     /// A route of LiteLLM's that this gateway does not have.
     NotImplemented,
 }
@@ -136,6 +140,7 @@ impl Route {
             Self::Translations => Some(Surface::Translation),
             Self::Moderations => Some(Surface::Moderation),
             Self::Rerank => Some(Surface::Rerank),
+            Self::Pass(passage) => Some(Surface::Passed(passage)),
             _ => None,
         }
     }
@@ -247,7 +252,9 @@ impl Routes {
         let asked = if method == Method::HEAD { &Method::GET } else { method };
         if let Ok(matched) = self.paths.at(path) {
             let Some(row) = matched.value.iter().find(|row| row.method == *asked) else {
-                if let Some(found @ Found::Served { .. }) = model_inside(asked, path) {
+                if let Some(found @ Found::Served { .. }) =
+                    model_inside(asked, path).or_else(|| passing_through(method, path))
+                {
                     return found;
                 }
                 return Found::WrongMethod(matched.value.iter().map(|row| row.method.clone()).collect());
@@ -268,7 +275,10 @@ impl Routes {
                 Some(None) => Found::Nothing,
             };
         }
-        model_inside(asked, path).unwrap_or_else(|| litellm_route(asked, path))
+        match model_inside(asked, path) {
+            Some(found @ Found::Served { .. }) => found,
+            inside => passing_through(method, path).or(inside).unwrap_or_else(|| litellm_route(asked, path)),
+        }
     }
 }
 
@@ -286,6 +296,17 @@ fn model_inside(method: &Method, path: &str) -> Option<Found> {
     }
     let model = percent::decode(inside)?;
     Some(Found::Served { route, access: Access::Caller, model: PathModel { name: Some(model), stream } })
+}
+
+/// Where a path below one of the prefixes leads.
+fn passing_through(method: &Method, path: &str) -> Option<Found> {
+    let at_provider = passing::find_at_provider(path).map(|(_, passage, _)| passage);
+    let passage = at_provider.or_else(|| passing::find(path).map(|(prefix, _)| prefix.passage))?;
+    if !passing::METHODS.contains(method) {
+        return Some(Found::WrongMethod(passing::METHODS.to_vec()));
+    }
+    let (route, access) = (Route::Pass(passage), Access::Caller);
+    Some(Found::Served { route, access, model: PathModel::default() })
 }
 
 /// Whether LiteLLM has the route; read only for requests that lead nowhere here.
@@ -396,7 +417,8 @@ mod tests {
     #[test]
     fn what_litellm_has_and_this_gateway_has_not_is_said_so() {
         let missing = served(Route::NotImplemented, Access::Caller, None);
-        for (method, path) in [("POST", "/key/generate"), ("POST", "/v1/threads"), ("GET", "/v1/files/abc")] {
+        for (method, path) in [("POST", "/key/generate"), ("POST", "/v1/threads"), ("GET", "/v1/assistants")]
+        {
             assert_eq!(find(method, path), missing, "{path}");
         }
         assert!(matches!(find("DELETE", "/key/generate"), Found::WrongMethod(_)));

@@ -6,6 +6,7 @@
 use crate::auth::{Caller, Keys};
 use crate::build::{self, BuildError, Builder};
 use crate::error::Rejection;
+use crate::passthrough::Accounts;
 use crate::pipeline::attempt::CallLimits;
 use crate::pipeline::overrides::Overrides;
 use crate::pipeline::receive::{ReceiveLimits, Received};
@@ -75,6 +76,7 @@ pub(crate) struct Snapshot {
     matched: RwLock<HashMap<String, Arc<Group>>>,
     aliases: HashMap<String, String>,
     builder: Builder,
+    accounts: Accounts,
 }
 
 impl Snapshot {
@@ -114,6 +116,7 @@ impl Snapshot {
                 .push(target);
         }
         patterns.sort_by_key(|pattern| std::cmp::Reverse(pattern.before.len() + pattern.after.len()));
+        let accounts = Accounts::new(&config, &builder)?;
         let aliases =
             config.router.model_group_alias.iter().map(|alias| (alias.name.clone(), alias.group.clone()));
         Ok(Self {
@@ -124,6 +127,7 @@ impl Snapshot {
             matched: RwLock::new(HashMap::new()),
             aliases: aliases.collect(),
             builder,
+            accounts,
             config,
         })
     }
@@ -131,6 +135,16 @@ impl Snapshot {
     /// Begins to fetch tokens and keys, beside the requests; once per configuration.
     pub(crate) fn start_authorizations(&self, client: &Arc<Client>) {
         self.builder.authorizations().start(client);
+    }
+
+    /// Makes targets ready.
+    pub(crate) fn builder(&self) -> &Builder {
+        &self.builder
+    }
+
+    /// The accounts of requests that pass through.
+    pub(crate) fn accounts(&self) -> &Accounts {
+        &self.accounts
     }
 
     /// The configuration as it was read.

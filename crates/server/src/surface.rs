@@ -2,6 +2,7 @@
 //!
 //! Owns what is true of a surface whatever the deployment. Leaves reading and writing its bodies to the pipeline.
 
+use crate::routes::Passage;
 use tollgate_dialect::wire::Dialect;
 
 /// One kind of model call.
@@ -47,10 +48,15 @@ pub(crate) enum Surface {
     Moderation,
     /// Documents in the order of their relevance (Cohere's and Jina's form).
     Rerank,
+    /// Requests that pass through.
+    Passed(Passage),
 }
 
 impl Surface {
-    /// All of them, in the order of their declaration.
+    /// How many there are.
+    pub(crate) const COUNT: usize = Self::ALL.len() + Passage::ALL.len();
+
+    /// All of them but those that pass through, in the order of their declaration.
     pub(crate) const ALL: [Self; 20] = [
         Self::Chat,
         Self::Completions,
@@ -82,6 +88,10 @@ impl Surface {
             Self::GenerateContent | Self::EmbedContent | Self::BatchEmbedContents => Dialect::Gemini,
             Self::Converse => Dialect::Bedrock,
             Self::CohereChat | Self::CohereEmbed | Self::CohereEmbedFirst => Dialect::Cohere,
+            Self::Passed(Passage::Anthropic | Passage::MessageBatches) => Dialect::Anthropic,
+            Self::Passed(Passage::Gemini | Passage::Vertex) => Dialect::Gemini,
+            Self::Passed(Passage::Bedrock) => Dialect::Bedrock,
+            Self::Passed(Passage::Cohere) => Dialect::Cohere,
             _ => Dialect::OpenAi,
         }
     }
@@ -109,7 +119,21 @@ impl Surface {
             Self::Translation => "/audio/translations",
             Self::Moderation => "/moderations",
             Self::Rerank => "/rerank",
+            Self::Passed(passage) => passage.pattern(),
         }
+    }
+
+    /// The place of this kind among [`Self::COUNT`].
+    pub(crate) fn index(self) -> usize {
+        match self {
+            Self::Passed(passage) => Self::ALL.len() + passage as usize,
+            _ => Self::ALL.iter().position(|surface| *surface == self).unwrap_or_default(),
+        }
+    }
+
+    /// No tokens are guessed where a reply reports none: it may have nothing to do with any.
+    pub(crate) fn believes_reports(self) -> bool {
+        self.resource().is_some() || matches!(self, Self::Passed(_))
     }
 
     /// The member that a call cannot do without.
@@ -126,6 +150,7 @@ impl Surface {
             Self::ImageEdit | Self::ImageVariation => "image",
             Self::Transcription | Self::Translation => "file",
             Self::Rerank => "query",
+            Self::Passed(_) => "body",
         }
     }
 

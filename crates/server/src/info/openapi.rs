@@ -1,7 +1,7 @@
 //! `/openapi.json`, generated from the table of routes, and the page at `/`.
 
 use crate::reply::GatewayBody;
-use crate::routes::{Access, Route, Row, TABLE};
+use crate::routes::{Access, PREFIXES, Prefix, Route, Row, TABLE, passing};
 use http::Response;
 use http::header::{CONTENT_TYPE, HeaderValue};
 use serde_json::{Map, Value, json};
@@ -14,6 +14,12 @@ pub(super) fn description() -> Value {
         let item = paths.entry(path).or_insert_with(|| json!({}));
         if let Some(item) = item.as_object_mut() {
             item.insert(row.method.as_str().to_ascii_lowercase(), operation(row));
+        }
+    }
+    for prefix in PREFIXES {
+        let own = prefix.is_resource.then(|| prefix.path.to_owned());
+        for path in own.into_iter().chain([format!("{}/{{endpoint}}", prefix.path)]) {
+            paths.insert(path.clone(), passing_item(prefix, &path));
         }
     }
     json!({
@@ -30,6 +36,27 @@ pub(super) fn description() -> Value {
             "schemas": { "Error": error_schema() },
         },
     })
+}
+
+/// A path whose requests pass, by any method.
+fn passing_item(prefix: &Prefix, path: &str) -> Value {
+    let mut item = Map::new();
+    for method in &passing::METHODS {
+        let method = method.as_str().to_ascii_lowercase();
+        let id = format!("{method}{}", path.replace('-', "__").replace(['/', '{', '}'], "_"));
+        let mut operation = json!({
+            "summary": prefix.summary,
+            "operationId": id,
+            "security": [{ "key": [] }],
+            "responses": { "default": { "description": "The provider's answer" } },
+        });
+        if let (Some(operation), true) = (operation.as_object_mut(), path.ends_with("{endpoint}")) {
+            let parameter = json!([{ "name": "endpoint", "in": "path", "required": true, "schema": { "type": "string" } }]);
+            operation.insert("parameters".to_owned(), parameter);
+        }
+        item.insert(method, operation);
+    }
+    Value::Object(item)
 }
 
 fn operation(row: &Row) -> Value {
@@ -112,6 +139,12 @@ pub(super) fn page() -> Response<GatewayBody> {
                 row.method, row.path, row.summary
             )
         })
+        .chain(PREFIXES.iter().map(|prefix| {
+            format!(
+                "<tr><td>any</td><td><code>{}/*</code></td><td>{}</td></tr>\n",
+                prefix.path, prefix.summary
+            )
+        }))
         .collect();
     let html = format!(
         "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><title>Tollgate {version}</title>\
@@ -139,6 +172,14 @@ mod tests {
             let operation = &description["paths"][&path][row.method.as_str().to_ascii_lowercase()];
             assert!(ids.insert(operation["operationId"].as_str().unwrap().to_owned()), "{path}");
             assert_eq!(operation.get("security").is_some(), row.access == Access::Caller, "{path}");
+        }
+        for prefix in PREFIXES {
+            for method in &passing::METHODS {
+                let path = format!("{}/{{endpoint}}", prefix.path);
+                let operation = &description["paths"][&path][method.as_str().to_ascii_lowercase()];
+                assert!(ids.insert(operation["operationId"].as_str().unwrap().to_owned()), "{path}");
+                assert!(operation.get("security").is_some(), "{path}");
+            }
         }
     }
 }

@@ -72,7 +72,7 @@ pub(crate) struct CallLimits {
 }
 
 impl CallLimits {
-    fn timeouts(&self) -> Timeouts {
+    pub(crate) fn timeouts(&self) -> Timeouts {
         let now = Instant::now();
         let by = (now + self.attempt).min(self.deadline);
         if self.stream {
@@ -257,7 +257,7 @@ pub(crate) enum Unread {
 
 /// No proof of who sends: where the service that gives it answered and refused, the deployment's credential is wrong;
 /// else that service was not reached.
-fn from_credential(failure: &Failure, target: &Target, limits: CallLimits) -> AttemptFailure {
+pub(crate) fn from_credential(failure: &Failure, target: &Target, limits: CallLimits) -> AttemptFailure {
     if failure.kind != Kind::Protocol {
         return from_failure(failure, target, limits);
     }
@@ -270,7 +270,7 @@ fn from_credential(failure: &Failure, target: &Target, limits: CallLimits) -> At
     AttemptFailure { detail: failure.to_string(), ..from_provider_error(&error, None, target) }
 }
 
-fn from_failure(failure: &Failure, target: &Target, limits: CallLimits) -> AttemptFailure {
+pub(crate) fn from_failure(failure: &Failure, target: &Target, limits: CallLimits) -> AttemptFailure {
     let exception = target.provider.exception;
     let rejection = match (failure.kind, failure.phase) {
         (Kind::Timeout, Phase::Connecting) if Instant::now() < limits.deadline => {
@@ -290,7 +290,7 @@ fn from_failure(failure: &Failure, target: &Target, limits: CallLimits) -> Attem
     AttemptFailure { verdict, retry_after: None, rejection, class, detail, names_model: false }
 }
 
-fn from_fault(fault: &ReplyFault, target: &Target) -> AttemptFailure {
+pub(crate) fn from_fault(fault: &ReplyFault, target: &Target) -> AttemptFailure {
     match fault {
         ReplyFault::Malformed(rule) => AttemptFailure {
             verdict: RetryVerdict::Anywhere,
@@ -358,7 +358,7 @@ fn from_provider_error(
 }
 
 /// What each class of a provider's error allows, and its word for metrics.
-fn disposition(class: FailureClass) -> (RetryVerdict, &'static str) {
+pub(crate) fn disposition(class: FailureClass) -> (RetryVerdict, &'static str) {
     match class {
         FailureClass::BadRequest => (RetryVerdict::Never, "bad_request"),
         FailureClass::ContextWindow => (RetryVerdict::Never, "context_window"),

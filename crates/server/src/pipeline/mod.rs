@@ -19,6 +19,7 @@ use crate::auth::Caller;
 use crate::error::Rejection;
 use crate::gateway::Gateway;
 use crate::info;
+use crate::passthrough;
 use crate::percent;
 use crate::reply::{GatewayBody, ReplyHeaders, add_security_headers, header_text};
 use crate::routes::{Found, PathModel, Route};
@@ -74,6 +75,7 @@ pub(crate) async fn answer(worker: &Worker, request: Request<Incoming>) -> Respo
     snapshot.start_authorizations(&worker.client);
     let is_head = request.method() == Method::HEAD;
     let found = worker.gateway.routes().find(request.method(), request.uri().path());
+    let found = passthrough::or_own(found, &snapshot, request.method(), request.uri().path());
     let answered = match found {
         Found::Served { route, access, model } => {
             let in_query = key_in_query(route, &request);
@@ -121,6 +123,10 @@ async fn model_call(
 ) -> Response<GatewayBody> {
     let gateway = &worker.gateway;
     let _in_flight = InFlight::new(gateway);
+    if let Surface::Passed(passage) = call.surface {
+        let served = Box::pin(passthrough::serve(worker, snapshot, (&call, passage), request)).await;
+        return served.unwrap_or_else(|rejection| failure(gateway, &call, rejection));
+    }
     let served = match receive::check_content_type(request.headers(), call.surface) {
         Ok(kind) => {
             call.body_kind = kind;

@@ -120,14 +120,17 @@ pub(crate) fn check_content_type(headers: &HeaderMap, surface: Surface) -> Resul
     {
         return Ok(BodyKind::Form(boundary.to_owned()));
     }
-    let is_json = headers.get(CONTENT_TYPE).is_none_or(|value| {
-        let essence = value.as_bytes().split(|byte| *byte == b';').next().unwrap_or_default().trim_ascii();
-        essence.eq_ignore_ascii_case(b"application/json")
-            || (essence.len() > 5 && essence.to_ascii_lowercase().ends_with(b"+json"))
-    });
+    let is_json = headers.get(CONTENT_TYPE).is_none_or(|value| is_json(value.as_bytes()));
     let is_plain =
         headers.get(CONTENT_ENCODING).is_none_or(|value| value.as_bytes().eq_ignore_ascii_case(b"identity"));
     if is_json && is_plain { Ok(BodyKind::Json) } else { Err(Rejection::wrong_content_type()) }
+}
+
+/// Whether a content type is JSON's.
+pub(crate) fn is_json(content_type: &[u8]) -> bool {
+    let essence = content_type.split(|byte| *byte == b';').next().unwrap_or_default().trim_ascii();
+    essence.eq_ignore_ascii_case(b"application/json")
+        || (essence.len() > 5 && essence.to_ascii_lowercase().ends_with(b"+json"))
 }
 
 /// Reads the body. A body that comes in one piece is not copied.

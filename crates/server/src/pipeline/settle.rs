@@ -5,6 +5,7 @@
 
 use super::Call;
 use crate::gateway::Gateway;
+use crate::surface::Surface;
 use crate::target::Target;
 use crate::worker::Worker;
 use http::HeaderValue;
@@ -73,7 +74,7 @@ pub(crate) struct Settlement {
     gateway: Arc<Gateway>,
     target: Arc<Target>,
     call_id: HeaderValue,
-    surface: crate::surface::Surface,
+    surface: Surface,
     started: Instant,
     prompt_bytes: u64,
     at_provider: Duration,
@@ -143,7 +144,7 @@ impl Settlement {
         // A stream that was cut may have reported its prompt only; then what was delivered is the lower bound.
         let delivered = progress.content_bytes.div_ceil(BYTES_PER_TOKEN);
         let reported = progress.usage.filter(is_plausible);
-        if self.surface.resource().is_some() {
+        if self.surface.believes_reports() {
             self.target.metrics.api_latency.observe(self.started.elapsed().as_secs_f64());
             self.settle(&Billing::reported(reported), ending);
             return;
@@ -171,6 +172,8 @@ impl Settlement {
                 // A display of money: Prometheus knows only doubles.
                 metrics.spend.inc_by(cost.total.0 as f64 / 1e12);
             }
+            // What passes without a word of tokens may have none.
+            None if matches!(self.surface, Surface::Passed(_)) && billing.usage == Usage::default() => {}
             None => {
                 metrics.unpriced.inc();
             }

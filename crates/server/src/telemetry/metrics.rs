@@ -100,7 +100,14 @@ pub(crate) struct TargetMetrics {
     pub(crate) unpriced: Counter,
     pub(crate) estimated: Counter,
     /// Requests answered with 200, by surface; those that are asked for rarely are there from the first on.
-    answered: [OnceLock<Counter>; Surface::ALL.len()],
+    answered: [OnceLock<Counter>; Surface::COUNT],
+}
+
+impl TargetMetrics {
+    /// The group under which it is counted.
+    pub(crate) fn group(&self) -> &str {
+        &self.labels.requested_model
+    }
 }
 
 fn latency() -> Histogram {
@@ -205,7 +212,7 @@ impl Metrics {
 
     /// A request was answered with 200.
     pub(crate) fn answered(&self, target: &TargetMetrics, surface: Surface) {
-        let Some(counter) = target.answered.get(surface as usize) else { return };
+        let Some(counter) = target.answered.get(surface.index()) else { return };
         let counter = counter.get_or_init(|| {
             self.requests.get_or_create_owned(&RequestLabels {
                 requested_model: target.labels.requested_model.clone(),

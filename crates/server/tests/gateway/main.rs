@@ -18,6 +18,7 @@ mod messages;
 mod money;
 mod panics;
 mod parity;
+mod passthrough;
 mod reload;
 mod replies;
 mod resources;
