@@ -3,14 +3,9 @@
 //! Owns the table by OpenAI's names and the list of Converse's own members. **Invariant:** a parameter that does not go
 //! out is refused, or named among what was lost.
 
-<<<<<<< /tmp/save/crates/dialect/src/bedrock/params.rs
-use crate::conversation::{ChatRequest, Sampling};
-use crate::wire::{Capabilities, EncodeError, EncodeOptions, Losses, Support, note_ignored, support};
-=======
 use super::members::text;
 use crate::conversation::{ChatRequest, Sampling, ToolChoice};
 use crate::wire::{Capabilities, EncodeError, EncodeOptions, Losses, Support, support};
->>>>>>> /tmp/theirs.8523
 use serde_json::Value;
 
 /// What Converse does with each of OpenAI's chat parameters. Some depend on the model: a forced `tool_choice` is for
@@ -112,9 +107,7 @@ pub(super) fn refuse_unsupported(request: &ChatRequest, refusals: &mut Refusals<
     for (name, value) in request.extra.iter().filter(|(_, value)| !value.is_null()) {
         let is_expressed = match name.as_str() {
             "modalities" => value.as_array().is_some_and(|kinds| kinds.iter().all(|kind| kind == "text")),
-            // Functions and the choice among them are fields of the request; these are tools that another provider
-            // runs, and the choice of one of those.
-            "tool_choice" => false,
+            // Functions are fields of the request; these are tools that another provider runs.
             "tools" => value.as_array().is_some_and(Vec::is_empty),
             "tool_choice" => allowed_tools(request).is_some(),
             // The tier's and the model's own rules are seen to where they are written; usage always comes.
@@ -134,8 +127,6 @@ pub(super) fn refuse_unsupported(request: &ChatRequest, refusals: &mut Refusals<
             refusals.refuse(name);
         }
     }
-    let is_allowed = |name: &str| refusals.options.allowed_params.iter().any(|allowed| allowed == name);
-    note_ignored(CAPABILITIES, request, is_allowed, &mut refusals.lost);
 }
 
 /// OpenAI's `allowed_tools`: how some of the declared functions are to be used, and their names.

@@ -9,7 +9,7 @@ use super::params::{Refusals, refuse_unsupported, service_tier};
 use super::thinking::{self, Thinking};
 use super::tools::{self, Ask, ToolPlan};
 use super::turns;
-use crate::conversation::{ChatRequest, allowed};
+use crate::conversation::ChatRequest;
 use crate::wire::{EncodeError, EncodeOptions, Outbound, Reading};
 use serde_json::{Map, Value};
 
@@ -30,8 +30,6 @@ const BETA_MEMBERS: [(&str, &str); 1] = [("context_management", "context-managem
 /// dropped; [`EncodeError::Invalid`] names the place of what cannot be written.
 pub fn encode_chat(request: &ChatRequest, options: &EncodeOptions) -> Result<Outbound, EncodeError> {
     let path = call_path(&request.model, request.stream)?;
-    let narrowed = allowed::narrowed(request);
-    let request = narrowed.as_ref().unwrap_or(request);
     let model = Model::of(&request.model);
     let mut refusals = Refusals::new(options);
     refuse_unsupported(request, &mut refusals);
