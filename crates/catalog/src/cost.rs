@@ -16,6 +16,10 @@ pub struct Usage {
     pub input_tokens: u64,
     /// Prompt tokens that came from the provider's cache.
     pub cached_tokens: u64,
+    /// Of [`Usage::cached_tokens`], audio. Where a provider tells it, [`Usage::input_audio_tokens`] is the rest.
+    pub cached_audio_tokens: u64,
+    /// Of [`Usage::cached_tokens`], images; as with audio.
+    pub cached_image_tokens: u64,
     /// Prompt tokens that were written to the provider's cache, whatever their time to live.
     pub cache_write_tokens: u64,
     /// Of [`Usage::cache_write_tokens`], those that live for an hour.
@@ -82,7 +86,11 @@ pub fn cost(prices: &Prices, usage: &Usage, tier: Option<ServiceTier>) -> Option
     input.add(rates.request, 1);
 
     let mut cache_read = ExactSum::default();
-    cache_read.add(rates.cache_read, usage.cached_tokens);
+    let cached_audio = usage.cached_audio_tokens.min(usage.cached_tokens);
+    let cached_images = usage.cached_image_tokens.min(usage.cached_tokens - cached_audio);
+    cache_read.add(rates.cache_read, usage.cached_tokens - cached_audio - cached_images);
+    cache_read.add(rates.cache_read_audio, cached_audio);
+    cache_read.add(rates.cache_read_image, cached_images);
 
     let hour = usage.cache_write_1h_tokens.min(usage.cache_write_tokens);
     let mut cache_write = ExactSum::default();

@@ -101,6 +101,8 @@ pub(crate) struct Billed {
     pub(crate) input: Price,
     pub(crate) output: Price,
     pub(crate) cache_read: Price,
+    pub(crate) cache_read_audio: Price,
+    pub(crate) cache_read_image: Price,
     pub(crate) cache_write: Price,
     pub(crate) cache_write_hour: Price,
     pub(crate) reasoning: Price,
@@ -230,6 +232,7 @@ impl Prices {
         let input = of(Dimension::Input).unwrap_or_default();
         let image_output = of(Dimension::ImageOutput);
         let output = of(Dimension::Output).or(image_output).unwrap_or_default();
+        let cache_read = of(Dimension::CacheRead).unwrap_or(input);
         let cache_write = of(Dimension::CacheWrite).unwrap_or(input);
         let tier_prices_output = range.is_none()
             && tier.is_some()
@@ -240,7 +243,9 @@ impl Prices {
         Billed {
             input,
             output,
-            cache_read: of(Dimension::CacheRead).unwrap_or(input),
+            cache_read,
+            cache_read_audio: of(Dimension::CacheReadAudio).unwrap_or(cache_read),
+            cache_read_image: of(Dimension::CacheReadImage).unwrap_or(cache_read),
             cache_write,
             cache_write_hour: of(Dimension::CacheWriteHour).unwrap_or(cache_write),
             reasoning: reasoning.unwrap_or(output),

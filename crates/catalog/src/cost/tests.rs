@@ -53,6 +53,27 @@ fn text_is_billed_at_the_plain_rates() {
 }
 
 #[test]
+fn cached_audio_and_images_have_rates_of_their_own() {
+    // gpt-realtime-mini: (100 text x 0.6 + 50 audio x 10 + 10 image x 0.8 + 20 cached text x 0.06 + 30 cached audio x 0.3
+    // + 5 cached image x 0.08 + 8 text x 2.4 + 40 audio x 20) x 1e-6
+    let usage = Usage {
+        input_tokens: 215,
+        cached_tokens: 55,
+        cached_audio_tokens: 30,
+        cached_image_tokens: 5,
+        input_audio_tokens: 50,
+        input_image_tokens: 10,
+        output_tokens: 48,
+        output_audio_tokens: 40,
+        ..Usage::default()
+    };
+    check("gpt-realtime-mini", usage, None, "0.0013978");
+    // More cached sound than cached tokens is billed as the latter say.
+    let odd = Usage { input_tokens: 10, cached_tokens: 10, cached_audio_tokens: 99, ..Usage::default() };
+    check("gpt-realtime-mini", odd, None, "0.000003");
+}
+
+#[test]
 fn the_providers_cache_has_rates_of_its_own() {
     // 1000 plain x 3e-6 + 2000 read x 0.3e-6 + 500 written x 3.75e-6 + 100 written for an hour x 6e-6 + 10 x 15e-6
     let usage = Usage {
@@ -193,12 +214,13 @@ fn a_cost_too_large_to_hold_is_the_largest() {
 
 prop_compose! {
     /// Prices without thresholds, any of them absent, with up to 18 decimals.
-    fn any_prices()(numbers in prop::collection::vec(prop::option::of(0..10_u64.pow(13)), 11)) -> Prices {
+    fn any_prices()(numbers in prop::collection::vec(prop::option::of(0..10_u64.pow(13)), 13)) -> Prices {
         let names = [
             "input_cost_per_token", "output_cost_per_token", "cache_read_input_token_cost",
             "cache_creation_input_token_cost", "cache_creation_input_token_cost_above_1hr",
             "output_cost_per_reasoning_token", "input_cost_per_audio_token", "output_cost_per_audio_token",
             "input_cost_per_image_token", "output_cost_per_image_token", "input_cost_per_request",
+            "cache_read_input_audio_token_cost", "cache_read_input_image_token_cost",
         ];
         let fields: Vec<String> = names
             .iter()
@@ -210,12 +232,13 @@ prop_compose! {
 }
 
 prop_compose! {
-    fn any_usage()(n in prop::collection::vec(0..1_000_000_u64, 11)) -> Usage {
+    fn any_usage()(n in prop::collection::vec(0..1_000_000_u64, 13)) -> Usage {
         Usage {
             input_tokens: n[0], cached_tokens: n[1] / 2, cache_write_tokens: n[2] / 2, cache_write_1h_tokens: n[3],
             input_audio_tokens: n[4], input_image_tokens: n[5], output_tokens: n[6], reasoning_tokens: n[7] / 2,
             output_audio_tokens: n[8] / 4, output_image_tokens: n[9] / 4, web_search_requests: n[10] % 4,
             search_context_size: SearchContextSize::Medium,
+            cached_audio_tokens: n[11] / 4, cached_image_tokens: n[12] / 4,
         }
     }
 }

@@ -24,6 +24,10 @@ pub(crate) enum Dimension {
     AudioOutput,
     ImageInput,
     ImageOutput,
+    /// What the cache gave of a prompt's audio; [`Dimension::CacheRead`] is for text.
+    CacheReadAudio,
+    /// The same of its images.
+    CacheReadImage,
     Request,
 }
 
@@ -32,6 +36,8 @@ const DIMENSIONS: &[(&str, Dimension)] = &[
     ("cache_creation_input_token_cost_above_1hr", Dimension::CacheWriteHour),
     ("cache_creation_input_token_cost", Dimension::CacheWrite),
     ("cache_read_input_token_cost", Dimension::CacheRead),
+    ("cache_read_input_audio_token_cost", Dimension::CacheReadAudio),
+    ("cache_read_input_image_token_cost", Dimension::CacheReadImage),
     // DeepSeek's name for the same; its rows carry both with one value.
     ("input_cost_per_token_cache_hit", Dimension::CacheRead),
     ("input_cost_per_token", Dimension::Input),
