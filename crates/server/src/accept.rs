@@ -6,10 +6,11 @@
 use crate::drain::Stage;
 use crate::error::Rejection;
 use crate::pipeline;
+use crate::realtime::Slot;
 use crate::reply::GatewayBody;
 use crate::worker::Worker;
 use http::header::{CONNECTION, HeaderValue, UPGRADE};
-use http::{Method, Request, Response};
+use http::{Method, Request, Response, StatusCode};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
@@ -109,29 +110,35 @@ async fn connection(stream: TcpStream, worker: Arc<Worker>, limits: &ConnectionL
         // The drain began between the accept and this line.
         stage.mark_changed();
     }
+    let slot = Slot::default();
+    let becomes = slot.clone();
     let service = service_fn(move |request: Request<Incoming>| {
-        let worker = Arc::clone(&worker);
-        async move { Ok::<_, Infallible>(fenced(&worker, request).await) }
+        let (worker, slot) = (Arc::clone(&worker), slot.clone());
+        async move { Ok::<_, Infallible>(fenced(&worker, request, slot).await) }
     });
     let stream = TokioIo::new(crate::stall::StallGuard::new(stream, limits.write_stall_max));
-    let mut connection = pin!(builder(limits).serve_connection(stream, service));
+    let mut connection = pin!(builder(limits).serve_connection(stream, service).with_upgrades());
     loop {
         tokio::select! {
             ended = connection.as_mut() => {
                 if let Err(error) = ended {
                     tracing::debug!(%error, "caller's connection ended");
                 }
-                return;
+                break;
             }
             _ = stage.changed() => {
                 connection.as_mut().graceful_shutdown();
                 if *stage.borrow_and_update() == Stage::Over {
                     // The streams see the stage when they are polled, say so to the caller, and end.
                     let _ = tokio::time::timeout(LAST_WORDS, connection.as_mut()).await;
-                    return;
+                    break;
                 }
             }
         }
+    }
+    // What the connection has become, it is in this task, so that it ends with it and is waited for at the end.
+    if let Some(session) = becomes.take() {
+        Box::pin(session.run()).await;
     }
 }
 
@@ -150,22 +157,25 @@ fn builder(limits: &ConnectionLimits) -> http1::Builder {
     builder
 }
 
-/// Whether bytes that follow the head may be meant for something that is not HTTP (RFC 9110, 7.8 and 9.3.6). No such
-/// request is granted, and whoever sent them before the answer must not see them read as requests.
+/// Whether bytes that follow the head may be meant for something that is not HTTP (RFC 9110, 7.8 and 9.3.6). Where such
+/// a request is not granted, whoever sent them before the answer must not see them read as requests.
 fn may_be_followed_by_others(request: &Request<Incoming>) -> bool {
     *request.method() == Method::CONNECT || request.headers().contains_key(UPGRADE)
 }
 
 /// A defect in one request's code ends that request with a 500 and nothing else.
-async fn fenced(worker: &Worker, request: Request<Incoming>) -> Response<GatewayBody> {
+async fn fenced(worker: &Worker, mut request: Request<Incoming>, slot: Slot) -> Response<GatewayBody> {
     let closes = may_be_followed_by_others(&request);
+    if request.headers().contains_key(UPGRADE) {
+        request.extensions_mut().insert(slot);
+    }
     let answered = PanicFence { inner: Box::pin(pipeline::answer(worker, request)) }.await;
     let mut response = answered.unwrap_or_else(|()| {
         worker.gateway.metrics().bugs.inc();
         tracing::error!("a request's code panicked");
         pipeline::finish_headers(Rejection::internal().into_response())
     });
-    if closes {
+    if closes && response.status() != StatusCode::SWITCHING_PROTOCOLS {
         response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
     }
     response

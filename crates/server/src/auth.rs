@@ -4,6 +4,7 @@
 //! without the check. **Invariant:** keys are compared as SHA-256 digests in constant time, and are never printed.
 
 use crate::error::Rejection;
+use crate::realtime::protocol_key;
 use http::HeaderMap;
 use http::header::{AUTHORIZATION, HeaderName};
 use sha2::{Digest, Sha256};
@@ -51,7 +52,8 @@ impl Keys {
         in_query: Option<&str>,
     ) -> Result<Caller, Rejection> {
         let Some(master) = &self.master else { return Ok(Caller { digest: [0; 32] }) };
-        let key = key_of(headers).or(in_query.map(str::as_bytes)).ok_or_else(Rejection::no_key)?;
+        let key = key_of(headers).or_else(|| protocol_key(headers)).or(in_query.map(str::as_bytes));
+        let key = key.ok_or_else(Rejection::no_key)?;
         let digest: [u8; 32] = Sha256::digest(key).into();
         if bool::from(digest.ct_eq(master)) {
             return Ok(Caller { digest });

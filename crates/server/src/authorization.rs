@@ -5,7 +5,7 @@
 //! per identity, so that a token is asked for once however many deployments use it.
 
 use crate::pipeline::outbound::Prepared;
-use http::header::AUTHORIZATION;
+use http::header::{AUTHORIZATION, HeaderMap};
 use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -66,6 +66,24 @@ impl Authorization {
                         format!("the request cannot be signed: {error}"),
                     )
                 })
+            }
+        }
+    }
+
+    /// Puts the proof on the headers of a request that has no body and cannot be signed.
+    pub(crate) async fn put_on_headers(
+        &self,
+        headers: &mut HeaderMap,
+        client: &Arc<Client>,
+    ) -> Result<(), Failure> {
+        match self {
+            Self::Fixed => Ok(()),
+            Self::Token(source) => {
+                headers.insert(AUTHORIZATION, Box::pin(source.bearer(client)).await?);
+                Ok(())
+            }
+            Self::Aws { .. } => {
+                Err(Failure::new(Kind::Protocol, Phase::Connecting, "a handshake cannot be signed"))
             }
         }
     }

@@ -7,7 +7,9 @@
 use crate::pipeline::caller::encode_error;
 use crate::reply::{GatewayBody, header_number};
 use crate::surface::Surface;
-use http::header::{ALLOW, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
+use http::header::{
+    ALLOW, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER, SEC_WEBSOCKET_VERSION, UPGRADE,
+};
 use http::{Method, Response, StatusCode};
 use serde_json::{Map, Value, json};
 use std::time::Duration;
@@ -112,6 +114,41 @@ impl Rejection {
             "Not Implemented: {path} is a LiteLLM route that this version of Tollgate does not have."
         );
         Self::new(StatusCode::NOT_IMPLEMENTED, "not_implemented_error", message)
+    }
+
+    /// A request for a session that is no WebSocket handshake.
+    pub(crate) fn not_a_websocket() -> Self {
+        let message = "This endpoint only accepts WebSocket connections.";
+        let mut rejection = Self::new(StatusCode::UPGRADE_REQUIRED, "invalid_request_error", message);
+        rejection.code = "websocket_required".to_owned();
+        rejection.headers_mut().insert(UPGRADE, HeaderValue::from_static("websocket"));
+        rejection
+    }
+
+    /// A handshake of another version of WebSocket (RFC 6455, 4.2.2).
+    pub(crate) fn wrong_websocket_version() -> Self {
+        let mut rejection = Self::not_a_websocket().at("sec-websocket-version");
+        rejection.message = "Only version 13 of WebSocket is spoken.".to_owned();
+        rejection.headers_mut().insert(SEC_WEBSOCKET_VERSION, HeaderValue::from_static("13"));
+        rejection
+    }
+
+    /// A session that would reach the provider past the gateway; `what` asks for it.
+    pub(crate) fn realtime_over_http(what: &str) -> Self {
+        let what: String = what.chars().take(200).collect();
+        let message = format!(
+            "Not Implemented: {what} would open a session that reaches the provider past this gateway, where it is \
+             neither limited nor counted. Connect to /v1/realtime by WebSocket with the gateway's key."
+        );
+        Self::new(StatusCode::NOT_IMPLEMENTED, "not_implemented_error", message)
+    }
+
+    /// No session begins any more.
+    pub(crate) fn shutting_down() -> Self {
+        let message = "The gateway is shutting down and opens no more sessions.";
+        let mut rejection = Self::new(StatusCode::SERVICE_UNAVAILABLE, "internal_server_error", message);
+        rejection.retry_after = Some(Duration::from_secs(5));
+        rejection
     }
 
     /// The body's type is not JSON.
@@ -362,6 +399,14 @@ impl Rejection {
         }
         response
     }
+}
+
+/// An error within a Realtime session, as an event of OpenAI's (`RealtimeErrorEvent`): type and code, message, the
+/// caller's event that is at fault.
+pub(crate) fn realtime_error((kind, code): (&str, &str), message: &str, event_id: Option<&str>) -> String {
+    let id = format!("event_{:032x}", crate::chance::bits());
+    let error = json!({"type": kind, "code": code, "message": message, "param": null, "event_id": event_id});
+    json!({"type": "error", "event_id": id, "error": error}).to_string()
 }
 
 /// A provider's own words without the credential, which some repeat in their errors.

@@ -19,6 +19,7 @@ mod info;
 mod passthrough;
 mod percent;
 mod pipeline;
+mod realtime;
 mod reply;
 pub mod routes;
 mod snapshot;

@@ -90,6 +90,10 @@ pub enum Route {
     Moderations,
     /// `POST /v1/rerank`.
     Rerank,
+    /// `GET /v1/realtime`, a WebSocket.
+    Realtime,
+    /// `POST /v1/realtime/client_secrets`, `/sessions` and `/calls`: sessions that would go past the gateway.
+    RealtimeAside,
     /// `GET /v1/models`.
     Models,
     /// `GET /v1/models/{id}`.
@@ -141,6 +145,7 @@ impl Route {
             Self::Moderations => Some(Surface::Moderation),
             Self::Rerank => Some(Surface::Rerank),
             Self::Pass(passage) => Some(Surface::Passed(passage)),
+            Self::Realtime => Some(Surface::Realtime),
             _ => None,
         }
     }

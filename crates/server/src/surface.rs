@@ -48,6 +48,8 @@ pub(crate) enum Surface {
     Moderation,
     /// Documents in the order of their relevance (Cohere's and Jina's form).
     Rerank,
+    /// A session of OpenAI's Realtime.
+    Realtime,
     /// Requests that pass through.
     Passed(Passage),
 }
@@ -57,7 +59,7 @@ impl Surface {
     pub(crate) const COUNT: usize = Self::ALL.len() + Passage::ALL.len();
 
     /// All of them but those that pass through, in the order of their declaration.
-    pub(crate) const ALL: [Self; 20] = [
+    pub(crate) const ALL: [Self; 21] = [
         Self::Chat,
         Self::Completions,
         Self::Embeddings,
@@ -78,6 +80,7 @@ impl Surface {
         Self::Translation,
         Self::Moderation,
         Self::Rerank,
+        Self::Realtime,
     ];
 
     /// Whose words requests, replies and errors are in.
@@ -119,6 +122,7 @@ impl Surface {
             Self::Translation => "/audio/translations",
             Self::Moderation => "/moderations",
             Self::Rerank => "/rerank",
+            Self::Realtime => "/realtime",
             Self::Passed(passage) => passage.pattern(),
         }
     }
@@ -150,6 +154,7 @@ impl Surface {
             Self::ImageEdit | Self::ImageVariation => "image",
             Self::Transcription | Self::Translation => "file",
             Self::Rerank => "query",
+            Self::Realtime => "model",
             Self::Passed(_) => "body",
         }
     }

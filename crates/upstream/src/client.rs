@@ -14,6 +14,7 @@ use crate::inflate::Inflate;
 use crate::pool::{Pool, PoolKey};
 use crate::resolve::Resolver;
 use crate::tls;
+use crate::websocket;
 use http::header::{
     CONNECTION, CONTENT_ENCODING, CONTENT_LENGTH, EXPECT, HOST, HeaderMap, HeaderName, HeaderValue, TE,
     TRAILER, TRANSFER_ENCODING, UPGRADE,
@@ -196,13 +197,46 @@ impl Client {
         self.pool.len()
     }
 
+    /// Asks for a WebSocket on a new connection and waits for the head of the answer.
+    pub(crate) async fn ask_upgrade(
+        &self,
+        endpoint: &Endpoint,
+        outgoing: Outgoing,
+        key: &str,
+    ) -> Result<Answered, Failure> {
+        let timeouts = outgoing.timeouts;
+        let mut request = request(endpoint, Outgoing { body: SegmentBody::default(), ..outgoing });
+        *request.method_mut() = Method::GET;
+        request.headers_mut().remove(CONTENT_LENGTH);
+        websocket::put_handshake(request.headers_mut(), key)?;
+        let limit = timeouts.connect.min(timeouts.head_by.saturating_duration_since(Instant::now()));
+        let fresh = Box::pin(connect::open(&self.shared, endpoint, limit)).await?;
+        let asked = self.ask(fresh, request, &endpoint.key, timeouts).await;
+        let (response, lease) = asked.map_err(|broken| broken.failure)?;
+        if response.status() == StatusCode::SWITCHING_PROTOCOLS {
+            return Ok(Answered::Upgrade(Box::new((response, lease))));
+        }
+        self.reply(response, lease, timeouts).map(|reply| Answered::Reply(Box::new(reply)))
+    }
+
     async fn exchange(
+        &self,
+        connection: Connection,
+        request: Request<SegmentBody>,
+        key: &Arc<PoolKey>,
+        timeouts: Timeouts,
+    ) -> Result<Reply, Broken> {
+        let (response, lease) = self.ask(connection, request, key, timeouts).await?;
+        Ok(self.reply(response, lease, timeouts)?)
+    }
+
+    async fn ask(
         &self,
         mut connection: Connection,
         request: Request<SegmentBody>,
         key: &Arc<PoolKey>,
         timeouts: Timeouts,
-    ) -> Result<Reply, Broken> {
+    ) -> Result<(Response<Incoming>, Lease), Broken> {
         let sent = Instant::now();
         let response = match timeout_at(timeouts.head_by, connection.send(request)).await {
             Err(_) => return Err(Failure::new(Kind::Timeout, Phase::AwaitingHead, "no reply in time").into()),
@@ -216,7 +250,7 @@ impl Client {
         };
         let is_reusable = leaves_open(&response);
         let lease = Lease { connection, pool: Arc::clone(&self.pool), key: Arc::clone(key), is_reusable };
-        Ok(self.reply(response, lease, timeouts)?)
+        Ok((response, lease))
     }
 
     fn reply(
@@ -252,6 +286,14 @@ impl Client {
         let body = ReplyBody::new(incoming, lease, inflate, limits);
         Ok(Reply { status: parts.status, headers, body })
     }
+}
+
+/// The answer to a request for another protocol.
+pub(crate) enum Answered {
+    /// The provider switches.
+    Upgrade(Box<(Response<Incoming>, Lease)>),
+    /// It does not.
+    Reply(Box<Reply>),
 }
 
 /// An exchange without a reply.

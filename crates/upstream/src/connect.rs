@@ -158,9 +158,9 @@ where
         .map_err(|error| {
             Failure::new(Kind::Protocol, Phase::Connecting, format!("{}: {error}", endpoint.host()))
         })?;
-    // Moves the bytes; ends when the peer closes or the connection is dropped.
+    // Moves the bytes; ends when the peer closes, the connection is dropped, or it leaves HTTP for another protocol.
     let driver = tokio::spawn(async move {
-        if let Err(error) = connection.await {
+        if let Err(error) = connection.with_upgrades().await {
             tracing::debug!(%error, "upstream connection ended");
         }
     });

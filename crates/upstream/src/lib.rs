@@ -19,6 +19,7 @@ mod inflate;
 mod pool;
 mod resolve;
 mod tls;
+pub mod websocket;
 
 pub use body::{ReplyBody, SegmentBody};
 pub use client::{Client, Limits, Outgoing, Reply, Shared, Timeouts};

@@ -63,6 +63,7 @@ pub(crate) async fn answer<B>(
         Route::ResponseDelete => stored::delete(gateway, &owner(), id).await,
         Route::ResponseCancel => stored::cancel(gateway, &owner(), id).await,
         Route::ResponseInput => stored::input_items(gateway, &owner(), id, query).await,
+        Route::RealtimeAside => Err(Rejection::realtime_over_http(request.uri().path())),
         Route::NotImplemented => Err(Rejection::not_implemented(request.uri().path())),
         _ => Err(Rejection::internal()),
     }

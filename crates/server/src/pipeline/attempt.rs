@@ -9,8 +9,9 @@ use super::outbound::{self, Prepared, ReadPlan};
 use super::receive::Received;
 use super::respond::{self, Answer};
 use super::speech::Speech;
-use crate::error::{Rejection, X_LITELLM_TIMEOUT};
-use crate::reply::{ReplyHeaders, header_text};
+use super::walk::{Errand, Walk};
+use crate::error::Rejection;
+use crate::reply::ReplyHeaders;
 use crate::snapshot::{Group, Snapshot};
 use crate::target::Target;
 use crate::worker::Worker;
@@ -21,7 +22,7 @@ use std::time::{Duration, SystemTime};
 use tokio::time::Instant;
 use tollgate_dialect::failure::{FailureClass, ProviderError};
 use tollgate_dialect::wire::ReplyFault;
-use tollgate_policy::plan::{AttemptPlan, FailedAttempt, NextStep, RetryRules, RetryVerdict};
+use tollgate_policy::plan::RetryVerdict;
 use tollgate_upstream::{Failure, Kind, Phase, Reply, Timeouts};
 
 /// Longest provider error body that is read, in bytes.
@@ -91,54 +92,20 @@ pub(crate) async fn walk(
     received: &Received<'_>,
     group: &Group,
 ) -> Result<Answer, Rejection> {
-    let targets = group.targets();
-    let rules = RetryRules {
-        num_retries: received.overrides.num_retries.unwrap_or_else(|| snapshot.num_retries(group)),
-        wait_min: snapshot.retry_wait_min(),
-    };
-    let mut plan = AttemptPlan::new(targets.iter().map(|target| target.share), rules);
-    let holder = received.holder.as_deref();
-    let held_at = holder.and_then(|holder| targets.iter().position(|target| target.id == holder));
-    let first = match held_at {
-        Some(position) => plan.first_at(position),
-        None => plan.first(crate::chance::draw()),
-    };
-    let first = first.and_then(|position| Some((position, targets.get(position)?)));
-    let Some((mut position, mut target)) = first else { return Err(Rejection::no_deployments(group.name())) };
-    let deadline = snapshot.deadline(&received.overrides);
-    let mut soonest_retry: Option<Duration> = None;
+    let mut walk = Walk::begin(Errand { worker, snapshot, call, received }, group)?;
     loop {
-        let limits = snapshot.call_limits(received, target, deadline);
-        let failure = match attempt(worker, call, received, target, limits).await {
-            Ok(answer) => return Ok(answer.after(plan.retries(), rules.num_retries)),
-            Err(failure) => failure,
-        };
-        note_failure(worker, call, target, &failure);
-        soonest_retry = [soonest_retry, failure.retry_after].into_iter().flatten().min();
-        let time_left = deadline.saturating_duration_since(Instant::now());
-        // Where the request's own time is over nobody else can answer either.
-        let verdict = if time_left.is_zero() { RetryVerdict::Never } else { failure.verdict };
-        let failed = FailedAttempt { position, verdict, retry_after: failure.retry_after, time_left };
-        match plan.after_failure(failed, crate::chance::draw()) {
-            NextStep::Retry { position: next, wait } => {
-                if !wait.is_zero() {
-                    tokio::time::sleep(wait).await;
-                }
-                position = next;
-                target = targets.get(next).ok_or_else(Rejection::internal)?;
+        let (target, limits) = walk.current()?;
+        match attempt(worker, call, received, target, limits).await {
+            Ok(answer) => {
+                let (retries, retries_max) = walk.retries();
+                return Ok(answer.after(retries, retries_max));
             }
-            NextStep::Stop => {
-                let is_limit = failure.class == "rate_limit";
-                let mut rejection = failure.rejection;
-                let seconds = header_text(&format!("{:?}", limits.attempt.as_secs_f64()));
-                rejection.headers_mut().insert(X_LITELLM_TIMEOUT, seconds);
-                return Err(rejection.with_retry_after(soonest_retry.filter(|_| is_limit)));
-            }
+            Err(failure) => walk.go_on(failure, limits).await?,
         }
     }
 }
 
-fn note_failure(worker: &Worker, call: &Call, target: &Target, failure: &AttemptFailure) {
+pub(super) fn note_failure(worker: &Worker, call: &Call, target: &Target, failure: &AttemptFailure) {
     let status = failure.rejection.status().as_u16();
     worker.gateway.metrics().attempt_failed(&target.metrics, status, failure.class);
     tracing::warn!(
@@ -305,7 +272,7 @@ pub(crate) fn from_fault(fault: &ReplyFault, target: &Target) -> AttemptFailure 
 }
 
 /// Reads a provider's error reply.
-pub(super) async fn from_error_reply(
+pub(crate) async fn from_error_reply(
     reply: Reply,
     speech: Speech,
     target: &Target,

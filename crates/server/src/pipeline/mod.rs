@@ -14,6 +14,7 @@ mod respond;
 pub(crate) mod settle;
 pub(crate) mod speech;
 pub(crate) mod thread;
+pub(crate) mod walk;
 
 use crate::auth::Caller;
 use crate::error::Rejection;
@@ -21,6 +22,7 @@ use crate::gateway::Gateway;
 use crate::info;
 use crate::passthrough;
 use crate::percent;
+use crate::realtime;
 use crate::reply::{GatewayBody, ReplyHeaders, add_security_headers, header_text};
 use crate::routes::{Found, PathModel, Route};
 use crate::snapshot::{Group, Snapshot};
@@ -56,7 +58,7 @@ pub(crate) struct Call {
     /// Its id, as a header.
     pub(crate) id: HeaderValue,
     /// The group that it is for, once that is known.
-    group: OnceLock<Arc<Group>>,
+    pub(crate) group: OnceLock<Arc<Group>>,
 }
 
 impl Call {
@@ -119,13 +121,18 @@ async fn model_call(
     worker: &Worker,
     snapshot: &Snapshot,
     mut call: Call,
-    request: Request<Incoming>,
+    mut request: Request<Incoming>,
 ) -> Response<GatewayBody> {
     let gateway = &worker.gateway;
     let _in_flight = InFlight::new(gateway);
     if let Surface::Passed(passage) = call.surface {
         let served = Box::pin(passthrough::serve(worker, snapshot, (&call, passage), request)).await;
         return served.unwrap_or_else(|rejection| failure(gateway, &call, rejection));
+    }
+    if call.surface == Surface::Realtime {
+        // Boxed: rare, and its state would be part of every request's.
+        let opened = Box::pin(realtime::open(worker, snapshot, &mut call, &mut request)).await;
+        return opened.map_or_else(|rejection| failure(gateway, &call, rejection), finish_headers);
     }
     let served = match receive::check_content_type(request.headers(), call.surface) {
         Ok(kind) => {

@@ -11,7 +11,7 @@ use crate::worker::Worker;
 use http::HeaderValue;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use tollgate_catalog::{Cost, ServiceTier, cost};
+use tollgate_catalog::{Cost, PicoDollars, ServiceTier, cost};
 use tollgate_dialect::conversation::Usage;
 use tollgate_dialect::wire::Progress;
 
@@ -19,7 +19,7 @@ use tollgate_dialect::wire::Progress;
 const BYTES_PER_TOKEN: u64 = 4;
 
 /// A provider that reports more of any kind of token is wrong: ten times the largest context window that is sold.
-const TOKENS_MAX: u64 = 100_000_000;
+pub(crate) const TOKENS_MAX: u64 = 100_000_000;
 
 /// How a stream ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -67,6 +67,21 @@ impl Billing {
     pub(crate) fn reported(usage: Option<Usage>) -> Self {
         Self { usage: usage.filter(is_plausible).unwrap_or_default(), is_estimated: false, tier: None }
     }
+}
+
+/// What a session of many answers came to.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct SessionSpend {
+    /// Tokens of all prompts.
+    pub(crate) input_tokens: u64,
+    /// Tokens of all answers.
+    pub(crate) output_tokens: u64,
+    /// The sum of what had a price.
+    pub(crate) cost: Option<PicoDollars>,
+    /// Something had none.
+    pub(crate) has_unpriced: bool,
+    /// Something was estimated.
+    pub(crate) is_estimated: bool,
 }
 
 /// What is due when an attempt that answered has ended.
@@ -163,27 +178,50 @@ impl Settlement {
         self.settle(&billing, ending);
     }
 
+    /// Settles a session of many answers; does nothing when it was settled already.
+    pub(crate) fn settle_session(&mut self, spend: &SessionSpend, ending: Ending) {
+        if self.is_settled {
+            return;
+        }
+        if ending == Ending::CallerGone {
+            self.gateway.metrics().disconnects.inc();
+        }
+        // How long the provider took to open it; how long it lasted is the caller's affair.
+        self.target.metrics.api_latency.observe(self.at_provider.as_secs_f64());
+        self.book(spend, ending);
+    }
+
     fn settle(&mut self, billing: &Billing, ending: Ending) -> Option<Cost> {
+        let cost = cost(&self.target.prices, &catalogue_usage(&billing.usage), billing.tier);
+        // What passes without a word of tokens may have no price.
+        let may_have_none = matches!(self.surface, Surface::Passed(_)) && billing.usage == Usage::default();
+        let spend = SessionSpend {
+            input_tokens: billing.usage.input_tokens,
+            output_tokens: billing.usage.output_tokens,
+            cost: cost.map(|cost| cost.total),
+            has_unpriced: cost.is_none() && !may_have_none,
+            is_estimated: billing.is_estimated,
+        };
+        self.book(&spend, ending);
+        cost
+    }
+
+    fn book(&mut self, spend: &SessionSpend, ending: Ending) {
         self.is_settled = true;
         let metrics = &self.target.metrics;
-        let cost = cost(&self.target.prices, &catalogue_usage(&billing.usage), billing.tier);
-        match &cost {
-            Some(cost) => {
-                // A display of money: Prometheus knows only doubles.
-                metrics.spend.inc_by(cost.total.0 as f64 / 1e12);
-            }
-            // What passes without a word of tokens may have none.
-            None if matches!(self.surface, Surface::Passed(_)) && billing.usage == Usage::default() => {}
-            None => {
-                metrics.unpriced.inc();
-            }
+        if let Some(cost) = spend.cost {
+            // A display of money: Prometheus knows only doubles.
+            metrics.spend.inc_by(cost.0 as f64 / 1e12);
         }
-        metrics.input_tokens.inc_by(billing.usage.input_tokens);
-        metrics.output_tokens.inc_by(billing.usage.output_tokens);
-        metrics.total_tokens.inc_by(billing.usage.total_tokens());
+        if spend.has_unpriced {
+            metrics.unpriced.inc();
+        }
+        metrics.input_tokens.inc_by(spend.input_tokens);
+        metrics.output_tokens.inc_by(spend.output_tokens);
+        metrics.total_tokens.inc_by(spend.input_tokens.saturating_add(spend.output_tokens));
         metrics.successes.inc();
         self.gateway.metrics().answered(metrics, self.surface);
-        if billing.is_estimated {
+        if spend.is_estimated {
             metrics.estimated.inc();
         }
         let total = self.started.elapsed();
@@ -192,15 +230,14 @@ impl Settlement {
             call_id = %self.call_id.to_str().unwrap_or_default(),
             deployment = %self.target.id,
             model = %self.target.model,
-            input_tokens = billing.usage.input_tokens,
-            output_tokens = billing.usage.output_tokens,
-            cost_usd = %cost.map(|cost| cost.total.to_string()).unwrap_or_default(),
-            estimated = billing.is_estimated,
+            input_tokens = spend.input_tokens,
+            output_tokens = spend.output_tokens,
+            cost_usd = %spend.cost.map(|cost| cost.to_string()).unwrap_or_default(),
+            estimated = spend.is_estimated,
             ending = ?ending,
             duration_ms = total.as_millis() as u64,
             "request answered"
         );
-        cost
     }
 }
 
