@@ -7,6 +7,7 @@
 //! **Invariant:** nothing here does I/O, reads a clock or draws a random number; bytes and seeds come in as
 //! arguments. **Invariant:** every decoder yields the same events for every way of cutting its input into chunks.
 
+mod admit;
 pub mod anthropic;
 mod base64;
 pub mod bedrock;
@@ -17,6 +18,7 @@ pub mod framing;
 pub mod gemini;
 pub mod json;
 pub mod multipart;
+pub mod ollama;
 pub mod openai;
 pub mod relay;
 pub mod rerank;

@@ -120,7 +120,7 @@ fn reasoning_is_a_budget_of_tokens() {
 fn what_has_no_word_here_is_refused_by_name_or_dropped_and_told() {
     let all = json!({"n": 2, "top_logprobs": 3, "logit_bias": {"5": 1}, "verbosity": "low", "tools": [tool("f"), tool("g")],
         "parallel_tool_calls": false});
-    let params = ["parallel_tool_calls", "n", "top_logprobs", "logit_bias", "verbosity"].map(str::to_owned);
+    let params = ["logit_bias", "top_logprobs", "n", "parallel_tool_calls", "verbosity"].map(str::to_owned);
     assert_eq!(refused(all.clone(), false), EncodeError::Unsupported { params: params.to_vec() });
     let options = EncodeOptions { drop_unsupported: true, ..EncodeOptions::default() };
     let outbound = encode_chat(&request(all.clone()), &options).unwrap();

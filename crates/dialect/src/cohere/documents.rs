@@ -104,7 +104,7 @@ pub(super) fn write_object(data: Map<String, Value>, id: Option<&str>) -> Value 
 }
 
 /// The words of a document that has words; `None` for one that would have to be read first.
-pub(super) fn words(source: &MediaSource) -> Option<Cow<'_, str>> {
+pub(crate) fn words(source: &MediaSource) -> Option<Cow<'_, str>> {
     match source {
         MediaSource::Text(words) => Some(Cow::Borrowed(words)),
         MediaSource::Base64 { media_type, data } => {

@@ -257,7 +257,7 @@ pub fn decode_embeddings(body: &[u8], request: &EmbeddingRequest) -> Result<Embe
     if vectors.len() != request.input.len() {
         return Err(ReplyFault::Malformed("not one embedding per input"));
     }
-    let data: Option<Vec<Embedding>> = vectors.iter().map(read_vector).collect();
+    let data: Option<Vec<Embedding>> = vectors.iter().map(Embedding::of_numbers).collect();
     let billed = reply.get("meta").and_then(|meta| meta.get("billed_units")).unwrap_or(&Value::Null);
     let pictures = count(billed, "image_tokens").unwrap_or(0);
     Ok(EmbeddingReply {
@@ -269,12 +269,6 @@ pub fn decode_embeddings(body: &[u8], request: &EmbeddingRequest) -> Result<Embe
             ..Usage::default()
         },
     })
-}
-
-fn read_vector(vector: &Value) -> Option<Embedding> {
-    #[expect(clippy::cast_possible_truncation, reason = "vectors are f32; what is finer was never meant")]
-    let numbers = vector.as_array()?.iter().map(|number| number.as_f64().map(|number| number as f32));
-    numbers.collect::<Option<Vec<f32>>>().map(Embedding)
 }
 
 /// Writes the reply that a caller of `/v1/embed` or `/v2/embed` wants.

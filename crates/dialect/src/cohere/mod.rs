@@ -29,6 +29,7 @@ mod turns;
 mod usage;
 
 pub use answer::encode_reply;
+pub(crate) use documents::words as words_of;
 pub use embed::{
     EmbedShape, INPUT_TYPE_DEFAULT, VectorType, decode_embed_request, decode_embeddings, encode_embed_reply,
     encode_embeddings,

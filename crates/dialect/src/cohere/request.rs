@@ -1,7 +1,7 @@
 //! A chat request as the body of `POST /v2/chat`. Puts together what the other modules write.
 
-use super::params::{self, Bounds};
-use super::{CHAT_PATH, tools, turns};
+use super::{CHAT_PATH, params, tools, turns};
+use crate::admit::Bounds;
 use crate::conversation::{ChatRequest, allowed};
 use crate::json::value::{insert, insert_some};
 use crate::wire::{Dialect, EncodeError, EncodeOptions, Losses, Outbound, Reading};
@@ -19,7 +19,7 @@ pub fn encode_chat(request: &ChatRequest, options: &EncodeOptions) -> Result<Out
     let narrowed = allowed::narrowed(request);
     let request = narrowed.as_ref().unwrap_or(request);
     let mut lost = Losses::default();
-    params::require_supported(request, options, &mut lost)?;
+    params::ADMISSION.admit(request, options, &mut lost)?;
     let plan = tools::plan(request, &mut lost)?;
     let conversation = turns::encode_messages(request, plan.format.is_some(), &mut lost)?;
 
@@ -41,7 +41,7 @@ pub fn encode_chat(request: &ChatRequest, options: &EncodeOptions) -> Result<Out
     }
     params::add_sampling(&mut body, &request.sampling, &mut Bounds { options, lost: &mut lost })?;
     insert_some(&mut body, "thinking", params::thinking(request.reasoning.as_ref()));
-    params::add_native_members(&mut body, request, &mut lost);
+    params::add_native_members(&mut body, request);
     // Cohere's callers leave it out, as it is the default.
     if request.stream || request.dialect != Dialect::Cohere {
         insert(&mut body, "stream", request.stream);

@@ -62,3 +62,12 @@ pub struct EmbeddingReply {
 /// One vector.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Embedding(pub Vec<f32>);
+
+impl Embedding {
+    /// The vector that a JSON list of numbers is; `None` for anything else.
+    pub(crate) fn of_numbers(list: &Value) -> Option<Self> {
+        #[expect(clippy::cast_possible_truncation, reason = "vectors are f32; what is finer was never meant")]
+        let numbers = list.as_array()?.iter().map(|number| number.as_f64().map(|number| number as f32));
+        numbers.collect::<Option<Vec<f32>>>().map(Self)
+    }
+}

@@ -57,7 +57,7 @@ fn vertex_collection(model: &str) -> (String, &str) {
 
 /// A seed for made-up ids from the bytes of a request: equal for equal bytes, spread over 64 bits otherwise. Not a
 /// cryptographic digest; the ids only have to differ within one conversation.
-pub(super) fn seed_of(bytes: &[u8]) -> u64 {
+pub(crate) fn seed_of(bytes: &[u8]) -> u64 {
     let mut words = bytes.chunks_exact(8);
     let mut seed = GOLDEN ^ bytes.len() as u64;
     for word in &mut words {
@@ -69,7 +69,7 @@ pub(super) fn seed_of(bytes: &[u8]) -> u64 {
 }
 
 /// The id of the `position`-th tool call of the `choice`-th answer, where Google gave none.
-pub(super) fn call_id(seed: u64, choice: u64, position: u64) -> String {
+pub(crate) fn call_id(seed: u64, choice: u64, position: u64) -> String {
     let place = choice.rotate_left(32) ^ position.wrapping_add(1);
     let high = mix(seed ^ place.wrapping_mul(GOLDEN));
     format!("call_{high:016x}{:08x}", mix(high ^ seed) >> 32)

@@ -21,7 +21,7 @@ mod finish;
 mod generation;
 mod host;
 mod hosted;
-mod ident;
+pub(crate) mod ident;
 mod inbound;
 mod logprobs;
 mod media;
