@@ -183,9 +183,18 @@ def test_the_examples_of_deploy_name_every_variable_that_they_want():
             assert name in wants, f"{path.name} does not say that it wants {name}"
 
 
+# The methods of paths that pass through.
+PASSING = ["GET", "POST", "PUT", "PATCH", "DELETE"]
+
+
 def routes_of_the_page() -> set[tuple[str, str]]:
-    rows = re.findall(r"^\| (GET|POST|DELETE) \| (.+?) \|(.*?)\| (?:yes|no) \|$", text_of("docs/openai-compat.md"), re.M)
-    return {(method, path) for method, first, others in rows for path in code_in(first) | code_in(others)}
+    rows = re.findall(r"^\| (\w+) \| (.+?) \|(.*?)\| (?:yes|no) \|$", text_of("docs/openai-compat.md"), re.M)
+    return {
+        (method, path)
+        for methods, first, others in rows
+        for method in (PASSING if methods == "any" else [methods])
+        for path in code_in(first) | code_in(others)
+    }
 
 
 def test_the_page_of_routes_lists_exactly_the_routes(open_gateway):

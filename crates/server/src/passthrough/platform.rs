@@ -204,6 +204,29 @@ fn model_of_line(line: &[u8]) -> Option<(Range<usize>, String)> {
     Some((model.span(), model.as_str()?.into_owned()))
 }
 
+/// A reply about message batches with the address of their results at this gateway: Anthropic's clients send their key,
+/// which is the gateway's, to whatever address stands there.
+pub(super) fn with_own_results(body: &Bytes) -> Bytes {
+    const PLACE: &str = "/v1/messages/batches/";
+    if memchr::memmem::find(body, b"results_url").is_none() {
+        return body.clone();
+    }
+    let Ok(object) = scan(body, &Limits::REPLY) else { return body.clone() };
+    let listed = object.get("data");
+    let listed = listed.iter().flat_map(|data| data.array_items()).filter_map(|item| item.as_object());
+    let batches = std::iter::once(object.get("results_url"))
+        .chain(listed.map(|batch| batch.get("results_url")))
+        .flatten();
+    let edits: Vec<Edit> = batches
+        .filter_map(|value| {
+            let text = value.as_str()?;
+            let path = text.get(text.find(PLACE)?..)?;
+            Some((value.span(), json_text(path)))
+        })
+        .collect();
+    Bytes::from(apply(body, &edits).concat())
+}
+
 fn json_text(text: &str) -> String {
     let mut out = Vec::new();
     write_string(&mut out, text);
@@ -235,6 +258,25 @@ mod tests {
         for none in ["", "{", "{}", r#"{"body":1}"#, r#"{"body":{"model":1}}"#] {
             assert_eq!(model_of_line(none.as_bytes()), None, "{none}");
         }
+    }
+
+    #[test]
+    fn results_are_fetched_where_the_batch_was_made() {
+        let check = |body: &'static str, expect: &str| {
+            let out = with_own_results(&Bytes::from_static(body.as_bytes()));
+            assert_eq!(String::from_utf8(out.to_vec()).unwrap(), expect);
+        };
+        let url = r#""results_url": "https://api.anthropic.com/v1/messages/batches/b/results""#;
+        let own = r#""results_url": "/v1/messages/batches/b/results""#;
+        let one: &str = &format!("{{\"id\":\"b\", {url} }}");
+        let two: &str = &format!("{{\"data\":[{{{url}}},{{\"results_url\":null}}]}}");
+        for text in [one, two] {
+            let out = with_own_results(&Bytes::copy_from_slice(text.as_bytes()));
+            assert_eq!(String::from_utf8(out.to_vec()).unwrap(), text.replace(url, own));
+        }
+        check(r#"{"results_url":"elsewhere"}"#, r#"{"results_url":"elsewhere"}"#);
+        check(r#"{"id":"x"}"#, r#"{"id":"x"}"#);
+        check("results_url", "results_url");
     }
 
     #[test]

@@ -5,12 +5,15 @@
 //! Leaves usage to `relay::PassRelay` and money to the settlement. **Invariant:** no byte of the account's credential
 //! that a provider repeats in an error reaches the caller.
 
+use super::platform;
 use super::way::Way;
 use crate::pipeline::Call;
 use crate::pipeline::attempt::{Unread, disposition};
 use crate::pipeline::caller::encode_error;
 use crate::pipeline::settle::{Billing, Settlement};
 use crate::reply::{GatewayBody, ReplyHeaders, StreamBody, StreamParts};
+use crate::routes::Passage;
+use crate::surface::Surface;
 use crate::worker::Worker;
 use bytes::Bytes;
 use http::header::{CONTENT_DISPOSITION, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, ETAG, RETRY_AFTER};
@@ -115,6 +118,10 @@ fn whole(
     let usage = passing.way.bills.then(|| reply_usage(&bytes)).flatten();
     let mut settlement = settlement(passing);
     headers.cost(settlement.settle_plain(&Billing::reported(usage)).as_ref());
+    let bytes = match passing.call.surface {
+        Surface::Passed(Passage::Anthropic | Passage::MessageBatches) => platform::with_own_results(&bytes),
+        _ => bytes,
+    };
     let map = head(headers, provider, passing.way.target.credential());
     response(status, map, GatewayBody::whole(bytes))
 }

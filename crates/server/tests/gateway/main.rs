@@ -19,6 +19,7 @@ mod money;
 mod panics;
 mod parity;
 mod passthrough;
+mod platform;
 mod realtime;
 mod reload;
 mod replies;
