@@ -35,7 +35,7 @@ use std::sync::Arc;
 use tokio::time::Instant;
 use tollgate_config::PASS_THROUGH_TIMEOUT_DEFAULT;
 use tollgate_dialect::anthropic;
-use tollgate_dialect::wire::Losses;
+use tollgate_dialect::wire::{Dialect, Losses};
 use tollgate_upstream::SegmentBody;
 use way::Way;
 
@@ -68,8 +68,28 @@ impl Asking<'_> {
     }
 }
 
-/// Leads a request that no row serves to an endpoint of the operator's own, where there is one.
-pub(crate) fn or_own(found: Found, snapshot: &Snapshot, method: &Method, path: &str) -> Found {
+/// Leads a request that no row serves to an endpoint of the operator's own, where there is one, and one for a model of
+/// Google's that no group is named for to Google, where its path asks for Google's own API.
+pub(crate) fn lead(
+    found: Found,
+    worker: &Worker,
+    snapshot: &Snapshot,
+    (method, path): (&Method, &str),
+) -> Found {
+    if let Found::Served { route, access, model } = &found
+        && path.starts_with("/gemini/")
+        && route.surface().is_some_and(|surface| surface.dialect() == Dialect::Gemini)
+        && let Some(name) = &model.name
+        && snapshot.group(worker.gateway.metrics(), name).is_none()
+        && !snapshot.accounts().of("gemini").is_empty()
+    {
+        let route = Route::Pass(Passage::Gemini);
+        return Found::Served { route, access: *access, model: PathModel::default() };
+    }
+    or_own(found, snapshot, method, path)
+}
+
+fn or_own(found: Found, snapshot: &Snapshot, method: &Method, path: &str) -> Found {
     let is_taken = matches!(&found, Found::Served { route, .. } if *route != Route::NotImplemented);
     if is_taken || snapshot.accounts().own().is_empty() {
         return found;

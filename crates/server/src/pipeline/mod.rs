@@ -77,7 +77,8 @@ pub(crate) async fn answer(worker: &Worker, request: Request<Incoming>) -> Respo
     snapshot.start_authorizations(&worker.client);
     let is_head = request.method() == Method::HEAD;
     let found = worker.gateway.routes().find(request.method(), request.uri().path());
-    let found = passthrough::or_own(found, &snapshot, request.method(), request.uri().path());
+    let asked = (request.method(), request.uri().path());
+    let found = passthrough::lead(found, worker, &snapshot, asked);
     let answered = match found {
         Found::Served { route, access, model } => {
             let in_query = key_in_query(route, &request);

@@ -182,6 +182,15 @@ async fn a_groups_name_leads_to_its_deployment_and_is_the_providers_there() {
         let credential = received.header("authorization").or(received.header("x-api-key"));
         assert_eq!(credential, Some(key), "{path}");
     }
+    // Google's own names pass where no group has them, and a group's name is served with any model.
+    let google = json!({"contents": [{"role": "user", "parts": [{"text": "hi there"}]}]});
+    for (model, provider) in [("gemini-2.5-flash", "x-goog-api-key"), ("fast", "authorization")] {
+        let path = format!("/gemini/v1beta/models/{model}:generateContent");
+        let answer = post_json(&app, &path, &google).await;
+        assert_eq!(answer.status, 200, "{model}: {}", answer.text());
+        assert!(answer.json()["candidates"].is_array(), "{model}");
+        assert!(last(&app).header(provider).is_some(), "{model}");
+    }
     // A group of another provider is not that provider's model: the name passes as it is.
     post_json(&app, "/openai/chat/completions", &say("claude")).await;
     assert_eq!((last(&app).deployment, last(&app).model.as_str()), (None, "claude"));
@@ -234,8 +243,12 @@ async fn streams_pass_byte_for_byte_and_are_billed_by_what_they_report() {
     assert!(metric(&app, "litellm_spend_metric_total", &labels).await > 0.0);
     // Google's streams without `alt=sse` are arrays, and pass as such.
     let google = json!({"contents": [{"role": "user", "parts": [{"text": "hi there"}]}]});
-    let path = "/gemini/v1/tunedModels/x:streamGenerateContent";
-    assert_eq!(post_json(&app, path, &google).await.status, 404);
+    let path = "/gemini/v1beta/models/gemini-2.5-flash:streamGenerateContent";
+    let answer = post_json(&app, path, &google).await;
+    assert_eq!((answer.status, answer.json().is_array()), (200, true), "{}", answer.text());
+    let labels = ["model=\"gemini-2.5-flash\"", "api_provider=\"gemini\""];
+    let output = metric(&app, "litellm_output_tokens_metric_total", &labels).await;
+    assert_eq!(output, last(&app).tokens.1 as f64);
     let route = ["route=\"/anthropic/{endpoint}\"", "status_code=\"200\""];
     assert_eq!(metric(&app, "litellm_proxy_total_requests_metric_total", &route).await, 1.0);
     app.stop().await;
