@@ -27,8 +27,6 @@ WAITING = [
     "test_langchain.py",
     "test_litellm_dialects.py",
     "test_llama_index.py",
-    "test_openai_platform.py",
-    "test_pass_through.py",
     "test_realtime_client.py",
     "test_responses_client.py",
 ]
