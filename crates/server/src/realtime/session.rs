@@ -81,6 +81,8 @@ struct Farewell {
     to_caller: Option<Option<CloseFrame>>,
     /// The same for the provider.
     to_provider: Option<Option<CloseFrame>>,
+    /// The caller's bytes cannot be read as frames, so that it cannot say goodbye in one.
+    lingers: bool,
     /// For the settlement.
     ending: Ending,
 }
@@ -93,15 +95,22 @@ impl Farewell {
                 event: None,
                 to_caller: None,
                 to_provider: Some(frame.clone()),
+                lingers: false,
                 ending: Ending::Complete,
             },
             Ended::Closed(Who::Provider, frame) => {
                 let is_normal = frame.as_ref().is_none_or(|frame| frame.code == CloseCode::Normal);
                 let ending = if is_normal { Ending::Complete } else { Ending::Cut };
-                Self { event: None, to_caller: Some(frame.clone()), to_provider: None, ending }
+                Self {
+                    event: None,
+                    to_caller: Some(frame.clone()),
+                    to_provider: None,
+                    lingers: false,
+                    ending,
+                }
             }
             Ended::Broke(Who::Caller, Fault::Gone | Fault::Stalled) => {
-                Self { event: None, to_caller: None, to_provider, ending: Ending::CallerGone }
+                Self { event: None, to_caller: None, to_provider, lingers: false, ending: Ending::CallerGone }
             }
             Ended::Broke(Who::Caller, fault) => {
                 let (code, name, reason) = match fault {
@@ -112,7 +121,13 @@ impl Farewell {
                     _ => (CloseCode::Protocol, "invalid_frame", "The frame breaks a rule of WebSocket."),
                 };
                 let event = Some(("invalid_request_error", name, reason));
-                Self { event, to_caller: Some(close(code, reason)), to_provider, ending: Ending::Cut }
+                Self {
+                    event,
+                    to_caller: Some(close(code, reason)),
+                    to_provider,
+                    lingers: true,
+                    ending: Ending::Cut,
+                }
             }
             Ended::Broke(Who::Provider, fault) => {
                 let reason = match fault {
@@ -124,6 +139,7 @@ impl Farewell {
                     event: Some(("server_error", "provider_connection_lost", reason)),
                     to_caller: Some(close(CloseCode::Error, reason)),
                     to_provider: Some(close(CloseCode::Protocol, "")),
+                    lingers: false,
                     ending: Ending::Cut,
                 }
             }
@@ -138,6 +154,7 @@ impl Farewell {
             event: Some(("server_error", name, reason)),
             to_caller: Some(close(CloseCode::Away, reason)),
             to_provider: Some(close(CloseCode::Away, "")),
+            lingers: false,
             ending: Ending::Cut,
         }
     }
@@ -150,13 +167,15 @@ fn close(code: CloseCode, reason: &'static str) -> Option<CloseFrame> {
 
 /// Says goodbye to both sides at once.
 async fn part(relay: &mut Relay, farewell: Farewell) {
-    let Farewell { event, to_caller, to_provider, .. } = farewell;
+    let Farewell { event, to_caller, to_provider, lingers, .. } = farewell;
     let (caller, provider, account, names) = relay.parts();
     let event = event.map(|(kind, code, message)| realtime_error((kind, code), message, None));
     let to_caller = async {
         caller.outbox.extend(event.map(|text| Message::Text(text.into())));
         say_goodbye(caller, to_caller, |_| {}).await;
-        linger(caller).await;
+        if lingers {
+            linger(caller).await;
+        }
     };
     provider.outbox.clear();
     let to_provider = say_goodbye(provider, to_provider, |message| Relay::heed(account, names, &message));

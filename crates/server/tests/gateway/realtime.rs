@@ -1,6 +1,6 @@
 //! Realtime: a caller's WebSocket, the gateway, and simulated providers' sessions; or a provider that a test plays.
 
-use crate::support::{App, Setup, Wire, advance, model_list, one_of, patiently, seconds, until};
+use crate::support::{App, Setup, Wire, advance, model_list, one_of, patiently, seconds, settle, until};
 use futures_util::{SinkExt, StreamExt};
 use serde_json::{Value, json};
 use std::net::SocketAddr;
@@ -601,6 +601,55 @@ async fn a_caller_that_is_not_there_any_more_is_found_out() {
     app.until("the session ends", |app| app.gateway.in_flight() == 0).await;
     assert_eq!(app.metric("tollgate_client_disconnects_total", &[]).await, 1.0);
     app.stop().await;
+}
+
+/// Both sides answer every ping; what the caller was told last, once the clock was moved on in small steps.
+async fn ends_after(minutes: u64, speaks: bool) -> (u64, Value, u16) {
+    let (played, app) = Played::start().await;
+    let (mut caller, mut provider) = played.session(&app).await;
+    let (hush, mut hushed) = tokio::sync::mpsc::channel::<()>(1);
+    let listening = tokio::spawn(async move { while let Some(Ok(_)) = provider.next().await {} });
+    let ended = tokio::spawn(async move {
+        let mut last = Value::Null;
+        loop {
+            tokio::select! {
+                Some(()) = hushed.recv() => say(&mut caller, json!({"type": "x"})).await,
+                message = caller.next() => match message {
+                    Some(Ok(Message::Text(text))) => last = serde_json::from_str(&text).unwrap(),
+                    Some(Ok(Message::Close(frame))) => {
+                        let _ = caller.next().await;
+                        return (last, frame.map_or(0, |frame| frame.code.into()));
+                    }
+                    Some(Ok(_)) => {}
+                    other => panic!("{other:?}"),
+                },
+            }
+        }
+    });
+    let mut moved = 0;
+    while !ended.is_finished() && moved < minutes * 3 {
+        if speaks {
+            hush.send(()).await.unwrap();
+        }
+        advance(seconds(20)).await;
+        settle().await;
+        moved += 1;
+    }
+    let (last, code) = patiently("the end", ended).await.unwrap();
+    patiently("the provider's end", listening).await.unwrap();
+    app.until("the session ends", |app| app.gateway.in_flight() == 0).await;
+    app.stop().await;
+    (moved / 3, last["error"]["code"].clone(), code)
+}
+
+#[tokio::test]
+async fn a_session_ends_when_nobody_speaks_and_when_it_is_too_old() {
+    let (minutes, event, code) = ends_after(40, false).await;
+    assert_eq!((event, code), (json!("session_idle"), 1_001));
+    assert!((30..=31).contains(&minutes), "{minutes}");
+    let (minutes, event, code) = ends_after(130, true).await;
+    assert_eq!((event, code), (json!("session_expired"), 1_001));
+    assert!((120..=121).contains(&minutes), "{minutes}");
 }
 
 #[tokio::test]

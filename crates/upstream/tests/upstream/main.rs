@@ -11,3 +11,4 @@ mod pooling;
 mod request;
 mod support;
 mod tls;
+mod websocket;
