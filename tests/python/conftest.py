@@ -27,7 +27,6 @@ WAITING = [
     "test_langchain.py",
     "test_litellm_dialects.py",
     "test_llama_index.py",
-    "test_realtime_client.py",
     "test_responses_client.py",
 ]
 collect_ignore = [] if os.environ.get("TOLLGATE_TEST_WAITING") == "1" else WAITING
