@@ -189,8 +189,12 @@ fn check_body(asked: &Asked, operation: Operation) -> Result<(), ApiError> {
         Operation::Chat => openai::check::check(body, Kind::Chat, model_in, model),
         Operation::Completion => openai::check::check(body, Kind::Completion, model_in, model),
         Operation::Embedding => openai::check::check(body, Kind::Embedding, model_in, model),
-        Operation::Messages => anthropic::check::check(body, anthropic::version(&asked.head.headers)?),
+        Operation::Messages => {
+            anthropic::check_betas(body, &asked.head.headers)?;
+            anthropic::check::check(body, anthropic::version(&asked.head.headers)?)
+        }
         Operation::CountTokens if asked.surface() == Surface::Anthropic => {
+            anthropic::check_betas(body, &asked.head.headers)?;
             anthropic::check::check_count(body, anthropic::version(&asked.head.headers)?)
         }
         Operation::CountTokens => gemini::check::check_count(body),

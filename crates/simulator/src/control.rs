@@ -5,6 +5,7 @@
 //! **Invariant:** no route of a provider begins like these, and nothing that comes here is recorded, apart from a
 //! number of followed redirects.
 
+use crate::behaviour::{Answer, ToolCall};
 use crate::body::PacedBody;
 use crate::clouds::Clouds;
 use crate::names::read_spelling;
@@ -88,7 +89,8 @@ fn read_clouds(body: &Bytes) -> Result<Clouds, String> {
     Ok(clouds)
 }
 
-/// Reads `[{"model": "gpt-*", "deployment": "west", "surface": "openai", "times": 2, "behave": "error-500"}]`.
+/// Reads `[{"model": "gpt-*", "deployment": "west", "surface": "openai", "times": 2, "behave": "error-500"}]`; in place
+/// of or beside `behave`, `text` is the answer, or `calls` are: `[{"name": "read", "arguments": {"path": "a"}}]`.
 fn read_rules(body: &Bytes) -> Result<Vec<Rule>, String> {
     let rules: Vec<Value> =
         serde_json::from_slice(body).map_err(|error| format!("a list of rules is wanted: {error}"))?;
@@ -114,13 +116,32 @@ fn read_rule(rule: &Value) -> Result<Rule, String> {
             "times" => read.times = Some(value.as_u64().ok_or("`times` is to be a whole number")?),
             "behave" => {
                 let spelt = read_spelling(&text()?).map_err(|error| error.to_string())?;
+                let answer = std::mem::take(&mut read.behaviour.answer);
                 read.behaviour = spelt.behaviour;
+                if answer != Answer::Natural {
+                    read.behaviour.answer = answer;
+                }
                 read.times = read.times.or(spelt.times);
             }
-            _ => return Err(format!("`{name}` is not known; model, deployment, surface, times, behave are")),
+            "text" => read.behaviour.answer = Answer::Text(text()?),
+            "calls" => read.behaviour.answer = Answer::Calls(read_calls(value)?),
+            _ => {
+                let known = "model, deployment, surface, times, behave, text, calls";
+                return Err(format!("`{name}` is not known; {known} are"));
+            }
         }
     }
     Ok(read)
+}
+
+fn read_calls(calls: &Value) -> Result<Vec<ToolCall>, String> {
+    let wanted = "`calls` is to be a list of objects with a `name` and `arguments`";
+    let read = |call: &Value| {
+        let name = call.get("name")?.as_str()?.to_owned();
+        let arguments = call.get("arguments").filter(|arguments| arguments.is_object())?.clone();
+        Some(ToolCall { name, arguments })
+    };
+    calls.as_array().and_then(|calls| calls.iter().map(read).collect()).ok_or_else(|| wanted.to_owned())
 }
 
 fn respond_json(status: StatusCode, body: &Value) -> Response<PacedBody> {
@@ -150,11 +171,22 @@ mod tests {
     }
 
     #[test]
+    fn a_rule_may_give_the_answer_in_words_or_calls() {
+        let body = br#"[{"model":"m","times":1,"calls":[{"name":"look","arguments":{"at":"a"}}]},{"text":"seen","behave":"pace-1ms"}]"#;
+        let rules = read_rules(&Bytes::from_static(body)).unwrap();
+        let calls = vec![ToolCall { name: "look".to_owned(), arguments: json!({"at": "a"}) }];
+        let first = Rule::model("m", Behaviour::new().answer(Answer::Calls(calls))).times(1);
+        let second = Rule::any(Behaviour::new().pace(Duration::from_millis(1)).text("seen"));
+        assert_eq!(rules, [first, second]);
+    }
+
+    #[test]
     fn a_wrong_rule_is_named_by_its_place() {
         for (body, reason) in [
             ("{}", "a list of rules is wanted"),
             (r#"[{}, {"modle": "x"}]"#, "rule 1: `modle` is not known"),
             (r#"[{"behave": "eror-500"}]"#, "rule 0: `eror-500`"),
+            (r#"[{"calls": [{"name": "look"}]}]"#, "rule 0: `calls` is to be a list"),
             (r#"[{"surface": "rockbed"}]"#, "no surface is named `rockbed`"),
         ] {
             let error = read_rules(&Bytes::from(body)).unwrap_err();

@@ -10,7 +10,7 @@ use super::finish;
 use super::ident::call_id;
 use super::reply::{is_prompt_blocked, read_response};
 use super::usage::{read_tier, read_usage};
-use crate::conversation::{Citation, MediaSource, Part, StopReason, StreamEvent, Usage};
+use crate::conversation::{Signature, Citation, MediaSource, Part, StopReason, StreamEvent, Usage};
 use crate::sse::Frame;
 use crate::wire::{EventDecoder, Reading, ReplyFault};
 use serde_json::{Map, Value};
@@ -45,6 +45,8 @@ struct Progress {
     is_finished: bool,
     text: String,
     cited: Vec<Citation>,
+    /// Of the text that is being written.
+    signatures: Vec<Signature>,
 }
 
 impl StreamDecoder {
@@ -121,6 +123,9 @@ impl StreamDecoder {
 impl Progress {
     fn write_piece(&mut self, piece: Piece, seed: u64, out: &mut Vec<StreamEvent>) {
         let choice = self.index;
+        if !matches!(piece, Piece::Text(_) | Piece::Signature(_)) {
+            self.end_text(out);
+        }
         match piece {
             Piece::Text(delta) => {
                 if self.text.len() + delta.len() <= CITED_TEXT_BYTES_MAX {
@@ -134,7 +139,8 @@ impl Progress {
                 }
                 out.extend(signature.map(|signature| StreamEvent::ReasoningSignature { choice, signature }));
             }
-            Piece::Signature(signature) => out.push(StreamEvent::ReasoningSignature { choice, signature }),
+            // Google may sign a text at its first piece; the signature's place is behind the whole of it.
+            Piece::Signature(signature) => self.signatures.push(signature),
             Piece::Redacted(data) => out.push(StreamEvent::RedactedReasoning { choice, data }),
             Piece::Call { id, name, arguments, signature } => {
                 let index = self.calls;
@@ -157,7 +163,15 @@ impl Progress {
         }
     }
 
+    /// The signatures of a text that has ended.
+    fn end_text(&mut self, out: &mut Vec<StreamEvent>) {
+        let choice = self.index;
+        let signatures = self.signatures.drain(..);
+        out.extend(signatures.map(|signature| StreamEvent::ReasoningSignature { choice, signature }));
+    }
+
     fn finish(&mut self, stop: StopReason, out: &mut Vec<StreamEvent>) {
+        self.end_text(out);
         self.is_finished = true;
         out.push(StreamEvent::Finish {
             choice: self.index,

@@ -49,6 +49,17 @@ pub(crate) fn wrong_key() -> ApiError {
     ApiError::new(401, "invalid x-api-key")
 }
 
+/// Refuses a member that only a beta feature has, without the header that turns the feature on.
+pub(crate) fn check_betas(body: &Value, headers: &HeaderMap) -> Result<(), ApiError> {
+    let betas = headers.get_all("anthropic-beta").iter().filter_map(|value| value.to_str().ok());
+    let is_on =
+        betas.flat_map(|list| list.split(',')).any(|beta| beta.trim().starts_with("context-management-"));
+    if body.get("context_management").is_some() && !is_on {
+        return Err(ApiError::bad_request("context_management: Extra inputs are not permitted"));
+    }
+    Ok(())
+}
+
 /// Reads `anthropic-version`.
 pub(crate) fn version(headers: &HeaderMap) -> Result<Version, ApiError> {
     match headers.get("anthropic-version").map(|value| value.to_str().unwrap_or_default()) {
@@ -219,5 +230,9 @@ mod tests {
         assert!(version(&headers).unwrap_err().message.contains("not a valid version"));
         headers.insert("anthropic-version", HeaderValue::from_static("2023-06-01"));
         assert_eq!(version(&headers), Ok(Version::V2023));
+        let body = json!({"context_management": {"edits": []}});
+        assert!(check_betas(&body, &headers).is_err());
+        headers.insert("anthropic-beta", "oauth-2025-04-20, context-management-2025-06-27".parse().unwrap());
+        assert_eq!(check_betas(&body, &headers), Ok(()));
     }
 }

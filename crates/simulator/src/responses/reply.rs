@@ -286,26 +286,46 @@ pub(super) fn logprobs(text: &str, top: u64) -> Value {
     pieces(text).into_iter().map(token).collect()
 }
 
+/// A call as the tool's declaration wants it: JSON or free text, with the namespace that the tool lies in.
 fn function_call(body: &Value, call: &Call, making: &mut Making<'_>) -> Value {
-    let custom = |tool: &&Value| text_at(tool, "type") == "custom" && text_at(tool, "name") == call.name;
     let call_id = making.ids.next("call_", 24);
-    if items_at(body, "tools").iter().find(custom).is_some() {
+    let declared = declared(body).into_iter().find(|(_, tool)| text_at(tool, "name") == call.name);
+    let mut item = if declared.is_some_and(|(_, tool)| text_at(tool, "type") == "custom") {
         let input = call.arguments.get("input").and_then(Value::as_str).unwrap_or_default();
-        return json!({
+        json!({
             "id": making.ids.hex("ctc_", 48),
             "type": "custom_tool_call",
             "status": "completed",
             "call_id": call_id,
             "input": input,
             "name": call.name,
-        });
+        })
+    } else {
+        json!({
+            "id": making.ids.hex("fc_", 48),
+            "type": "function_call",
+            "status": "completed",
+            "arguments": call.arguments.to_string(),
+            "call_id": call_id,
+            "name": call.name,
+        })
+    };
+    if let (Some((Some(namespace), _)), Some(item)) = (declared, item.as_object_mut()) {
+        item.insert("namespace".to_owned(), json!(namespace));
     }
-    json!({
-        "id": making.ids.hex("fc_", 48),
-        "type": "function_call",
-        "status": "completed",
-        "arguments": call.arguments.to_string(),
-        "call_id": call_id,
-        "name": call.name,
-    })
+    item
+}
+
+/// Every tool that a request declares, among its tools or in an item of its input, with its namespace.
+fn declared(body: &Value) -> Vec<(Option<&str>, &Value)> {
+    let added = items_at(body, "input").iter().filter(|item| text_at(item, "type") == "additional_tools");
+    let all = items_at(body, "tools").iter().chain(added.flat_map(|item| items_at(item, "tools")));
+    let opened = all.flat_map(|tool| match text_at(tool, "type") {
+        "namespace" => {
+            let name = text_at(tool, "name");
+            items_at(tool, "tools").iter().map(|tool| (Some(name), tool)).collect()
+        }
+        _ => vec![(None, tool)],
+    });
+    opened.collect()
 }

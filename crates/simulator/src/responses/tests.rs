@@ -346,6 +346,25 @@ fn calls_of_functions_and_custom_tools_are_items_of_their_own() {
 }
 
 #[test]
+fn a_call_names_the_namespace_of_its_tool() {
+    let mut bench = Bench::new();
+    let call =
+        |name: &str| crate::behaviour::ToolCall { name: name.to_owned(), arguments: json!({"input": "x"}) };
+    let behaviour = Behaviour::new().answer(Answer::Calls(vec![call("run"), call("f"), call("stray")]));
+    let space = |tools: Value| json!({"type": "namespace", "name": "n", "description": "d", "tools": tools});
+    let added = json!({"type": "additional_tools", "role": "developer", "tools": [
+        space(json!([{"type": "custom", "name": "run"}])),
+    ]});
+    let say = json!({"role": "user", "content": "hi"});
+    let reply =
+        bench.plain(json!({"input": [added, say], "tools": [space(json!([function()]))]}), &behaviour);
+    let found = |at: usize| (reply["output"][at]["type"].clone(), reply["output"][at]["namespace"].clone());
+    assert_eq!(found(0), (json!("custom_tool_call"), json!("n")));
+    assert_eq!(found(1), (json!("function_call"), json!("n")));
+    assert_eq!(found(2), (json!("function_call"), Value::Null));
+}
+
+#[test]
 fn a_conversation_goes_on_from_a_kept_response() {
     let mut bench = Bench::new();
     let tools = json!([function()]);

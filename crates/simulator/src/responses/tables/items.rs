@@ -248,7 +248,7 @@ pub(super) const CONTENT: &[Field] = &[must("text", Text), must("type", Word(&["
 pub(super) const REASONING_ITEM: &[Field] = &[
     null("id", Text),
     must("summary", list(&Closed(SUMMARY))),
-    may("content", list(&Closed(CONTENT))),
+    null("content", list(&Closed(CONTENT))),
     null("encrypted_content", Text),
     null("status", Word(&["in_progress", "completed", "incomplete"])),
 ];

@@ -108,6 +108,7 @@ pub(in crate::responses) static CREATE: &[Field] = &[
     null("parallel_tool_calls", Bool),
     null("previous_response_id", Text),
     null("prompt", Closed(PROMPT)),
+    may("client_metadata", Object),
     null("prompt_cache_key", Text),
     may("prompt_cache_options", Closed(PROMPT_CACHE_OPTIONS)),
     null("prompt_cache_retention", Word(&["in_memory", "24h"])),
@@ -123,7 +124,7 @@ pub(in crate::responses) static CREATE: &[Field] = &[
     null("top_logprobs", Int(0, 20)),
     null("top_p", Num(0.0, 1.0)),
     null("truncation", Word(&["auto", "disabled"])),
-    may("user", Text),
+    null("user", Text),
     null("stream", Bool),
 ];
 

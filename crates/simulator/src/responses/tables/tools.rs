@@ -64,6 +64,7 @@ pub(super) const USER_LOCATION: &[Field] = &[
 ];
 pub(super) const WEB_SEARCH_TOOL: &[Field] = &[
     may("external_web_access", Bool),
+    may("search_content_types", list(&Word(&["text", "image"]))),
     null("filters", Closed(FILTERS)),
     may("search_context_size", Word(&["low", "medium", "high"])),
     null("user_location", Closed(USER_LOCATION)),
