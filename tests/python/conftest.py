@@ -62,6 +62,8 @@ model_list:
       model: "openai/text-embedding-3-small"
       api_base: "{sim}/v1"
       api_key: "sk-simulated-openai"
+  - model_name: "rank"
+    litellm_params: {{model: "cohere/rerank-v3.5", api_base: "{sim}/cohere", api_key: "sk-simulated-cohere"}}
   # Requests that are wrong on purpose; the replay of the record leaves this base path out.
   - model_name: "wrong/*"
     litellm_params: {{model: "openai/*", api_base: "{sim}/d/wrong/v1", api_key: "sk-simulated-openai"}}

@@ -31,9 +31,14 @@ mod tests {
 
     #[test]
     fn the_vectors_of_the_rfc_come_out_both_ways() {
-        for (plain, text) in
-            [("", ""), ("f", "Zg=="), ("fo", "Zm8="), ("foo", "Zm9v"), ("foob", "Zm9vYg=="), ("foobar", "Zm9vYmFy")]
-        {
+        for (plain, text) in [
+            ("", ""),
+            ("f", "Zg=="),
+            ("fo", "Zm8="),
+            ("foo", "Zm9v"),
+            ("foob", "Zm9vYg=="),
+            ("foobar", "Zm9vYmFy"),
+        ] {
             assert_eq!(encode(plain), text);
             assert_eq!(decode(text).as_deref(), Some(plain.as_bytes()));
             assert_eq!(decode(text.trim_end_matches('=')).as_deref(), Some(plain.as_bytes()));

@@ -202,7 +202,9 @@ mod tests {
 
     #[test]
     fn the_input_comes_out_as_it_went_in_however_it_is_cut() {
-        for input in ["", "*** Begin Patch\n+\"é\u{1F600}\\\n", "a", "\u{1}\t\r\u{8}\u{c}/", "{\"input\":\"x\"}"] {
+        for input in
+            ["", "*** Begin Patch\n+\"é\u{1F600}\\\n", "a", "\u{1}\t\r\u{8}\u{c}/", "{\"input\":\"x\"}"]
+        {
             let arguments = wrap_input(input);
             assert_eq!(unwrap_input(&arguments), input);
             for size in 1..=arguments.chars().count() {

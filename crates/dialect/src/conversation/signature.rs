@@ -60,10 +60,11 @@ impl Signature {
 
     /// What [`Self::written`] wrote; an unmarked text is of `home` itself.
     pub fn read(text: &str, home: Issuer) -> Self {
-        let marked = text.strip_prefix(MARK).and_then(|rest| rest.split_once('.')).and_then(|(word, text)| {
-            let (issuer, _) = Issuer::ALL.iter().find(|(_, known)| *known == word)?;
-            Some(Self::new(*issuer, text))
-        });
+        let marked =
+            text.strip_prefix(MARK).and_then(|rest| rest.split_once('.')).and_then(|(word, text)| {
+                let (issuer, _) = Issuer::ALL.iter().find(|(_, known)| *known == word)?;
+                Some(Self::new(*issuer, text))
+            });
         marked.unwrap_or_else(|| Self::new(home, text))
     }
 

@@ -10,7 +10,7 @@ use super::finish;
 use super::ident::call_id;
 use super::reply::{is_prompt_blocked, read_response};
 use super::usage::{read_tier, read_usage};
-use crate::conversation::{Signature, Citation, MediaSource, Part, StopReason, StreamEvent, Usage};
+use crate::conversation::{Citation, MediaSource, Part, Signature, StopReason, StreamEvent, Usage};
 use crate::sse::Frame;
 use crate::wire::{EventDecoder, Reading, ReplyFault};
 use serde_json::{Map, Value};
