@@ -22,6 +22,7 @@ WAITING = [
     "test_claude_code.py",
     "test_codex.py",
     "test_cohere_client.py",
+    "test_count_tokens.py",
     "test_gemini_cli.py",
     "test_genai_client.py",
     "test_langchain.py",

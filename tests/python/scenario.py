@@ -16,6 +16,8 @@ WEATHER = {
     "required": ["city"],
 }
 CLOCK = {"type": "object", "properties": {"zone": {"type": "string"}}, "required": ["zone"]}
+# The least that every API takes for a limit on the answer's tokens.
+LIMIT = 16
 # Names and schemas in the order in which simulated models call them.
 TOOLS = {"get_weather": WEATHER, "get_time": CLOCK}
 # Token counts of a simulated model: the whole prompt, its cached part, the completion.

@@ -14,6 +14,7 @@ from scenario import (
     CACHED,
     COMPLETION,
     COUNTED,
+    LIMIT,
     PROMPT,
     QUESTION,
     TOOLS,
@@ -132,9 +133,9 @@ def test_a_whole_conversation_is_carried(bedrock, simulator, provider):
 
 
 def test_the_limit_on_tokens_stops_an_answer(bedrock, provider):
-    reply = ask(bedrock, f"{provider}/gpt-plain", "at length!", inferenceConfig={"maxTokens": 3})
+    reply = ask(bedrock, f"{provider}/sim-tokens-50", inferenceConfig={"maxTokens": LIMIT})
     assert reply["stopReason"] == "max_tokens"
-    assert reply["usage"]["outputTokens"] <= 3
+    assert reply["usage"]["outputTokens"] == LIMIT
 
 
 @pytest.mark.parametrize("in_parts", [False, True])

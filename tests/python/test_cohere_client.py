@@ -5,7 +5,19 @@ import json
 import cohere
 import pytest
 from conftest import MASTER_KEY, received
-from scenario import COMPLETION, COUNTED, PROMPT, QUESTION, TOOLS, Place, check_weather, data_url, png, sent_to_provider
+from scenario import (
+    COMPLETION,
+    COUNTED,
+    LIMIT,
+    PROMPT,
+    QUESTION,
+    TOOLS,
+    Place,
+    check_weather,
+    data_url,
+    png,
+    sent_to_provider,
+)
 
 pytestmark = pytest.mark.both
 
@@ -90,9 +102,9 @@ def test_a_whole_conversation_is_carried(co, simulator, provider):
 
 
 def test_the_limit_on_tokens_stops_an_answer(co, provider):
-    reply = ask(co, f"{provider}/gpt-plain", "at length!", max_tokens=3)
+    reply = ask(co, f"{provider}/sim-tokens-50", max_tokens=LIMIT)
     assert reply.finish_reason == "MAX_TOKENS"
-    assert reply.usage.tokens.output_tokens <= 3
+    assert reply.usage.tokens.output_tokens == LIMIT
 
 
 @pytest.mark.parametrize("in_parts", [False, True])
@@ -134,8 +146,6 @@ def test_the_choice_of_a_tool_is_kept(co, provider, choice, names):
 
 
 def test_a_picture_reaches_the_provider(co, simulator, provider):
-    if provider == "cohere":
-        pytest.skip("only Cohere's vision models take pictures")
     url = data_url(png(3, 8))
     content = [{"type": "image_url", "image_url": {"url": url}}, {"type": "text", "text": "what is it, pic-h5?"}]
     assert "pic-h5" in text_of(ask(co, f"{provider}/gpt-plain", content).message)

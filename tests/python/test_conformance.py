@@ -101,7 +101,16 @@ def as_typed(body: dict) -> dict:
         typed["messages"] = without(body["messages"], "annotations", "role", "assistant")
     if "input" in body and any(isinstance(item, dict) for item in body["input"]):
         typed["input"] = without(body["input"], "status", "type", "custom_tool_call")
+        typed["input"] = [with_detail(item) for item in typed["input"]]
     return typed
+
+
+def with_detail(item: dict) -> dict:
+    """A picture's `detail` may be left out, as OpenAI's guides do it, though its type has it required."""
+    if not isinstance(item.get("content"), list):
+        return item
+    pictures = [{"detail": "auto"} | part if part.get("type") == "input_image" else part for part in item["content"]]
+    return item | {"content": pictures}
 
 
 def check_members(body: dict, kinds: dict) -> None:

@@ -4,8 +4,8 @@ import asyncio
 
 import openai
 import pytest
-from conftest import MASTER_KEY, run, say
-from scenario import data_url, png
+from conftest import MASTER_KEY, PROVIDERS, run, say
+from scenario import LIMIT, data_url, png
 
 pytestmark = pytest.mark.both
 
@@ -43,23 +43,25 @@ def test_a_whole_conversation_is_carried(client, provider):
 
 def test_sampling_parameters_reach_the_provider(client, provider):
     reply = client.chat.completions.create(
-        model=f"{provider}/gpt-plain",
+        model=f"{provider}/sim-tokens-50",
         messages=say("a long answer, please"),
-        max_tokens=3,
+        max_tokens=LIMIT,
         temperature=0.5,
         top_p=0.9,
     )
     assert reply.choices[0].finish_reason == "length"
-    assert reply.usage.completion_tokens <= 3
+    assert reply.usage.completion_tokens == LIMIT
 
 
 def test_max_completion_tokens_limits_the_answer_too(client, provider):
     reply = client.chat.completions.create(
-        model=f"{provider}/gpt-plain", messages=say("hi"), max_completion_tokens=2
+        model=f"{provider}/sim-tokens-50", messages=say("hi"), max_completion_tokens=LIMIT
     )
     assert reply.choices[0].finish_reason == "length"
 
 
+# OpenAI's Responses know no stop sequences.
+@pytest.mark.parametrize("provider", [provider for provider in PROVIDERS if provider != "openai-responses"])
 def test_a_stop_sequence_ends_the_answer(client, provider):
     reply = client.chat.completions.create(
         model=f"{provider}/gpt-plain", messages=say("hi"), stop=[" simulated"]
@@ -187,19 +189,22 @@ def test_a_base_url_without_the_version_works_as_well(gateway):
         assert reply.model == "chat"
 
 
-def test_every_plain_reply_says_its_cost(client, provider):
-    raw = client.chat.completions.with_raw_response.create(model=f"{provider}/{PRICED[provider]}", messages=say("hi"))
-    assert float(raw.headers["x-litellm-response-cost"]) > 0
-    assert raw.headers["x-litellm-model-id"]
-    assert raw.headers["x-litellm-model-group"] == f"{provider}/{PRICED[provider]}"
-
-
 PRICED = {
     "openai": "gpt-4o",
     "azure": "gpt-4o",
     "anthropic": "claude-sonnet-4-5",
     "gemini": "gemini-2.5-flash",
+    "bedrock": "anthropic.claude-sonnet-4-5-20250929-v1:0",
+    "cohere": "command-a-03-2025",
 }
+
+
+@pytest.mark.parametrize("provider", list(PRICED))
+def test_every_plain_reply_says_its_cost(client, provider):
+    raw = client.chat.completions.with_raw_response.create(model=f"{provider}/{PRICED[provider]}", messages=say("hi"))
+    assert float(raw.headers["x-litellm-response-cost"]) > 0
+    assert raw.headers["x-litellm-model-id"]
+    assert raw.headers["x-litellm-model-group"] == f"{provider}/{PRICED[provider]}"
 
 
 def test_the_cost_is_the_price_times_the_tokens(client):
