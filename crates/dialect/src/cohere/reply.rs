@@ -60,7 +60,11 @@ fn read_parts(message: &Value) -> Result<Vec<Part>, ReplyFault> {
     for citation in items(message, "citations") {
         cite(&mut parts, plan_index, citation);
     }
-    parts.retain(|part| !matches!(part, Part::Text { text, .. } | Part::Reasoning { text, signature: None } if text.is_empty()));
+    let is_blank = |part: &Part| match part {
+        Part::Text { text, .. } | Part::Reasoning { text, signature: None } => text.is_empty(),
+        _ => false,
+    };
+    parts.retain(|part| !is_blank(part));
     for call in items(message, "tool_calls") {
         parts.push(read_call(call)?);
     }
