@@ -12,6 +12,7 @@ mod auth;
 mod authorization;
 mod build;
 mod chance;
+mod counting;
 mod drain;
 mod error;
 mod gateway;

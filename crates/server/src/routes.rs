@@ -114,6 +114,18 @@ pub enum Route {
     OpenApi,
     /// `GET /`.
     DocsPage,
+    /// `POST /v1/messages/count_tokens`.
+    MessagesCount,
+    /// `POST /v1beta/models/{model}:countTokens`.
+    GeminiCount,
+    /// `POST /utils/token_counter`.
+    TokenCounter,
+    /// `GET /utils/supported_openai_params`.
+    SupportedParams,
+    /// `POST /utils/transform_request`.
+    TransformRequest,
+    /// `GET /v1/capabilities`.
+    Capabilities,
     /// Requests that pass through.
     Pass(Passage),
     /// A route of LiteLLM's that this gateway does not have.
@@ -182,6 +194,10 @@ const MODEL_INSIDE: &[(&str, &str, Route, Option<bool>)] = &[
     ("/engines/", "/chat/completions", Route::ChatCompletions, None),
     ("/engines/", "/completions", Route::Completions, None),
     ("/engines/", "/embeddings", Route::Embeddings, None),
+    ("/v1beta/models/", ":countTokens", Route::GeminiCount, None),
+    ("/v1/models/", ":countTokens", Route::GeminiCount, None),
+    ("/models/", ":countTokens", Route::GeminiCount, None),
+    ("/v1beta/", ":countTokens", Route::GeminiCount, None),
     ("/v1beta/models/", ":generateContent", Route::GeminiCall, Some(false)),
     ("/v1beta/models/", ":streamGenerateContent", Route::GeminiCall, Some(true)),
     ("/v1/models/", ":generateContent", Route::GeminiCall, Some(false)),

@@ -1,5 +1,6 @@
 //! What the gateway says about itself and its models: every route that calls no model for the caller.
 
+mod capabilities;
 mod health;
 mod models;
 mod openapi;
@@ -55,6 +56,15 @@ pub(crate) async fn answer<B>(
         Route::Readiness => Ok(health::readiness(worker)),
         Route::Health => {
             Ok(health::ask_deployments(worker, snapshot, parameter(query, "model").as_deref()).await)
+        }
+        Route::Capabilities => {
+            let wanted = parameter(query, "provider");
+            Ok(json_response(capabilities::all(wanted.as_deref())?.to_string()))
+        }
+        Route::SupportedParams => {
+            let wanted = parameter(query, "model");
+            let listed = capabilities::supported(snapshot, gateway.metrics(), wanted.as_deref())?;
+            Ok(json_response(listed.to_string()))
         }
         Route::Metrics => Ok(metrics(worker)),
         Route::OpenApi => Ok(json_response(openapi::description().to_string())),

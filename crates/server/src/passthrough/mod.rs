@@ -78,7 +78,8 @@ pub(crate) fn lead(
 ) -> Found {
     if let Found::Served { route, access, model } = &found
         && path.starts_with("/gemini/")
-        && route.surface().is_some_and(|surface| surface.dialect() == Dialect::Gemini)
+        && (*route == Route::GeminiCount
+            || route.surface().is_some_and(|surface| surface.dialect() == Dialect::Gemini))
         && let Some(name) = &model.name
         && snapshot.group(worker.gateway.metrics(), name).is_none()
         && !snapshot.accounts().of("gemini").is_empty()

@@ -8,6 +8,7 @@ pub(crate) mod caller;
 mod embedding;
 pub(crate) mod outbound;
 pub(crate) mod overrides;
+mod preview;
 mod probe;
 pub(crate) mod receive;
 mod respond;
@@ -17,6 +18,7 @@ pub(crate) mod thread;
 pub(crate) mod walk;
 
 use crate::auth::Caller;
+use crate::counting;
 use crate::error::Rejection;
 use crate::gateway::Gateway;
 use crate::info;
@@ -38,6 +40,7 @@ use thread::Thread;
 use tollgate_dialect::wire::Dialect;
 use tollgate_store::Owner;
 
+pub(crate) use preview::preview;
 pub(crate) use probe::probe;
 
 /// One model call, from its arrival on.
@@ -84,14 +87,24 @@ pub(crate) async fn answer(worker: &Worker, request: Request<Incoming>) -> Respo
             let in_query = key_in_query(route, &request);
             let caller = snapshot.admit_to(access, request.headers(), in_query.as_deref());
             match (caller, route.surface()) {
-                (Err(rejection), surface) => Err(rejection.spoken_on(surface)),
+                (Err(rejection), surface) => {
+                    Err(rejection.spoken_on(surface.or_else(|| counting::voice(route))))
+                }
                 (Ok(caller), Some(surface)) => {
                     let mut call = Call::new(surface, model, request.headers(), started);
                     call.caller = caller;
                     call.asks_events = request.uri().query().is_some_and(asks_events);
                     return model_call(worker, &snapshot, call, request).await;
                 }
-                // Boxed: rare, and its state would be part of every request's.
+                // Boxed, as below: rare, and its state would be part of every request's.
+                (Ok(_), None) if counting::serves(route) => {
+                    Box::pin(counting::answer(worker, &snapshot, (route, model.name), request))
+                        .await
+                        .map_err(|rejection| rejection.spoken_on(counting::voice(route)))
+                }
+                (Ok(_), None) if route == Route::TransformRequest => {
+                    Box::pin(transform_request(worker, &snapshot, request)).await
+                }
                 (Ok(caller), None) => {
                     let asked = info::Asked { route, name: model.name.as_deref(), caller: &caller };
                     Box::pin(info::answer(worker, &snapshot, asked, &request)).await
@@ -109,6 +122,17 @@ pub(crate) async fn answer(worker: &Worker, request: Request<Incoming>) -> Respo
         *response.body_mut() = GatewayBody::whole("");
     }
     finish_headers(response)
+}
+
+/// Shows a request as it would be sent.
+async fn transform_request(
+    worker: &Worker,
+    snapshot: &Snapshot,
+    request: Request<Incoming>,
+) -> Result<Response<GatewayBody>, Rejection> {
+    let (head, body) = request.into_parts();
+    let body = receive::read_body(&head.headers, body, snapshot.receive_limits()).await?;
+    Ok(json_response(preview(worker, snapshot, &body)?.to_string()))
 }
 
 /// Adds what every reply has.
@@ -227,7 +251,8 @@ impl Drop for InFlight<'_> {
 
 /// Google's clients may put their key into the query (`?key=`); nobody else's.
 fn key_in_query(route: Route, request: &Request<Incoming>) -> Option<String> {
-    let is_googles = route.surface().is_some_and(|surface| surface.dialect() == Dialect::Gemini);
+    let surface = route.surface().or_else(|| counting::voice(route));
+    let is_googles = surface.is_some_and(|surface| surface.dialect() == Dialect::Gemini);
     let pairs = request.uri().query().filter(|_| is_googles)?.split('&');
     pairs.filter_map(|pair| pair.strip_prefix("key=")).find_map(percent::decode).filter(|key| !key.is_empty())
 }

@@ -11,6 +11,7 @@ mod support;
 mod azure;
 mod bodies;
 mod clouds;
+mod counting;
 mod generate_content;
 mod hostile;
 mod limits;
