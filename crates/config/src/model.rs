@@ -152,6 +152,15 @@ impl fmt::Debug for Deployment {
     }
 }
 
+impl Deployment {
+    /// Whether the configuration names the provider so (`sagemaker_chat/...`), where one provider has several names.
+    pub fn is_named(&self, name: &str) -> bool {
+        let text = |member: &str| self.params_written.get(member).and_then(Value::as_str);
+        text("custom_llm_provider") == Some(name)
+            || text("model").and_then(|model| model.split_once('/')).is_some_and(|(prefix, _)| prefix == name)
+    }
+}
+
 /// Reads `model_list[index]`. `None` if there is an error or if its provider is not active yet; `found` says which.
 pub(crate) fn resolve(
     node: &Node,

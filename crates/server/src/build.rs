@@ -13,6 +13,8 @@ use tollgate_catalog::{KeyPlacement, Mode, Model, Overlay, Prices, Wire};
 use tollgate_config::{Config, Deployment, OnUnsupported};
 use tollgate_dialect::anthropic::Host;
 use tollgate_dialect::gemini;
+use tollgate_dialect::sagemaker::Container;
+use tollgate_dialect::watsonx::Place;
 use tollgate_dialect::wire::EncodeOptions;
 use tollgate_policy::shuffle::Share;
 
@@ -125,6 +127,7 @@ impl Builder {
             id: deployment.id.clone(),
             provider,
             speech,
+            place: place(deployment),
             responses: responses_use(deployment, model, facts.as_ref()),
             lacks_responses: AtomicBool::new(false),
             on_unsupported: self.settings.on_unsupported(deployment),
@@ -232,10 +235,26 @@ fn speech(deployment: &Deployment, model: &str) -> Speech {
         Wire::Bedrock if deployment.model.contains("invoke/") => Speech::Anthropic(Host::BedrockInvoke),
         Wire::Bedrock => Speech::Bedrock,
         Wire::Cohere => Speech::Cohere,
+        Wire::Ollama => Speech::Ollama,
+        // LiteLLM tells the two kinds of containers apart by the provider's name.
+        Wire::SageMaker if deployment.is_named("sagemaker_chat") => Speech::SageMaker(Container::Messages),
+        Wire::SageMaker => Speech::SageMaker(Container::Text),
+        Wire::Watsonx => Speech::Watsonx,
+        Wire::Replicate => Speech::Replicate,
         Wire::Vertex if model.starts_with("claude") => Speech::Anthropic(Host::Vertex),
         Wire::Vertex if is_googles(model) => Speech::Gemini(gemini::Host::Vertex),
         Wire::Gemini => Speech::Gemini(gemini::Host::AiStudio),
         _ => Speech::OpenAi,
+    }
+}
+
+/// Where a request to watsonx runs.
+fn place(deployment: &Deployment) -> Place {
+    let text = |name: &str| deployment.cloud.get(name).map(str::to_owned);
+    Place {
+        version: deployment.api_version.clone().unwrap_or_default(),
+        project_id: text("project_id"),
+        space_id: text("space_id"),
     }
 }
 

@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tollgate_catalog::{Prices, Provider};
 use tollgate_config::{OnUnsupported, Secret};
+use tollgate_dialect::watsonx::Place;
 use tollgate_dialect::wire::{Dialect, EncodeOptions};
 use tollgate_policy::shuffle::Share;
 use tollgate_upstream::Endpoint;
@@ -21,6 +22,8 @@ pub(crate) struct Target {
     pub(crate) id: String,
     /// How it is spoken to.
     pub(crate) speech: Speech,
+    /// Where a request to watsonx runs.
+    pub(crate) place: Place,
     /// When OpenAI's Responses take the place of that.
     pub(crate) responses: ResponsesUse,
     /// The provider has said that it has no Responses.

@@ -9,8 +9,9 @@ use crate::surface::Surface;
 use bytes::Bytes;
 use tollgate_dialect::conversation::{EmbeddingReply, EmbeddingRequest};
 use tollgate_dialect::openai::VectorForm;
+use tollgate_dialect::watsonx::Place;
 use tollgate_dialect::wire::{EncodeError, EncodeOptions, Outbound, ReplyFacts, ReplyFault, RequestError};
-use tollgate_dialect::{bedrock, cohere, gemini, openai};
+use tollgate_dialect::{bedrock, cohere, gemini, ollama, openai, watsonx};
 
 /// Reads a caller's request.
 pub(crate) fn decode(surface: Surface, received: &Received<'_>) -> Result<EmbeddingRequest, RequestError> {
@@ -27,7 +28,7 @@ pub(crate) fn decode(surface: Surface, received: &Received<'_>) -> Result<Embedd
 
 /// Writes it for a provider, as the calls that it takes; `None` where the provider has no embeddings.
 pub(crate) fn encode(
-    speech: Speech,
+    (speech, place): (Speech, &Place),
     request: &EmbeddingRequest,
     options: &EncodeOptions,
 ) -> Option<Result<Vec<Outbound>, EncodeError>> {
@@ -35,11 +36,13 @@ pub(crate) fn encode(
         Speech::Gemini(host) => Some(gemini::encode_embeddings_for(host, request).map(|call| vec![call])),
         Speech::Bedrock => Some(bedrock::encode_embeddings(request, options)),
         Speech::Cohere => Some(cohere::encode_embeddings(request).map(|call| vec![call])),
+        Speech::Watsonx => Some(watsonx::encode_embeddings(request, place).map(|call| vec![call])),
+        Speech::Ollama => Some(ollama::encode_embeddings(request).map(|call| vec![call])),
         Speech::OpenAi => {
             let body = openai::encode_embedding_request(request);
             Some(Ok(vec![Outbound { path: "/embeddings".to_owned(), body, ..Outbound::default() }]))
         }
-        Speech::Responses | Speech::Anthropic(_) => None,
+        Speech::Responses | Speech::Anthropic(_) | Speech::SageMaker(_) | Speech::Replicate => None,
     }
 }
 
@@ -53,6 +56,8 @@ pub(crate) fn decode_reply(
     match speech {
         Speech::Bedrock => bedrock::decode_embeddings(bodies, request),
         Speech::Cohere => cohere::decode_embeddings(one, request),
+        Speech::Ollama => ollama::decode_embeddings(one, request),
+        Speech::Watsonx => watsonx::decode_embeddings(one, request),
         Speech::Gemini(host) => gemini::decode_embeddings_for(host, one, request),
         _ => openai::decode_embedding_reply(one),
     }

@@ -248,8 +248,9 @@ fn translate(received: &Received<'_>, surface: Surface, target: &Target) -> Resu
     conversation.include_usage = received.stream && target.may_ask_usage();
     let mut options = target.options.clone();
     options.drop_unsupported = target.drops_unsupported(surface.dialect());
-    let outbound =
-        speech.encode(&conversation, &options).map_err(|error| encode_rejection(&error, target))?;
+    let outbound = speech
+        .encode(&conversation, &options, &target.place)
+        .map_err(|error| encode_rejection(&error, target))?;
     let outbound = Outbound { body: with_allowed(outbound.body, received, surface, &options), ..outbound };
     if target.on_unsupported == Some(OnUnsupported::Warn) || target.on_unsupported.is_none() {
         warn_of(&outbound.lost, target);
@@ -357,7 +358,7 @@ fn translate_embeddings(
     let asked = EmbeddingRequest { base64: false, ..request.clone() };
     let mut options = target.options.clone();
     options.drop_unsupported = target.drops_unsupported(surface.dialect());
-    let calls = embedding::encode(target.speech, &asked, &options).ok_or_else(|| {
+    let calls = embedding::encode((target.speech, &target.place), &asked, &options).ok_or_else(|| {
         Rejection::not_expressible(target.provider.exception, "model", "this provider has no embeddings")
     })?;
     let mut calls = calls.map_err(|error| encode_rejection(&error, target))?.into_iter();

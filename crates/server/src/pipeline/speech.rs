@@ -11,12 +11,14 @@ use tollgate_dialect::failure::ProviderError;
 use tollgate_dialect::framing::Framing;
 use tollgate_dialect::openai::Extensions;
 use tollgate_dialect::relay::{ModelPlace, NativeRelay};
+use tollgate_dialect::sagemaker::Container;
 use tollgate_dialect::translate::Translator;
+use tollgate_dialect::watsonx::Place;
 use tollgate_dialect::wire::{
     Dialect, EncodeError, EncodeOptions, EventDecoder, EventEncoder, Outbound, Reading, ReplyFault,
     Transducer,
 };
-use tollgate_dialect::{anthropic, bedrock, cohere, gemini, openai, responses};
+use tollgate_dialect::{anthropic, bedrock, cohere, gemini, ollama, openai, responses, sagemaker, watsonx};
 
 /// The words that a deployment's provider wants, for conversations.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,6 +35,14 @@ pub(crate) enum Speech {
     Bedrock,
     /// Cohere's chat, version 2.
     Cohere,
+    /// Ollama's own API.
+    Ollama,
+    /// A container at SageMaker.
+    SageMaker(Container),
+    /// IBM's watsonx.
+    Watsonx,
+    /// Replicate, whose predictions are not asked for yet.
+    Replicate,
 }
 
 impl Speech {
@@ -45,6 +55,7 @@ impl Speech {
             Self::Gemini(_) => Some(Dialect::Gemini),
             Self::Bedrock => Some(Dialect::Bedrock),
             Self::Cohere => Some(Dialect::Cohere),
+            Self::Ollama | Self::SageMaker(_) | Self::Watsonx | Self::Replicate => None,
         }
     }
 
@@ -62,6 +73,8 @@ impl Speech {
             Self::Gemini(host) => gemini::call_path_for(host, model, stream).map(|path| address(&path)),
             Self::Bedrock => bedrock::call_path(model, stream).map(|path| address(&path)),
             Self::Cohere => Ok(address("/v2/chat")),
+            // No caller speaks these.
+            Self::Ollama | Self::SageMaker(_) | Self::Watsonx | Self::Replicate => Ok(address("/")),
         }
     }
 
@@ -92,7 +105,7 @@ impl Speech {
             Self::Responses => &["response", "model"],
             Self::OpenAi => &["model"],
             Self::Gemini(_) => &["modelVersion"],
-            Self::Cohere => &[],
+            Self::Cohere | Self::Ollama | Self::SageMaker(_) | Self::Watsonx | Self::Replicate => &[],
             Self::Bedrock => return Box::new(bedrock::StreamRelay::new(reading)),
         };
         match self.stream(reading) {
@@ -108,7 +121,12 @@ impl Speech {
         match self {
             Self::OpenAi | Self::Responses | Self::Anthropic(_) => &["model"],
             Self::Gemini(_) => &["modelVersion"],
-            Self::Bedrock | Self::Cohere => &[],
+            Self::Bedrock
+            | Self::Cohere
+            | Self::Ollama
+            | Self::SageMaker(_)
+            | Self::Watsonx
+            | Self::Replicate => &[],
         }
     }
 
@@ -117,6 +135,7 @@ impl Speech {
         self,
         conversation: &ChatRequest,
         options: &EncodeOptions,
+        place: &Place,
     ) -> Result<Outbound, EncodeError> {
         match self {
             Self::OpenAi => openai::encode_chat(conversation, Extensions::Omit, options),
@@ -129,6 +148,14 @@ impl Speech {
             Self::Gemini(host) => gemini::encode_chat_for(host, conversation, options),
             Self::Bedrock => bedrock::encode_chat(conversation, options),
             Self::Cohere => cohere::encode_chat(conversation, options),
+            Self::Ollama => ollama::encode_chat(conversation, options),
+            Self::SageMaker(Container::Messages) => sagemaker::encode_chat(conversation, options),
+            Self::SageMaker(Container::Text) => sagemaker::encode_text(conversation, options),
+            Self::Watsonx => watsonx::encode_chat(conversation, place, options),
+            Self::Replicate => Err(EncodeError::Invalid {
+                param: "model".to_owned(),
+                message: "this version does not ask this provider yet".to_owned(),
+            }),
         }
     }
 
@@ -141,6 +168,11 @@ impl Speech {
             Self::Gemini(_) => gemini::decode_reply(body, reading),
             Self::Bedrock => bedrock::decode_reply(body, reading),
             Self::Cohere => cohere::decode_reply(body, reading),
+            Self::Ollama => ollama::decode_reply(body, reading),
+            Self::SageMaker(Container::Messages) => sagemaker::decode_reply(body, reading),
+            Self::SageMaker(Container::Text) => sagemaker::decode_text_reply(body, reading),
+            Self::Watsonx => watsonx::decode_reply(body),
+            Self::Replicate => Err(ReplyFault::Malformed("nothing was asked")),
         }
     }
 
@@ -158,6 +190,12 @@ impl Speech {
             Self::Anthropic(_) => (Framing::events(), Box::new(anthropic::StreamDecoder::new(reading))),
             Self::Bedrock => (Framing::event_stream(), Box::new(bedrock::StreamDecoder::new(reading))),
             Self::Cohere => (Framing::events(), Box::new(cohere::StreamDecoder::new(reading))),
+            Self::Ollama => (Framing::lines(), Box::new(ollama::StreamDecoder::new(reading))),
+            Self::SageMaker(container) => {
+                (Framing::event_stream(), Box::new(sagemaker::StreamDecoder::new(container, reading)))
+            }
+            Self::Watsonx => (Framing::events(), Box::new(watsonx::StreamDecoder::new())),
+            Self::Replicate => (Framing::events(), Box::new(openai::ChunkDecoder::default())),
             Self::Gemini(_) => (
                 Framing::events_with_cap(gemini::FRAME_BYTES_MAX),
                 Box::new(gemini::StreamDecoder::new(&reading)),
@@ -168,10 +206,17 @@ impl Speech {
     /// Whether a reply's type is that of a stream.
     pub(crate) fn is_stream(self, headers: &HeaderMap) -> bool {
         let wanted: &[u8] = match self {
-            Self::Bedrock | Self::Anthropic(Host::BedrockInvoke) => b"application/vnd.amazon.eventstream",
-            Self::OpenAi | Self::Responses | Self::Anthropic(_) | Self::Gemini(_) | Self::Cohere => {
-                b"text/event-stream"
+            Self::Ollama => b"application/x-ndjson",
+            Self::SageMaker(_) | Self::Bedrock | Self::Anthropic(Host::BedrockInvoke) => {
+                b"application/vnd.amazon.eventstream"
             }
+            Self::OpenAi
+            | Self::Responses
+            | Self::Anthropic(_)
+            | Self::Gemini(_)
+            | Self::Cohere
+            | Self::Watsonx
+            | Self::Replicate => b"text/event-stream",
         };
         headers
             .get(CONTENT_TYPE)
@@ -186,6 +231,10 @@ impl Speech {
             Self::Bedrock | Self::Anthropic(Host::BedrockInvoke) => bedrock::decode_error(status, body),
             Self::Anthropic(_) => anthropic::decode_error(status, body),
             Self::Cohere => cohere::decode_error(status, body),
+            Self::Ollama => ollama::decode_error(status, body),
+            Self::SageMaker(_) => sagemaker::decode_error(status, body),
+            Self::Watsonx => watsonx::decode_error(status, body),
+            Self::Replicate => openai::decode_error(status, body),
             Self::Gemini(_) => gemini::decode_error(status, body),
         }
     }

@@ -121,6 +121,37 @@ async fn texts_are_embedded_where_one_call_takes_one_of_them() {
 }
 
 #[tokio::test]
+async fn servers_of_ones_own_and_watsonx_answer_plain_and_streamed() {
+    let keys = format!(
+        "aws_region_name: eu-central-1, aws_access_key_id: {AWS_ACCESS_KEY_ID}, \
+         aws_secret_access_key: \"{AWS_SECRET_ACCESS_KEY}\""
+    );
+    let list = model_list(&[
+        ("ollama", "model: ollama/llama3.2, api_base: \"http://{sim}/ollama\""),
+        ("messages", &format!("model: sagemaker_chat/my-endpoint, api_base: \"http://{{sim}}\", {keys}")),
+        ("text", &format!("model: sagemaker/my-endpoint-tgi, api_base: \"http://{{sim}}\", {keys}")),
+        (
+            "watsonx",
+            "model: watsonx/ibm/granite-3-3-8b-instruct, api_base: \"http://{sim}/watsonx\", api_key: sk-key, \
+             project_id: 0b16e2a0-0000-4000-8000-000000000001",
+        ),
+    ]);
+    let app = App::start(
+        format!("{list}environment_variables: {{WATSONX_IAM_URL: \"http://{{sim}}/watsonx\"}}\n"),
+        Script::new(),
+    )
+    .await;
+    for group in ["ollama", "messages", "text", "watsonx"] {
+        let answer = app.hello(group).await;
+        assert_eq!(answer.status, 200, "{group}: {}", answer.text());
+        assert!(!answer.content().is_empty(), "{group}: {}", answer.text());
+        let rest = app.hello_stream(group).await.rest().await;
+        assert!(rest.last().unwrap().contains("[DONE]"), "{group}: {rest:?}");
+    }
+    app.stop().await;
+}
+
+#[tokio::test]
 async fn converse_is_a_surface_before_every_wire() {
     let app = App::start(groups(), Script::new()).await;
     let body = json!({"messages": [{"role": "user", "content": [{"text": "Hello"}]}], "inferenceConfig": {"maxTokens": 50}});
