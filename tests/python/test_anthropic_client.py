@@ -225,7 +225,7 @@ THINKS = {"anthropic": "claude-sonnet-4-20250514", "gemini": "gemini-2.5-pro"}
 
 
 @pytest.mark.parametrize("provider", list(THINKS))
-def test_thinking_is_seen_and_goes_back_with_its_signature(claude, provider):
+def test_thinking_is_seen_and_goes_back_with_its_signature(claude, simulator, provider):
     arguments = dict(
         max_tokens=4000, tools=OFFERED, thinking={"type": "enabled", "budget_tokens": 2000}
     )
@@ -233,12 +233,17 @@ def test_thinking_is_seen_and_goes_back_with_its_signature(claude, provider):
     assert plain.content[0].type == "thinking" and plain.content[0].thinking
     messages = [user(QUESTION)]
     first = ask_thinking(claude, f"{provider}/sim-tools", messages, arguments)
-    [thought] = [block for block in first.content if block.type == "thinking"]
-    assert thought.signature
-    results = [{"type": "tool_result", "tool_use_id": call.id, "content": "sunny"} for call in calls_of(first)]
+    assert first.content[0].type == "thinking" and first.content[0].thinking
+    results = [
+        {"type": "tool_result", "tool_use_id": call.id, "content": f"sunny in {provider}, sig-a7"}
+        for call in calls_of(first)
+    ]
     messages += [{"role": "assistant", "content": first.content}, user(results)]
     second = ask_thinking(claude, f"{provider}/sim-tools", messages, arguments)
     assert "sunny" in text_of(second)
+    # Anthropic signs the thought, Google the call that follows it.
+    member = {"anthropic": '"signature": "', "gemini": '"thoughtSignature": "'}[provider]
+    assert member in json.dumps(sent_to_provider(received(simulator), f"sunny in {provider}, sig-a7"))
 
 
 def ask_thinking(claude, model: str, messages: list, arguments: dict):

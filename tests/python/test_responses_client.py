@@ -235,16 +235,14 @@ def test_reasoning_is_seen_and_goes_back_with_its_signature(client, provider, in
         return streamed(client, **arguments)[0] if in_parts else client.responses.create(**arguments)
 
     response = turn([{"role": "user", "content": "think!"}], model=THINKS[provider])
-    # A provider that signs its answers apart from its thoughts has an item more.
+    # Google signs its answer apart from its thoughts, which makes one item more.
     assert list(dict.fromkeys(item.type for item in response.output)) == ["reasoning", "message"]
-    assert response.output[-1].type == "message"
     assert response.output[0].summary[0].text
     assert response.usage.output_tokens_details.reasoning_tokens > 0
     items = [{"role": "user", "content": QUESTION}]
     first = turn(items, model="sim-tools", tools=OFFERED)
     [call] = calls_of(first)
-    [thought] = [item for item in first.output if item.type == "reasoning"]
-    assert thought.encrypted_content
+    assert any(item.encrypted_content for item in first.output if item.type == "reasoning")
     items += [back(item) for item in first.output]
     items.append({"type": "function_call_output", "call_id": call.call_id, "output": "sunny"})
     assert "sunny" in turn(items, model="sim-tools", tools=OFFERED).output_text
