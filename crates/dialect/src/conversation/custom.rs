@@ -5,7 +5,7 @@
 //! arguments, and equal to what [`unwrap_input`] gives for the whole.
 
 use super::request::{Tool, ToolKind};
-use serde_json::{Value, json};
+use serde_json::json;
 
 /// The one argument of the function that stands in for a custom tool.
 pub const INPUT: &str = "input";
@@ -45,16 +45,20 @@ pub fn wrap_input(input: &str) -> String {
     json!({ INPUT: input }).to_string()
 }
 
-/// The input in the arguments of such a function; arguments of another form are the input themselves.
+/// The input in the arguments of such a function; arguments of another form are the input themselves. Those that are
+/// cut give as much of it as is there.
 pub fn unwrap_input(arguments: &str) -> String {
-    match serde_json::from_str::<Value>(arguments) {
-        Ok(Value::Object(members)) => match members.get(INPUT) {
-            Some(Value::String(input)) => input.clone(),
-            _ => arguments.to_owned(),
-        },
-        _ => arguments.to_owned(),
-    }
+    let mut reader = InputReader::default();
+    let mut input = reader.push(arguments);
+    input.push_str(&reader.finish());
+    input
 }
+
+/// What stands before the input, white space apart.
+const BEGIN: [&str; 4] = ["{", "\"input\"", ":", "\""];
+
+/// White space of JSON.
+const SPACE: [char; 4] = [' ', '\n', '\r', '\t'];
 
 /// Takes the input out of arguments that come in pieces. What cannot be told yet is held back until it can.
 #[derive(Debug, Default)]
@@ -63,11 +67,10 @@ pub struct InputReader {
     state: State,
 }
 
-#[derive(Debug, Default, PartialEq, Eq)]
+#[derive(Debug, PartialEq, Eq)]
 enum State {
-    /// `{"input":"` has not come whole.
-    #[default]
-    Before,
+    /// [`BEGIN`] has not come whole: so many of its tokens have, in so many bytes of what is held.
+    Before { tokens: usize, bytes: usize },
     /// Within the string.
     Inside,
     /// The string has ended.
@@ -76,15 +79,21 @@ enum State {
     Plain,
 }
 
+impl Default for State {
+    fn default() -> Self {
+        Self::Before { tokens: 0, bytes: 0 }
+    }
+}
+
 impl InputReader {
     /// Takes the next piece of the arguments and gives the next piece of the input.
     pub fn push(&mut self, delta: &str) -> String {
         self.held.push_str(delta);
-        if self.state == State::Before {
-            self.begin();
+        if let State::Before { tokens, bytes } = self.state {
+            self.begin(tokens, bytes);
         }
         match self.state {
-            State::Before => String::new(),
+            State::Before { .. } => String::new(),
             State::Inside => self.read_string(),
             State::After => {
                 self.held.clear();
@@ -97,27 +106,29 @@ impl InputReader {
     /// The arguments have ended: what was held back.
     pub fn finish(&mut self) -> String {
         match self.state {
-            State::Before | State::Plain => std::mem::take(&mut self.held),
+            State::Before { .. } | State::Plain => std::mem::take(&mut self.held),
             State::Inside | State::After => String::new(),
         }
     }
 
-    fn begin(&mut self) {
-        let mut rest = self.held.as_str();
-        for token in ["{", "\"input\"", ":", "\""] {
-            rest = rest.trim_start();
-            if rest.len() < token.len() && token.starts_with(rest) {
+    /// Reads on in the begin, where it was left.
+    fn begin(&mut self, mut tokens: usize, mut bytes: usize) {
+        while let Some(token) = BEGIN.get(tokens) {
+            let rest = self.held.get(bytes..).unwrap_or_default();
+            let trimmed = rest.trim_start_matches(SPACE);
+            bytes += rest.len() - trimmed.len();
+            if trimmed.len() < token.len() && token.starts_with(trimmed) {
+                self.state = State::Before { tokens, bytes };
                 return;
             }
-            match rest.strip_prefix(token) {
-                Some(after) => rest = after,
-                None => {
-                    self.state = State::Plain;
-                    return;
-                }
+            if !trimmed.starts_with(token) {
+                self.state = State::Plain;
+                return;
             }
+            bytes += token.len();
+            tokens += 1;
         }
-        self.held = rest.to_owned();
+        self.held.drain(..bytes);
         self.state = State::Inside;
     }
 
@@ -150,7 +161,7 @@ impl InputReader {
 }
 
 /// The character that an escape at the beginning of `text` stands for, and what follows; `None` when it is not whole.
-/// A half of a surrogate pair without its other half is the replacement character.
+/// A half of a surrogate pair without its other half, and `\u` without its digits, are the replacement character.
 fn read_escape(text: &str) -> Option<(char, &str)> {
     let kind = text.chars().nth(1)?;
     let simple = match kind {
@@ -165,23 +176,45 @@ fn read_escape(text: &str) -> Option<(char, &str)> {
     if let Some(character) = simple {
         return Some((character, text.get(1 + kind.len_utf8()..)?));
     }
-    let unit = |text: &str| u16::from_str_radix(text.get(2..6)?, 16).ok();
-    let first = unit(text)?;
+    let Unit::Whole(first) = read_unit(text) else {
+        let is_cut = read_unit(text) == Unit::Cut;
+        return if is_cut { None } else { Some((char::REPLACEMENT_CHARACTER, text.get(2..)?)) };
+    };
     let rest = text.get(6..)?;
-    if (0xdc00..0xe000).contains(&first) {
-        return Some((char::REPLACEMENT_CHARACTER, rest));
-    }
     if !(0xd800..0xdc00).contains(&first) {
         return Some((char::from_u32(u32::from(first)).unwrap_or(char::REPLACEMENT_CHARACTER), rest));
     }
-    // The other half may be in the next piece.
-    if rest.is_empty() || rest == "\\" || (rest.starts_with("\\u") && rest.len() < 6) {
-        return None;
+    match read_unit(rest) {
+        // The other half may be in the next piece.
+        Unit::Cut => None,
+        Unit::Whole(second) if (0xdc00..0xe000).contains(&second) => {
+            let pair = char::decode_utf16([first, second]).next().and_then(Result::ok);
+            Some((pair.unwrap_or(char::REPLACEMENT_CHARACTER), rest.get(6..)?))
+        }
+        Unit::Whole(_) | Unit::Wrong => Some((char::REPLACEMENT_CHARACTER, rest)),
     }
-    let second = if rest.starts_with("\\u") { unit(rest) } else { None };
-    match second.and_then(|second| char::decode_utf16([first, second]).next()?.ok()) {
-        Some(character) => Some((character, rest.get(6..)?)),
-        None => Some((char::REPLACEMENT_CHARACTER, rest)),
+}
+
+/// `\u` and four digits, at the beginning of a text.
+#[derive(Debug, PartialEq, Eq)]
+enum Unit {
+    Whole(u16),
+    /// The text ends within it.
+    Cut,
+    /// Something else.
+    Wrong,
+}
+
+fn read_unit(text: &str) -> Unit {
+    let Some(digits) = text.strip_prefix("\\u") else {
+        return if "\\u".starts_with(text) { Unit::Cut } else { Unit::Wrong };
+    };
+    let digits = digits.get(..4).unwrap_or(digits);
+    let is_hexadecimal = digits.bytes().all(|byte| byte.is_ascii_hexdigit());
+    match u16::from_str_radix(digits, 16) {
+        Ok(unit) if is_hexadecimal && digits.len() == 4 => Unit::Whole(unit),
+        _ if is_hexadecimal && digits.len() < 4 => Unit::Cut,
+        _ => Unit::Wrong,
     }
 }
 
@@ -226,6 +259,27 @@ mod tests {
         for arguments in ["plain text", "{\"other\":1}", "", "{", "[1]"] {
             for size in 1..=arguments.len().max(1) {
                 assert_eq!(streamed(arguments, size), arguments, "{size}");
+            }
+        }
+    }
+
+    #[test]
+    fn broken_arguments_give_the_same_input_however_they_are_cut() {
+        for (arguments, input) in [
+            ("{\"input\":\"", ""),
+            ("{\"input\":\"a\\u00", "a"),
+            ("{\"input\":\"a\\u00zz\\n", "a\u{fffd}00zz\n"),
+            ("{\"input\":\"\\u+123\"}", "\u{fffd}+123"),
+            ("{\"input\":\"\\ud83d\\ud83d\\ude00\"}", "\u{fffd}\u{1F600}"),
+            ("{\"input\":\"\\ud83d\\u00e9\"}", "\u{fffd}\u{e9}"),
+            ("{\"input\":\"\\ude00\"}", "\u{fffd}"),
+            ("{\"input\":\"x\",\"input\":\"y\"}", "x"),
+            ("{\"other\":1,\"input\":\"x\"}", "{\"other\":1,\"input\":\"x\"}"),
+            ("{\u{a0}\"input\":\"x\"}", "{\u{a0}\"input\":\"x\"}"),
+        ] {
+            assert_eq!(unwrap_input(arguments), input, "{arguments}");
+            for size in 1..=arguments.chars().count() {
+                assert_eq!(streamed(arguments, size), input, "{arguments} in pieces of {size}");
             }
         }
     }
