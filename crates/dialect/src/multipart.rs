@@ -52,6 +52,8 @@ pub struct Field<'b> {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Form<'b> {
     body: &'b [u8],
+    /// Bytes of the line that the body begins with, without its end.
+    opening_bytes: usize,
     fields: Vec<Field<'b>>,
 }
 
@@ -99,7 +101,7 @@ impl<'b> Form<'b> {
             part_start = next;
             at = value_end + closing.len();
         }
-        Ok(Self { body, fields })
+        Ok(Self { body, opening_bytes: opening.len(), fields })
     }
 
     /// The fields in order.
@@ -151,10 +153,7 @@ impl<'b> Form<'b> {
         if !has_model {
             let end = self.fields.last().map_or(0, |field| field.part.end);
             pieces.push(body.slice(kept..end));
-            let boundary = body.get(end..).unwrap_or_default();
-            let line = boundary.strip_suffix(b"\r\n").unwrap_or(boundary);
-            let line = line.strip_suffix(b"--").unwrap_or(line);
-            let mut part = line.to_vec();
+            let mut part = body.get(..self.opening_bytes).unwrap_or_default().to_vec();
             part.extend_from_slice(b"\r\nContent-Disposition: form-data; name=\"model\"\r\n\r\n");
             part.extend_from_slice(model.as_bytes());
             part.extend_from_slice(b"\r\n");
@@ -279,8 +278,11 @@ mod tests {
         let added = rewritten(&form.replace("\r\nm\r\n", "\r\nold\r\n"), "new", &[]);
         assert_eq!(Form::read(added.as_bytes(), "x").unwrap().text("model"), Some("new"));
         let bare = "--x\r\nContent-Disposition: form-data; name=\"a\"\r\n\r\n1\r\n--x--";
-        let added = rewritten(bare, "new", &[]);
-        assert_eq!(Form::read(added.as_bytes(), "x").unwrap().text("model"), Some("new"), "{added}");
+        for end in ["", "\r\n", "\r", "\r\nwhat follows the form"] {
+            let added = rewritten(&format!("{bare}{end}"), "new", &[]);
+            assert_eq!(Form::read(added.as_bytes(), "x").unwrap().text("model"), Some("new"), "{added}");
+            assert!(added.ends_with(&format!("--x--{end}")), "{added}");
+        }
     }
 
     #[test]
