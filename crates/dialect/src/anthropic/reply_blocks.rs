@@ -48,7 +48,7 @@ pub(super) fn signature(text: &str) -> Signature {
 
 /// The id and the name of a `tool_use` block.
 pub(super) fn tool_use_head(block: &Value) -> Result<(String, String), ReplyFault> {
-    match (text(block, "id"), text(block, "name")) {
+    match (text(block, "id"), filled_text(block, "name")) {
         (Some(id), Some(name)) => Ok((id.to_owned(), name.to_owned())),
         _ => Err(ReplyFault::Malformed("a tool_use block has no id or no name")),
     }

@@ -28,6 +28,10 @@ const HELD_BYTES_MAX: usize = 1 << 20;
 /// Most citations of one text block; they are held back until it is known how far the text reaches.
 const CITATIONS_MAX: usize = 4_096;
 
+/// Events that say something of the answer, so that it has begun by then.
+const CONTENT_EVENTS: [&str; 5] =
+    ["content_block_start", "content_block_delta", "content_block_stop", "message_delta", "message_stop"];
+
 /// Reads one stream.
 #[derive(Debug, Default)]
 pub struct StreamDecoder {
@@ -40,6 +44,7 @@ pub struct StreamDecoder {
     tier: Option<String>,
     /// Text while an answer tool is awaited; it is the answer only if the tool is not called.
     held: String,
+    is_started: bool,
     is_answered: bool,
     is_finished: bool,
     is_complete: bool,
@@ -85,7 +90,13 @@ impl StreamDecoder {
 
     fn start(&mut self, event: &Value, out: &mut Vec<StreamEvent>) -> Result<(), ReplyFault> {
         let message = event.get("message").ok_or(ReplyFault::Malformed("message_start has no message"))?;
-        out.push(StreamEvent::Start { id: owned_text(message, "id"), model: owned_text(message, "model") });
+        // Nothing comes before it: of one that is late, or the second, the counts are all that is news.
+        if !std::mem::replace(&mut self.is_started, true) {
+            out.push(StreamEvent::Start {
+                id: owned_text(message, "id"),
+                model: owned_text(message, "model"),
+            });
+        }
         self.take_usage(message, out);
         Ok(())
     }
@@ -290,7 +301,9 @@ impl EventDecoder for StreamDecoder {
         let data = host::event(frame)?;
         let event: Value =
             serde_json::from_slice(&data).map_err(|_| ReplyFault::Malformed("an event is not JSON"))?;
-        match text(&event, "type").or(frame.event) {
+        let kind = text(&event, "type").or(frame.event);
+        self.is_started |= kind.is_some_and(|kind| CONTENT_EVENTS.contains(&kind));
+        match kind {
             Some("message_start") => self.start(&event, out),
             Some("content_block_start") => self.open_block(&event, out),
             Some("content_block_delta") => self.delta(&event, out),

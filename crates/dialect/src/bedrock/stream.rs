@@ -24,6 +24,10 @@ const OPEN_BLOCKS_MAX: usize = 64;
 /// is given out whole.
 const HELD_BYTES_MAX: usize = 32 << 20;
 
+/// Events that say something of the answer, so that it has begun by then.
+const CONTENT_EVENTS: [&str; 6] =
+    ["messageStart", "contentBlockStart", "contentBlockDelta", "contentBlockStop", "messageStop", "metadata"];
+
 /// Reads one stream.
 #[derive(Debug)]
 pub struct StreamDecoder {
@@ -124,7 +128,7 @@ impl StreamDecoder {
         if filled_text(call, "type").is_some() {
             return Ok(BlockKind::OwnCall(call.clone(), String::new()));
         }
-        let (Some(id), Some(name)) = (text(call, "toolUseId"), text(call, "name")) else {
+        let (Some(id), Some(name)) = (text(call, "toolUseId"), filled_text(call, "name")) else {
             return Err(ReplyFault::Malformed("a toolUse block has no id or no name"));
         };
         if self.reading.answer_tool.as_deref() == Some(name) {
@@ -261,8 +265,11 @@ impl EventDecoder for StreamDecoder {
         let event = || -> Result<Value, ReplyFault> {
             serde_json::from_slice(&frame.data).map_err(|_| ReplyFault::Malformed("an event is not JSON"))
         };
+        if CONTENT_EVENTS.contains(&name) {
+            // Also where the service leaves its own start out: nothing comes before it.
+            self.start(out);
+        }
         match name {
-            "messageStart" => self.start(out),
             "contentBlockStart" => self.open_block(&event()?, out)?,
             "contentBlockDelta" => self.delta(&event()?, out)?,
             "contentBlockStop" => self.close_block(&event()?, out)?,

@@ -331,7 +331,7 @@ fn read_tool_use(value: Value, at: &Place<'_>) -> Result<Part, RequestError> {
     let mut members = read::object(value, at)?;
     Ok(Part::ToolCall {
         id: read::require_string(&mut members, "toolUseId", at)?,
-        name: read::require_string(&mut members, "name", at)?,
+        name: read::filled_string(read::require(&mut members, "name", at)?, &at.member("name"))?,
         arguments: read::require(&mut members, "input", at)?.to_string(),
         is_custom: false,
         signature: None,

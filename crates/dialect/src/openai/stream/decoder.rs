@@ -278,6 +278,9 @@ impl Answer {
             None if self.calls.len() >= CALLS_MAX => {
                 return Err(ReplyFault::Malformed("an answer calls more tools than any limit allows"));
             }
+            None if name.is_empty() => {
+                return Err(ReplyFault::Malformed("a tool call names no function"));
+            }
             None => {
                 let index = self.calls.len() as u64;
                 self.calls.push(Call { provider_index, id: id.to_owned() });

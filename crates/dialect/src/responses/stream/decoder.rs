@@ -94,8 +94,12 @@ impl StreamDecoder {
                 let number = self.number(event, item)?;
                 self.item(number, item, kind.ends_with(".done"), out)?;
             }
-            "response.output_text.annotation.added" => self.annotation(event, out)?,
+            "response.output_text.annotation.added" => {
+                self.start(&Value::Null, out);
+                self.annotation(event, out)?;
+            }
             "response.audio.delta" | "response.audio.transcript.delta" => {
+                self.start(&Value::Null, out);
                 let delta = text_at(event, "delta").to_owned();
                 let (data, transcript) = if kind == "response.audio.delta" {
                     (delta, String::new())
@@ -121,6 +125,7 @@ impl StreamDecoder {
             "response.reasoning_text" => (Kind::Thought, "content_index", "text"),
             _ => return Ok(()),
         };
+        self.start(&Value::Null, out);
         let number = self.number(event, &Value::Null)?;
         let index = event.get(index).and_then(Value::as_u64).unwrap_or(0);
         match step {
@@ -208,10 +213,12 @@ impl StreamDecoder {
         Ok(())
     }
 
-    /// The texts of a message are one text in the conversation model.
+    /// The texts of a message are one text in the conversation model, up to a refusal between them.
     fn chars_before(&self, number: u64, index: u64) -> u64 {
         let Some(seen) = self.items.get(&number) else { return 0 };
-        seen.texts.range((Kind::Text, 0)..(Kind::Text, index)).map(|(_, told)| told.chars).sum()
+        let mut refusals = seen.texts.range((Kind::Refusal, 0)..(Kind::Refusal, index));
+        let first = refusals.next_back().map_or(0, |((_, refusal), _)| refusal + 1);
+        seen.texts.range((Kind::Text, first)..(Kind::Text, index)).map(|(_, told)| told.chars).sum()
     }
 
     /// An item that begins, or that is there as a whole.
