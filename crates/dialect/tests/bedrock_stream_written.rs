@@ -130,6 +130,34 @@ fn a_stream_that_breaks_off_ends_with_an_exception() {
     check(504, "modelStreamErrorException", json!({"message": "why", "originalStatusCode": 504}));
 }
 
+#[test]
+fn calls_that_overlap_are_written_one_after_the_other() {
+    let events = [
+        call(0, "a"),
+        call(1, "b"),
+        arguments(1, "{\"y\":"),
+        arguments(0, "{\"x\":1}"),
+        arguments(1, "2}"),
+        finish(StopReason::ToolCalls),
+        arguments(1, "late"),
+    ];
+    let mut encoder = StreamEncoder::new(ReplyFacts::default());
+    let mut bytes = Vec::new();
+    encoder.encode(&events, &mut bytes);
+    encoder.finish(&mut bytes);
+    let (found, ended) = read(&bytes, &of(CLAUDE), usize::MAX);
+    assert_eq!(ended, Ok(true));
+    let expect = [
+        call(0, "a"),
+        arguments(0, "{\"x\":1}"),
+        call(1, "b"),
+        arguments(1, "{\"y\":"),
+        arguments(1, "2}"),
+        finish(StopReason::ToolCalls),
+    ];
+    assert_eq!(found[1..=expect.len()], expect);
+}
+
 fn any_event() -> impl Strategy<Value = Vec<StreamEvent>> {
     let signature = || {
         ("[a-zA-Z0-9+/]{1,9}", 0..3_usize).prop_map(|(text, issuer)| {
@@ -147,9 +175,11 @@ fn any_event() -> impl Strategy<Value = Vec<StreamEvent>> {
             events
         }),
         signature().prop_map(|data| vec![StreamEvent::RedactedReasoning { choice: 0, data }]),
-        ("[a-z]{1,4}", prop::collection::vec(piece(), 1..4)).prop_map(|(id, pieces)| {
+        ("[a-z]{1,4}", piece(), 1..9_usize).prop_map(|(id, said, size)| {
             let mut events = vec![call(u64::MAX, &id)];
-            events.extend(pieces.iter().map(|piece| arguments(u64::MAX, piece)));
+            let whole: Vec<char> = json!({ "q": said }).to_string().chars().collect();
+            let pieces = whole.chunks(size).map(|piece| piece.iter().collect::<String>());
+            events.extend(pieces.map(|piece| arguments(u64::MAX, &piece)));
             events
         }),
     ]

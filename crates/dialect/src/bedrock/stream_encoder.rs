@@ -1,5 +1,7 @@
 //! Events as a Converse stream for a caller: binary messages, one block after the other.
 //!
+//! Calls that overlap wait for one another as at [Anthropic](crate::anthropic), whose blocks follow the same rule.
+//!
 //! **Invariant:** nothing is written before there is something to show: `messageStart` goes out with the first content,
 //! so that a stream which fails before its first word has not begun. **Invariant:** every block that is opened is
 //! closed before the next one, `messageStop` comes after the last block and `metadata` last.
@@ -8,15 +10,12 @@ use super::answer::{stop_sequence_field, write_tier};
 use super::members::{items, object};
 use super::reasoning_blocks::{self, HOME};
 use super::{citations, errors, media, stop, usage};
-use crate::conversation::{MediaSource, Native, Signature, StopReason, StreamEvent, Usage, custom};
+use crate::anthropic::answer::calls::{Call, Calls, Step};
+use crate::conversation::{MediaSource, Native, Signature, StopReason, StreamEvent, Usage};
 use crate::framing::event_stream::{write_event, write_exception};
 use crate::json::write::Object;
 use crate::wire::{CallerError, Dialect, EventEncoder, Losses, ReplyFacts};
 use serde_json::{Map, Value};
-use std::collections::HashMap;
-
-/// Most calls whose blocks are remembered for pieces that come late.
-const CALLS_MAX: usize = 1_024;
 
 /// Writes one stream. Of several answers the first is written, since this wire has one.
 #[derive(Debug, Default)]
@@ -26,8 +25,7 @@ pub struct StreamEncoder {
     /// The next block's number.
     next_block: u64,
     open: Option<Open>,
-    /// The block of each call, by the call's number.
-    calls: HashMap<u64, Call>,
+    calls: Calls,
     usage: Usage,
     service_tier: Option<String>,
 }
@@ -43,17 +41,10 @@ struct Open {
 enum Kind {
     Text,
     Reasoning,
-    /// A call, by its number.
-    Call(u64),
-}
-
-#[derive(Debug)]
-struct Call {
-    block: u64,
-    /// A piece of its input was written.
-    has_input: bool,
-    /// Its arguments are free text, which goes out as the one argument of a function.
-    is_custom: bool,
+    Call {
+        /// A piece of its input was written.
+        has_input: bool,
+    },
 }
 
 impl StreamEncoder {
@@ -64,6 +55,10 @@ impl StreamEncoder {
 
     fn write(&mut self, event: &StreamEvent, out: &mut Vec<u8>) {
         match event {
+            StreamEvent::Usage(usage) => self.usage = *usage,
+            StreamEvent::ServiceTier(tier) => self.service_tier = Some(tier.clone()),
+            // Nothing has a place after `messageStop`.
+            _ if self.is_stopped => {}
             StreamEvent::Text { delta, .. } | StreamEvent::Refusal { delta, .. } => self.text(delta, out),
             // The words of what is said aloud are what this wire has of it.
             StreamEvent::Audio { transcript, .. } => self.text(transcript, out),
@@ -83,12 +78,23 @@ impl StreamEncoder {
             }
             StreamEvent::RedactedReasoning { data, .. } => self.redacted(data, out),
             StreamEvent::ToolCallStart { index, id, name, is_custom, signature, .. } => {
-                if let Some(signature) = signature {
-                    self.redacted(signature, out);
+                if !self.open.is_some_and(|open| matches!(open.kind, Kind::Call { .. })) {
+                    self.close(out);
                 }
-                self.open_call(*index, (id, name), *is_custom, out);
+                let steps = self.calls.begin(Call {
+                    number: *index,
+                    id: id.clone(),
+                    name: name.clone(),
+                    is_custom: *is_custom,
+                    signature: signature.clone(),
+                    arguments: String::new(),
+                });
+                self.take_steps(steps, out);
             }
-            StreamEvent::ToolCallArguments { index, delta, .. } => self.arguments(*index, delta, out),
+            StreamEvent::ToolCallArguments { index, delta, .. } => {
+                let steps = self.calls.push(*index, delta);
+                self.take_steps(steps, out);
+            }
             StreamEvent::Citation { citation, .. } => {
                 let block = self.block(Kind::Text, out);
                 let written = citations::write(citation);
@@ -99,8 +105,6 @@ impl StreamEncoder {
             StreamEvent::Finish { stop, stop_sequence, .. } => {
                 self.stop(*stop, stop_sequence.as_deref(), out);
             }
-            StreamEvent::Usage(usage) => self.usage = *usage,
-            StreamEvent::ServiceTier(tier) => self.service_tier = Some(tier.clone()),
             StreamEvent::Start { .. } | StreamEvent::Logprobs { .. } | StreamEvent::Reasoning { .. } => {}
         }
     }
@@ -118,6 +122,11 @@ impl StreamEncoder {
             return open.index;
         }
         self.close(out);
+        self.open_block(kind, out)
+    }
+
+    /// Opens a block where none is open.
+    fn open_block(&mut self, kind: Kind, out: &mut Vec<u8>) -> u64 {
         self.start(out);
         let index = self.next_block;
         self.next_block += 1;
@@ -125,23 +134,39 @@ impl StreamEncoder {
         index
     }
 
+    /// Closes the block that is open; calls that waited for it are written whole.
     fn close(&mut self, out: &mut Vec<u8>) {
+        let steps = self.calls.flush();
+        self.take_steps(steps, out);
+        self.stop_block(out);
+    }
+
+    fn stop_block(&mut self, out: &mut Vec<u8>) {
         let Some(open) = self.open.take() else { return };
-        if let Kind::Call(number) = open.kind
-            && let Some(call) = self.calls.get_mut(&number)
-        {
-            let ending = match (call.is_custom, call.has_input) {
-                (true, true) => "\"}".to_owned(),
-                (true, false) => custom::wrap_input(""),
-                (false, true) => String::new(),
-                (false, false) => "{}".to_owned(),
-            };
-            call.has_input = true;
-            if !ending.is_empty() {
-                write_input(open.index, &ending, out);
-            }
+        if open.kind == (Kind::Call { has_input: false }) {
+            write_input(open.index, "{}", out);
         }
         write_numbered("contentBlockStop", open.index, out, |_| {});
+    }
+
+    fn take_steps(&mut self, steps: Vec<Step>, out: &mut Vec<u8>) {
+        for step in steps {
+            match step {
+                Step::Start { id, name, signature } => {
+                    if let Some(signature) = &signature {
+                        self.redacted_block(signature, out);
+                    }
+                    self.open_call(&id, &name, out);
+                }
+                Step::Arguments(piece) => {
+                    if let Some(open) = &mut self.open {
+                        open.kind = Kind::Call { has_input: true };
+                        write_input(open.index, &piece, out);
+                    }
+                }
+                Step::Stop => self.stop_block(out),
+            }
+        }
     }
 
     fn text(&mut self, piece: &str, out: &mut Vec<u8>) {
@@ -154,20 +179,21 @@ impl StreamEncoder {
 
     fn redacted(&mut self, data: &Signature, out: &mut Vec<u8>) {
         self.close(out);
-        let block = self.block(Kind::Reasoning, out);
+        self.redacted_block(data, out);
+    }
+
+    /// A block of its own where none is open.
+    fn redacted_block(&mut self, data: &Signature, out: &mut Vec<u8>) {
+        let block = self.open_block(Kind::Reasoning, out);
         let data = reasoning_blocks::redacted_text(data);
         write_delta(block, out, |delta| {
             delta.object("reasoningContent", |reasoning| reasoning.string("redactedContent", &data));
         });
-        self.close(out);
+        self.stop_block(out);
     }
 
-    fn open_call(&mut self, number: u64, (id, name): (&str, &str), is_custom: bool, out: &mut Vec<u8>) {
-        self.close(out);
-        let block = self.block(Kind::Call(number), out);
-        if self.calls.len() < CALLS_MAX {
-            self.calls.insert(number, Call { block, has_input: false, is_custom });
-        }
+    fn open_call(&mut self, id: &str, name: &str, out: &mut Vec<u8>) {
+        let block = self.open_block(Kind::Call { has_input: false }, out);
         write_numbered("contentBlockStart", block, out, |event| {
             event.object("start", |start| {
                 start.object("toolUse", |call| {
@@ -176,25 +202,6 @@ impl StreamEncoder {
                 });
             });
         });
-    }
-
-    /// A piece of a call's input goes to the call's block. Every provider writes one call after the other; a piece that
-    /// comes late still names its block, which is what AWS's clients go by.
-    fn arguments(&mut self, number: u64, piece: &str, out: &mut Vec<u8>) {
-        let Some(call) = self.calls.get_mut(&number).filter(|_| !piece.is_empty()) else { return };
-        let is_first = !std::mem::replace(&mut call.has_input, true);
-        if !call.is_custom {
-            write_input(call.block, piece, out);
-            return;
-        }
-        // The text of a custom tool within the string of its one argument.
-        let quoted = Value::from(piece).to_string();
-        let escaped = quoted.get(1..quoted.len().saturating_sub(1)).unwrap_or_default();
-        let input = match is_first {
-            true => format!("{{\"{}\":\"{escaped}", custom::INPUT),
-            false => escaped.to_owned(),
-        };
-        write_input(call.block, &input, out);
     }
 
     fn image(&mut self, source: &MediaSource, out: &mut Vec<u8>) {

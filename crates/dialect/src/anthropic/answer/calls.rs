@@ -1,6 +1,6 @@
 //! Calls of a streamed answer, put one after the other.
 //!
-//! Some providers let calls overlap; Anthropic's blocks never do. The first call goes on as it comes, a later one waits
+//! Some providers let calls overlap; the blocks of Anthropic and of Converse never do. The first call goes on as it comes, a later one waits
 //! until the arguments of the one before are whole, or until something else is said.
 //!
 //! **Invariant:** every piece of every call comes out, under its call, in its order.
