@@ -95,12 +95,12 @@ fn search_tool(asked: &Value) -> Option<Value> {
 /// A caller's search tool as OpenAI's `web_search_options`, and the members that these cannot hold.
 pub(super) fn search_options(kind: &str, mut members: Map<String, Value>) -> (Value, Map<String, Value>) {
     let mut options = Map::new();
-    members.remove("name");
+    members.shift_remove("name");
     let size =
         SEARCHES.iter().find(|(_, searches)| members.get("max_uses").is_some_and(|uses| uses == searches));
     if let Some((size, _)) = size {
         options.insert("search_context_size".to_owned(), (*size).into());
-        members.remove("max_uses");
+        members.shift_remove("max_uses");
     }
     if let Some(Value::Object(place)) = members.get("user_location") {
         let of_openai = |name: &&str| place.get(*name).is_some_and(Value::is_string);
@@ -109,7 +109,7 @@ pub(super) fn search_options(kind: &str, mut members: Map<String, Value>) -> (Va
             named.filter_map(|name| Some((name.to_owned(), place.get(name)?.clone()))).collect();
         let location = object([("type", "approximate".into()), ("approximate", approximate.into())]);
         options.insert("user_location".to_owned(), location.into());
-        members.remove("user_location");
+        members.shift_remove("user_location");
     }
     if kind != SEARCH_TYPE {
         members.insert("type".to_owned(), kind.into());

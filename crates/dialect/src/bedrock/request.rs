@@ -57,7 +57,10 @@ pub fn encode_chat(request: &ChatRequest, options: &EncodeOptions) -> Result<Out
     add_configs(&mut body, &own, plan, thinking);
     let tier = service_tier(request, &mut refusals.lost);
     let mut tier = tier.map(|tier| Map::from_iter([("type".to_owned(), tier.into())])).unwrap_or_default();
-    add_rest(&mut tier, &own, "serviceTier");
+    // Without its type the rest of it means nothing.
+    if !tier.is_empty() {
+        add_rest(&mut tier, &own, "serviceTier");
+    }
     insert_some(&mut body, "serviceTier", filled(tier));
     add_members(&mut body, request, model, &own);
     Ok(Outbound {

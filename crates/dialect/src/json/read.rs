@@ -145,9 +145,10 @@ pub(crate) fn neither_string_nor_list(value: &Value, of: &str, at: &Place<'_>) -
     at.wrong_type(&format!("a string or a list of {of}"), value)
 }
 
-/// Takes a member out; `null` is the same as absent, as at OpenAI.
+/// Takes a member out; `null` is the same as absent, as at OpenAI. The others stay in their order, which a provider's
+/// prompt cache sees.
 pub(crate) fn take(members: &mut Map<String, Value>, name: &str) -> Option<Value> {
-    members.remove(name).filter(|value| !value.is_null())
+    members.shift_remove(name).filter(|value| !value.is_null())
 }
 
 /// Takes a member that has to be there.

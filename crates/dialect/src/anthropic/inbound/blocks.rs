@@ -208,10 +208,10 @@ fn read_tool_use(
     let id = read::require_string(&mut block, "id", at)?;
     let name = read::require_string(&mut block, "name", at)?;
     let input = read::object(read::require(&mut block, "input", at)?, &at.member("input"))?;
-    block.remove("type");
+    block.shift_remove("type");
     // The model called it itself, which is what every call says that says nothing.
     if block.get("caller").and_then(|caller| caller.get("type")).is_some_and(|kind| kind == "direct") {
-        block.remove("caller");
+        block.shift_remove("caller");
     }
     asides.keep(TOOL_USE, &id, block);
     let arguments = Value::Object(input).to_string();
@@ -233,7 +233,7 @@ fn read_tool_result(
     };
     let is_error = read::take_boolean(&mut block, "is_error", at)?.unwrap_or(false);
     let cache_control = take_cache_control(&mut block, at)?;
-    block.remove("type");
+    block.shift_remove("type");
     asides.keep(TOOL_RESULT, &call_id, block);
     Ok(Part::ToolResult { call_id, content, is_error, cache_control })
 }

@@ -89,8 +89,8 @@ fn search_options(kind: &str, mut members: Map<String, Value>) -> Value {
         options.insert("type".to_owned(), json!(kind));
     }
     members.retain(|_, value| !value.is_null());
-    if let Some(Value::Object(mut place)) = members.remove("user_location") {
-        place.remove("type");
+    if let Some(Value::Object(mut place)) = members.shift_remove("user_location") {
+        place.shift_remove("type");
         let place = json!({"type": "approximate", "approximate": place});
         options.insert("user_location".to_owned(), place);
     }
