@@ -230,6 +230,8 @@ fn read_vector(vector: &Value) -> Option<Embedding> {
     let values = vector.as_array().filter(|values| !values.is_empty())?;
     // The conversation model holds single precision, as every provider's vectors have it.
     let numbers = values.iter().map(|value| value.as_f64().map(|number| number as f32));
+    // JSON has no word for infinity, so a number beyond f32 could not be passed on.
+    let numbers = numbers.map(|number| number.filter(|number| number.is_finite()));
     numbers.collect::<Option<Vec<f32>>>().map(Embedding)
 }
 

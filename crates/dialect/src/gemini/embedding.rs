@@ -110,7 +110,8 @@ pub(super) fn read_vector(embedding: &Value) -> Option<Embedding> {
     let values = embedding.get("values")?.as_array().filter(|values| !values.is_empty())?;
     let numbers: Option<Vec<f32>> =
         values.iter().map(|value| value.as_f64().map(|number| number as f32)).collect();
-    numbers.map(Embedding)
+    // JSON has no word for infinity, so a number beyond f32 could not be passed on.
+    numbers.filter(|numbers| numbers.iter().all(|number| number.is_finite())).map(Embedding)
 }
 
 pub(super) fn invalid(param: String, message: &str) -> EncodeError {

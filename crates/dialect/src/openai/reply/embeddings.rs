@@ -83,5 +83,7 @@ fn read_vector(item: &Value) -> Result<Embedding, ReplyFault> {
     let Some(numbers) = item.get("embedding").and_then(Value::as_array) else { return Err(fault) };
     #[expect(clippy::cast_possible_truncation, reason = "vectors are f32; what is finer was never meant")]
     let numbers = numbers.iter().map(|number| number.as_f64().map(|number| number as f32));
+    // JSON has no word for infinity, so a number beyond f32 could not be passed on.
+    let numbers = numbers.map(|number| number.filter(|number| number.is_finite()));
     numbers.collect::<Option<Vec<f32>>>().map(Embedding).ok_or(fault)
 }
