@@ -39,6 +39,8 @@ const KEYS: [&str; 8] = [
     "cookie",
     "x-amz-security-token",
 ];
+/// Headers that choose who pays at the provider, which is the account's to say.
+const PAYERS: [&str; 3] = ["openai-organization", "openai-project", "x-goog-user-project"];
 /// Headers of the connection, or of one side of the gateway alone.
 const OURS: [&str; 12] = [
     "host",
@@ -141,7 +143,8 @@ pub(super) fn forward(caller: &HeaderMap, all: bool, headers: &mut HeaderMap) {
             None if is_passed => name.clone(),
             None => continue,
         };
-        if !KEYS.contains(&name.as_str()) && !OURS.contains(&name.as_str()) && !is_forged(&name) {
+        let is_held_back = [&KEYS[..], &PAYERS, &OURS].iter().any(|names| names.contains(&name.as_str()));
+        if !is_held_back && !is_forged(&name) {
             headers.insert(name, value.clone());
         }
     }
@@ -149,7 +152,7 @@ pub(super) fn forward(caller: &HeaderMap, all: bool, headers: &mut HeaderMap) {
 
 /// Headers by which proxies speak to each other, and the gateway's own.
 fn is_forged(name: &HeaderName) -> bool {
-    ["x-forwarded-", "x-litellm-", "x-tollgate-", "sec-", "proxy-", "forwarded"]
+    ["x-forwarded-", "x-litellm-", "x-tollgate-", "x-amz-", "sec-", "proxy-", "forwarded"]
         .iter()
         .any(|family| name.as_str().starts_with(family))
 }
@@ -181,6 +184,8 @@ mod tests {
             ("x-litellm-api-key", "sk-1"),
             ("x-pass-authorization", "Bearer sk-1"),
             ("x-pass-host", "evil.example"),
+            ("x-pass-openai-organization", "org-2"),
+            ("x-amz-date", "20261122T000000Z"),
             ("x-pass-x-mine", "1"),
             ("cookie", "a=b"),
             ("host", "gateway"),
