@@ -346,6 +346,19 @@ fn finish(stop: StopReason) -> StreamEvent {
 }
 
 #[test]
+fn an_empty_piece_begins_another_block_of_text_and_says_nothing_elsewhere() {
+    let check = |events: &[StreamEvent], expect: &[&str]| {
+        let outline = outline(&stream(events));
+        let blocks: Vec<&str> =
+            outline.iter().map(String::as_str).filter(|name| name.starts_with("start")).collect();
+        assert_eq!(blocks, expect);
+    };
+    check(&[text("a"), text(""), text("b"), finish(StopReason::Stop)], &["start 0", "start 1"]);
+    check(&[text(""), text("a"), text(""), finish(StopReason::Stop)], &["start 0"]);
+    check(&[reasoning("a"), text(""), reasoning("b"), finish(StopReason::Stop)], &["start 0"]);
+}
+
+#[test]
 fn a_stream_has_its_blocks_in_order_and_the_whole_usage_at_its_end() {
     let compaction = json!({"type": "compaction", "content": "So far.", "encrypted_content": null});
     let signature = Signature::new(Issuer::Anthropic, "EqQB");
@@ -365,7 +378,6 @@ fn a_stream_has_its_blocks_in_order_and_the_whole_usage_at_its_end() {
         StreamEvent::Native { choice: 0, native: native(compaction) },
         StreamEvent::Native { choice: 0, native: native(search()) },
         text("Rain"),
-        text(""),
         text(" – \"wet\"."),
         cite(from_the_web()),
         cite(from_a_document()),

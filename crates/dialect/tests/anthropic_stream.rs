@@ -357,6 +357,7 @@ fn citations_come_with_the_reach_of_their_text() {
     ];
     let events = vec![
         text("Grüß "),
+        text(""),
         text("Gott"),
         text("!"),
         expect("https://a", (5, 10)),

@@ -137,6 +137,7 @@ fn amazons_own_tools_come_whole_and_are_no_calls() {
     let native =
         |value| StreamEvent::Native { choice: 0, native: Native { dialect: Dialect::Bedrock, value } };
     let citation = Citation {
+        span: Some((0, 2)),
         title: Some("T".to_owned()),
         native: Some(Native { dialect: Dialect::Bedrock, value: json!({"title": "T"}) }),
         ..Citation::default()

@@ -275,11 +275,11 @@ fn what_google_has_no_count_or_word_for_is_told_to_be_lost() {
         ..ChatReply::default()
     });
     let expect = [
-        "stop_sequence",
-        "service_tier",
         "usage.cache_write_tokens",
         "usage.web_search_requests",
         "usage.web_fetch_requests",
+        "stop_sequence",
+        "service_tier",
         "system_fingerprint",
     ];
     assert_eq!(lost, expect);

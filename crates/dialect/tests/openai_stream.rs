@@ -611,7 +611,7 @@ fn sources_count_from_the_beginning_of_the_whole_content() {
         cite(None),
         thought("hm"),
         text(" blau"),
-        cite(Some((1, 5))),
+        cite(Some((9, 13))),
         nameless,
     ];
     let spans: Vec<Value> = deltas(&events)

@@ -300,8 +300,8 @@ fn answer() -> impl Strategy<Value = (ChatReply, Vec<StreamEvent>)> {
             events.push(StreamEvent::Start { id: id.clone(), model: "m".to_owned() });
             for (more, told) in [blocks.0, blocks.1, blocks.2, blocks.3].into_iter().take(count) {
                 if !would_merge(&parts, &more) {
+                    events.extend(told.into_iter().map(|event| placed(event, chars(&parts))));
                     parts.extend(more);
-                    events.extend(told);
                 }
             }
             let calls = parts.iter().any(|part| matches!(part, Part::ToolCall { .. }));
@@ -324,6 +324,23 @@ fn answer() -> impl Strategy<Value = (ChatReply, Vec<StreamEvent>)> {
             (reply, reply_calls(events))
         },
     )
+}
+
+/// Characters of text.
+fn chars(parts: &[Part]) -> u64 {
+    let texts = parts.iter().map(|part| match part {
+        Part::Text { text, .. } => text.chars().count() as u64,
+        _ => 0,
+    });
+    texts.sum()
+}
+
+/// The sources of a stream count from the beginning of all text.
+fn placed(mut event: StreamEvent, before: u64) -> StreamEvent {
+    if let StreamEvent::Citation { citation, .. } = &mut event {
+        citation.span = citation.span.map(|(start, end)| (start + before, end + before));
+    }
+    event
 }
 
 /// Calls count from 0 without gaps.

@@ -62,6 +62,12 @@ pub(super) fn own_words(citation: &Citation) -> Option<&Value> {
     (native.dialect == Dialect::Anthropic).then_some(&native.value)
 }
 
+/// Whether what is written for a caller says all of it: an address has nothing beside its title and its words.
+pub(super) fn is_whole(citation: &Citation) -> bool {
+    let is_bare = citation.source_id.is_none() && citation.place.is_none() && citation.document.is_none();
+    own_words(citation).is_some() || citation.url.is_none() || is_bare
+}
+
 /// Writes a citation for a caller.
 pub(super) fn write(citation: &Citation) -> Value {
     if let Some(own) = own_words(citation) {

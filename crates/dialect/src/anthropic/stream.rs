@@ -46,6 +46,8 @@ pub struct StreamDecoder {
     held: String,
     is_started: bool,
     is_answered: bool,
+    /// What was said last is text.
+    is_text: bool,
     is_finished: bool,
     is_complete: bool,
 }
@@ -110,6 +112,9 @@ impl StreamDecoder {
         }
         let kind = match text(block, "type") {
             Some("text") => {
+                if self.is_text && self.reading.answer_tool.is_none() {
+                    out.push(StreamEvent::Text { choice: 0, delta: String::new() });
+                }
                 let kind =
                     BlockKind::Text { start: self.text_chars, citations: citations_of(block).collect() };
                 self.push_text(text(block, "text").unwrap_or_default(), out)?;
@@ -294,6 +299,20 @@ impl StreamDecoder {
 
 impl EventDecoder for StreamDecoder {
     fn read(&mut self, frame: &Frame<'_>, out: &mut Vec<StreamEvent>) -> Result<(), ReplyFault> {
+        let before = out.len();
+        self.read_frame(frame, out)?;
+        self.is_text =
+            out.iter().skip(before).fold(self.is_text, |was_text, event| event.leaves_text(was_text));
+        Ok(())
+    }
+
+    fn is_complete(&self) -> bool {
+        self.is_complete
+    }
+}
+
+impl StreamDecoder {
+    fn read_frame(&mut self, frame: &Frame<'_>, out: &mut Vec<StreamEvent>) -> Result<(), ReplyFault> {
         let is_end_of_others = frame.data.as_ref() == b"[DONE]";
         if self.is_complete || is_end_of_others || frame.data.is_empty() {
             return Ok(());
@@ -321,10 +340,6 @@ impl EventDecoder for StreamDecoder {
             Some(_) => Ok(()),
             None => Err(ReplyFault::Malformed("an event has no type")),
         }
-    }
-
-    fn is_complete(&self) -> bool {
-        self.is_complete
     }
 }
 

@@ -7,13 +7,31 @@
 use super::members::{insert_some, object};
 use super::reasoning_blocks::{self, HOME};
 use super::{citations, media, stop, usage};
+use crate::cited::cut;
 use crate::conversation::{ChatReply, Citation, Native, Part, StopReason, custom};
+use crate::told::{Places, note_reply};
 use crate::wire::{Dialect, Losses, ReplyFacts};
 use serde_json::{Map, Value};
+
+/// What a Converse reply says beside its content.
+const PLACES: Places = Places {
+    counts: &["cached_tokens", "cache_write_tokens", "cache_write_1h_tokens"],
+    stops: &[
+        StopReason::Stop,
+        StopReason::StopSequence,
+        StopReason::Length,
+        StopReason::ContextWindow,
+        StopReason::ToolCalls,
+        StopReason::ContentFilter,
+        StopReason::Refusal,
+        StopReason::MalformedToolCall,
+    ],
+};
 
 /// Writes an answer; what it says and this wire cannot is noted. There is one answer on this wire. `latencyMs`, which
 /// the reply has to have, is 0: how long a provider took is not known here.
 pub fn encode_reply(reply: &ChatReply, _facts: &ReplyFacts, lost: &mut Losses) -> Vec<u8> {
+    note_reply(reply, &PLACES, lost);
     if reply.choices.len() > 1 {
         lost.note("n");
     }
@@ -59,7 +77,13 @@ pub(super) fn write_tier(tier: &str, lost: &mut Losses) -> Option<Value> {
 
 fn write_part(part: &Part, content: &mut Vec<Value>, lost: &mut Losses) {
     match part {
-        Part::Text { text, citations, .. } => content.extend(write_text(text, citations)),
+        Part::Text { text, citations, .. } => {
+            if !citations.iter().all(citations::is_whole) {
+                lost.note("citations");
+            }
+            let pieces = cut(text, citations);
+            content.extend(pieces.into_iter().filter_map(|(text, cited)| write_text(text, &cited)));
+        }
         Part::Refusal(text) => content.extend(write_text(text, &[])),
         Part::Image { source, .. } => match media::image(source) {
             Ok(image) => content.push(object([("image", image)])),
@@ -101,12 +125,12 @@ fn write_part(part: &Part, content: &mut Vec<Value>, lost: &mut Losses) {
 }
 
 /// A text, with what it leans on; nothing for an empty one.
-fn write_text(text: &str, cited: &[Citation]) -> Option<Value> {
+fn write_text(text: &str, cited: &[&Citation]) -> Option<Value> {
     let words = object([("text", text.into())]);
     if cited.is_empty() {
         return (!text.is_empty()).then_some(words);
     }
-    let citations = cited.iter().map(citations::write).collect();
+    let citations = cited.iter().map(|citation| citations::write(citation)).collect();
     let cited = [("content", Value::Array(vec![words])), ("citations", Value::Array(citations))];
     Some(object([("citationsContent", object(cited))]))
 }

@@ -53,6 +53,19 @@ pub(super) fn own_words(citation: &Citation) -> Option<&Value> {
     (native.dialect == Dialect::Bedrock).then_some(&native.value)
 }
 
+/// Whether what is written for a caller says all of it: an address takes the place of a place in a document, and a
+/// document has its number beside its place only.
+pub(super) fn is_whole(citation: &Citation) -> bool {
+    if own_words(citation).is_some() {
+        return true;
+    }
+    match (&citation.url, citation.place) {
+        (Some(_), place) => place.is_none() && citation.document.is_none(),
+        (None, Some(_)) => true,
+        (None, None) => citation.document.is_none(),
+    }
+}
+
 /// Writes a citation for a caller.
 pub(super) fn write(citation: &Citation) -> Value {
     if let Some(own) = own_words(citation) {

@@ -11,7 +11,7 @@ use super::model::Model;
 use super::reply::{block_index, service_tier, stop_sequence};
 use super::{citations, errors, media, reasoning_blocks, stop, usage};
 use crate::base64;
-use crate::conversation::{Issuer, MediaSource, Part, Signature, StopReason, StreamEvent};
+use crate::conversation::{Citation, Issuer, MediaSource, Part, Signature, StopReason, StreamEvent};
 use crate::framing::event_stream::UNMODELLED_ERROR;
 use crate::sse::Frame;
 use crate::wire::{EventDecoder, Reading, ReplyFault};
@@ -23,6 +23,9 @@ const OPEN_BLOCKS_MAX: usize = 64;
 /// Most bytes that are held back: of text until it is known whether the answer comes by its tool, and of one block that
 /// is given out whole.
 const HELD_BYTES_MAX: usize = 32 << 20;
+
+/// Most sources of one block of text; they are held back until it is known how far the text reaches.
+const CITATIONS_MAX: usize = 4_096;
 
 /// Events that say something of the answer, so that it has begun by then.
 const CONTENT_EVENTS: [&str; 6] =
@@ -36,11 +39,15 @@ pub struct StreamDecoder {
     issuer: Issuer,
     open: Vec<OpenBlock>,
     tool_count: u64,
+    /// How many characters of text the answer has so far.
+    text_chars: u64,
     /// A signature of Google's, which belongs to the call that follows it.
     call_signature: Option<Signature>,
     /// Text while an answer tool is awaited; it is the answer only if the tool is not called.
     held: String,
     is_answered: bool,
+    /// What was said last is text.
+    is_text: bool,
     is_started: bool,
     is_finished: bool,
     is_complete: bool,
@@ -54,7 +61,8 @@ struct OpenBlock {
 
 #[derive(Debug)]
 enum BlockKind {
-    Text,
+    /// Where its text begins among the answer's characters, and its sources.
+    Text(u64, Vec<Citation>),
     Reasoning {
         signature: String,
         /// Pieces of a redacted block, base64 each.
@@ -83,9 +91,11 @@ impl StreamDecoder {
             issuer,
             open: Vec::new(),
             tool_count: 0,
+            text_chars: 0,
             call_signature: None,
             held: String::new(),
             is_answered: false,
+            is_text: false,
             is_started: false,
             is_finished: false,
             is_complete: false,
@@ -153,13 +163,12 @@ impl StreamDecoder {
         let index = block_index(event)?;
         let delta = event.get("delta").ok_or(ReplyFault::Malformed("contentBlockDelta has no delta"))?;
         if let Some(piece) = text(delta, "text") {
-            self.open_if_new(index, || BlockKind::Text)?;
+            self.open_text(index, out)?;
             return self.push_text(piece, out);
         }
         if let Some(citation) = delta.get("citation") {
-            let citation = Box::new(citations::read(citation));
-            out.push(StreamEvent::Citation { choice: 0, citation });
-            return Ok(());
+            self.open_text(index, out)?;
+            return self.hold_citation(index, citation);
         }
         if let Some(reasoning) = delta.get("reasoningContent") {
             self.open_if_new(index, || BlockKind::Reasoning {
@@ -180,6 +189,31 @@ impl StreamDecoder {
         }
     }
 
+    /// Opens a block of text that is not; one that goes on with a text says so.
+    fn open_text(&mut self, index: u64, out: &mut Vec<StreamEvent>) -> Result<(), ReplyFault> {
+        if self.open.iter().any(|block| block.index == index) {
+            return Ok(());
+        }
+        if self.is_text && self.reading.answer_tool.is_none() {
+            out.push(StreamEvent::Text { choice: 0, delta: String::new() });
+        }
+        self.insert(index, BlockKind::Text(self.text_chars, Vec::new()))
+    }
+
+    /// Keeps a source until it is known how far its block reaches.
+    fn hold_citation(&mut self, index: u64, citation: &Value) -> Result<(), ReplyFault> {
+        let block = self.open.iter_mut().find(|block| block.index == index);
+        if let Some(OpenBlock { kind: BlockKind::Text(_, held), .. }) = block
+            && self.reading.answer_tool.is_none()
+        {
+            if held.len() >= CITATIONS_MAX {
+                return Err(ReplyFault::Malformed("too many citations of one text"));
+            }
+            held.push(citations::read(citation));
+        }
+        Ok(())
+    }
+
     fn open_if_new(&mut self, index: u64, kind: impl FnOnce() -> BlockKind) -> Result<(), ReplyFault> {
         if self.open.iter().any(|block| block.index == index) {
             return Ok(());
@@ -198,6 +232,14 @@ impl StreamDecoder {
 
     /// Gives out what comes whole; a redacted block of Google's waits for the call that it signs.
     fn close(&mut self, kind: BlockKind, out: &mut Vec<StreamEvent>) {
+        if let BlockKind::Text(start, held) = kind {
+            let span = (self.text_chars > start).then_some((start, self.text_chars));
+            out.extend(held.into_iter().map(|citation| StreamEvent::Citation {
+                choice: 0,
+                citation: Box::new(Citation { span, ..citation }),
+            }));
+            return;
+        }
         let before = out.len();
         close(kind, self.issuer, out);
         let of_google = |event: &mut StreamEvent| matches!(event, StreamEvent::RedactedReasoning { data, .. } if data.issuer == Issuer::Google);
@@ -244,6 +286,7 @@ impl StreamDecoder {
     fn push_text(&mut self, piece: &str, out: &mut Vec<StreamEvent>) -> Result<(), ReplyFault> {
         if self.reading.answer_tool.is_none() {
             if !piece.is_empty() {
+                self.text_chars += piece.chars().count() as u64;
                 out.push(StreamEvent::Text { choice: 0, delta: piece.to_owned() });
             }
             return Ok(());
@@ -258,6 +301,20 @@ impl StreamDecoder {
 
 impl EventDecoder for StreamDecoder {
     fn read(&mut self, frame: &Frame<'_>, out: &mut Vec<StreamEvent>) -> Result<(), ReplyFault> {
+        let before = out.len();
+        self.read_frame(frame, out)?;
+        self.is_text =
+            out.iter().skip(before).fold(self.is_text, |was_text, event| event.leaves_text(was_text));
+        Ok(())
+    }
+
+    fn is_complete(&self) -> bool {
+        self.is_complete
+    }
+}
+
+impl StreamDecoder {
+    fn read_frame(&mut self, frame: &Frame<'_>, out: &mut Vec<StreamEvent>) -> Result<(), ReplyFault> {
         if self.is_complete {
             return Ok(());
         }
@@ -286,10 +343,6 @@ impl EventDecoder for StreamDecoder {
             _ => {}
         }
         Ok(())
-    }
-
-    fn is_complete(&self) -> bool {
-        self.is_complete
     }
 }
 

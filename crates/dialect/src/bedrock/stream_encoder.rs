@@ -28,6 +28,8 @@ pub struct StreamEncoder {
     calls: Calls,
     usage: Usage,
     service_tier: Option<String>,
+    /// The block of text that is open has a source.
+    is_cited: bool,
 }
 
 /// The block that is open.
@@ -97,6 +99,7 @@ impl StreamEncoder {
             }
             StreamEvent::Citation { citation, .. } => {
                 let block = self.block(Kind::Text, out);
+                self.is_cited = true;
                 let written = citations::write(citation);
                 write_delta(block, out, |delta| delta.value("citation", &written));
             }
@@ -127,6 +130,7 @@ impl StreamEncoder {
 
     /// Opens a block where none is open.
     fn open_block(&mut self, kind: Kind, out: &mut Vec<u8>) -> u64 {
+        self.is_cited = false;
         self.start(out);
         let index = self.next_block;
         self.next_block += 1;
@@ -170,6 +174,11 @@ impl StreamEncoder {
     }
 
     fn text(&mut self, piece: &str, out: &mut Vec<u8>) {
+        let follows_text = self.open.is_some_and(|open| open.kind == Kind::Text);
+        if follows_text && (piece.is_empty() || std::mem::take(&mut self.is_cited)) {
+            // Sources are of whole blocks, so that what is said after one, or begins another, stands in the next.
+            self.close(out);
+        }
         if piece.is_empty() {
             return;
         }

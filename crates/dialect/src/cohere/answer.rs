@@ -6,11 +6,24 @@
 use super::citations::{self, Cited};
 use super::reply::HOME;
 use super::{finish, logprobs, usage};
-use crate::conversation::{ChatReply, Choice, Part, Signature, custom};
+use crate::conversation::{ChatReply, Choice, Part, Signature, StopReason, custom};
 use crate::json::value::{insert, insert_some, text as text_of};
+use crate::told::{Places, note_reply};
 use crate::wire::{Losses, ReplyFacts};
 use serde_json::{Map, Value, json};
 use std::borrow::Cow;
+
+/// What a reply says beside its content.
+const PLACES: Places = Places {
+    counts: &["cached_tokens", "search_units", "unbilled_input_tokens", "unbilled_output_tokens"],
+    stops: &[
+        StopReason::Stop,
+        StopReason::StopSequence,
+        StopReason::Length,
+        StopReason::ToolCalls,
+        StopReason::ContentFilter,
+    ],
+};
 
 /// Writes a whole reply.
 ///
@@ -18,19 +31,20 @@ use std::borrow::Cow;
 /// (`signature`, `data`), which clients that send a message back as it came send back as well. What a reply cannot hold
 /// (further answers, pictures, sounds, another dialect's blocks) is noted in `lost`.
 pub fn encode_reply(reply: &ChatReply, facts: &ReplyFacts, lost: &mut Losses) -> Vec<u8> {
+    note_reply(reply, &PLACES, lost);
     if reply.choices.len() > 1 {
         lost.note("n");
     }
     let nothing = Choice::default();
     let choice = reply.choices.first().unwrap_or(&nothing);
     let calls_tools = choice.parts.iter().any(|part| matches!(part, Part::ToolCall { .. }));
-    if finish::is_lossy(choice.stop) {
-        lost.note("finish_reason");
-    }
     if choice.stop_sequence.is_some() {
         lost.note("stop_sequence");
     }
-    if reply.service_tier.as_deref().is_some_and(|tier| !matches!(tier, "default" | "auto" | "standard")) {
+    if choice.logprobs.as_ref().is_some_and(logprobs::has_rivals) {
+        lost.note("top_logprobs");
+    }
+    if reply.service_tier.as_deref().is_some_and(|tier| tier != "auto") {
         lost.note("service_tier");
     }
     let mut out = Map::new();
@@ -82,6 +96,13 @@ fn message(parts: &[Part], calls_tools: bool, lost: &mut Losses) -> Map<String, 
             Part::Image { .. } => lost.note("image"),
             Part::File { .. } | Part::ToolResult { .. } => lost.note("file"),
         }
+    }
+    let texts = parts.iter().filter_map(|part| match part {
+        Part::Text { citations, .. } => Some(citations),
+        _ => None,
+    });
+    if !texts.flatten().all(citations::is_whole) {
+        lost.note("citations");
     }
     let mut message = Map::new();
     insert(&mut message, "role", "assistant");

@@ -100,6 +100,13 @@ pub(super) fn write(words: &str, citation: &Citation, cited: Cited) -> Value {
     Value::Object(value)
 }
 
+/// Whether what is written says all of a citation: Cohere's documents have one name, and are cited as a whole.
+pub(super) fn is_whole(citation: &Citation) -> bool {
+    let is_own = citation.native.as_ref().is_some_and(|native| native.dialect == Dialect::Cohere);
+    let has_one_name = citation.document.is_none() || citation.source_id.is_none();
+    is_own || (citation.quote.is_none() && citation.place.is_none() && has_one_name)
+}
+
 /// A source of another maker's as a document.
 fn write_source(citation: &Citation) -> Value {
     let numbered = || format!("{NUMBERED}{}", citation.document.unwrap_or(0));

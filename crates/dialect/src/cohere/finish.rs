@@ -62,17 +62,3 @@ pub(super) fn write(stop: Option<StopReason>, calls_tools: bool) -> &'static str
         ) => "COMPLETE",
     }
 }
-
-/// Whether the word says less than the reason did.
-pub(super) fn is_lossy(stop: Option<StopReason>) -> bool {
-    matches!(
-        stop,
-        Some(
-            StopReason::ContextWindow
-                | StopReason::Recitation
-                | StopReason::Refusal
-                | StopReason::Pause
-                | StopReason::MalformedToolCall
-        )
-    )
-}

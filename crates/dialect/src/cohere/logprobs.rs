@@ -20,6 +20,12 @@ fn read_piece(piece: &Value) -> Option<Value> {
     Some(json!({"token": text, "logprob": logprob, "bytes": text.as_bytes(), "top_logprobs": []}))
 }
 
+/// Whether alternatives stand beside the tokens, which Cohere has no place for.
+pub(super) fn has_rivals(logprobs: &Value) -> bool {
+    let tokens = items(logprobs, "content").iter().chain(items(logprobs, "refusal"));
+    tokens.into_iter().any(|token| !items(token, "top_logprobs").is_empty())
+}
+
 /// Writes OpenAI's `logprobs` object as Cohere's list. Other makers' token ids are not known.
 pub(super) fn write(logprobs: &Value) -> Vec<Value> {
     let tokens = items(logprobs, "content").iter().chain(items(logprobs, "refusal"));

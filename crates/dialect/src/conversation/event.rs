@@ -13,7 +13,8 @@ pub enum StreamEvent {
         /// The model that answers, as the provider names it.
         model: String,
     },
-    /// A piece of text.
+    /// A piece of text. An empty one says that the provider begins another block of it, which matters to those whose
+    /// sources are of whole blocks.
     Text {
         /// Which answer.
         choice: u64,
@@ -83,7 +84,8 @@ pub enum StreamEvent {
     Citation {
         /// Which answer.
         choice: u64,
-        /// The source. Its span counts from the beginning of the answer's text part.
+        /// The source. Its span counts from the beginning of all text of the answer, since some providers tell all their
+        /// sources at the end. Without one, it is of the text just sent.
         citation: Box<Citation>,
     },
     /// A picture that the model made, whole.
@@ -144,6 +146,28 @@ impl StreamEvent {
             | Self::Native { choice, .. }
             | Self::Finish { choice, .. } => *choice,
             Self::Start { .. } | Self::ServiceTier(_) | Self::Usage(_) => 0,
+        }
+    }
+
+    /// Whether what was said last is text, given whether it was before this event.
+    pub(crate) fn leaves_text(&self, was_text: bool) -> bool {
+        match self {
+            Self::Text { delta, .. } => was_text || !delta.is_empty(),
+            Self::Reasoning { .. }
+            | Self::ReasoningSignature { .. }
+            | Self::RedactedReasoning { .. }
+            | Self::Refusal { .. }
+            | Self::ToolCallStart { .. }
+            | Self::Image { .. }
+            | Self::Audio { .. }
+            | Self::Native { .. } => false,
+            Self::Start { .. }
+            | Self::ToolCallArguments { .. }
+            | Self::Logprobs { .. }
+            | Self::Citation { .. }
+            | Self::Finish { .. }
+            | Self::ServiceTier(_)
+            | Self::Usage(_) => was_text,
         }
     }
 }

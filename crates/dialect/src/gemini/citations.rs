@@ -183,6 +183,18 @@ fn segment(cited: &Cited<'_>, start: usize, end: usize) -> Value {
     Value::Object(segment)
 }
 
+/// Whether what is written says all of a citation: an address has nothing beside its title.
+pub(super) fn is_whole(citation: &Citation) -> bool {
+    if citation.native.as_ref().is_some_and(|native| native.dialect == Dialect::Gemini) {
+        return true;
+    }
+    let is_page = citation.place.is_none_or(|place| place.unit == PlaceUnit::Pages);
+    match citation.url {
+        Some(_) => citation.quote.is_none() && citation.source_id.is_none() && citation.place.is_none(),
+        None => citation.document.is_none() && is_page,
+    }
+}
+
 /// A source of another dialect: what has an address is from the web, everything else a document.
 fn chunk(citation: &Citation) -> Value {
     let mut source = Map::new();

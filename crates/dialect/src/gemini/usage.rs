@@ -103,15 +103,6 @@ pub(super) fn write_usage(usage: &Usage, tier: Option<&str>, lost: &mut Losses) 
             None => lost.note("service_tier"),
         }
     }
-    if usage.cache_write_tokens > 0 || usage.cache_write_1h_tokens > 0 {
-        lost.note("usage.cache_write_tokens");
-    }
-    if usage.web_search_requests > 0 {
-        lost.note("usage.web_search_requests");
-    }
-    if usage.web_fetch_requests > 0 {
-        lost.note("usage.web_fetch_requests");
-    }
     Value::Object(out)
 }
 

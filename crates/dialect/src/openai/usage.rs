@@ -45,7 +45,7 @@ pub fn read_usage(value: &Value) -> Option<Usage> {
         cached_tokens,
         cache_write_tokens: written_tokens - cache_write_1h_tokens,
         cache_write_1h_tokens,
-        tool_prompt_tokens: 0,
+        tool_prompt_tokens: input("tool_tokens").unwrap_or(0).min(input_tokens),
         input_audio_tokens: input("audio_tokens").unwrap_or(0).min(input_tokens),
         input_image_tokens: input("image_tokens").unwrap_or(0).min(input_tokens),
         output_tokens,
@@ -99,9 +99,10 @@ pub(super) fn write_usage(usage: &Usage, out: &mut Vec<u8>) {
     });
     integer_unless_zero(&mut out, "cache_creation_input_tokens", written_tokens(usage));
     integer_unless_zero(&mut out, "cache_read_input_tokens", usage.cached_tokens);
-    if usage.web_search_requests > 0 {
+    if usage.web_search_requests > 0 || usage.web_fetch_requests > 0 {
         out.object("server_tool_use", |tools| {
-            tools.integer("web_search_requests", usage.web_search_requests);
+            integer_unless_zero(tools, "web_search_requests", usage.web_search_requests);
+            integer_unless_zero(tools, "web_fetch_requests", usage.web_fetch_requests);
         });
     }
     out.close();
@@ -111,6 +112,7 @@ fn write_prompt_details(usage: &Usage, details: &mut Object<'_>) {
     details.integer("cached_tokens", usage.cached_tokens);
     details.integer("audio_tokens", usage.input_audio_tokens);
     integer_unless_zero(details, "image_tokens", usage.input_image_tokens);
+    integer_unless_zero(details, "tool_tokens", usage.tool_prompt_tokens);
     integer_unless_zero(details, "cache_creation_tokens", written_tokens(usage));
     if usage.cache_write_1h_tokens > 0 {
         details.object("cache_creation_token_details", |times| {

@@ -29,6 +29,8 @@ pub(super) enum Said {
 #[derive(Debug, Default)]
 pub(super) struct Speech {
     pub(super) text: String,
+    /// Where it begins in all text of the answer, in characters.
+    pub(super) start: u64,
     /// Its length in Unicode scalar values.
     pub(super) chars: u64,
     pub(super) annotations: Vec<Value>,

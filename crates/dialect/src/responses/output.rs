@@ -22,6 +22,8 @@ pub(super) struct Output {
     seed: String,
     custom_tools: Vec<String>,
     items: Vec<Item>,
+    /// Characters of text in all of them.
+    text_chars: u64,
     /// The message or the reasoning that is going on is the last item.
     is_open: bool,
     /// Where each call stands, by its number.
@@ -45,9 +47,15 @@ impl Output {
         }
         self.open_text(events);
         let place = self.place();
+        let before = self.text_chars;
+        let chars = delta.chars().count() as u64;
+        self.text_chars += chars;
         if let Some(Said::Text(speech)) = self.said() {
+            if speech.text.is_empty() {
+                speech.start = before;
+            }
             speech.text.push_str(delta);
-            speech.chars += delta.chars().count() as u64;
+            speech.chars += chars;
             speech.logprobs.extend_from_slice(entries);
             let content = place.content;
             events.write("response.output_text.delta", |event| {
@@ -76,6 +84,18 @@ impl Output {
                 event.string("delta", delta);
             });
         }
+    }
+
+    /// A span of the answer's text as one of the text that is going on.
+    pub(super) fn within(&self, (from, to): (u64, u64)) -> (u64, u64) {
+        let start = match self.items.last() {
+            Some(Item::Message { said, .. }) if self.is_open => match said.last() {
+                Some(Said::Text(speech)) => speech.start,
+                _ => 0,
+            },
+            _ => 0,
+        };
+        (from.saturating_sub(start), to.saturating_sub(start))
     }
 
     /// How many characters the text that is going on has.

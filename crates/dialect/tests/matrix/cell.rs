@@ -28,6 +28,9 @@ pub(crate) struct Row {
     pub(crate) cells: BTreeMap<(usize, usize), Outcome>,
 }
 
+/// A heading and the rows below it.
+pub(crate) type Group = (&'static str, Vec<Row>);
+
 /// Every pair of a caller and a provider.
 pub(crate) fn pairs() -> impl Iterator<Item = ((usize, usize), &'static Surface, &'static Surface)> {
     SURFACES.iter().enumerate().flat_map(|(c, caller)| {
@@ -35,19 +38,18 @@ pub(crate) fn pairs() -> impl Iterator<Item = ((usize, usize), &'static Surface,
     })
 }
 
-/// Cells that are known to be lost, by feature, caller and provider: defects that wait for their repair.
-const DEFECTS: &[(&str, &str)] = &[];
-
 /// Fails with every cell that is lost.
-pub(crate) fn require_nothing_lost(rows: &[Row]) {
-    let lost = rows.iter().flat_map(|row| {
-        row.cells.iter().filter_map(move |((c, p), outcome)| match outcome {
-            Outcome::Lost(how) if !DEFECTS.contains(&(row.feature.as_str(), SURFACES[*p].title)) => {
-                let (caller, provider) = (SURFACES[*c].title, SURFACES[*p].title);
-                Some(format!("{}: {caller} -> {provider}: {how}", row.feature))
-            }
-            _ => None,
-        })
+pub(crate) fn require_nothing_lost(groups: &[Group]) {
+    let cells = groups
+        .iter()
+        .flat_map(|(_, rows)| rows)
+        .flat_map(|row| row.cells.iter().map(move |cell| (row, cell)));
+    let lost = cells.filter_map(|(row, ((c, p), outcome))| match outcome {
+        Outcome::Lost(how) => {
+            let (caller, provider) = (SURFACES[*c].title, SURFACES[*p].title);
+            Some(format!("{}: {caller} -> {provider}: {how}", row.feature))
+        }
+        _ => None,
     });
     let lost: Vec<String> = lost.collect();
     assert!(lost.is_empty(), "{} lost in silence:\n{}", lost.len(), lost.join("\n"));

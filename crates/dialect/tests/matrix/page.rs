@@ -1,8 +1,8 @@
 //! `docs/dialects.md`: the matrix as tables. `UPDATE_DOCS=1` writes the page.
 
-use crate::cell::{Outcome, Row};
-use crate::requests;
+use crate::cell::{Group, Outcome, Row};
 use crate::surface::SURFACES;
+use crate::{replies, requests};
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
@@ -25,14 +25,16 @@ fn the_page_is_the_matrix() {
 }
 
 fn page() -> String {
-    let requests: Vec<(&str, Vec<Row>)> =
-        requests::GROUPS.iter().map(|(heading, file)| (*heading, requests::rows(file))).collect();
     let mut page = HEAD.to_owned();
-    page.push_str("\n## The pairs\n\nFeatures of requests that are kept, of those that the caller's dialect can say.\n\n");
-    counts(&requests, &mut page);
+    page.push_str(
+        "\n## The pairs\n\nFeatures of requests that arrive, of those that the caller's dialect can say:\n\n",
+    );
+    counts(requests::groups(), "caller \\ provider", |c, p| (c, p), &mut page);
+    page.push_str("\nFeatures of answers, plain and streamed, that arrive, of those that the provider's dialect can say:\n\n");
+    counts(replies::groups(), "provider \\ caller", |p, c| (c, p), &mut page);
     for (index, caller) in SURFACES.iter().enumerate() {
         let _ = write!(page, "\n## A caller of {}\n", caller.title);
-        for (heading, rows) in &requests {
+        for (heading, rows) in requests::groups().iter().chain(replies::groups()) {
             table(heading, rows, index, &mut page);
         }
     }
@@ -56,15 +58,17 @@ fn head(first: &str, page: &mut String) {
     line(std::iter::repeat_n("---".to_owned(), SURFACES.len() + 1), page);
 }
 
-fn counts(groups: &[(&str, Vec<Row>)], page: &mut String) {
-    head("caller \\ provider", page);
-    for (c, caller) in SURFACES.iter().enumerate() {
-        let count = |p: usize| {
-            let cells = || groups.iter().flat_map(|(_, rows)| rows).filter_map(|row| row.cells.get(&(c, p)));
-            let kept = cells().filter(|cell| matches!(cell, Outcome::Kept | Outcome::Near(_))).count();
-            format!("{kept} of {}", cells().count())
+/// How many cells arrive, by what `pair` makes of a line and a column.
+fn counts(groups: &[Group], corner: &str, pair: fn(usize, usize) -> (usize, usize), page: &mut String) {
+    head(corner, page);
+    for (row, surface) in SURFACES.iter().enumerate() {
+        let count = |column: usize| {
+            let rows = groups.iter().flat_map(|(_, rows)| rows);
+            let cells: Vec<&Outcome> = rows.filter_map(|of| of.cells.get(&pair(row, column))).collect();
+            let arrives = |cell: &&&Outcome| matches!(cell, Outcome::Kept | Outcome::Near(_));
+            format!("{} of {}", cells.iter().filter(arrives).count(), cells.len())
         };
-        line(std::iter::once(caller.title.to_owned()).chain((0..SURFACES.len()).map(count)), page);
+        line(std::iter::once(surface.title.to_owned()).chain((0..SURFACES.len()).map(count)), page);
     }
 }
 

@@ -1,19 +1,20 @@
 //! Requests of every caller, written for every provider.
 
-use crate::cell::{self, Outcome, Row};
+use crate::cell::{self, Group, Outcome, Row};
 use crate::forms;
 use crate::goldens::{self, Feature};
 use crate::surface::Surface;
 use crate::view;
 use serde_json::Value;
 use std::collections::BTreeMap;
+use std::sync::OnceLock;
 use tollgate_dialect::conversation::{ChatRequest, ResponseFormat};
 use tollgate_dialect::wire::{EncodeError, EncodeOptions, Outbound};
 
 const BASE: &str = include_str!("requests/base.json");
 
 /// Groups of features by the heading of their table.
-pub(crate) const GROUPS: &[(&str, &str)] = &[
+const GROUPS: &[(&str, &str)] = &[
     ("Messages", include_str!("requests/messages.json")),
     ("Media and documents", include_str!("requests/media.json")),
     ("Tools", include_str!("requests/tools.json")),
@@ -111,9 +112,11 @@ fn with_answer_form(mut arrived: ChatRequest, outbound: &Outbound) -> ChatReques
     arrived
 }
 
-/// The rows of a group.
-pub(crate) fn rows(file: &str) -> Vec<Row> {
-    goldens::read(file).iter().map(row).collect()
+/// The rows of every group, made once.
+pub(crate) fn groups() -> &'static [Group] {
+    static MADE: OnceLock<Vec<Group>> = OnceLock::new();
+    let rows = |file| goldens::read(file).iter().map(row).collect();
+    MADE.get_or_init(|| GROUPS.iter().map(|(heading, file)| (*heading, rows(file))).collect())
 }
 
 fn row(feature: &Feature) -> Row {
@@ -130,8 +133,7 @@ fn row(feature: &Feature) -> Row {
 
 #[test]
 fn what_a_caller_says_arrives_or_is_told() {
-    let rows: Vec<Row> = GROUPS.iter().flat_map(|(_, file)| rows(file)).collect();
-    cell::require_nothing_lost(&rows);
+    cell::require_nothing_lost(groups());
 }
 
 #[test]

@@ -120,11 +120,6 @@ pub(crate) const SURFACES: &[Surface] = &[
     },
 ];
 
-/// The row of a dialect, if it is there.
-pub(crate) fn of(dialect: Dialect) -> Option<&'static Surface> {
-    SURFACES.iter().find(|surface| surface.dialect == dialect)
-}
-
 /// What the reply to a caller says beside the answer.
 pub(crate) fn facts() -> ReplyFacts {
     ReplyFacts {

@@ -6,8 +6,8 @@
 use base64::Engine as _;
 use serde_json::{Map, Value, json};
 use tollgate_dialect::conversation::{
-    CacheControl, ChatReply, ChatRequest, Choice, Citation, Effort, MediaSource, Message, Part, Reasoning,
-    ResponseFormat, Role, Sampling, Signature, Tool, ToolChoice, Usage, custom,
+    CacheControl, ChatReply, ChatRequest, Choice, Citation, Effort, Issuer, MediaSource, Message, Part,
+    Reasoning, ResponseFormat, Role, Sampling, Signature, StopReason, Tool, ToolChoice, Usage, custom,
 };
 
 /// What Google's documentation lets stand for a signature that another maker's call does not have.
@@ -214,9 +214,11 @@ pub(crate) fn part(part: &Part) -> Value {
                 ("cache", cache(cache_control.as_ref())),
             ])
         }
-        Part::Audio { source: from, format, transcript } => {
-            object([("audio", source(from)), ("format", json!(format)), ("transcript", json!(transcript))])
-        }
+        Part::Audio { source: from, format, transcript } => object([
+            ("audio", source(from)),
+            ("format", json!(format)),
+            ("transcript", json!(transcript.as_deref().filter(|words| !words.is_empty()))),
+        ]),
         Part::File { source: from, filename, context, citations, cache_control } => {
             // Bedrock takes no dot in a name.
             let name = filename.as_deref().map(|name| name.rsplit_once('.').map_or(name, |(stem, _)| stem));
@@ -279,14 +281,18 @@ fn source(source: &MediaSource) -> Value {
 }
 
 fn citation(citation: &Citation) -> Value {
+    // Where the wire wants a quote, a place or an id and there is none, something stands there that says nothing.
+    let quote = citation.quote.as_deref().filter(|quote| !quote.is_empty());
+    let place = citation.place.filter(|place| place.start < place.end);
+    let source = citation.source_id.as_deref().filter(|source| Some(*source) != citation.url.as_deref());
     object([
         ("span", json!(citation.span)),
-        ("quote", json!(citation.quote)),
+        ("quote", json!(quote)),
         ("title", json!(citation.title)),
         ("url", json!(citation.url)),
         ("document", json!(citation.document)),
-        ("source", json!(citation.source_id)),
-        ("place", debug(&citation.place)),
+        ("source", json!(source)),
+        ("place", debug(&place)),
     ])
 }
 
@@ -307,32 +313,85 @@ pub(crate) fn difference(said: &Value, heard: &Value) -> String {
 /// What a reply means.
 pub(crate) fn reply(reply: &ChatReply) -> Value {
     let choices: Vec<Value> = reply.choices.iter().map(choice).collect();
-    object([("choices", json!(choices)), ("usage", usage(&reply.usage)), ("tier", json!(reply.service_tier))])
+    // `auto` is what was asked for, not what served.
+    let tier = reply.service_tier.as_deref().filter(|tier| *tier != "auto");
+    object([("choices", json!(choices)), ("usage", usage(&reply.usage)), ("tier", json!(tier))])
 }
 
-/// Texts without citations that follow on each other are one.
+/// Texts that follow on each other are one; what they lean on counts from its beginning, and what leans on something as a
+/// whole does so from its first character to its last.
 fn joined(parts: &[Part]) -> Vec<Part> {
     let mut joined: Vec<Part> = Vec::new();
     for part in parts {
-        match (joined.last_mut(), part) {
-            (Some(Part::Text { text, citations, .. }), Part::Text { text: more, citations: cited, .. })
-                if citations.is_empty() && cited.is_empty() =>
-            {
-                text.push_str(more);
-            }
-            _ => joined.push(part.clone()),
+        let Part::Text { text, cache_control, citations } = part else {
+            joined.push(part.clone());
+            continue;
+        };
+        if !matches!(joined.last(), Some(Part::Text { .. })) {
+            joined.push(Part::Text {
+                text: String::new(),
+                cache_control: cache_control.clone(),
+                citations: Vec::new(),
+            });
         }
+        let Some(Part::Text { text: whole, citations: all, .. }) = joined.last_mut() else { continue };
+        let start = whole.chars().count() as u64;
+        let end = start + text.chars().count() as u64;
+        all.extend(citations.iter().map(|citation| {
+            let span = citation.span.map_or((start, end), |(from, to)| (from + start, to + start));
+            Citation { span: Some(span), ..citation.clone() }
+        }));
+        whole.push_str(text);
     }
     joined
 }
 
+/// Evens out what means the same: a call of a tool that takes free text and the call of the function that stands in for
+/// it; Google's signature of a call, before the call or within it; the words of a refusal and the same words as text.
+fn even_out_parts(parts: &[Part]) -> Vec<Part> {
+    let mut even: Vec<Part> = Vec::new();
+    for part in parts {
+        let mut part = part.clone();
+        if let Part::ToolCall { arguments, is_custom, signature, .. } = &mut part {
+            if std::mem::take(is_custom) {
+                *arguments = custom::wrap_input(arguments);
+            }
+            let of_google = |part: &mut Part| matches!(part, Part::RedactedReasoning { data } if data.issuer == Issuer::Google);
+            if let Some(Part::RedactedReasoning { data }) = even.pop_if(of_google) {
+                *signature = Some(data);
+            }
+        }
+        // What is said aloud, in words beside the sound or within it.
+        if let Part::Audio { transcript, .. } = &mut part
+            && let Some(words) = transcript.take().filter(|words| !words.is_empty())
+        {
+            even.extend([part, Part::text(words)]);
+            continue;
+        }
+        if let Part::Refusal(words) = &part {
+            even.pop_if(|before| matches!(before, Part::Text { text, .. } if text == words));
+            part = Part::text(words.clone());
+        }
+        even.push(part);
+    }
+    even
+}
+
 fn choice(choice: &Choice) -> Value {
-    let parts = joined(&choice.parts);
+    let parts = joined(&even_out_parts(&choice.parts));
+    let calls_tools = parts.iter().any(|part| matches!(part, Part::ToolCall { .. }));
+    // Some say that they simply ended, beside a call or beside the words of a refusal.
+    let refuses = choice.parts.iter().any(|part| matches!(part, Part::Refusal(_)));
+    let stop = choice.stop.map(|stop| match stop {
+        StopReason::Stop if calls_tools => StopReason::ToolCalls,
+        StopReason::Stop | StopReason::ContentFilter if refuses => StopReason::Refusal,
+        stop => stop,
+    });
     let parts: Vec<Value> = parts.iter().map(part).collect();
     object([
         ("index", json!(choice.index)),
         ("parts", json!(parts)),
-        ("stop", debug(&choice.stop)),
+        ("stop", debug(&stop)),
         ("sequence", json!(choice.stop_sequence)),
         ("logprobs", json!(choice.logprobs)),
     ])
@@ -354,6 +413,9 @@ fn usage(usage: &Usage) -> Value {
         ("output image", usage.output_image_tokens),
         ("searches", usage.web_search_requests),
         ("fetches", usage.web_fetch_requests),
+        ("search units", usage.search_units),
+        ("unbilled input", usage.unbilled_input_tokens),
+        ("unbilled output", usage.unbilled_output_tokens),
     ];
     let counts = counts.into_iter().filter(|(_, count)| *count > 0);
     Value::Object(counts.map(|(name, count)| (name.to_owned(), json!(count))).collect())

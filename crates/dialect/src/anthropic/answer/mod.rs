@@ -14,7 +14,9 @@ pub use stream::StreamEncoder;
 
 use super::members::{object, text};
 use super::{citations, usage};
+use crate::cited::cut;
 use crate::conversation::{ChatReply, Citation, Issuer, Part, Signature, StopReason, custom};
+use crate::told::{Places, note_reply};
 use crate::wire::{Dialect, Losses, ReplyFacts};
 use serde_json::{Map, Value};
 use std::borrow::Cow;
@@ -22,12 +24,35 @@ use std::borrow::Cow;
 /// What Anthropic's ids of messages begin with.
 const ID_PREFIX: &str = "msg_";
 
+/// What a message says beside its content.
+const PLACES: Places = Places {
+    counts: &[
+        "cached_tokens",
+        "cache_write_tokens",
+        "cache_write_1h_tokens",
+        "reasoning_tokens",
+        "web_search_requests",
+        "web_fetch_requests",
+    ],
+    stops: &[
+        StopReason::Stop,
+        StopReason::StopSequence,
+        StopReason::Length,
+        StopReason::ContextWindow,
+        StopReason::ToolCalls,
+        StopReason::ContentFilter,
+        StopReason::Refusal,
+        StopReason::Pause,
+    ],
+};
+
 /// Writes a whole message.
 ///
 /// Reasoning without a signature has an empty one; another maker's signature carries its maker's name. Words of a
 /// refusal are text and explanation at once. What a message cannot hold (further answers, pictures, sounds, log
 /// probabilities) is noted in `lost`.
 pub fn encode_reply(reply: &ChatReply, facts: &ReplyFacts, lost: &mut Losses) -> Vec<u8> {
+    note_reply(reply, &PLACES, lost);
     if reply.choices.len() > 1 {
         lost.note("n");
     }
@@ -51,9 +76,6 @@ pub fn encode_reply(reply: &ChatReply, facts: &ReplyFacts, lost: &mut Losses) ->
         refusal: (!refusal.is_empty()).then_some(refusal.as_str()),
         calls_tools,
     };
-    if ending.stop == Some(StopReason::MalformedToolCall) {
-        lost.note("finish_reason");
-    }
     let tier = reply.service_tier.as_deref();
     if tier.is_some_and(|tier| usage::own_tier(tier).is_none()) {
         lost.note("service_tier");
@@ -135,6 +157,9 @@ impl Ending<'_> {
 fn write_part(part: &Part, content: &mut Vec<Value>, lost: &mut Losses) {
     match part {
         Part::Text { text, citations, .. } => {
+            if !citations.iter().all(citations::is_whole) {
+                lost.note("citations");
+            }
             if !text.is_empty() || !citations.is_empty() {
                 content
                     .extend(cut(text, citations).into_iter().map(|(text, cited)| text_block(text, &cited)));
@@ -157,37 +182,6 @@ fn write_part(part: &Part, content: &mut Vec<Value>, lost: &mut Losses) {
         Part::Image { .. } => lost.note("image"),
         Part::File { .. } | Part::ToolResult { .. } => lost.note("file"),
     }
-}
-
-/// Cuts a text where its support changes, as Anthropic does: other wires cite characters within one text.
-fn cut<'t>(text: &'t str, cited: &'t [Citation]) -> Vec<(&'t str, Vec<&'t Citation>)> {
-    let spans: Vec<(u64, u64)> = cited.iter().filter_map(|citation| citation.span).collect();
-    let mut ends: Vec<u64> = spans.iter().flat_map(|(start, end)| [*start, *end]).collect();
-    ends.sort_unstable();
-    ends.dedup();
-    let mut pieces = Vec::with_capacity(ends.len() + 1);
-    let (mut rest, mut start) = (text, 0);
-    for end in ends.into_iter().chain([u64::MAX]) {
-        let (piece, after) = split_characters(rest, end.saturating_sub(start));
-        // A citation without a span, or of none of the characters, is one of the whole.
-        let covers = |citation: &&Citation| {
-            citation.span.is_none_or(|(first, last)| first >= last || (first <= start && end <= last))
-        };
-        if !piece.is_empty() {
-            pieces.push((piece, cited.iter().filter(covers).collect()));
-        }
-        (rest, start) = (after, end);
-    }
-    if pieces.is_empty() {
-        pieces.push((text, cited.iter().collect()));
-    }
-    pieces
-}
-
-fn split_characters(text: &str, count: u64) -> (&str, &str) {
-    let count = usize::try_from(count).unwrap_or(usize::MAX);
-    let end = text.char_indices().nth(count).map_or(text.len(), |(end, _)| end);
-    text.split_at_checked(end).unwrap_or((text, ""))
 }
 
 fn text_block(text: &str, cited: &[&Citation]) -> Value {

@@ -152,6 +152,10 @@ impl StreamEncoder {
 
     fn text(&mut self, delta: &str, out: &mut Vec<u8>) {
         if delta.is_empty() {
+            // Another block begins, if there was text before.
+            if matches!(self.open, Open::Text { .. }) {
+                self.close(out);
+            }
             return;
         }
         if self.open != (Open::Text { is_cited: false }) {

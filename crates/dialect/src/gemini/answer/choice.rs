@@ -34,6 +34,9 @@ pub(super) fn write(choice: &Choice, lost: &mut Losses) -> Value {
     let stop = choice.stop.unwrap_or(StopReason::Stop);
     write_end(stop, unreadable.as_deref(), &mut candidate);
     candidate.insert("index".to_owned(), json!(choice.index));
+    if !texts.iter().flat_map(|text| text.citations).all(citations::is_whole) {
+        lost.note("citations");
+    }
     citations::write(&texts, &mut candidate);
     if let Some(logprobs) = choice.logprobs.as_ref().and_then(logprobs::write) {
         candidate.insert("logprobsResult".to_owned(), logprobs);

@@ -9,14 +9,39 @@ mod stream;
 pub use stream::StreamEncoder;
 
 use super::usage::write_usage;
-use crate::conversation::{ChatReply, EmbeddingReply};
+use crate::conversation::{ChatReply, EmbeddingReply, StopReason};
+use crate::told::{Places, note_reply};
 use crate::wire::{Losses, ReplyFacts};
 use serde_json::{Map, Value, json};
 use std::borrow::Cow;
 
+/// What a `GenerateContentResponse` says beside its content.
+const PLACES: Places = Places {
+    counts: &[
+        "cached_tokens",
+        "tool_prompt_tokens",
+        "input_audio_tokens",
+        "input_image_tokens",
+        "reasoning_tokens",
+        "output_audio_tokens",
+        "output_image_tokens",
+    ],
+    stops: &[
+        StopReason::Stop,
+        StopReason::StopSequence,
+        StopReason::Length,
+        StopReason::ToolCalls,
+        StopReason::ContentFilter,
+        StopReason::Refusal,
+        StopReason::Recitation,
+        StopReason::MalformedToolCall,
+    ],
+};
+
 /// Writes a `GenerateContentResponse`. What Google has no form for (which stop text came, the fingerprint, tokens written
 /// to a cache) is noted in `lost`.
 pub fn encode_reply(reply: &ChatReply, facts: &ReplyFacts, lost: &mut Losses) -> Vec<u8> {
+    note_reply(reply, &PLACES, lost);
     let candidates: Vec<Value> = reply.choices.iter().map(|choice| choice::write(choice, lost)).collect();
     let mut body = Map::new();
     body.insert("candidates".to_owned(), Value::Array(candidates));

@@ -72,8 +72,6 @@ struct Answer {
 #[derive(Debug, Default)]
 struct TextPlace {
     end: u64,
-    /// Where the part begins that is going on; sources count from there.
-    part_start: u64,
     part_is_open: bool,
     /// The stretch that sources without a span belong to.
     cited_from: u64,
@@ -83,7 +81,7 @@ struct TextPlace {
 impl TextPlace {
     fn say(&mut self, delta: &str) {
         if !std::mem::replace(&mut self.part_is_open, true) {
-            (self.part_start, self.cited_to) = (self.end, self.end);
+            self.cited_to = self.end;
         }
         self.end += delta.chars().count() as u64;
     }
@@ -93,10 +91,7 @@ impl TextPlace {
         if self.end > self.cited_to {
             (self.cited_from, self.cited_to) = (self.cited_to, self.end);
         }
-        match span {
-            Some((start, end)) => (start + self.part_start, end + self.part_start),
-            None => (self.cited_from, self.cited_to),
-        }
+        span.unwrap_or((self.cited_from, self.cited_to))
     }
 }
 

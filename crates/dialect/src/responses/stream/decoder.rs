@@ -213,12 +213,15 @@ impl StreamDecoder {
         Ok(())
     }
 
-    /// The texts of a message are one text in the conversation model, up to a refusal between them.
+    /// Sources count from the beginning of all text of the answer.
     fn chars_before(&self, number: u64, index: u64) -> u64 {
-        let Some(seen) = self.items.get(&number) else { return 0 };
-        let mut refusals = seen.texts.range((Kind::Refusal, 0)..(Kind::Refusal, index));
-        let first = refusals.next_back().map_or(0, |((_, refusal), _)| refusal + 1);
-        seen.texts.range((Kind::Text, first)..(Kind::Text, index)).map(|(_, told)| told.chars).sum()
+        let earlier = self
+            .items
+            .range(..number)
+            .flat_map(|(_, seen)| seen.texts.range((Kind::Text, 0)..=(Kind::Text, u64::MAX)));
+        let own = self.items.get(&number).into_iter();
+        let own = own.flat_map(|seen| seen.texts.range((Kind::Text, 0)..(Kind::Text, index)));
+        earlier.chain(own).map(|(_, told)| told.chars).sum()
     }
 
     /// An item that begins, or that is there as a whole.

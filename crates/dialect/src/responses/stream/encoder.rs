@@ -103,7 +103,7 @@ impl StreamEncoder {
             StreamEvent::Start { id, .. } => self.provider_id.clone_from(id),
             StreamEvent::Usage(usage) => self.usage = Some(*usage),
             StreamEvent::ServiceTier(tier) => self.service_tier = Some(tier.clone()),
-            _ if choice_of(event) != Some(0) || is_nothing(event) => {}
+            _ if event.choice() != 0 || is_nothing(event) => {}
             _ => {
                 self.begin(out);
                 self.encode_content(event, logprobs, out);
@@ -136,7 +136,10 @@ impl StreamEncoder {
             StreamEvent::ToolCallArguments { index, delta, .. } => {
                 output.arguments(*index, delta, &mut events);
             }
-            StreamEvent::Citation { citation, .. } => output.cite(citation, citation.span, &mut events),
+            StreamEvent::Citation { citation, .. } => {
+                let span = citation.span.map(|span| output.within(span));
+                output.cite(citation, span, &mut events);
+            }
             StreamEvent::Image { source, .. } => {
                 output.image(source, &mut events);
             }
@@ -149,26 +152,6 @@ impl StreamEncoder {
             }
             StreamEvent::Start { .. } | StreamEvent::Usage(_) | StreamEvent::ServiceTier(_) => {}
         }
-    }
-}
-
-/// The answer that an event belongs to.
-fn choice_of(event: &StreamEvent) -> Option<u64> {
-    match event {
-        StreamEvent::Text { choice, .. }
-        | StreamEvent::Reasoning { choice, .. }
-        | StreamEvent::ReasoningSignature { choice, .. }
-        | StreamEvent::RedactedReasoning { choice, .. }
-        | StreamEvent::Refusal { choice, .. }
-        | StreamEvent::ToolCallStart { choice, .. }
-        | StreamEvent::ToolCallArguments { choice, .. }
-        | StreamEvent::Logprobs { choice, .. }
-        | StreamEvent::Citation { choice, .. }
-        | StreamEvent::Image { choice, .. }
-        | StreamEvent::Audio { choice, .. }
-        | StreamEvent::Native { choice, .. }
-        | StreamEvent::Finish { choice, .. } => Some(*choice),
-        StreamEvent::Start { .. } | StreamEvent::ServiceTier(_) | StreamEvent::Usage(_) => None,
     }
 }
 
