@@ -12,6 +12,7 @@ use std::sync::atomic::AtomicBool;
 use tollgate_catalog::{KeyPlacement, Mode, Model, Overlay, Prices, Wire};
 use tollgate_config::{Config, Deployment, OnUnsupported};
 use tollgate_dialect::anthropic::Host;
+use tollgate_dialect::compat::Flavor;
 use tollgate_dialect::gemini;
 use tollgate_dialect::sagemaker::Container;
 use tollgate_dialect::watsonx::Place;
@@ -244,7 +245,7 @@ fn speech(deployment: &Deployment, model: &str) -> Speech {
         Wire::Vertex if model.starts_with("claude") => Speech::Anthropic(Host::Vertex),
         Wire::Vertex if is_googles(model) => Speech::Gemini(gemini::Host::Vertex),
         Wire::Gemini => Speech::Gemini(gemini::Host::AiStudio),
-        _ => Speech::OpenAi,
+        _ => Flavor::of_provider(deployment.provider.name).map_or(Speech::OpenAi, Speech::Compat),
     }
 }
 

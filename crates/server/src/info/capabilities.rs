@@ -9,8 +9,11 @@ use crate::snapshot::Snapshot;
 use crate::telemetry::Metrics;
 use serde_json::{Map, Value, json};
 use tollgate_catalog::{Provider, Wire, providers, resolve_model};
+use tollgate_dialect::compat::Flavor;
 use tollgate_dialect::wire::{Capabilities, Support, support};
-use tollgate_dialect::{anthropic, bedrock, cohere, gemini, ollama, openai, responses};
+use tollgate_dialect::{
+    anthropic, bedrock, cohere, gemini, ollama, openai, replicate, responses, sagemaker, watsonx,
+};
 
 /// LiteLLM's two parameters beside OpenAI's.
 const MORE_PARAMS: [&str; 2] = ["thinking", "top_k"];
@@ -18,7 +21,7 @@ const MORE_PARAMS: [&str; 2] = ["thinking", "top_k"];
 const CLIENT_PARAMS: [&str; 2] = ["max_retries", "extra_headers"];
 
 /// The wires by their names in the documentation.
-const WIRES: [(&str, Capabilities); 7] = [
+const WIRES: [(&str, Capabilities); 11] = [
     ("openai", openai::CAPABILITIES),
     ("responses", responses::CAPABILITIES),
     ("anthropic", anthropic::CAPABILITIES),
@@ -26,7 +29,15 @@ const WIRES: [(&str, Capabilities); 7] = [
     ("bedrock", bedrock::CAPABILITIES),
     ("cohere", cohere::CAPABILITIES),
     ("ollama", ollama::CAPABILITIES),
+    ("watsonx", watsonx::CAPABILITIES),
+    ("replicate", replicate::CAPABILITIES),
+    ("sagemaker_chat", sagemaker::CAPABILITIES),
+    ("sagemaker", sagemaker::TEXT_CAPABILITIES),
 ];
+
+/// Providers of OpenAI's wire with liberties that take more than a rename.
+const FLAVORS: [(&str, Flavor); 3] =
+    [("mistral", Flavor::Mistral), ("databricks", Flavor::Databricks), ("huggingface", Flavor::HuggingFace)];
 
 /// What could not be tried against the real service, and what it is held to instead.
 const NOT_TRIED: [(&str, &str); 6] = [
@@ -47,9 +58,15 @@ const NOT_TRIED: [(&str, &str); 6] = [
     ),
 ];
 
-/// The name of a wire and its table; `None` where the wire says nothing of parameters.
-fn table(wire: Wire) -> Option<(&'static str, Capabilities)> {
-    let name = match wire {
+/// The name of a provider's wire and its table.
+fn table(provider: &Provider) -> Option<(&'static str, Capabilities)> {
+    if let Some(flavor) = Flavor::of_provider(provider.name) {
+        return FLAVORS
+            .into_iter()
+            .find(|(_, known)| *known == flavor)
+            .map(|(name, _)| (name, flavor.capabilities()));
+    }
+    let name = match provider.wire {
         Wire::OpenAi | Wire::Azure => "openai",
         Wire::Anthropic => "anthropic",
         // Claude on Vertex AI speaks Anthropic's, other makers' models OpenAI's.
@@ -57,7 +74,10 @@ fn table(wire: Wire) -> Option<(&'static str, Capabilities)> {
         Wire::Bedrock => "bedrock",
         Wire::Cohere => "cohere",
         Wire::Ollama => "ollama",
-        Wire::Watsonx | Wire::Replicate | Wire::SageMaker => return None,
+        Wire::Watsonx => "watsonx",
+        Wire::Replicate => "replicate",
+        // LiteLLM's other name for it, `sagemaker_chat`, is that of containers which speak OpenAI's.
+        Wire::SageMaker => "sagemaker",
     };
     WIRES.into_iter().find(|(known, _)| *known == name)
 }
@@ -69,7 +89,12 @@ fn params() -> impl Iterator<Item = &'static str> {
 
 /// What a provider does with a parameter: its own refusals go before its wire's table.
 fn of_provider(provider: &Provider, capabilities: Capabilities, param: &str) -> Support {
-    if provider.unsupported.contains(&param) { Support::Refuses } else { support(capabilities, param) }
+    let is_relayed = Flavor::of_provider(provider.name).is_none();
+    if is_relayed && provider.unsupported.contains(&param) {
+        Support::Refuses
+    } else {
+        support(capabilities, param)
+    }
 }
 
 fn word(support: Support) -> &'static str {
@@ -98,7 +123,7 @@ fn unknown_provider(name: &str) -> Rejection {
 }
 
 fn one(provider: &Provider) -> Option<Value> {
-    let (wire, capabilities) = table(provider.wire)?;
+    let (wire, capabilities) = table(provider)?;
     let members: Map<String, Value> = params()
         .map(|param| (param.to_owned(), json!(word(of_provider(provider, capabilities, param)))))
         .collect();
@@ -120,7 +145,7 @@ pub(super) fn supported(
         Some(target) => Some(target.provider),
         None => resolve_model(model, None).ok().map(|(provider, _)| provider),
     };
-    let known = provider.and_then(|provider| Some((provider, table(provider.wire)?.1)));
+    let known = provider.and_then(|provider| Some((provider, table(provider)?.1)));
     let (provider, capabilities) =
         known.ok_or_else(|| Rejection::invalid(path, "model", "no provider is known for it"))?;
     let is_sent = |param: &&str| {
@@ -135,6 +160,11 @@ mod tests {
     use super::*;
     use std::fmt::Write as _;
 
+    /// Every column of the page.
+    fn tables() -> impl Iterator<Item = (&'static str, Capabilities)> {
+        WIRES.into_iter().chain(FLAVORS.map(|(name, flavor)| (name, flavor.capabilities())))
+    }
+
     /// docs/capabilities.md.
     fn page() -> String {
         let mut page = String::from(
@@ -147,12 +177,13 @@ mod tests {
              - **refuses**: cannot be said. `drop_params` and `tollgate_on_unsupported_param` decide whether the request is\n  \
                refused or the parameter left out and named; `allowed_openai_params` sends it all the same.\n\n\
              `openai` is the wire of OpenAI, Azure and every compatible provider, `gemini` that of AI Studio and of Google's\n\
-             models on Vertex AI; Claude on Vertex AI has Anthropic's, and other makers' models there OpenAI's.\n\n",
+             models on Vertex AI; Claude on Vertex AI has Anthropic's, and other makers' models there OpenAI's.\n\
+             `mistral` is Codestral's too. `sagemaker` is that of containers which take a prompt.\n\n",
         );
-        let names: Vec<&str> = WIRES.iter().map(|(name, _)| *name).collect();
+        let names: Vec<&str> = tables().map(|(name, _)| name).collect();
         let _ = writeln!(page, "| parameter | {} |\n|---{}|", names.join(" | "), "|---".repeat(names.len()));
         for param in params() {
-            let cells: Vec<&str> = WIRES.iter().map(|(_, table)| word(support(table, param))).collect();
+            let cells: Vec<&str> = tables().map(|(_, table)| word(support(table, param))).collect();
             let _ = writeln!(page, "| `{param}` | {} |", cells.join(" | "));
         }
         page.push_str(
@@ -191,7 +222,7 @@ mod tests {
 
     #[test]
     fn every_parameter_of_a_table_is_listed() {
-        for (wire, table) in WIRES {
+        for (wire, table) in tables() {
             for (name, _) in table {
                 assert!(params().any(|param| param == *name), "{wire}: {name}");
             }
@@ -202,12 +233,13 @@ mod tests {
     fn a_providers_quirks_go_before_its_wires_table() {
         let mistral = all(Some("mistral")).unwrap();
         let row = &mistral["data"][0];
-        assert_eq!((row["provider"].as_str(), row["wire"].as_str()), (Some("mistral"), Some("openai")));
-        assert_eq!(row["params"]["logit_bias"], "refuses");
+        assert_eq!((row["provider"].as_str(), row["wire"].as_str()), (Some("mistral"), Some("mistral")));
         assert_eq!(
-            (&row["params"]["seed"], &row["renamed"]["seed"]),
-            (&json!("takes"), &json!("random_seed"))
+            (&row["params"]["logit_bias"], &row["params"]["seed"]),
+            (&json!("refuses"), &json!("translates"))
         );
+        let groq = all(Some("groq")).unwrap();
+        assert_eq!(groq["data"][0]["params"]["logit_bias"], "refuses");
         assert_eq!(all(Some("anthropic")).unwrap()["data"][0]["params"]["response_format"], "translates");
         assert_eq!(all(Some("nobody")).err().map(|rejection| rejection.status().as_u16()), Some(400));
     }

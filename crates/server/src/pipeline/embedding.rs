@@ -38,7 +38,7 @@ pub(crate) fn encode(
         Speech::Cohere => Some(cohere::encode_embeddings(request).map(|call| vec![call])),
         Speech::Watsonx => Some(watsonx::encode_embeddings(request, place).map(|call| vec![call])),
         Speech::Ollama => Some(ollama::encode_embeddings(request).map(|call| vec![call])),
-        Speech::OpenAi => {
+        Speech::OpenAi | Speech::Compat(_) => {
             let body = openai::encode_embedding_request(request);
             Some(Ok(vec![Outbound { path: "/embeddings".to_owned(), body, ..Outbound::default() }]))
         }

@@ -79,14 +79,19 @@ pub(crate) fn prepare(
     let speech = target.speech_for(surface);
     match (speech, surface) {
         (Speech::OpenAi, Surface::Chat) => relay(received, target, target.paths.chat.clone()),
-        (Speech::OpenAi, Surface::Embeddings) => relay(received, target, target.paths.embeddings.clone()),
-        (Speech::OpenAi, Surface::Completions) if target.has_completions => {
+        (_, Surface::Embeddings) if speech.has_openais_paths() => {
+            relay(received, target, target.paths.embeddings.clone())
+        }
+        (_, Surface::Completions) if speech.has_openais_paths() && target.has_completions => {
             relay(received, target, target.paths.completions.clone())
         }
         (_, Surface::Rerank) if let Some(wire) = rank_wire(target) => {
             translate_rerank(received, target, wire)
         }
-        (Speech::OpenAi, _) if let Some(operation) = surface.resource() => {
+        (_, _)
+            if speech.has_openais_paths()
+                && let Some(operation) = surface.resource() =>
+        {
             relay_resource(received, target, operation)
         }
         (_, _) if surface.resource().is_some() => {
@@ -319,7 +324,7 @@ fn rank_wire(target: &Target) -> Option<RerankWire> {
         "voyage" => Some(RerankWire::Voyage),
         "together_ai" => Some(RerankWire::Together),
         "huggingface" => Some(RerankWire::HuggingFace),
-        _ if target.speech == Speech::OpenAi => Some(RerankWire::Infinity),
+        _ if target.speech.has_openais_paths() => Some(RerankWire::Infinity),
         _ => None,
     }
 }
@@ -380,8 +385,10 @@ fn finish(
     let path = match speech {
         Speech::Responses => target.responses_path().ok_or(EndpointError::Malformed),
         // Azure's address of the deployment is part of its path.
-        Speech::OpenAi if outbound.path == "/embeddings" => Ok(target.paths.embeddings.clone()),
-        Speech::OpenAi => Ok(target.paths.chat.clone()),
+        _ if speech.has_openais_paths() && outbound.path == "/embeddings" => {
+            Ok(target.paths.embeddings.clone())
+        }
+        _ if speech.has_openais_paths() => Ok(target.paths.chat.clone()),
         _ => target.endpoint.target(&format!("{}{}", target.prefix, outbound.path)),
     };
     let path = path

@@ -6,6 +6,7 @@
 use crate::percent;
 use http::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use tollgate_dialect::anthropic::Host;
+use tollgate_dialect::compat::{self, Flavor};
 use tollgate_dialect::conversation::{ChatReply, ChatRequest};
 use tollgate_dialect::failure::ProviderError;
 use tollgate_dialect::framing::Framing;
@@ -25,6 +26,8 @@ use tollgate_dialect::{anthropic, bedrock, cohere, gemini, ollama, openai, respo
 pub(crate) enum Speech {
     /// OpenAI's chat completions.
     OpenAi,
+    /// The same, with one provider's liberties.
+    Compat(Flavor),
     /// OpenAI's Responses.
     Responses,
     /// Anthropic's Messages, wherever they are served.
@@ -55,15 +58,20 @@ impl Speech {
             Self::Gemini(_) => Some(Dialect::Gemini),
             Self::Bedrock => Some(Dialect::Bedrock),
             Self::Cohere => Some(Dialect::Cohere),
-            Self::Ollama | Self::SageMaker(_) | Self::Watsonx | Self::Replicate => None,
+            Self::Compat(_) | Self::Ollama | Self::SageMaker(_) | Self::Watsonx | Self::Replicate => None,
         }
+    }
+
+    /// Whether everything beside conversations is asked for in OpenAI's words, at OpenAI's paths.
+    pub(crate) fn has_openais_paths(self) -> bool {
+        matches!(self, Self::OpenAi | Self::Compat(_))
     }
 
     /// Where a request of the wire's own dialect goes, and with which headers of the wire.
     pub(crate) fn address(self, model: &str, stream: bool) -> Result<Address, EncodeError> {
         let address = |path: &str| Address { path: path.to_owned(), headers: Vec::new() };
         match self {
-            Self::OpenAi => Ok(address("/chat/completions")),
+            Self::OpenAi | Self::Compat(_) => Ok(address("/chat/completions")),
             Self::Responses => Ok(address(responses::RESPONSES_PATH)),
             Self::Anthropic(Host::Anthropic) => Ok(Address {
                 headers: vec![("anthropic-version", anthropic::API_VERSION.to_owned())],
@@ -103,7 +111,7 @@ impl Speech {
         let place: ModelPlace = match self {
             Self::Anthropic(_) => &["message", "model"],
             Self::Responses => &["response", "model"],
-            Self::OpenAi => &["model"],
+            Self::OpenAi | Self::Compat(_) => &["model"],
             Self::Gemini(_) => &["modelVersion"],
             Self::Cohere | Self::Ollama | Self::SageMaker(_) | Self::Watsonx | Self::Replicate => &[],
             Self::Bedrock => return Box::new(bedrock::StreamRelay::new(reading)),
@@ -119,7 +127,7 @@ impl Speech {
     /// Where a plain reply names the model.
     pub(crate) fn reply_model(self) -> ModelPlace {
         match self {
-            Self::OpenAi | Self::Responses | Self::Anthropic(_) => &["model"],
+            Self::OpenAi | Self::Compat(_) | Self::Responses | Self::Anthropic(_) => &["model"],
             Self::Gemini(_) => &["modelVersion"],
             Self::Bedrock
             | Self::Cohere
@@ -139,6 +147,7 @@ impl Speech {
     ) -> Result<Outbound, EncodeError> {
         match self {
             Self::OpenAi => openai::encode_chat(conversation, Extensions::Omit, options),
+            Self::Compat(flavor) => compat::encode_chat(flavor, conversation, options),
             Self::Responses => responses::encode_chat(conversation, options),
             Self::Anthropic(Host::Anthropic) => anthropic::encode_chat(conversation, options),
             Self::Anthropic(host) => {
@@ -163,6 +172,7 @@ impl Speech {
     pub(crate) fn decode_reply(self, body: &[u8], reading: &Reading) -> Result<ChatReply, ReplyFault> {
         match self {
             Self::OpenAi => openai::decode_reply(body),
+            Self::Compat(flavor) => compat::decode_reply(flavor, body),
             Self::Responses => responses::decode_reply(body, reading),
             Self::Anthropic(_) => anthropic::decode_reply(body, reading),
             Self::Gemini(_) => gemini::decode_reply(body, reading),
@@ -180,6 +190,7 @@ impl Speech {
     pub(crate) fn stream(self, reading: Reading) -> (Framing, Box<dyn EventDecoder>) {
         match self {
             Self::OpenAi => (Framing::events(), Box::new(openai::ChunkDecoder::default())),
+            Self::Compat(flavor) => (Framing::events(), Box::new(compat::StreamDecoder::new(flavor))),
             Self::Responses => (
                 Framing::events_with_cap(responses::FRAME_BYTES_MAX),
                 Box::new(responses::StreamDecoder::new()),
@@ -211,6 +222,7 @@ impl Speech {
                 b"application/vnd.amazon.eventstream"
             }
             Self::OpenAi
+            | Self::Compat(_)
             | Self::Responses
             | Self::Anthropic(_)
             | Self::Gemini(_)
@@ -227,6 +239,7 @@ impl Speech {
     pub(crate) fn decode_error(self, status: u16, body: &[u8]) -> ProviderError {
         match self {
             Self::OpenAi => openai::decode_error(status, body),
+            Self::Compat(flavor) => compat::decode_error(flavor, status, body),
             Self::Responses => responses::decode_error(status, body),
             Self::Bedrock | Self::Anthropic(Host::BedrockInvoke) => bedrock::decode_error(status, body),
             Self::Anthropic(_) => anthropic::decode_error(status, body),
@@ -241,7 +254,7 @@ impl Speech {
 
     /// A provider that reports no tokens at all sends no counts on this wire; elsewhere zeros mean "not counted".
     pub(crate) fn believes_zero(self) -> bool {
-        matches!(self, Self::OpenAi | Self::Responses)
+        matches!(self, Self::OpenAi | Self::Compat(_) | Self::Responses)
     }
 }
 

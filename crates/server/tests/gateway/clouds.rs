@@ -152,6 +152,64 @@ async fn servers_of_ones_own_and_watsonx_answer_plain_and_streamed() {
 }
 
 #[tokio::test]
+async fn providers_that_read_openais_form_strictly_are_asked_in_their_own_manner() {
+    let list = model_list(&[
+        (
+            "mistral",
+            "model: mistral/magistral-small-latest, api_base: \"http://{sim}/mistral/v1\", api_key: sk-key",
+        ),
+        (
+            "bricks",
+            "model: databricks/databricks-claude-sonnet-4, api_base: \"http://{sim}/databricks/serving-endpoints\", api_key: dapi-key",
+        ),
+        (
+            "face",
+            "model: huggingface/meta-llama/Llama-3.1-8B, api_base: \"http://{sim}/huggingface/v1\", api_key: hf_key",
+        ),
+    ]);
+    let app = App::start(format!("{list}litellm_settings: {{drop_params: true}}\n"), Script::new()).await;
+    let call = json!({"id": "call_0123456789abcdef", "type": "function", "function": {"name": "look", "arguments": ""}});
+    let tool = json!({"type": "function", "function": {"name": "look", "strict": true}});
+    let body = |model: &str| {
+        json!({
+            "model": model,
+            "messages": [
+                {"role": "developer", "content": "Be brief."},
+                {"role": "user", "content": "Look.", "name": "ann"},
+                {"role": "assistant", "tool_calls": [call]},
+                {"role": "tool", "tool_call_id": "call_0123456789abcdef", "content": "rain"},
+                {"role": "user", "content": "And?"},
+            ],
+            "tools": [tool],
+            "tool_choice": "auto",
+            "max_completion_tokens": 40,
+            "seed": 7,
+            "user": "ann",
+            "store": true,
+        })
+    };
+    for group in ["mistral", "bricks", "face"] {
+        let answer = app.chat(&body(group)).await;
+        assert_eq!(answer.status, 200, "{group}: {}", answer.text());
+        assert!(
+            answer.header("x-tollgate-dropped").is_some_and(|names| names.contains("store")),
+            "{group}: {:?}",
+            answer.headers
+        );
+        let mut stream = body(group);
+        stream["stream"] = json!(true);
+        let rest = app.stream(&stream).await.rest().await;
+        assert!(rest.last().unwrap().contains("[DONE]"), "{group}: {rest:?}");
+        let sent: Value = serde_json::from_slice(&app.received().last().unwrap().body).unwrap();
+        assert_eq!(
+            (&sent["max_tokens"], &sent["user"]),
+            (&json!(40), if group == "face" { &sent["user"] } else { &Value::Null })
+        );
+    }
+    app.stop().await;
+}
+
+#[tokio::test]
 async fn converse_is_a_surface_before_every_wire() {
     let app = App::start(groups(), Script::new()).await;
     let body = json!({"messages": [{"role": "user", "content": [{"text": "Hello"}]}], "inferenceConfig": {"maxTokens": 50}});
