@@ -69,7 +69,8 @@ impl StreamDecoder {
     fn progress(&mut self, index: u64) -> Result<&mut Progress, ReplyFault> {
         let place = self.candidates.iter().position(|candidate| candidate.index == index);
         if place.is_none() {
-            if self.candidates.len() == CANDIDATES_MAX {
+            // The number is a limit as well: other wires hold it to the same one.
+            if self.candidates.len() == CANDIDATES_MAX || index >= CANDIDATES_MAX as u64 {
                 return Err(ReplyFault::Malformed("too many candidates in one stream"));
             }
             self.candidates.push(Progress { index, ..Progress::default() });

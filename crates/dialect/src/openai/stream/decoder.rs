@@ -139,7 +139,9 @@ impl EventDecoder for ChunkDecoder {
         if has_id || !choices.is_empty() || usage.is_some() {
             self.start(&chunk, out);
         }
-        self.read_service_tier(&chunk, out);
+        if self.has_started {
+            self.read_service_tier(&chunk, out);
+        }
         for choice in choices {
             self.read_choice(choice, out)?;
         }
