@@ -9,6 +9,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 
+use super::crossed::{self, Pair};
 use super::load::Target;
 use super::process::{Server, free_port};
 use crate::setup::write;
@@ -38,23 +39,46 @@ pub(crate) enum Road {
         /// Tokens of the stream.
         tokens: usize,
     },
+    /// A caller of one dialect before a provider of another.
+    Crossed {
+        /// The dialects.
+        pair: Pair,
+        /// Whether the answer is a stream.
+        stream: bool,
+    },
 }
 
 impl Road {
     /// The words for tables.
-    pub(crate) fn title(self) -> &'static str {
+    pub(crate) fn title(self) -> String {
         match self {
-            Self::Plain => "plain chat",
-            Self::Stream => "stream of 8 tokens",
-            Self::Large => "200 KB prompt, model renamed",
-            Self::Paced { .. } => "paced stream",
+            Self::Plain => "plain chat".to_owned(),
+            Self::Stream => "stream of 8 tokens".to_owned(),
+            Self::Large => "200 KB prompt, model renamed".to_owned(),
+            Self::Paced { .. } => "paced stream".to_owned(),
+            Self::Crossed { pair, stream: false } => format!("{}, plain", pair.title()),
+            Self::Crossed { pair, stream: true } => format!("{}, streamed", pair.title()),
+        }
+    }
+
+    /// Text events of the answer, where their cost is asked for.
+    pub(crate) fn events(self) -> Option<usize> {
+        matches!(self, Self::Crossed { stream: true, .. }).then_some(crossed::EVENTS)
+    }
+
+    /// Path and body of the request, for a contender that translates and renames models, or one that does not.
+    fn request(self, translates: bool) -> (String, String) {
+        match self {
+            Self::Crossed { pair, stream } if translates => pair.caller.request(pair.group(), stream),
+            Self::Crossed { pair, stream } => pair.provider.request(pair.provider.own_model(), stream),
+            _ => ("/v1/chat/completions".to_owned(), self.body(translates)),
         }
     }
 
     fn model(self, renames: bool) -> String {
         match self {
             Self::Large if renames => "renamed".to_owned(),
-            Self::Plain | Self::Stream | Self::Large => "bench".to_owned(),
+            Self::Plain | Self::Stream | Self::Large | Self::Crossed { .. } => "bench".to_owned(),
             Self::Paced { pace_ms, tokens } => format!("pace-{pace_ms}-{tokens}"),
         }
     }
@@ -62,7 +86,7 @@ impl Road {
     fn body(self, renames: bool) -> String {
         let model = self.model(renames);
         let stream = match self {
-            Self::Plain | Self::Large => "",
+            Self::Plain | Self::Large | Self::Crossed { .. } => "",
             Self::Stream | Self::Paced { .. } => "\"stream\":true,",
         };
         let prompt = match self {
@@ -107,6 +131,12 @@ impl Kind {
             Self::Litellm => "LiteLLM",
             Self::Portkey => "Portkey",
         }
+    }
+
+    /// Whether the rows of one dialect before another are measured with it: nginx for the cost of carrying, the peer
+    /// that speaks every caller's dialect.
+    pub(crate) fn is_in_crossed_rows(self) -> bool {
+        matches!(self, Self::Nginx | Self::Tollgate | Self::Litellm)
     }
 
     /// Paced streams at once that the contender is measured with. 512 take LiteLLM minutes on one core.
@@ -170,9 +200,9 @@ impl Contender {
     /// The request of a road, as this contender wants it.
     pub(crate) fn target(&self, road: Road) -> Target {
         let renames = matches!(self.kind, Kind::Tollgate | Kind::Litellm);
-        let body = road.body(renames);
+        let (path, body) = road.request(renames);
         let request = format!(
-            "POST /v1/chat/completions HTTP/1.1\r\nhost: 127.0.0.1:{}\r\naccept: application/json\r\n\
+            "POST {path} HTTP/1.1\r\nhost: 127.0.0.1:{}\r\naccept: application/json\r\n\
              content-type: application/json\r\nuser-agent: OpenAI/Python 3.54.0\r\n{}content-length: {}\r\n\r\n{body}",
             self.port,
             self.headers,
@@ -222,6 +252,7 @@ pub(crate) fn gateway_config(upstream_port: u16) -> String {
         let name = paced.road().model(true);
         row(&name, &name);
     }
+    text.push_str(&crossed::gateway_groups(upstream_port));
     text.push_str(&format!("general_settings:\n  master_key: \"{MASTER_KEY}\"\n"));
     text
 }
@@ -297,7 +328,8 @@ mod tests {
     #[test]
     fn the_gateway_knows_every_model_that_is_asked_for() {
         let config = gateway_config(1);
-        for name in ["bench", "renamed", "pace-50-200"] {
+        let crossed = crossed::PAIRS.iter().map(|pair| pair.group());
+        for name in ["bench", "renamed", "pace-50-200"].into_iter().chain(crossed) {
             assert!(config.contains(&format!("model_name: \"{name}\"")), "{name}\n{config}");
         }
     }

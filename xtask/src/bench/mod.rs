@@ -7,6 +7,7 @@
 //! machine that slows down slows all of them alike.
 
 mod contender;
+mod crossed;
 mod load;
 mod machine;
 mod peers;
@@ -98,7 +99,7 @@ struct Options {
     only: Vec<String>,
 }
 
-const ROWS: [&str; 7] = ["plain", "stream", "large", "latency", "pace", "memory", "start"];
+const ROWS: [&str; 8] = ["plain", "stream", "large", "crossed", "latency", "pace", "memory", "start"];
 
 impl Options {
     fn parse(args: &[String]) -> Result<Self, String> {
@@ -217,17 +218,25 @@ fn measure(workspace: &Workspace, options: &Options, folder: &Path) -> Result<Re
     let idle: Vec<Memory> = contenders.iter().map(memory_of).collect();
     let runtime = runtime()?;
     runtime.block_on(async {
+        let all: Vec<&Contender> = contenders.iter().collect();
         for (name, road) in [("plain", Road::Plain), ("stream", Road::Stream), ("large", Road::Large)] {
             if options.wants(name) {
-                results.roads.extend(roads(&contenders, road, &plan).await?);
+                results.roads.extend(roads(&all, road, &plan).await?);
+            }
+        }
+        if options.wants("crossed") {
+            let able: Vec<&Contender> =
+                contenders.iter().filter(|contender| contender.kind.is_in_crossed_rows()).collect();
+            for (pair, stream) in crossed::PAIRS.iter().flat_map(|&pair| [(pair, false), (pair, true)]) {
+                results.crossed.extend(roads(&able, Road::Crossed { pair, stream }, &plan).await?);
             }
         }
         if options.wants("latency") {
             let _awake = Awake::start(workspace)?;
-            results.latencies = latencies(&contenders, &plan).await?;
+            results.latencies = latencies(&all, &plan).await?;
         }
         if options.wants("pace") {
-            results.paces = paces(&contenders, &plan).await?;
+            results.paces = paces(&all, &plan).await?;
         }
         Ok::<(), String>(())
     })?;
@@ -259,8 +268,8 @@ struct Turn<'a> {
 }
 
 impl<'a> Turn<'a> {
-    fn of(contender: &Contender, all: &'a [Contender]) -> Self {
-        let others = all.iter().filter(|other| other.kind != contender.kind);
+    fn of(contender: &Contender, all: &[&'a Contender]) -> Self {
+        let others = all.iter().copied().filter(|other| other.kind != contender.kind);
         let others: Vec<&Server> = others.filter_map(|other| other.server.as_ref()).collect();
         for other in &others {
             other.pause();
@@ -278,7 +287,7 @@ impl Drop for Turn<'_> {
 }
 
 /// One road through every contender, in turns.
-async fn roads(contenders: &[Contender], road: Road, plan: &Plan) -> Result<Vec<RoadRow>, String> {
+async fn roads(contenders: &[&Contender], road: Road, plan: &Plan) -> Result<Vec<RoadRow>, String> {
     let mut rows: Vec<RoadRow> =
         contenders.iter().map(|contender| RoadRow::new(contender.kind, road)).collect();
     for round in 1..=plan.rounds {
@@ -332,7 +341,7 @@ impl Drop for Awake {
 }
 
 /// Plain and streamed requests at a low rate, in turns.
-async fn latencies(contenders: &[Contender], plan: &Plan) -> Result<Vec<LatencyRow>, String> {
+async fn latencies(contenders: &[&Contender], plan: &Plan) -> Result<Vec<LatencyRow>, String> {
     let mut rows: Vec<LatencyRow> =
         contenders.iter().map(|contender| LatencyRow::new(contender.kind)).collect();
     for round in 1..=plan.rounds {
@@ -351,7 +360,7 @@ async fn latencies(contenders: &[Contender], plan: &Plan) -> Result<Vec<LatencyR
 }
 
 /// Paced streams through every contender.
-async fn paces(contenders: &[Contender], plan: &Plan) -> Result<Vec<PaceRow>, String> {
+async fn paces(contenders: &[&Contender], plan: &Plan) -> Result<Vec<PaceRow>, String> {
     let mut rows = Vec::new();
     for run in plan.paced {
         for contender in contenders.iter().filter(|contender| run.streams <= contender.kind.streams_max()) {

@@ -6,6 +6,7 @@
 //! load was the limit, and the cell says so.
 
 use super::contender::{Kind, Road};
+use super::crossed;
 use super::process::Memory;
 use super::stats::median;
 
@@ -103,6 +104,8 @@ pub(crate) struct Results {
     quick: bool,
     /// Closed loops.
     pub(crate) roads: Vec<RoadRow>,
+    /// Closed loops of a caller of one dialect before a provider of another.
+    pub(crate) crossed: Vec<RoadRow>,
     /// Low load.
     pub(crate) latencies: Vec<LatencyRow>,
     /// Paced streams.
@@ -116,7 +119,15 @@ pub(crate) struct Results {
 impl Results {
     /// Results without a row.
     pub(crate) fn new(quick: bool) -> Self {
-        Self { quick, roads: vec![], latencies: vec![], paces: vec![], memory: vec![], starts: vec![] }
+        Self {
+            quick,
+            roads: vec![],
+            crossed: vec![],
+            latencies: vec![],
+            paces: vec![],
+            memory: vec![],
+            starts: vec![],
+        }
     }
 
     fn cpu(&self, kind: Kind, road: Road) -> Option<f64> {
@@ -148,6 +159,7 @@ pub(crate) fn markdown(results: &Results, machine: &str) -> String {
     page.push_str(machine);
     page.push_str(&aims(results));
     page.push_str(&roads(results));
+    page.push_str(&crossed_pairs(results));
     page.push_str(&latencies(results));
     page.push_str(&paces(results));
     page.push_str(&memory(results));
@@ -274,6 +286,30 @@ fn roads(results: &Results) -> String {
         };
         let (road, name) = (row.road.title(), row.kind.name());
         text.push_str(&format!("| {road} | {name} | {cpu} | {ratio} | {rate} | {busy} |\n"));
+    }
+    text
+}
+
+/// The crossed rows, a pair a line: what a translation costs, and each event of it.
+fn crossed_pairs(results: &Results) -> String {
+    if results.crossed.is_empty() {
+        return String::new();
+    }
+    let mut text = format!(
+        "\n## From one dialect to another\n\nThe same closed loop. The caller speaks the first dialect, the provider the \
+         second; nginx carries the provider's own from a caller who speaks it. Streams have {} text events, each a \
+         write of the provider's: what one event costs is in the last column.\n\n\
+         | road | contender | CPU us/request | / nginx | CPU us/event |\n|---|---|---|---|---|\n",
+        crossed::EVENTS
+    );
+    for row in results.crossed.iter().filter(|row| row.kind != Kind::Direct) {
+        let cpu = median(&row.cpu_us);
+        let nginx = results.crossed.iter().find(|other| other.kind == Kind::Nginx && other.road == row.road);
+        let ratio = nginx.map_or(f64::NAN, |nginx| cpu / median(&nginx.cpu_us));
+        let event =
+            row.road.events().map_or_else(|| "-".to_owned(), |events| format!("{:.2}", cpu / events as f64));
+        let (road, name) = (row.road.title(), row.kind.name());
+        text.push_str(&format!("| {road} | {name} | {cpu:.1} | {ratio:.2}x | {event} |\n"));
     }
     text
 }

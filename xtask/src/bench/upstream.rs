@@ -1,7 +1,7 @@
 //! The provider stand-in of the benchmark: as few system calls per answer as a provider can need.
 //!
-//! Answers every POST as OpenAI's chat completions would, plain or streamed, with fixed words and a true usage. It
-//! judges nothing about the request; the strict stand-ins for tests are the simulator crate's.
+//! Answers every POST as OpenAI's chat completions would, plain or streamed, with fixed words and a true usage, or as
+//! the wire of `crossed.rs` whose path it has. It judges nothing about the request; the strict stand-ins for tests are the simulator crate's.
 //!
 //! **Invariant**: the answer depends on the request's bytes alone, and a streamed token is a write of its own, as
 //! it is with a provider that generates it.
@@ -13,6 +13,7 @@ use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::{Instant, MissedTickBehavior};
 
+use super::crossed::Wire;
 use super::wire;
 
 /// Tokens in a stream that has no pace.
@@ -59,6 +60,11 @@ async fn connection(mut socket: TcpStream, plain: Vec<u8>) -> std::io::Result<()
         match Answer::to(request) {
             Answer::Plain => socket.write_all(&plain).await?,
             Answer::Stream { pace, tokens } => stream(&mut socket, pace, tokens).await?,
+            Answer::Other(wire, streams) => {
+                for part in wire.answer(streams) {
+                    socket.write_all(&part).await?;
+                }
+            }
         }
         buffer.drain(..length);
     }
@@ -68,7 +74,12 @@ async fn connection(mut socket: TcpStream, plain: Vec<u8>) -> std::io::Result<()
 #[derive(Debug, PartialEq, Eq)]
 enum Answer {
     Plain,
-    Stream { pace: Duration, tokens: usize },
+    Stream {
+        pace: Duration,
+        tokens: usize,
+    },
+    /// Another wire's answer, plain or streamed.
+    Other(Wire, bool),
 }
 
 impl Answer {
@@ -82,7 +93,11 @@ impl Answer {
                 .or_else(|| memmem::find(part, b"\"stream\": true"))
                 .is_some()
         };
-        if !streams(start) && !streams(end) {
+        let streams = streams(start) || streams(end);
+        if let Some((wire, streams)) = Wire::of_request(start, streams) {
+            return Self::Other(wire, streams);
+        }
+        if !streams {
             return Self::Plain;
         }
         let (pace, tokens) = paced(start).unwrap_or((Duration::ZERO, TOKENS));
@@ -161,7 +176,8 @@ fn event(word: &str, last: bool) -> String {
     )
 }
 
-fn chunk(out: &mut Vec<u8>, text: &str) {
+/// A chunk of HTTP's chunked framing (RFC 9112, section 7.1).
+pub(crate) fn chunk(out: &mut Vec<u8>, text: &str) {
     out.extend_from_slice(format!("{:x}\r\n", text.len()).as_bytes());
     out.extend_from_slice(text.as_bytes());
     out.extend_from_slice(b"\r\n");
