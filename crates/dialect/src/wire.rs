@@ -4,7 +4,7 @@
 //! Each format's module has the functions; this module has what they share, so that the server can drive any of them
 //! the same way.
 
-use crate::conversation::{ChatRequest, StreamEvent, Usage};
+use crate::conversation::{ChatRequest, Namespace, StreamEvent, Usage};
 use crate::failure::ProviderError;
 use crate::sse::Frame;
 use bytes::Bytes;
@@ -139,6 +139,8 @@ pub struct ReplyFacts {
     /// The custom tools of the request ([`ToolKind::Custom`](crate::conversation::ToolKind)) by name: a call of one that
     /// comes back as a function's is written as a custom tool's.
     pub custom_tools: Vec<String>,
+    /// The tools of the request that lie in a namespace of the caller's: the name that each goes by, and where it lies.
+    pub namespaced_tools: Vec<(String, Namespace)>,
     /// The caller wants the usage at the end of a stream, where its dialect leaves that to it.
     pub include_usage: bool,
 }

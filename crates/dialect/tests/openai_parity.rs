@@ -203,6 +203,7 @@ fn tool() -> impl Strategy<Value = Tool> {
             strict,
             cache_control,
             kind: ToolKind::Function,
+            namespace: None,
         },
     )
 }

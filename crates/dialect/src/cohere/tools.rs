@@ -127,5 +127,6 @@ fn stand_in(format: &ResponseFormat, tools: &[Tool]) -> Result<Tool, EncodeError
         strict: Some(true),
         cache_control: None,
         kind: ToolKind::Function,
+        namespace: None,
     })
 }

@@ -37,6 +37,7 @@ pub fn as_function(tool: &Tool) -> Tool {
         strict: None,
         cache_control: tool.cache_control.clone(),
         kind: ToolKind::Function,
+        namespace: tool.namespace.clone(),
     }
 }
 

@@ -21,8 +21,8 @@ pub use event::StreamEvent;
 pub use native::Native;
 pub use reply::{ChatReply, Choice, StopReason, Usage};
 pub use request::{
-    CacheControl, ChatRequest, Effort, MediaSource, Message, Part, Reasoning, ResponseFormat, Role, Sampling,
-    Tool, ToolChoice, ToolKind,
+    CacheControl, ChatRequest, Effort, MediaSource, Message, Namespace, Part, Reasoning, ResponseFormat,
+    Role, Sampling, Tool, ToolChoice, ToolKind,
 };
 pub use rerank::{RerankDocument, RerankReply, RerankRequest, RerankResult};
 pub use signature::{Issuer, Signature};

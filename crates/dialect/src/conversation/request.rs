@@ -243,6 +243,21 @@ pub struct Tool {
     pub cache_control: Option<CacheControl>,
     /// What it takes.
     pub kind: ToolKind,
+    /// Where the caller has it among namespaces (OpenAI's Responses); its name is one of its own all the same.
+    pub namespace: Option<Box<Namespace>>,
+}
+
+/// A tool in a namespace, in the caller's words. Wires without namespaces know the tool by [`Tool::name`] alone.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Namespace {
+    /// The namespace.
+    pub name: String,
+    /// What its tools are for. The first of them says so in its own description too.
+    pub description: Option<String>,
+    /// The tool's name within it.
+    pub tool: String,
+    /// The tool's own description.
+    pub tool_description: Option<String>,
 }
 
 /// What a tool takes.

@@ -54,6 +54,8 @@ pub(super) struct Call {
     pub(super) id: String,
     pub(super) call_id: String,
     pub(super) name: String,
+    /// Where the tool lies, at a caller who has such.
+    pub(super) namespace: Option<String>,
     /// Arguments, or free text.
     pub(super) input: String,
     pub(super) is_custom: bool,
@@ -110,6 +112,9 @@ impl Call {
         out.string(if self.is_custom { "input" } else { "arguments" }, input);
         out.string("call_id", &self.call_id);
         out.string("name", &self.name);
+        if let Some(namespace) = &self.namespace {
+            out.string("namespace", namespace);
+        }
     }
 }
 

@@ -9,7 +9,7 @@ use super::events::Events;
 use super::item::{Call, Item, Said, Speech, Thought};
 use super::{annotation, seal};
 use crate::conversation::custom::InputReader;
-use crate::conversation::{Citation, MediaSource, Signature};
+use crate::conversation::{Citation, MediaSource, Namespace, Signature};
 use crate::json::write::Object;
 use crate::wire::ReplyFacts;
 use serde_json::{Value, json};
@@ -21,6 +21,7 @@ pub(super) struct Output {
     /// What ids are made of.
     seed: String,
     custom_tools: Vec<String>,
+    namespaced_tools: Vec<(String, Namespace)>,
     items: Vec<Item>,
     /// Characters of text in all of them.
     text_chars: u64,
@@ -35,7 +36,12 @@ pub(super) struct Output {
 
 impl Output {
     pub(super) fn new(facts: &ReplyFacts) -> Self {
-        Self { seed: facts.fallback_id.clone(), custom_tools: facts.custom_tools.clone(), ..Self::default() }
+        Self {
+            seed: facts.fallback_id.clone(),
+            custom_tools: facts.custom_tools.clone(),
+            namespaced_tools: facts.namespaced_tools.clone(),
+            ..Self::default()
+        }
     }
 
     /// The words of a piece of text; `logprobs` are chat completions' for it.
@@ -194,10 +200,12 @@ impl Output {
         }
         let is_listed = self.custom_tools.iter().any(|name| name == start.name);
         let is_custom = start.is_custom || is_listed;
+        let (name, namespace) = self.own_name(start.name);
         let call = Call {
             id: self.make_id(if is_custom { "ctc" } else { "fc" }),
             call_id: if start.id.is_empty() { self.make_id("call") } else { start.id.to_owned() },
-            name: start.name.to_owned(),
+            name,
+            namespace,
             input: String::new(),
             is_custom,
             reader: (is_custom && !start.is_custom).then(InputReader::default),
@@ -205,6 +213,12 @@ impl Output {
         };
         self.begin(Item::Call(call), events);
         self.calls.insert(start.index, self.items.len() - 1);
+    }
+
+    /// What a tool is called in its namespace, and the namespace.
+    fn own_name(&self, name: &str) -> (String, Option<String>) {
+        let found = self.namespaced_tools.iter().find(|(made, _)| made == name);
+        found.map_or((name.to_owned(), None), |(_, space)| (space.tool.clone(), Some(space.name.clone())))
     }
 
     pub(super) fn arguments(&mut self, index: u64, delta: &str, events: &mut Events<'_>) {

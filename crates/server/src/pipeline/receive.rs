@@ -16,7 +16,7 @@ use hyper::body::Incoming;
 use std::pin::Pin;
 use std::sync::OnceLock;
 use std::time::Duration;
-use tollgate_dialect::conversation::{ChatRequest, ToolKind};
+use tollgate_dialect::conversation::{ChatRequest, Namespace, Tool, ToolKind};
 use tollgate_dialect::json::{Limits, Object, scan};
 use tollgate_dialect::multipart::{self, Form};
 use tollgate_dialect::responses::Echo;
@@ -76,6 +76,13 @@ impl Received<'_> {
             .filter(|tool| matches!(tool.kind, ToolKind::Custom { .. }))
             .map(|tool| tool.name.clone())
             .collect()
+    }
+
+    /// The request's tools that lie in namespaces, likewise, by the names that they go by.
+    pub(crate) fn namespaced_tools(&self) -> Vec<(String, Namespace)> {
+        let Some(Ok(conversation)) = self.conversation.get() else { return Vec::new() };
+        let named = |tool: &Tool| Some((tool.name.clone(), tool.namespace.as_deref()?.clone()));
+        conversation.tools.iter().filter_map(named).collect()
     }
 
     /// What a response object repeats of the request.

@@ -339,6 +339,7 @@ fn facts(call: &Call, received: &Received<'_>) -> ReplyFacts {
         created,
         fallback_id: call.id.to_str().unwrap_or_default().to_owned(),
         custom_tools: received.custom_tools(),
+        namespaced_tools: received.namespaced_tools(),
         include_usage: received.asks_usage,
     }
 }

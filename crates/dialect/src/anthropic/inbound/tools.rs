@@ -61,6 +61,7 @@ fn read_tool(
         strict: read::take_boolean(&mut members, "strict", at)?,
         cache_control: take_cache_control(&mut members, at)?,
         kind: ToolKind::Function,
+        namespace: None,
         name,
     };
     asides.keep(TOOLS, &tool.name, members);

@@ -66,6 +66,7 @@ fn read_spec(value: Value, at: &Place<'_>) -> Result<Tool, RequestError> {
         strict: read::take_boolean(&mut members, "strict", at)?,
         cache_control: None,
         kind: ToolKind::Function,
+        namespace: None,
     })
 }
 

@@ -30,6 +30,7 @@ fn read_tool(value: Value, at: &Place<'_>) -> Result<Tool, RequestError> {
         strict: None,
         cache_control: None,
         kind: ToolKind::Function,
+        namespace: None,
     })
 }
 

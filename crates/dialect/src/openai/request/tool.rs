@@ -75,6 +75,7 @@ fn read_function(function: &mut Map<String, Value>, at: &Place<'_>) -> Result<To
         parameters: parameters.map(Value::Object),
         strict: read::take_boolean(function, "strict", at)?,
         cache_control: part::take_cache_control(function, at)?,
+        namespace: None,
     })
 }
 

@@ -3,31 +3,35 @@
 //! **Invariant:** an item of reasoning goes out only where OpenAI made it and can read it again, and never without an item
 //! of the model behind it: OpenAI refuses both.
 
+use super::tool::namespace;
 use super::{insert, insert_some};
 use crate::base64;
-use crate::conversation::{CacheControl, MediaSource, Message, Part, Role, Signature};
+use crate::conversation::{CacheControl, MediaSource, Message, Part, Role, Signature, Tool};
 use crate::openai::data_url;
+use crate::responses::request::item::PHASE;
 use crate::responses::{annotation, seal};
 use crate::wire::{Dialect, EncodeError, Losses};
 use serde_json::{Map, Value, json};
 
 /// What decides how items are written.
-pub(super) struct Terms {
+pub(super) struct Terms<'a> {
     /// The number of the first message, for places in errors.
     pub(super) first: usize,
     /// The request came in this dialect.
     pub(super) is_own: bool,
     /// OpenAI keeps responses for this caller, so ids mean something there.
     pub(super) stores: bool,
+    /// The request's tools.
+    pub(super) tools: &'a [Tool],
 }
 
 /// Writes the items.
 pub(super) fn write_items(
     messages: &[Message],
-    terms: &Terms,
+    terms: &Terms<'_>,
     lost: &mut Losses,
 ) -> Result<Vec<Value>, EncodeError> {
-    let mut writer = Writer { terms, lost, items: Vec::new(), custom_calls: Vec::new() };
+    let mut writer = Writer { terms, lost, items: Vec::new(), custom_calls: Vec::new(), phase: None };
     for (index, message) in messages.iter().enumerate() {
         let place = format!("messages[{}]", terms.first + index);
         if message.name.is_some() {
@@ -46,11 +50,13 @@ pub(super) fn write_items(
 }
 
 struct Writer<'a> {
-    terms: &'a Terms,
+    terms: &'a Terms<'a>,
     lost: &'a mut Losses,
     items: Vec<Value>,
     /// Ids of the calls whose outputs are a custom tool's.
     custom_calls: Vec<String>,
+    /// What the next message of the assistant is to its turn.
+    phase: Option<Value>,
 }
 
 fn invalid(param: &str, message: &str) -> EncodeError {
@@ -199,20 +205,33 @@ impl Writer<'_> {
 
     /// What the assistant said so far becomes a message.
     fn speak(&mut self, spoken: &mut Vec<Value>) {
+        if spoken.is_empty() {
+            return;
+        }
+        let phase = self.phase.take();
         let content = match spoken.as_slice() {
-            [] => return,
             [only] if is_plain_text(only) => only.get("text").cloned().unwrap_or_default(),
             _ => {
                 let id = format!("msg_{}", self.items.len());
-                self.items.push(json!({
-                    "type": "message", "id": id, "role": "assistant", "status": "completed",
-                    "content": std::mem::take(spoken),
-                }));
+                self.push_message(
+                    json!({
+                        "type": "message", "id": id, "role": "assistant", "status": "completed",
+                        "content": std::mem::take(spoken),
+                    }),
+                    phase,
+                );
                 return;
             }
         };
         spoken.clear();
-        self.items.push(json!({"type": "message", "role": "assistant", "content": content}));
+        self.push_message(json!({"type": "message", "role": "assistant", "content": content}), phase);
+    }
+
+    fn push_message(&mut self, mut message: Value, phase: Option<Value>) {
+        if let (Some(phase), Some(message)) = (phase, message.as_object_mut()) {
+            insert(message, PHASE, phase);
+        }
+        self.items.push(message);
     }
 
     fn done_by_assistant(&mut self, part: &Part, place: &str) -> Result<(), EncodeError> {
@@ -223,12 +242,17 @@ impl Writer<'_> {
                 if signature.is_some() {
                     self.lost.note("reasoning");
                 }
-                self.items.push(if *is_custom {
+                let tool = self.terms.tools.iter().find(|tool| tool.name == *name);
+                let mut call = if *is_custom {
                     self.custom_calls.push(id.clone());
                     json!({"type": "custom_tool_call", "call_id": id, "name": name, "input": arguments})
                 } else {
                     json!({"type": "function_call", "call_id": id, "name": name, "arguments": arguments})
-                });
+                };
+                if let (Some(space), Some(call)) = (tool.and_then(namespace), call.as_object_mut()) {
+                    insert(call, "namespace", space.name.as_str());
+                }
+                self.items.push(call);
             }
             Part::Image { source: MediaSource::Base64 { data, .. }, .. } => {
                 let id = format!("ig_{}", self.items.len());
@@ -241,6 +265,11 @@ impl Writer<'_> {
                 self.items.push(json!({"type": "message", "role": "assistant", "content": words}));
             }
             Part::Audio { .. } => self.lost.note("audio"),
+            Part::Native(native)
+                if native.dialect == Dialect::Responses && kind_of(&native.value) == PHASE =>
+            {
+                self.phase = native.value.get(PHASE).cloned();
+            }
             Part::Native(_) => {
                 let mut natives = Vec::new();
                 self.take_native(part, &mut natives);

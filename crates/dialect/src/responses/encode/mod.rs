@@ -51,7 +51,11 @@ pub fn encode_chat(request: &ChatRequest, options: &EncodeOptions) -> Result<Out
     }
     let first = request.messages.len() - messages.len();
     let is_own = request.dialect == Dialect::Responses;
-    let input = item::write_items(messages, &item::Terms { first, is_own, stores }, &mut lost)?;
+    let input = item::write_items(
+        messages,
+        &item::Terms { first, is_own, stores, tools: &request.tools },
+        &mut lost,
+    )?;
     insert(&mut body, "input", input);
     tool::write_tools(request, &mut body, &mut lost);
     write_sampling(request, &mut body, &mut lost);

@@ -1,7 +1,7 @@
 //! Writes tools and the choice among them in this API's flat forms.
 
 use super::{insert, insert_some};
-use crate::conversation::{ChatRequest, Tool, ToolChoice, ToolKind};
+use crate::conversation::{ChatRequest, Namespace, Tool, ToolChoice, ToolKind};
 use crate::wire::{Dialect, Losses};
 use serde_json::{Map, Value, json};
 
@@ -27,7 +27,14 @@ const SEARCH_MEMBERS: [&str; 4] =
 
 pub(super) fn write_tools(request: &ChatRequest, body: &mut Map<String, Value>, lost: &mut Losses) {
     let is_own = request.dialect == Dialect::Responses;
-    let mut tools: Vec<Value> = request.tools.iter().map(|tool| write_tool(tool, is_own, lost)).collect();
+    let mut tools = Vec::new();
+    for tool in &request.tools {
+        let declared = write_tool(tool, is_own, lost);
+        match namespace(tool) {
+            Some(namespace) => write_in_namespace(namespace, declared, &mut tools),
+            None => tools.push(declared),
+        }
+    }
     for tool in request.extra.get("tools").and_then(Value::as_array).into_iter().flatten() {
         tools.extend(hosted(tool, is_own));
     }
@@ -46,11 +53,15 @@ fn write_tool(tool: &Tool, is_own: bool, lost: &mut Losses) -> Value {
     if tool.cache_control.is_some() {
         lost.note("cache_control");
     }
+    let description = match namespace(tool) {
+        Some(space) => &space.tool_description,
+        None => &tool.description,
+    };
     match &tool.kind {
         ToolKind::Function => {
             insert(&mut out, "type", "function");
             insert(&mut out, "name", tool.name.as_str());
-            insert_some(&mut out, "description", tool.description.as_deref());
+            insert_some(&mut out, "description", description.as_deref());
             insert(&mut out, "parameters", tool.parameters.clone().unwrap_or_default());
             // Here, other than in chat completions, a schema is strict unless it is said not to be.
             let strict = if is_own { tool.strict } else { Some(tool.strict.unwrap_or(false)) };
@@ -59,11 +70,37 @@ fn write_tool(tool: &Tool, is_own: bool, lost: &mut Losses) -> Value {
         ToolKind::Custom { format } => {
             insert(&mut out, "type", "custom");
             insert(&mut out, "name", tool.name.as_str());
-            insert_some(&mut out, "description", tool.description.as_deref());
+            insert_some(&mut out, "description", description.as_deref());
             insert_some(&mut out, "format", format.as_ref().map(flat_format));
         }
     }
     Value::Object(out)
+}
+
+/// The namespace that a tool goes out in. One that had to be given another name goes out by that name, since a call of it
+/// comes back by its name alone.
+pub(super) fn namespace(tool: &Tool) -> Option<&Namespace> {
+    tool.namespace.as_deref().filter(|space| space.tool == tool.name)
+}
+
+/// Puts a tool beside the others of its namespace, which is opened where it is not there yet.
+fn write_in_namespace(namespace: &Namespace, declared: Value, tools: &mut Vec<Value>) {
+    let is_it = |tool: &&mut Value| {
+        tool.get("type").is_some_and(|kind| kind == "namespace")
+            && tool.get("name").is_some_and(|name| *name == namespace.name)
+    };
+    let opened = tools.iter_mut().find(is_it).and_then(|tool| tool.get_mut("tools")?.as_array_mut());
+    if let Some(opened) = opened {
+        opened.push(declared);
+        return;
+    }
+    let mut out = Map::new();
+    insert(&mut out, "type", "namespace");
+    insert(&mut out, "name", namespace.name.as_str());
+    // OpenAI wants one, be it empty.
+    insert(&mut out, "description", namespace.description.as_deref().unwrap_or_default());
+    insert(&mut out, "tools", vec![declared]);
+    tools.push(Value::Object(out));
 }
 
 /// A grammar's members stand beside its type here.

@@ -4,23 +4,45 @@
 //! assistant wrote one after the other stay two; everything else that it did in a row is one message.
 
 use super::content;
+use super::namespace::NamespacedCall;
+use super::tool::Offered;
 use crate::conversation::{Message, Native, Part, Role, Signature};
 use crate::json::read::{self, Place};
 use crate::responses::seal::{self, Seal};
 use crate::wire::{Dialect, RequestError};
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
+
+/// What a message of the assistant is to its turn (`commentary`, `final_answer`), which stands before it in the
+/// conversation as a part of this dialect alone.
+pub(in crate::responses) const PHASE: &str = "phase";
 
 const ROLES: [&str; 4] = ["user", "assistant", "system", "developer"];
 
+/// What `input` says.
+#[derive(Default)]
+pub(super) struct Input {
+    pub(super) messages: Vec<Message>,
+    /// The tools that come as items.
+    pub(super) added: Offered,
+    /// The calls that name a namespace.
+    pub(super) calls: Vec<NamespacedCall>,
+}
+
+impl Input {
+    pub(super) fn is_empty(&self) -> bool {
+        self.messages.is_empty()
+    }
+}
+
 /// Reads `input`.
-pub(super) fn read_items(items: Vec<Value>, at: &Place<'_>) -> Result<Vec<Message>, RequestError> {
+pub(super) fn read_items(items: Vec<Value>, at: &Place<'_>) -> Result<Input, RequestError> {
     let mut turns = Turns::default();
     for (index, item) in items.into_iter().enumerate() {
         let at = &at.item(index);
         turns.read(read::object(item, at)?, at)?;
     }
     turns.flush();
-    Ok(turns.messages)
+    Ok(Input { messages: turns.messages, added: turns.added, calls: turns.calls })
 }
 
 /// Messages while items come in.
@@ -31,6 +53,8 @@ struct Turns {
     assistant_spoke: bool,
     /// A signature whose tool call is to follow.
     call_signature: Option<Signature>,
+    added: Offered,
+    calls: Vec<NamespacedCall>,
 }
 
 impl Turns {
@@ -46,6 +70,11 @@ impl Turns {
             "function_call" | "custom_tool_call" => self.call(&kind, &mut item, at),
             "function_call_output" | "custom_tool_call_output" => self.output(&mut item, at),
             "reasoning" => self.reasoning(&mut item, at),
+            // Which role offers them makes no difference.
+            "additional_tools" => {
+                let tools = read::require(&mut item, "tools", at)?;
+                self.added.read(tools, &at.member("tools"))
+            }
             _ => {
                 let is_output = kind.ends_with("_output") || kind == "mcp_approval_response";
                 let role = if is_output { Role::Tool } else { Role::Assistant };
@@ -94,8 +123,13 @@ impl Turns {
             self.messages.push(Message { role, parts, name: None });
             return Ok(());
         }
+        let phase = read::take_string(item, "phase", at)?;
         // Clients send back what was empty; it says nothing, and some providers refuse it.
         parts.retain(|part| !matches!(part, Part::Text { text, .. } if text.is_empty()));
+        if let Some(phase) = phase.filter(|_| !parts.is_empty()) {
+            let value = json!({"type": PHASE, PHASE: phase});
+            parts.insert(0, Part::Native(Native { dialect: Dialect::Responses, value }));
+        }
         self.flush();
         if self.assistant_spoke && !parts.is_empty() {
             self.messages.push(Message { role, parts, name: None });
@@ -114,6 +148,7 @@ impl Turns {
     ) -> Result<(), RequestError> {
         let is_custom = kind == "custom_tool_call";
         let arguments = if is_custom { "input" } else { "arguments" };
+        let namespace = read::take_string(item, "namespace", at)?;
         let call = Part::ToolCall {
             id: read::require_string(item, "call_id", at)?,
             name: read::require_string(item, "name", at)?,
@@ -122,6 +157,11 @@ impl Turns {
             signature: self.call_signature.take(),
         };
         self.push(Role::Assistant, [call]);
+        if let Some(namespace) = namespace {
+            let message = self.messages.len().saturating_sub(1);
+            let part = self.messages.last().map_or(0, |message| message.parts.len().saturating_sub(1));
+            self.calls.push(NamespacedCall { message, part, namespace });
+        }
         Ok(())
     }
 

@@ -7,14 +7,17 @@
 //! or in `native` under its own where chat has none.
 
 mod content;
-mod item;
+pub(super) mod item;
+mod namespace;
 mod tool;
 
 use crate::conversation::{ChatRequest, Message, Part, Reasoning, ResponseFormat, Role};
 use crate::json::read::{self, Place};
 use crate::openai::read_effort;
 use crate::wire::{Dialect, RequestError};
+use item::Input;
 use serde_json::{Map, Value, json};
+use tool::Offered;
 
 /// What a caller asks to be included and gets in any case, or by a field of the conversation model.
 const INCLUDED: [&str; 2] = ["reasoning.encrypted_content", "message.output_text.logprobs"];
@@ -26,7 +29,8 @@ const SHARED: [&str; 5] =
 /// Reads a body.
 ///
 /// `instructions` becomes a system message before all others. Items of the assistant in a row become one message, and so
-/// do the outputs of tools. Items that only this API has (calls of hosted tools, references) are [`Part::Native`], hosted
+/// do the outputs of tools. Tools of namespaces, and those that come as an item of the input, are tools like others, each
+/// under a name of its own. Items that only this API has (calls of hosted tools, references) are [`Part::Native`], hosted
 /// tools are in `extra` under `tools`; web search is there as `web_search_options`, which every wire understands.
 /// `null` is the same as absent.
 ///
@@ -50,7 +54,8 @@ struct Draft {
     request: ChatRequest,
     has_model: bool,
     instructions: Option<String>,
-    input: Option<Vec<Message>>,
+    input: Option<Input>,
+    offered: Offered,
 }
 
 impl Draft {
@@ -64,7 +69,7 @@ impl Draft {
             }
             "input" => self.input = Some(read_input(value, at)?),
             "instructions" => self.instructions = Some(read::string(value, at)?),
-            "tools" => tool::read_tools(value, at, request)?,
+            "tools" => self.offered.read(value, at)?,
             "tool_choice" => tool::read_choice(value, at, request)?,
             "parallel_tool_calls" => request.parallel_tool_calls = Some(read::boolean(&value, at)?),
             "temperature" => request.sampling.temperature = Some(read::number(&value, at)?),
@@ -131,12 +136,12 @@ impl Draft {
         let continues = ["previous_response_id", "conversation", "prompt"]
             .iter()
             .any(|name| request.native.contains_key(*name));
-        let input = match self.input {
+        let Input { messages, added, mut calls } = match self.input {
             Some(input) if input.is_empty() && !continues => {
                 return Err(Place::Top("input").error("must have at least one item"));
             }
             Some(input) => input,
-            None if continues => Vec::new(),
+            None if continues => Input::default(),
             None => return Err(Place::Top("input").missing()),
         };
         let instructions = self.instructions.filter(|text| !text.is_empty());
@@ -145,15 +150,22 @@ impl Draft {
             parts: vec![Part::text(text)],
             name: None,
         });
-        request.messages = instructions.into_iter().chain(input).collect();
+        for call in &mut calls {
+            call.message += usize::from(instructions.is_some());
+        }
+        request.messages = instructions.into_iter().chain(messages).collect();
+        let mut offered = self.offered;
+        offered.extend(added);
+        offered.offer(&calls, &mut request);
         Ok(request)
     }
 }
 
-fn read_input(value: Value, at: &Place<'_>) -> Result<Vec<Message>, RequestError> {
+fn read_input(value: Value, at: &Place<'_>) -> Result<Input, RequestError> {
     match value {
         Value::String(text) => {
-            Ok(vec![Message { role: Role::User, parts: vec![Part::text(text)], name: None }])
+            let message = Message { role: Role::User, parts: vec![Part::text(text)], name: None };
+            Ok(Input { messages: vec![message], ..Input::default() })
         }
         Value::Array(items) => item::read_items(items, at),
         other => Err(read::neither_string_nor_list(&other, "items", at)),

@@ -2,42 +2,104 @@
 //!
 //! Owns how this API's flat forms are said in chat completions' nested ones, in which `extra` keeps them.
 
+use super::namespace::{self, NamespacedCall};
 use super::{keep_extra, word};
-use crate::conversation::{ChatRequest, Tool, ToolChoice, ToolKind};
+use crate::conversation::{ChatRequest, Namespace, Tool, ToolChoice, ToolKind};
 use crate::json::read::{self, Place};
 use crate::wire::RequestError;
 use serde_json::{Map, Value, json};
 
-/// Reads `tools`. Functions and custom tools become the request's tools, web search becomes `web_search_options`; other
-/// hosted tools stay as they came, in `extra`.
-pub(super) fn read_tools(
-    value: Value,
-    at: &Place<'_>,
-    request: &mut ChatRequest,
-) -> Result<(), RequestError> {
-    let mut hosted = Vec::new();
-    for (index, item) in read::list(value, at)?.into_iter().enumerate() {
-        let at = &at.item(index);
-        let mut members = read::object(item, at)?;
-        let kind = read::string(read::require(&mut members, "type", at)?, &at.member("type"))?;
-        match kind.as_str() {
-            "function" => request.tools.push(read_function(&mut members, at)?),
-            "custom" => request.tools.push(read_custom(&mut members, at)?),
-            _ if kind.starts_with("web_search") && !request.extra.contains_key("web_search_options") => {
-                keep_extra(request, "web_search_options", search_options(&kind, members));
-            }
-            _ => {
-                let mut tool = Map::new();
-                tool.insert("type".to_owned(), json!(kind));
-                tool.extend(members);
-                hosted.push(Value::Object(tool));
+/// The tools that a request offers, from whichever of its places.
+#[derive(Default)]
+pub(super) struct Offered {
+    tools: Vec<Tool>,
+    /// Tools that the provider runs, as they came.
+    hosted: Vec<Value>,
+    search: Option<Value>,
+}
+
+impl Offered {
+    /// Reads a list of tools. Functions and custom tools, those of namespaces too, become the request's tools, the first
+    /// web search becomes `web_search_options`; other hosted tools stay as they came.
+    pub(super) fn read(&mut self, value: Value, at: &Place<'_>) -> Result<(), RequestError> {
+        for (index, item) in read::list(value, at)?.into_iter().enumerate() {
+            let at = &at.item(index);
+            let mut members = read::object(item, at)?;
+            let kind = read::string(read::require(&mut members, "type", at)?, &at.member("type"))?;
+            match kind.as_str() {
+                "function" => self.tools.push(read_function(&mut members, at)?),
+                "custom" => self.tools.push(read_custom(&mut members, at)?),
+                "namespace" => self.tools.extend(read_namespace(&mut members, at)?),
+                _ if kind.starts_with("web_search") && self.search.is_none() => {
+                    self.search = Some(search_options(&kind, members));
+                }
+                _ => {
+                    let mut tool = Map::new();
+                    tool.insert("type".to_owned(), json!(kind));
+                    tool.extend(members);
+                    self.hosted.push(Value::Object(tool));
+                }
             }
         }
+        Ok(())
     }
-    if !hosted.is_empty() {
-        keep_extra(request, "tools", hosted);
+
+    /// Adds what another place offers.
+    pub(super) fn extend(&mut self, other: Self) {
+        self.tools.extend(other.tools);
+        self.hosted.extend(other.hosted);
+        self.search = self.search.take().or(other.search);
     }
-    Ok(())
+
+    /// Puts them into the request, each under a name of its own, and the choice among them in these names.
+    pub(super) fn offer(mut self, calls: &[NamespacedCall], request: &mut ChatRequest) {
+        namespace::name_tools(&mut self.tools);
+        namespace::name_calls(calls, &mut request.messages, &self.tools);
+        if let Some(ToolChoice::Function(name)) = &mut request.tool_choice {
+            namespace::name_choice(name, &self.tools);
+        }
+        let allowed = request.extra.get_mut("tool_choice").and_then(|choice| choice.get_mut("allowed_tools"));
+        let allowed = allowed.and_then(|allowed| allowed.get_mut("tools")?.as_array_mut());
+        for choice in allowed.into_iter().flatten() {
+            let kind = choice.get("type").and_then(Value::as_str).unwrap_or_default().to_owned();
+            if let Some(Value::String(name)) = choice.get_mut(&kind).and_then(|tool| tool.get_mut("name")) {
+                namespace::name_choice(name, &self.tools);
+            }
+        }
+        request.tools = self.tools;
+        if let Some(search) = self.search {
+            keep_extra(request, "web_search_options", search);
+        }
+        if !self.hosted.is_empty() {
+            keep_extra(request, "tools", self.hosted);
+        }
+    }
+}
+
+/// The tools of a namespace; their names are made when all are known.
+fn read_namespace(members: &mut Map<String, Value>, at: &Place<'_>) -> Result<Vec<Tool>, RequestError> {
+    let name = read::filled_string(read::require(members, "name", at)?, &at.member("name"))?;
+    let description = read::take_string(members, "description", at)?;
+    let place = at.member("tools");
+    let mut tools = Vec::new();
+    for (index, item) in read::list(read::require(members, "tools", at)?, &place)?.into_iter().enumerate() {
+        let at = &place.item(index);
+        let mut members = read::object(item, at)?;
+        let kind = read::require_string(&mut members, "type", at)?;
+        let tool = match kind.as_str() {
+            "function" => read_function(&mut members, at)?,
+            "custom" => read_custom(&mut members, at)?,
+            other => return Err(at.member("type").unknown_word(other, &["function", "custom"])),
+        };
+        let namespace = Namespace {
+            name: name.clone(),
+            description: description.clone(),
+            tool: tool.name.clone(),
+            tool_description: tool.description.clone(),
+        };
+        tools.push(Tool { namespace: Some(Box::new(namespace)), ..tool });
+    }
+    Ok(tools)
 }
 
 fn read_function(members: &mut Map<String, Value>, at: &Place<'_>) -> Result<Tool, RequestError> {

@@ -143,6 +143,7 @@ pub(crate) fn facts() -> ReplyFacts {
         created: 1_700_000_000,
         fallback_id: "0b5e3c52-4f1c-4a3e-9d0a-111111111111".to_owned(),
         custom_tools: vec!["apply_patch".to_owned()],
+        namespaced_tools: Vec::new(),
         include_usage: true,
     }
 }

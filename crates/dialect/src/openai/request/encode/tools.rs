@@ -34,8 +34,11 @@ pub(super) fn write_tools(
 ) {
     let mut tools: Vec<Value> = request.tools.iter().map(|tool| write_tool(tool, extensions, lost)).collect();
     let passes_on = request.dialect == Dialect::OpenAi || extensions == Extensions::Include;
-    if passes_on {
+    if request.dialect == Dialect::OpenAi {
         tools.extend(hosted(request).cloned());
+    } else if extensions == Extensions::Include && hosted(request).next().is_some() {
+        // Whose they are, this provider is not.
+        lost.note("tools");
     }
     let searches = !passes_on && hosted(request).any(|tool| kind_of(tool).starts_with(ANTHROPIC_SEARCH));
     if let Some(options) = request.extra.get("web_search_options") {
