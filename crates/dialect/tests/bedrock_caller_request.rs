@@ -318,6 +318,28 @@ fn settings_fill_the_fields_that_they_mean() {
 }
 
 #[test]
+fn one_call_at_a_time_is_read_from_claudes_own_choice() {
+    let check = |choice: Value, own: Value, expect: Option<ToolChoice>, is_parallel: Option<bool>| {
+        let mut config = json!({"tools": [{"toolSpec": {"name": "f", "inputSchema": {"json": {}}}}]});
+        if !choice.is_null() {
+            config["toolChoice"] = choice;
+        }
+        let request = decode(json!({
+            "messages": [{"role": "user", "content": [{"text": "hi"}]}],
+            "toolConfig": config,
+            "additionalModelRequestFields": {"tool_choice": own},
+        }));
+        assert_eq!((request.tool_choice, request.parallel_tool_calls), (expect, is_parallel), "{own}");
+    };
+    let single = json!({"disable_parallel_tool_use": true});
+    check(json!({"any": {}}), single.clone(), Some(ToolChoice::Required), Some(false));
+    check(Value::Null, single, None, Some(false));
+    let both = json!({"type": "auto", "disable_parallel_tool_use": true});
+    check(Value::Null, both, Some(ToolChoice::Auto), Some(false));
+    check(json!({"any": {}}), json!({"name": "f"}), Some(ToolChoice::Required), None);
+}
+
+#[test]
 fn a_models_own_parameters_are_understood() {
     let check = |fields: Value, expect: Option<Reasoning>, top_k: Option<u64>, left: Value| {
         let request = decode(json!({

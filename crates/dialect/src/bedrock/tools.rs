@@ -136,8 +136,9 @@ fn admitted(
     Ok(None)
 }
 
-/// Puts tools and choice together. One call at a time is a word of Anthropic's, which stands among its own parameters
-/// with the choice; a single tool of a model that cannot be told which is the only one that is declared.
+/// Puts tools and choice together. One call at a time is a word of Anthropic's, which stands among its own parameters:
+/// beside `toolChoice`, which alone may say the kind of choice then, or with a kind of its own where there is none. A
+/// single tool of a model that cannot be told which is the only one that is declared.
 fn write_choice(
     choice: Option<ToolChoice>,
     is_single: bool,
@@ -145,17 +146,21 @@ fn write_choice(
     mut tools: Vec<Value>,
     (plan, refusals): (&mut ToolPlan, &mut Refusals<'_>),
 ) {
+    let mut choice =
+        choice.filter(|choice| *choice != ToolChoice::Auto || ask.model.choices() != Choices::None);
     if is_single && ask.model.is_anthropic() {
-        plan.own_choice = Some(single_choice(choice.as_ref()));
-        plan.config = Some(object([("tools", Value::Array(tools))]));
-        return;
-    }
-    if is_single {
+        choice = choice.filter(|choice| *choice != ToolChoice::Auto);
+        let single = ("disable_parallel_tool_use", true.into());
+        plan.own_choice = Some(match choice {
+            None => object([("type", "auto".into()), single]),
+            Some(_) => object([single]),
+        });
+    } else if is_single {
         refusals.refuse("parallel_tool_calls");
     }
     let nothing = || Value::Object(Map::new());
     let written = match choice {
-        Some(ToolChoice::Auto) if ask.model.choices() != Choices::None => object([("auto", nothing())]),
+        Some(ToolChoice::Auto) => object([("auto", nothing())]),
         Some(ToolChoice::Required) => object([("any", nothing())]),
         Some(ToolChoice::Function(name)) if ask.model.choices() == Choices::Named => {
             object([("tool", object([("name", name.into())]))])
@@ -166,25 +171,13 @@ fn write_choice(
             });
             object([("any", nothing())])
         }
-        None | Some(ToolChoice::None | ToolChoice::Auto) => Value::Null,
+        None | Some(ToolChoice::None) => Value::Null,
     };
     let mut config = object([("tools", Value::Array(tools))]);
     if let Some(members) = config.as_object_mut().filter(|_| !written.is_null()) {
         members.insert("toolChoice".to_owned(), written);
     }
     plan.config = Some(config);
-}
-
-fn single_choice(choice: Option<&ToolChoice>) -> Value {
-    let mut written = match choice {
-        Some(ToolChoice::Required) => object([("type", "any".into())]),
-        Some(ToolChoice::Function(name)) => object([("type", "tool".into()), ("name", name.as_str().into())]),
-        None | Some(ToolChoice::Auto | ToolChoice::None) => object([("type", "auto".into())]),
-    };
-    if let Some(members) = written.as_object_mut() {
-        members.insert("disable_parallel_tool_use".to_owned(), true.into());
-    }
-    written
 }
 
 /// Writes one function and its cache point.

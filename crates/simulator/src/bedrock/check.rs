@@ -387,12 +387,26 @@ fn parameters(body: &Value, model: &str) -> Result<(), ApiError> {
     }
     let choice = body.pointer("/toolConfig/toolChoice").and_then(Value::as_object);
     if let Some(kind) = choice.and_then(|choice| choice.keys().next()) {
+        if body.pointer("/additionalModelRequestFields/tool_choice/type").is_some() {
+            return refuse(format!(
+                "The additional field tool_choice/type conflicts with the existing field \
+                 toolConfig.toolChoice.{kind}. Remove tool_choice/type and try again."
+            ));
+        }
         let kind = if kind == "tool" { "any" } else { kind };
         fields.insert("tool_choice".to_owned(), json!({"type": kind}));
     }
     for (name, value) in given.into_iter().flatten().filter(|(name, _)| *name != "anthropic_beta") {
         let name = if name == "reasoning_config" { "thinking" } else { name };
-        fields.insert(name.to_owned(), value.clone());
+        match (fields.get_mut(name), value) {
+            // What only the model knows of a choice stands beside Converse's own.
+            (Some(Value::Object(ours)), Value::Object(more)) if name == "tool_choice" => {
+                ours.extend(more.clone());
+            }
+            _ => {
+                fields.insert(name.to_owned(), value.clone());
+            }
+        }
     }
     let checked = anthropic::check::check_parameters(&Value::Object(fields));
     checked.map_err(|error| {

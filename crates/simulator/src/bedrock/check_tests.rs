@@ -123,6 +123,13 @@ fn tools_and_their_choice_are_held_against_the_model() {
         json!({"toolConfig": config})
     };
     taken(with(json!({"any": {}})));
+    let twice = |own: Value| {
+        let mut body = with(json!({"any": {}}));
+        body["additionalModelRequestFields"] = json!({"tool_choice": own});
+        body
+    };
+    taken(twice(json!({"disable_parallel_tool_use": true})));
+    refused(twice(json!({"type": "any"})), "conflicts with the existing field toolConfig.toolChoice.any");
     refused(with(json!({"tool": {"name": "g"}})), "doesn't match any tool");
     refused(with(json!({})), "Exactly one member must be set");
     refused(with(json!({"none": {}})), "extraneous key [none]");

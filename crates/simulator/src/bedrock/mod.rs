@@ -211,7 +211,7 @@ fn read(body: &Value, model: &str, stream: bool) -> Ask {
     ask.tool_choice = match (choice.get("any"), choice.get("tool")) {
         (Some(_), _) => ToolChoice::Any,
         (_, Some(tool)) => ToolChoice::Named(text_at(tool, "name").to_owned()),
-        _ => ToolChoice::Free,
+        _ => own_choice(body),
     };
     ask.max_tokens = max_tokens(body);
     let inference = body.get("inferenceConfig").unwrap_or(&none);
@@ -226,6 +226,16 @@ fn read(body: &Value, model: &str, stream: bool) -> Ask {
     ask.thinking =
         if matches!(thinking, Some("enabled" | "adaptive")) { Thinking::Shown } else { Thinking::Off };
     ask
+}
+
+/// The choice among a Claude model's own parameters.
+fn own_choice(body: &Value) -> ToolChoice {
+    let choice = body.pointer("/additionalModelRequestFields/tool_choice").unwrap_or(&Value::Null);
+    match text_at(choice, "type") {
+        "any" => ToolChoice::Any,
+        "tool" => ToolChoice::Named(text_at(choice, "name").to_owned()),
+        _ => ToolChoice::Free,
+    }
 }
 
 /// The documents and search results that the answer is to cite.
@@ -265,8 +275,15 @@ fn content(blocks: &[Value], count: &mut PromptCount) -> (String, Option<String>
                 said.push_str(text);
             }
             "toolResult" => {
-                let (inner, _) = content(items_at(value, "content"), count);
-                result.get_or_insert_default().push_str(&inner);
+                let blocks = items_at(value, "content");
+                let (inner, _) = content(blocks, count);
+                let result = result.get_or_insert_default();
+                result.push_str(&inner);
+                // Of documents, those of words are read; an attachment's tokens are counted already.
+                for text in blocks.iter().filter_map(|block| block.pointer("/document/source/text")?.as_str())
+                {
+                    result.push_str(text);
+                }
             }
             "json" => {
                 count.json(value);
@@ -319,7 +336,10 @@ mod tests {
             "messages": [
                 {"role": "user", "content": [{"text": "weather"}]},
                 {"role": "assistant", "content": [{"toolUse": {"toolUseId": "t", "name": "f", "input": {}}}]},
-                {"role": "user", "content": [{"toolResult": {"toolUseId": "t", "content": [{"text": "rain"}]}}]},
+                {"role": "user", "content": [{"toolResult": {"toolUseId": "t", "content": [
+                    {"text": "rain"},
+                    {"document": {"format": "txt", "name": "d", "source": {"text": "fall"}}},
+                ]}}]},
             ],
             "toolConfig": {
                 "tools": [{"toolSpec": {"name": "f", "inputSchema": {"json": {"type": "object"}}}}],
@@ -329,9 +349,14 @@ mod tests {
             "additionalModelRequestFields": {"thinking": {"type": "enabled", "budget_tokens": 1024}},
         });
         let ask = read(&body, "m", true);
-        assert_eq!((ask.tool_result.as_deref(), ask.max_tokens, ask.stream), (Some("rain"), Some(9), true));
+        assert_eq!(
+            (ask.tool_result.as_deref(), ask.max_tokens, ask.stream),
+            (Some("rainfall"), Some(9), true)
+        );
         assert_eq!(ask.tool_choice, ToolChoice::Named("f".to_owned()));
         assert_eq!((ask.thinking, ask.tools.len(), ask.stop.len()), (Thinking::Shown, 1, 1));
+        let own = json!({"additionalModelRequestFields": {"tool_choice": {"type": "tool", "name": "g"}}});
+        assert_eq!(read(&own, "m", true).tool_choice, ToolChoice::Named("g".to_owned()));
     }
 
     #[test]

@@ -67,7 +67,7 @@ impl Fields {
     /// Anthropic's choice says what `toolChoice` has no word for: none, and one call at a time.
     fn fill_choice(&mut self, request: &mut ChatRequest) {
         let Some((choice, is_single)) = self.take("tool_choice", anthropic_choice) else { return };
-        request.tool_choice = Some(choice);
+        request.tool_choice = choice.or(request.tool_choice.take());
         request.parallel_tool_calls = is_single.map(|is_single| !is_single);
     }
 }
@@ -115,9 +115,14 @@ fn alone_effort(value: &Value) -> Option<Effort> {
     effort(word)
 }
 
-fn anthropic_choice(value: &Value) -> Option<(ToolChoice, Option<bool>)> {
+/// The choice, and whether one call at a time is wanted. Beside a `toolChoice` the first is left out.
+fn anthropic_choice(value: &Value) -> Option<(Option<ToolChoice>, Option<bool>)> {
     if !has_only(value, &["type", "name", "disable_parallel_tool_use"]) {
         return None;
+    }
+    let is_single = value.get("disable_parallel_tool_use").and_then(Value::as_bool);
+    if value.get("type").is_none() {
+        return is_single.filter(|_| value.get("name").is_none()).map(|is_single| (None, Some(is_single)));
     }
     let choice = match text(value, "type")? {
         "auto" => ToolChoice::Auto,
@@ -126,5 +131,5 @@ fn anthropic_choice(value: &Value) -> Option<(ToolChoice, Option<bool>)> {
         "tool" => ToolChoice::Function(text(value, "name")?.to_owned()),
         _ => return None,
     };
-    Some((choice, value.get("disable_parallel_tool_use").and_then(Value::as_bool)))
+    Some((Some(choice), is_single))
 }
