@@ -208,6 +208,29 @@ fn sampling_out_of_range_is_named() {
 }
 
 #[test]
+fn of_temperature_and_top_p_newer_models_get_one() {
+    let check = |model: &str,
+                 (temperature, top_p): (f64, f64),
+                 options: &EncodeOptions,
+                 expect: Value,
+                 lost: &[&str]| {
+        let sampling = Sampling { temperature: Some(temperature), top_p: Some(top_p), ..Sampling::default() };
+        let request = ChatRequest { model: model.to_owned(), ..sampled(sampling) };
+        let outbound = encode_chat(&request, options).unwrap();
+        let body: Value = serde_json::from_slice(&outbound.body).unwrap();
+        assert_eq!(json!([body["temperature"], body["top_p"]]), expect, "{model}");
+        assert_eq!(outbound.lost.names().collect::<Vec<_>>(), lost, "{model}");
+    };
+    let dropping = EncodeOptions { drop_unsupported: true, ..EncodeOptions::default() };
+    let plain = EncodeOptions::default();
+    check("claude-sonnet-4-5", (1.0, 0.95), &plain, json!([null, 0.95]), &[]);
+    check("claude-sonnet-4-5", (0.5, 1.0), &plain, json!([0.5, null]), &[]);
+    check("claude-sonnet-4-5", (0.5, 0.95), &dropping, json!([0.5, null]), &["top_p"]);
+    check("claude-sonnet-4-5", (0.5, 0.95), &plain, json!([0.5, 0.95]), &[]);
+    check("claude-3-5-haiku-20241022", (0.5, 0.95), &dropping, json!([0.5, 0.95]), &[]);
+}
+
+#[test]
 fn a_model_that_refuses_sampling_says_so_before_it_is_asked() {
     let sampling =
         Sampling { temperature: Some(0.2), top_p: Some(0.5), top_k: Some(4), ..Sampling::default() };

@@ -151,24 +151,24 @@ fn past_calls_keep_their_tools_declared_and_forbidden() {
 fn one_call_at_a_time_is_claudes_own_word() {
     let single =
         |model: &str, choice| ChatRequest { parallel_tool_calls: Some(false), ..with_tools(model, choice) };
-    let expect = |choice: Value| {
-        json!({
-            "toolConfig": {"tools": [spec("f"), spec("g")]},
-            "additionalModelRequestFields": {"tool_choice": choice},
-        })
-    };
-    check(
-        &single(CLAUDE, None),
-        &EncodeOptions::default(),
-        expect(json!({"type": "auto", "disable_parallel_tool_use": true})),
-        &[],
-    );
-    check(
-        &single(CLAUDE, Some(ToolChoice::Required)),
-        &EncodeOptions::default(),
-        expect(json!({"type": "any", "disable_parallel_tool_use": true})),
-        &[],
-    );
+    let alone = json!({
+        "toolConfig": {"tools": [spec("f"), spec("g")]},
+        "additionalModelRequestFields": {"tool_choice": {"type": "auto", "disable_parallel_tool_use": true}},
+    });
+    for choice in [None, Some(ToolChoice::Auto)] {
+        check(&single(CLAUDE, choice), &EncodeOptions::default(), alone.clone(), &[]);
+    }
+    // Converse refuses a kind of choice in both places.
+    for (asked, written) in [
+        (ToolChoice::Required, json!({"any": {}})),
+        (ToolChoice::Function("f".to_owned()), json!({"tool": {"name": "f"}})),
+    ] {
+        let beside = json!({
+            "toolConfig": {"tools": [spec("f"), spec("g")], "toolChoice": written},
+            "additionalModelRequestFields": {"tool_choice": {"disable_parallel_tool_use": true}},
+        });
+        check(&single(CLAUDE, Some(asked)), &EncodeOptions::default(), beside, &[]);
+    }
     assert_eq!(refused(&single(NOVA, None), &EncodeOptions::default()), ["parallel_tool_calls"]);
     let parallel = ChatRequest { parallel_tool_calls: Some(true), ..with_tools(NOVA, None) };
     check(
@@ -404,6 +404,14 @@ fn sampling_stays_in_range() {
         inference(json!({"temperature": 0.5, "topP": 1.0})),
         &[],
     );
+    // Claude's newer models take one of the two; a default says nothing.
+    let one = |temperature, top_p, expect: Value, lost: &[&str]| {
+        let asked = with("anthropic.claude-sonnet-4-6", sampling(Some(temperature), Some(top_p), None));
+        check(&asked, &dropping(), inference(expect), lost);
+    };
+    one(1.0, 0.95, json!({"topP": 0.95}), &[]);
+    one(0.5, 1.0, json!({"temperature": 0.5}), &[]);
+    one(0.5, 0.95, json!({"temperature": 0.5}), &["top_p"]);
     let hot = with(NOVA, sampling(Some(1.5), None, None));
     assert_eq!(invalid(&hot, &plain), "temperature");
     check(&hot, &dropping(), inference(json!({"temperature": 1.0})), &["temperature"]);

@@ -37,6 +37,7 @@ pub use errors::{decode_error, encode_error};
 pub use host::Host;
 pub use inbound::{decode_count_request, decode_request};
 pub use params::{CAPABILITIES, NATIVE_PARAMS};
+pub(crate) use reasoning::one_of_both;
 pub use reply::decode_reply;
 pub use request::{encode_chat, encode_chat_for, encode_count};
 pub use stream::StreamDecoder;

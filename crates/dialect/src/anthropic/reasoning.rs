@@ -7,7 +7,7 @@ use super::MAX_TOKENS_DEFAULT;
 use super::members::{count, object, text};
 use super::params::{is_allowed, native_member, refuse_or_note};
 use crate::conversation::{ChatRequest, Effort, Reasoning};
-use crate::wire::{EncodeError, EncodeOptions, Losses};
+use crate::wire::{Dialect, EncodeError, EncodeOptions, Losses};
 use serde_json::{Map, Value};
 
 /// The words of `output_config.effort`, from Anthropic's published types.
@@ -183,9 +183,8 @@ pub(super) fn add_sampling(
     if options.rejects_sampling {
         return require_no_sampling(request, options, lost);
     }
-    for (name, value, least_thinking) in
-        [("temperature", sampling.temperature, 1.0), ("top_p", sampling.top_p, 0.95)]
-    {
+    let (temperature, top_p) = one_of_both(request, options, is_thinking, lost);
+    for (name, value, least_thinking) in [("temperature", temperature, 1.0), ("top_p", top_p, 0.95)] {
         let Some(value) = value else { continue };
         let nearest = value.clamp(0.0, 1.0);
         let is_forbidden = is_thinking && nearest < least_thinking;
@@ -215,6 +214,46 @@ pub(super) fn add_sampling(
     Ok(())
 }
 
+/// `temperature` and `top_p` as far as they go together: newer models refuse both in one request. One that has its
+/// default value (1) says nothing and stays here; of two others `top_p` does, if parameters may be dropped. While the
+/// model reasons there is no other temperature. Callers of a dialect that Claude is at home in say what they mean.
+pub(crate) fn one_of_both(
+    request: &ChatRequest,
+    options: &EncodeOptions,
+    is_thinking: bool,
+    lost: &mut Losses,
+) -> (Option<f64>, Option<f64>) {
+    let both = (request.sampling.temperature, request.sampling.top_p);
+    if matches!(request.dialect, Dialect::Anthropic | Dialect::Bedrock) || takes_both(&request.model) {
+        return both;
+    }
+    match both {
+        (Some(1.0), Some(top_p)) => (None, Some(top_p)),
+        (None, _) | (_, None) => both,
+        _ if is_thinking => both,
+        (temperature, Some(1.0)) => (temperature, None),
+        (temperature, _) if options.drop_unsupported => {
+            lost.note("top_p");
+            (temperature, None)
+        }
+        both => both,
+    }
+}
+
+/// Models before Claude 4.5, and Opus before 4.1, take both (Anthropic's migration guides). A name tells it as
+/// `claude-opus-4-1`; one that does not is left to the provider.
+fn takes_both(model: &str) -> bool {
+    let Some((_, rest)) = model.split_once("claude-") else { return true };
+    let Some((family, version)) = rest.split_once('-') else { return true };
+    if family.bytes().any(|byte| !byte.is_ascii_lowercase()) {
+        return true;
+    }
+    let mut numbers =
+        version.split(['-', '@']).map_while(|part| part.parse().ok().filter(|number: &u32| *number < 100));
+    let version = (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0));
+    version < (4, 5) && (family != "opus" || version < (4, 1))
+}
+
 /// For a model that refuses to be steered: the default values are left out, others are unsupported.
 fn require_no_sampling(
     request: &ChatRequest,
@@ -237,4 +276,24 @@ fn require_no_sampling(
 
 fn invalid(param: &str, message: String) -> EncodeError {
     EncodeError::Invalid { param: param.to_owned(), message }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::takes_both;
+
+    #[test]
+    fn models_since_claude_4_5_take_one_of_temperature_and_top_p() {
+        let check = |model: &str, expect: bool| assert_eq!(takes_both(model), expect, "{model}");
+        check("claude-3-7-sonnet-20250219", true);
+        check("claude-instant-1.2", true);
+        check("claude-sonnet-4-20250514", true);
+        check("claude-sonnet-4@20250514", true);
+        check("claude-opus-4-0", true);
+        check("claude-opus-4-1-20250805", false);
+        check("us.anthropic.claude-sonnet-4-5-20250929-v1:0", false);
+        check("claude-haiku-4-5@20251001", false);
+        check("claude-fable-5", false);
+        check("amazon.nova-lite-v1:0", true);
+    }
 }

@@ -9,6 +9,7 @@ use super::members::{object, text};
 use super::model::{Maker, Model};
 use super::own::Own;
 use super::params::Refusals;
+use crate::anthropic::one_of_both;
 use crate::conversation::{ChatRequest, Effort, Reasoning};
 use crate::wire::{EncodeError, EncodeOptions};
 use serde_json::{Map, Value};
@@ -234,8 +235,12 @@ pub(super) fn add_sampling(
         return Ok(());
     }
     let is_restricted = thinking.is_on && model.is_anthropic();
+    let (temperature, top_p) = match model.is_anthropic() {
+        true => one_of_both(request, options, thinking.is_on, &mut refusals.lost),
+        false => (sampling.temperature, sampling.top_p),
+    };
     for (name, own_name, value, least) in
-        [("temperature", "temperature", sampling.temperature, 1.0), ("top_p", "topP", sampling.top_p, 0.95)]
+        [("temperature", "temperature", temperature, 1.0), ("top_p", "topP", top_p, 0.95)]
     {
         let Some(value) = value else { continue };
         if !(0.0..=1.0).contains(&value) {
