@@ -259,18 +259,43 @@ fn an_answer_is_written_in_cohere_s_form() {
 #[test]
 fn words_right_before_calls_are_the_plan() {
     let (written, _) = write(&answer(
-        vec![Part::text("first"), Part::text("then"), call("a", None)],
+        vec![Part::text("first"), thought("hm"), Part::text("the"), Part::text("n"), call("a", None)],
         // What some providers say beside calls.
         Some(StopReason::Stop),
     ));
     let expect = json!({
         "role": "assistant",
-        "content": [text("first")],
+        "content": [text("first"), {"type": "thinking", "thinking": "hm"}],
         "tool_plan": "then",
         "tool_calls": [{"id": "a", "type": "function", "function": {"name": "f", "arguments": "{\"q\":1}"}}],
     });
     assert_eq!(written["message"].to_string(), expect.to_string());
     assert_eq!(written["finish_reason"], "TOOL_CALL");
+}
+
+fn thought(text: &str) -> Part {
+    Part::Reasoning { text: text.to_owned(), signature: None }
+}
+
+#[test]
+fn texts_that_other_makers_cut_at_their_sources_are_one() {
+    let cited = |text: &str, document: u64| Part::Text {
+        text: text.to_owned(),
+        citations: vec![Citation { document: Some(document), ..Citation::default() }],
+        cache_control: None,
+    };
+    let parts = vec![Part::text("It is "), cited("t\u{e4}ll", 0), Part::text(" and "), cited("old", 1)];
+    let (written, _) = write(&answer(parts, Some(StopReason::Stop)));
+    assert_eq!(written["message"]["content"], json!([text("It is t\u{e4}ll and old")]));
+    let places: Vec<Value> = written["message"]["citations"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|citation| {
+            json!([citation["start"], citation["end"], citation["text"], citation["sources"][0]["id"]])
+        })
+        .collect();
+    assert_eq!(places, [json!([6, 10, "t\u{e4}ll", "doc:0"]), json!([15, 18, "old", "doc:1"])]);
 }
 
 #[test]

@@ -6,7 +6,7 @@
 use super::citations::{self, Cited};
 use super::reply::HOME;
 use super::{finish, logprobs, usage};
-use crate::conversation::{ChatReply, Choice, Part, Signature, StopReason, custom};
+use crate::conversation::{ChatReply, Choice, Citation, Part, Signature, StopReason, custom};
 use crate::json::value::{insert, insert_some, text as text_of};
 use crate::told::{Places, note_reply};
 use crate::wire::{Losses, ReplyFacts};
@@ -67,13 +67,51 @@ pub(super) fn reply_id<'r>(provider_id: &'r str, facts: &'r ReplyFacts) -> Cow<'
     Cow::Borrowed(&facts.fallback_id)
 }
 
+/// The parts with texts that follow each other as one, as Cohere writes them; spans move along.
+fn joined(parts: &[Part]) -> Vec<Cow<'_, Part>> {
+    let mut out: Vec<Cow<'_, Part>> = Vec::with_capacity(parts.len());
+    for part in parts {
+        let (Part::Text { text, citations, .. }, Some(last)) = (part, out.last_mut()) else {
+            out.push(Cow::Borrowed(part));
+            continue;
+        };
+        if !matches!(**last, Part::Text { .. }) {
+            out.push(Cow::Borrowed(part));
+            continue;
+        }
+        if let Part::Text { text: before, citations: sources, .. } = last.to_mut() {
+            let offset = before.chars().count() as u64;
+            whole_spans(before, sources);
+            before.push_str(text);
+            let mut moved = citations.clone();
+            whole_spans(text, &mut moved);
+            for (start, end) in moved.iter_mut().filter_map(|citation| citation.span.as_mut()) {
+                *start = start.saturating_add(offset);
+                *end = end.saturating_add(offset);
+            }
+            sources.append(&mut moved);
+        }
+    }
+    out
+}
+
+/// Says of citations of a whole text which characters those are.
+fn whole_spans(text: &str, citations: &mut [Citation]) {
+    let whole = (0, text.chars().count() as u64);
+    for citation in citations {
+        citation.span.get_or_insert(whole);
+    }
+}
+
 fn message(parts: &[Part], calls_tools: bool, lost: &mut Losses) -> Map<String, Value> {
-    let plan = parts.iter().rposition(|part| calls_tools && matches!(part, Part::Text { .. }));
+    let parts: Vec<Cow<'_, Part>> = joined(parts);
+    let parts = || parts.iter().map(Cow::as_ref);
+    let plan = parts().rposition(|part| calls_tools && matches!(part, Part::Text { .. }));
     let mut content = Vec::new();
     let mut calls = Vec::new();
     let mut cited = Vec::new();
     let mut said_first = None;
-    for (position, part) in parts.iter().enumerate() {
+    for (position, part) in parts().enumerate() {
         match part {
             Part::Text { text, citations, .. } if plan == Some(position) => {
                 cited.extend(citations::write_all(text, citations, Cited::Plan));
@@ -97,7 +135,7 @@ fn message(parts: &[Part], calls_tools: bool, lost: &mut Losses) -> Map<String, 
             Part::File { .. } | Part::ToolResult { .. } => lost.note("file"),
         }
     }
-    let texts = parts.iter().filter_map(|part| match part {
+    let texts = parts().filter_map(|part| match part {
         Part::Text { citations, .. } => Some(citations),
         _ => None,
     });

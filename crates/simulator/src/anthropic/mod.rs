@@ -184,7 +184,13 @@ fn content(message: &Value, count: &mut PromptCount) -> (String, Option<String>)
             }
             "tool_result" => {
                 let (said, _) = content(block, count);
-                result.get_or_insert_default().push_str(&said);
+                let result = result.get_or_insert_default();
+                result.push_str(&said);
+                // Of documents, those of words are read; an attachment's tokens are counted already.
+                let documents = items_at(block, "content").iter().filter_map(|part| part.get("source"));
+                for source in documents.filter(|source| text_at(source, "type") == "text") {
+                    result.push_str(text_at(source, "data"));
+                }
             }
             "tool_use" => count.json(block),
             "thinking" => count.text(text_at(block, "thinking")),
@@ -208,7 +214,10 @@ mod tests {
                 {"role": "user", "content": "weather"},
                 {"role": "assistant", "content": [{"type": "tool_use", "id": "t", "name": "f", "input": {}}]},
                 {"role": "user", "content": [
-                    {"type": "tool_result", "tool_use_id": "t", "content": [{"type": "text", "text": "rain"}]},
+                    {"type": "tool_result", "tool_use_id": "t", "content": [
+                        {"type": "text", "text": "rain"},
+                        {"type": "document", "source": {"type": "text", "media_type": "text/plain", "data": "fall"}},
+                    ]},
                     {"type": "text", "text": "and?"},
                 ]},
             ],
@@ -217,7 +226,7 @@ mod tests {
             "thinking": {"type": "enabled", "budget_tokens": 1024},
         });
         let ask = read(&body);
-        assert_eq!((ask.last_user.as_str(), ask.tool_result.as_deref()), ("and?", Some("rain")));
+        assert_eq!((ask.last_user.as_str(), ask.tool_result.as_deref()), ("and?", Some("rainfall")));
         assert_eq!((ask.parallel, ask.max_tokens, ask.stream), (false, Some(9), true));
         assert_eq!((ask.thinking, ask.tools.len()), (Thinking::Shown, 1));
     }

@@ -62,12 +62,17 @@ fn response_format(body: &Value) -> Result<(), ApiError> {
     if !items_at(body, "tools").is_empty() || !items_at(body, "documents").is_empty() {
         return Err(invalid("response_format of type json_object is not supported with tools or documents"));
     }
-    match format.get("json_schema").filter(|schema| !schema.is_null()) {
+    match schema(format) {
         Some(schema) if text_at(schema, "type") != "object" => {
             Err(invalid("the top-level type of response_format.json_schema must be object"))
         }
         _ => Ok(()),
     }
+}
+
+/// The schema of a format: the reference's `json_schema`, or `schema`, which the guide to structured outputs writes.
+pub(super) fn schema(format: &Value) -> Option<&Value> {
+    ["json_schema", "schema"].into_iter().find_map(|name| format.get(name).filter(|schema| !schema.is_null()))
 }
 
 /// Every call of an assistant message is answered by tool messages before anything else comes.

@@ -42,6 +42,7 @@ fn what_the_package_can_write_is_taken() {
     );
     taken(json!({"thinking": {"type": "enabled", "token_budget": 100}}));
     taken(json!({"response_format": {"type": "json_object", "json_schema": {"type": "object"}}}));
+    taken(json!({"response_format": {"type": "json_object", "schema": {"type": "object"}}}));
     taken(json!({"messages": [
         {"role": "system", "content": [{"type": "text", "text": "s"}]},
         {"role": "user", "content": [

@@ -187,7 +187,7 @@ fn read_chat(body: &Value) -> Ask {
         _ => ToolChoice::Free,
     };
     let format = body.get("response_format").unwrap_or(&Value::Null);
-    ask.schema = format.get("json_schema").filter(|schema| !schema.is_null()).cloned();
+    ask.schema = check::schema(format).cloned();
     ask.json = text_at(format, "type") == "json_object";
     let thinking = body.pointer("/thinking/type").and_then(Value::as_str);
     ask.thinking = if thinking == Some("enabled") { Thinking::Shown } else { Thinking::Off };

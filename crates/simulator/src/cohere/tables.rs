@@ -83,7 +83,10 @@ pub(super) static CHAT: &[Field] = &[
     ),
     null(
         "response_format",
-        Tagged { tag: "type", cases: &[("text", &[]), ("json_object", &[null("json_schema", Object)])] },
+        Tagged {
+            tag: "type",
+            cases: &[("text", &[]), ("json_object", &[null("json_schema", Object), null("schema", Object)])],
+        },
     ),
     null("safety_mode", Word(&["CONTEXTUAL", "STRICT", "OFF"])),
     null("max_tokens", COUNT),
