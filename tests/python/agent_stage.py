@@ -13,6 +13,26 @@ import servers
 KEY = conftest.MASTER_KEY
 # The model of the play, the same at every provider. Anthropic's models take what Claude Code writes from this one on.
 GROUP = "claude-opus-5-play"
+# The catalogue does not know the name; what the model takes it knows by the base model.
+PLAYED = """
+  - model_name: "anthropic/{group}"
+    litellm_params: {{model: "anthropic/{group}", api_base: "{sim}", api_key: "sk-ant-simulated"}}
+    model_info: {{base_model: "claude-opus-5"}}
+  - model_name: "bedrock/{group}"
+    litellm_params:
+      model: "bedrock/{group}"
+      api_base: "{sim}"
+      aws_region_name: "eu-central-1"
+      aws_access_key_id: "AKIASIMULATED0000001"
+      aws_secret_access_key: "simulated/secret/of/forty/characters/001"
+    model_info: {{base_model: "anthropic.claude-opus-5"}}
+"""
+
+
+def config_of(simulator: str) -> str:
+    """The configuration of all tests, with the played models of Anthropic's told what they are."""
+    models = "model_list:" + PLAYED.format(group=GROUP, sim=simulator).rstrip()
+    return conftest.config_of(simulator).replace("model_list:", models, 1)
 
 
 @dataclass
@@ -43,7 +63,7 @@ class Stage:
 def house(tmp_path_factory):
     folder = tmp_path_factory.mktemp("agents")
     with servers.simulator(folder) as simulator:
-        with servers.gateway(folder, conftest.config_of(simulator.url)) as gateway:
+        with servers.gateway(folder, config_of(simulator.url)) as gateway:
             yield Stage(gateway.url, simulator)
 
 
