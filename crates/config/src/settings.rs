@@ -38,6 +38,9 @@ pub struct LitellmSettings {
 pub struct General {
     /// The operator's key; without one no key is asked of anybody.
     pub master_key: Option<Secret>,
+    /// Hosts of media, each with or without its port, that may be fetched from although they are not public; from here
+    /// or from `litellm_settings`.
+    pub user_url_allowed_hosts: Vec<String>,
     /// `max_request_size_mb` in bytes.
     pub request_bytes_max: Option<u64>,
     /// `max_response_size_mb` in bytes.
@@ -127,6 +130,8 @@ pub struct TollgateSettings {
     pub database_file: Option<PathBuf>,
     /// How long a response of the Responses API is kept.
     pub responses_retention: Duration,
+    /// Most bytes of one address that is fetched for a provider which takes none; 0 fetches nothing.
+    pub media_bytes_max: u64,
     /// What is done with a parameter that a provider cannot express; `None` for what its dialect's callers expect.
     pub on_unsupported_param: Option<OnUnsupported>,
     /// Threads that serve requests; `None` for one per core.
@@ -168,6 +173,7 @@ impl TollgateSettings {
             responses_retention: Duration::from_secs(
                 section.count("responses_retention_days").unwrap_or(30).saturating_mul(24 * 60 * 60),
             ),
+            media_bytes_max: section.count("media_bytes_max").unwrap_or(20 * MIB),
             on_unsupported_param: section
                 .text("on_unsupported_param")
                 .and_then(|word| OnUnsupported::named(&word)),
@@ -247,10 +253,23 @@ pub(crate) fn general(root: &Node, environment: &Environment<'_>, found: &mut Co
         let message = "has no effect: a caller who hangs up always ends the upstream request";
         found.warning(place, &section.path_of("cancel_on_disconnect"), message);
     }
+    for section in [&section, &litellm] {
+        if section.flag("user_url_validation") == Some(false) {
+            let place = section.place("user_url_validation").unwrap_or(root.place);
+            let message =
+                "has no effect: every address is judged; name hosts in user_url_allowed_hosts instead";
+            found.warning(place, &section.path_of("user_url_validation"), message);
+        }
+    }
     let database = || environment.first_of(&["DATABASE_URL"]).map(Secret::new);
     let price = |section: &Section<'_>| section.node("max_budget").and_then(Node::price);
     General {
         master_key: master_key(&section, root.place, environment, found),
+        user_url_allowed_hosts: [&section, &litellm]
+            .into_iter()
+            .filter_map(|section| section.node("user_url_allowed_hosts").map(texts_of))
+            .flatten()
+            .collect(),
         request_bytes_max: section.count("max_request_size_mb").map(|mb| mb.saturating_mul(MIB)),
         response_bytes_max: section.count("max_response_size_mb").map(|mb| mb.saturating_mul(MIB)),
         max_budget: price(&section).or_else(|| price(&litellm)),

@@ -230,6 +230,11 @@ impl Rejection {
         Self::bad_request(format!("litellm.BadRequestError: {exception} - {param}: {reason}")).at(param)
     }
 
+    /// An address that the request names, for a provider that takes bytes alone.
+    pub(crate) fn media_not_fetched(message: &str) -> Self {
+        Self::bad_request(format!("litellm.BadRequestError: {message}"))
+    }
+
     /// A turn that cannot be continued: not there, or not the caller's.
     pub(crate) fn unknown_previous_response(id: &str) -> Self {
         let id: String = id.chars().take(200).collect();

@@ -8,6 +8,7 @@ use crate::build::{self, BuildError, Builder};
 use crate::error::Rejection;
 use crate::passthrough::Accounts;
 use crate::pipeline::attempt::CallLimits;
+use crate::pipeline::media::MediaRules;
 use crate::pipeline::overrides::Overrides;
 use crate::pipeline::receive::{ReceiveLimits, Received};
 use crate::routes::Access;
@@ -236,6 +237,14 @@ impl Snapshot {
         let own = self.config.tollgate.body_bytes_max;
         let bytes_max = self.config.general.request_bytes_max.unwrap_or(own);
         ReceiveLimits { bytes_max, idle: self.config.tollgate.body_timeout }
+    }
+
+    /// What may be fetched for providers that take no addresses.
+    pub(crate) fn media_rules(&self) -> MediaRules<'_> {
+        MediaRules {
+            bytes_max: self.config.tollgate.media_bytes_max,
+            allowed_hosts: &self.config.general.user_url_allowed_hosts,
+        }
     }
 
     /// Further attempts after the first, where the request does not say.

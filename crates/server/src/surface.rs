@@ -167,6 +167,11 @@ impl Surface {
         )
     }
 
+    /// It is answered by a model that talks.
+    pub(crate) fn is_conversation(self) -> bool {
+        !self.is_embedding() && self.resource().is_none() && self != Self::Rerank
+    }
+
     /// It is answered with vectors.
     pub(crate) fn is_embedding(self) -> bool {
         matches!(

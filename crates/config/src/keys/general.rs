@@ -5,7 +5,7 @@
 //! **Invariant:** the keys that act are here, the others in `general_later`.
 
 use super::general_later::LATER;
-use super::{Key, Kind, Table, active, never, passthrough};
+use super::{Key, Kind, TEXTS, Table, active, never, passthrough};
 
 /// `general_settings`.
 pub(crate) static TABLE: Table = &[ACTIVE, LATER, NEVER];
@@ -38,6 +38,18 @@ const ACTIVE: &[Key] = &[
         Kind::Bool,
         "true",
         "A caller who hangs up ends the upstream request, always.",
+    ),
+    active(
+        "user_url_allowed_hosts",
+        TEXTS,
+        "",
+        "Hosts (`name` or `name:port`) of media whose addresses are not public and may be fetched all the same.",
+    ),
+    active(
+        "user_url_validation",
+        Kind::Bool,
+        "true",
+        "Addresses that a caller names are judged before anything is fetched, always.",
     ),
 ];
 

@@ -195,7 +195,5 @@ pub(super) const LATER: &[Key] = &[
     later("user_header_mappings", Kind::Any, ""),
     later("user_header_name", Kind::Text, ""),
     later("user_mcp_management_mode", Kind::Choice(&["restricted", "view_all"]), ""),
-    later("user_url_allowed_hosts", TEXTS, ""),
-    later("user_url_validation", Kind::Bool, ""),
     later("vector_store_deny_by_default", Kind::Bool, "false"),
 ];

@@ -7,7 +7,7 @@
 
 use super::litellm_later::LATER;
 use super::litellm_never::NEVER;
-use super::{ANY_LIST, Key, Kind, Table, active, later, passthrough, router};
+use super::{ANY_LIST, Key, Kind, TEXTS, Table, active, later, passthrough, router};
 
 /// `litellm_settings`.
 pub(crate) static TABLE: Table = &[ACTIVE, CALLBACKS, LATER, NEVER, router::ROWS];
@@ -33,6 +33,18 @@ const ACTIVE: &[Key] = &[
         Kind::Section(passthrough::VERTEX),
         "",
         "The same as at the top of the file, which goes before it.",
+    ),
+    active(
+        "user_url_allowed_hosts",
+        TEXTS,
+        "",
+        "Hosts (`name` or `name:port`) of media whose addresses are not public and may be fetched all the same.",
+    ),
+    active(
+        "user_url_validation",
+        Kind::Bool,
+        "true",
+        "Addresses that a caller names are judged before anything is fetched, always.",
     ),
 ];
 

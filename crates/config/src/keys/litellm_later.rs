@@ -250,8 +250,6 @@ pub(super) const LATER: &[Key] = &[
     later("use_aiohttp_transport", Kind::Bool, "true"),
     later("use_chat_completions_url_for_anthropic_messages", Kind::Bool, ""),
     later("use_litellm_proxy", Kind::Bool, "false"),
-    later("user_url_allowed_hosts", TEXTS, ""),
-    later("user_url_validation", Kind::Bool, "true"),
     later("validate_end_user_id_in_db", Kind::Bool, "false"),
     later("vector_store_registry", Kind::Any, ""),
     later("vector_store_search_failure_mode", Kind::Any, "annotate"),

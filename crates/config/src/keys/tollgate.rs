@@ -52,6 +52,12 @@ pub(crate) static TABLE: Table = &[&[
         "File of the embedded database, made when it is first needed; `:memory:` keeps nothing over a restart.",
     ),
     active(
+        "media_bytes_max",
+        Kind::Count,
+        "20971520",
+        "Most bytes of a picture or document that is fetched for a provider which takes no addresses; 0 fetches none.",
+    ),
+    active(
         "responses_retention_days",
         Kind::Positive,
         "30",

@@ -134,7 +134,8 @@ fn s3_source(uri: &str) -> Value {
 }
 
 /// What a medium cannot be.
-const BYTES_ONLY: &str = "must be bytes (a base64 data URL) or a place in S3: this provider fetches no addresses, and neither does the gateway";
+const BYTES_ONLY: &str =
+    "must be bytes (a base64 data URL) or a place in S3: this provider fetches no addresses";
 
 /// The value of an `image` block.
 ///

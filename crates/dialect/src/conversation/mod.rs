@@ -9,6 +9,7 @@ mod citation;
 pub mod custom;
 mod embedding;
 mod event;
+mod media;
 mod native;
 mod reply;
 mod request;
@@ -18,6 +19,7 @@ mod signature;
 pub use citation::{Citation, PlaceUnit, SourcePlace};
 pub use embedding::{Embedding, EmbeddingInput, EmbeddingPurpose, EmbeddingReply, EmbeddingRequest};
 pub use event::StreamEvent;
+pub use media::sniff_media_type;
 pub use native::Native;
 pub use reply::{ChatReply, Choice, StopReason, Usage};
 pub use request::{

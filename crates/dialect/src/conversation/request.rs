@@ -206,7 +206,8 @@ impl Part {
 /// Where the bytes of an image, sound or document are.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum MediaSource {
-    /// An address that the provider fetches; the gateway never does.
+    /// An address that the provider fetches. Where it fetches none, bytes take its place before the request is written
+    /// ([`ChatRequest::place_media`]).
     Url(String),
     /// The bytes themselves.
     Base64 {

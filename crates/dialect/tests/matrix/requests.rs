@@ -9,7 +9,7 @@ use serde_json::Value;
 use std::collections::BTreeMap;
 use std::sync::OnceLock;
 use tollgate_dialect::conversation::{ChatRequest, ResponseFormat};
-use tollgate_dialect::wire::{EncodeError, EncodeOptions, Outbound};
+use tollgate_dialect::wire::{Dialect, EncodeError, EncodeOptions, Outbound};
 
 const BASE: &str = include_str!("requests/base.json");
 
@@ -92,6 +92,20 @@ fn compare(feature: &str, request: &ChatRequest, provider: &Surface, outbound: &
     }
 }
 
+/// What becomes of a request with addresses before a provider that fetches none: the server puts bytes in their place.
+fn outcome_of_bytes(feature: &str, request: &ChatRequest, provider: &Surface) -> Option<Outcome> {
+    if provider.dialect != Dialect::Bedrock {
+        return None;
+    }
+    let mut whole = request.clone();
+    for address in request.media_addresses() {
+        let media_type = if address.ends_with(".pdf") { "application/pdf" } else { "image/png" };
+        whole.place_media(address, media_type, b"bytes");
+    }
+    let is_kept = whole != *request && outcome(feature, &whole, provider) == Outcome::Kept;
+    is_kept.then(|| Outcome::Near("its bytes, which the gateway fetches".to_owned()))
+}
+
 /// A tool that stands in for the form of the answer is that form.
 fn with_answer_form(mut arrived: ChatRequest, outbound: &Outbound) -> ChatRequest {
     let Some(name) = &outbound.reading.answer_tool else { return arrived };
@@ -125,7 +139,10 @@ fn row(feature: &Feature) -> Row {
     let mut cells = BTreeMap::new();
     for (pair, caller, provider) in cell::pairs() {
         if let Some(request) = read(caller, provider, feature) {
-            cells.insert(pair, outcome(&feature.name, &request, provider));
+            let as_written = outcome(&feature.name, &request, provider);
+            let fetched = matches!(as_written, Outcome::Impossible(_))
+                .then(|| outcome_of_bytes(&feature.name, &request, provider));
+            cells.insert(pair, fetched.flatten().unwrap_or(as_written));
         }
     }
     Row { feature: feature.name.clone(), cells }

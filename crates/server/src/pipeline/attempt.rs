@@ -5,6 +5,7 @@
 //! [`AttemptFailure`], and the plan in `policy` alone decides what follows a failure.
 
 use super::Call;
+use super::media;
 use super::outbound::{self, Prepared, ReadPlan};
 use super::receive::Received;
 use super::respond::{self, Answer};
@@ -92,10 +93,20 @@ pub(crate) async fn walk(
     received: &Received<'_>,
     group: &Group,
 ) -> Result<Answer, Rejection> {
-    let mut walk = Walk::begin(Errand { worker, snapshot, call, received }, group)?;
+    let errand = Errand { worker, snapshot, call, received };
+    let mut walk = Walk::begin(errand, group)?;
     loop {
         let (target, limits) = walk.current()?;
-        match attempt(worker, call, received, target, limits).await {
+        let ready = match media::is_needed(received, call, target) {
+            // Boxed: rare, and its state would be part of every request's.
+            true => Box::pin(media::fetch(errand, (target, snapshot.media_rules()), limits)).await,
+            false => Ok(()),
+        };
+        let answered = match ready {
+            Ok(()) => attempt(worker, call, received, target, limits).await,
+            Err(failure) => Err(failure),
+        };
+        match answered {
             Ok(answer) => {
                 let (retries, retries_max) = walk.retries();
                 return Ok(answer.after(retries, retries_max));

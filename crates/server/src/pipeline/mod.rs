@@ -6,6 +6,7 @@
 pub(crate) mod attempt;
 pub(crate) mod caller;
 mod embedding;
+pub(crate) mod media;
 pub(crate) mod outbound;
 pub(crate) mod overrides;
 mod preview;

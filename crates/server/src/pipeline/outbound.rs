@@ -4,6 +4,7 @@
 //! deployment's wire. A parity test holds the two roads together.
 
 use super::embedding;
+use super::media;
 use super::receive::Received;
 use super::speech::{self, Speech};
 use crate::error::Rejection;
@@ -202,7 +203,10 @@ fn relay_resource(received: &Received<'_>, target: &Target, operation: &str) -> 
 fn may_relay(received: &Received<'_>, surface: Surface, target: &Target) -> bool {
     // What another maker's model signed its own provider alone may see again.
     let is_own = surface != Surface::Responses || !responses::carries_marks(received.body);
-    surface.dialect() != Dialect::OpenAi && target.defaults.is_empty() && !received.as_array && is_own
+    // Nor can one go out whose addresses had to be fetched.
+    let is_whole = !media::were_fetched(received, (target.speech_for(surface), surface));
+    let is_others = surface.dialect() != Dialect::OpenAi;
+    is_others && is_own && is_whole && target.defaults.is_empty() && !received.as_array
 }
 
 /// The request in a dialect other than OpenAI's that caller and provider share.
@@ -241,7 +245,7 @@ fn relay_native(received: &Received<'_>, speech: Speech, target: &Target) -> Res
 
 fn translate(received: &Received<'_>, surface: Surface, target: &Target) -> Result<Prepared, Rejection> {
     let speech = target.speech_for(surface);
-    let mut conversation = received.conversation(surface)?.clone();
+    let mut conversation = media::as_taken(received, (speech, surface))?.clone();
     conversation.model.clone_from(&target.model);
     conversation.stream = received.stream;
     for name in

@@ -65,6 +65,8 @@ pub(crate) struct Received<'b> {
     pub(crate) overrides: Overrides,
     /// The body as a conversation, read when a provider of another dialect is the first to need it.
     conversation: OnceLock<Result<ChatRequest, RequestError>>,
+    /// The same with bytes in the place of the addresses that it names, once they were fetched.
+    fetched: OnceLock<ChatRequest>,
 }
 
 impl Received<'_> {
@@ -101,6 +103,17 @@ impl Received<'_> {
             Some(extended) if !holds => extended,
             _ => self,
         }
+    }
+
+    /// The conversation with bytes in the place of addresses, where a deployment needed it so.
+    pub(crate) fn fetched(&self) -> Option<&ChatRequest> {
+        self.fetched.get()
+    }
+
+    /// Keeps the conversation whose addresses were fetched.
+    pub(crate) fn keep_fetched(&self, conversation: ChatRequest) {
+        // Attempts follow each other: whoever is second finds the same bytes.
+        let _ = self.fetched.set(conversation);
     }
 
     /// The body as a conversation.
@@ -232,6 +245,7 @@ pub(crate) fn read<'b>(body: &'b Bytes, call: &Call, headers: &HeaderMap) -> Res
         holder: None,
         overrides,
         conversation: OnceLock::new(),
+        fetched: OnceLock::new(),
     })
 }
 
@@ -277,6 +291,7 @@ fn read_form<'b>(
         holder: None,
         overrides,
         conversation: OnceLock::new(),
+        fetched: OnceLock::new(),
     })
 }
 

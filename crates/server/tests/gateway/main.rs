@@ -15,6 +15,7 @@ mod counting;
 mod generate_content;
 mod hostile;
 mod limits;
+mod media;
 mod messages;
 mod money;
 mod panics;
