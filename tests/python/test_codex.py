@@ -32,7 +32,9 @@ def test_it_reads_and_edits_a_file(stage, tmp_path, provider):  # noqa: F811
     assert ended.status == 0, ended.output + ended.errors
     commands = items(ended, "command_execution")
     assert [(command["status"], command["exit_code"]) for command in commands] == [("completed", 0)] * 2
-    assert [item["text"] for item in items(ended, "agent_message")] == [SAY["text"]]
+    said = [item["text"] for item in items(ended, "agent_message")]
+    # Cohere's models say before each call what they plan.
+    assert (said[-1:] if provider == "cohere" else said) == [SAY["text"]]
     [completed] = [line for line in ended.lines() if line["type"] == "turn.completed"]
     assert completed["usage"]["input_tokens"] > 1000 and completed["usage"]["output_tokens"] > 0
     assert place.note.read_text() == "hello brave new world\n"
