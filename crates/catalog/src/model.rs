@@ -8,6 +8,7 @@
 
 mod overlay;
 mod packed;
+mod sizes;
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -17,6 +18,7 @@ use serde_json::value::RawValue;
 use crate::prices::{PriceError, Prices};
 
 pub use overlay::{Overlay, OverlayError};
+pub use sizes::sizes;
 
 /// The kind of endpoint that a model is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -137,7 +137,7 @@ impl fmt::Display for PicoDollars {
     }
 }
 
-/// The price of one unit (a token, a request, a query) in units of 1e-24 USD. Never negative.
+/// The price of one unit (a token, a request, an image, a second) in units of 1e-24 USD. Never negative.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Price(i128);
 
@@ -254,6 +254,16 @@ pub(crate) struct ExactSum(i128);
 impl ExactSum {
     pub(crate) fn add(&mut self, price: Price, count: u64) {
         self.0 = self.0.saturating_add(price.0.saturating_mul(i128::from(count)));
+    }
+
+    /// Adds `count` thousandths at a price of whole ones: milliseconds at a price per second. What lies beyond 24
+    /// decimals is cut off.
+    pub(crate) fn add_thousandths(&mut self, price: Price, count: u64) {
+        self.0 = self.0.saturating_add(price.0.saturating_mul(i128::from(count)) / 1_000);
+    }
+
+    pub(crate) fn is_zero(self) -> bool {
+        self.0 == 0
     }
 
     pub(crate) fn plus(self, other: ExactSum) -> ExactSum {

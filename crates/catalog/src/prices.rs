@@ -1,7 +1,7 @@
-//! Prices: what one model, or one deployment of it, charges per token, request and query.
+//! Prices: what one model, or one deployment of it, charges per token, request, image, character, second and query.
 //!
 //! Owns reading prices from a catalogue object and from an operator's overrides, and which price holds for a prompt
-//! length and a service tier. Leaves counting tokens to others and the sum to [`crate::cost`].
+//! length, a service tier and a picture's size. Leaves counting tokens to others and the sum to [`crate::cost`].
 //!
 //! **Invariant:** a price is the decimal text that was written; an absent price is absent, and never zero.
 
@@ -34,6 +34,15 @@ struct Rare {
     search_is_per_prompt: bool,
     /// A threshold is crossed by a prompt of exactly its length.
     threshold_is_inclusive: bool,
+    /// Prices of pictures of one size and quality, sorted by their names.
+    sizes: Vec<Size>,
+}
+
+/// The prices of a picture of one size, as `1024-x-1024` or `hd/1024-x-1792`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Size {
+    name: String,
+    rates: Vec<(RateKey, Price)>,
 }
 
 /// One entry of `tiered_pricing`: the rates of prompts of `from < tokens <= to`.
@@ -113,6 +122,30 @@ pub(crate) struct Billed {
     pub(crate) request: Price,
 }
 
+/// The rates of what is not tokens; `None` where there is none.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct UnitRates {
+    pub(crate) picture: Option<PictureRate>,
+    pub(crate) character: Option<Price>,
+    /// Of sound that was heard.
+    pub(crate) second: Option<Price>,
+    /// Of sound that was made.
+    pub(crate) spoken_second: Option<Price>,
+    /// Of the provider's time; none where it sells tokens.
+    pub(crate) elapsed_second: Option<Price>,
+    pub(crate) query: Option<Price>,
+}
+
+/// What a picture costs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct PictureRate {
+    pub(crate) price: Price,
+    /// The price is that of a picture element.
+    pub(crate) is_per_pixel: bool,
+    /// The price's name begins with `output`.
+    pub(crate) is_output: bool,
+}
+
 /// Whether `name` may stand in a configuration as a price.
 pub fn is_price_key(name: &str) -> bool {
     RateKey::parse(name).is_some()
@@ -140,7 +173,9 @@ impl Prices {
     /// These prices with an operator's numbers in place of some: (name, number or JSON text), as `input_cost_per_token`
     /// may stand in `litellm_params` or `model_info`. A plain price (one without a threshold or a tier) also takes the
     /// place of the catalogue's thresholds, tiers and ranges of the same dimension: the operator's number is the
-    /// price, unless the operator writes the others too. An unknown name or a wrong number is an error.
+    /// price, unless the operator writes the others too. A price of pictures takes the place of all of the catalogue's,
+    /// those of sizes included; a price per second that of all others by time, and of tokens and requests unless the
+    /// operator prices those too. An unknown name or a wrong number is an error.
     pub fn with_overrides<'a>(
         &self,
         overrides: impl Iterator<Item = (&'a str, &'a str)>,
@@ -167,6 +202,7 @@ impl Prices {
                 range.rates.push((key.dimension, *price));
             }
         }
+        draft.displace(&written.rates);
         draft.rates.extend(written.rates);
         if names.contains("tiered_pricing") {
             draft.rare.ranges = written.rare.ranges;
@@ -180,9 +216,82 @@ impl Prices {
         Ok(draft.finish())
     }
 
+    /// These prices with those of pictures of certain sizes: name, prices (see [`crate::model::sizes`]).
+    pub fn with_sizes(self, sizes: Vec<(String, Prices)>) -> Prices {
+        if sizes.is_empty() {
+            return self;
+        }
+        let mut rare = self.rare.as_deref().cloned().unwrap_or_default();
+        for (name, prices) in sizes {
+            let rates = prices.rates.iter().filter(|(key, _)| key.dimension.is_picture()).copied().collect();
+            rare.sizes.push(Size { name, rates });
+        }
+        rare.sizes.sort_by(|one, other| one.name.cmp(&other.name));
+        Prices { rates: self.rates, rare: Some(Arc::new(rare)) }
+    }
+
+    /// The prices of pictures of that quality (`standard` where none is said) and size. A size that is priced by itself
+    /// takes the place of the model's own price of pictures: in that quality, else in none, else in `high`, as LiteLLM
+    /// looks.
+    pub fn at_size(&self, quality: Option<&str>, (width, height): (u32, u32)) -> Prices {
+        let sizes = self.rare.as_deref().map_or(&[][..], |rare| &rare.sizes);
+        let plain = format!("{width}-x-{height}");
+        let quality = quality.unwrap_or("standard");
+        let names = [format!("{quality}/{plain}"), plain.clone(), format!("high/{plain}")];
+        let found = names.iter().find_map(|name| {
+            sizes.binary_search_by(|size| size.name.cmp(name)).ok().and_then(|at| sizes.get(at))
+        });
+        let Some(size) = found else { return self.clone() };
+        let mut rates: BTreeMap<RateKey, Price> =
+            self.rates.iter().filter(|(key, _)| !key.dimension.is_picture()).copied().collect();
+        rates.extend(size.rates.iter().copied());
+        Prices { rates: rates.into_iter().collect(), rare: self.rare.clone() }
+    }
+
     /// Whether anything that [`crate::cost::cost`] bills has a price. A price of 0 is one.
     pub fn is_priced(&self) -> bool {
-        !self.rates.is_empty() || self.rare.as_ref().is_some_and(|rare| !rare.ranges.is_empty())
+        let has_more = |rare: &Arc<Rare>| {
+            !rare.ranges.is_empty() || rare.sizes.iter().any(|size| !size.rates.is_empty())
+        };
+        !self.rates.is_empty() || self.rare.as_ref().is_some_and(has_more)
+    }
+
+    /// Whether tokens or requests have a price. A price of 0 is one.
+    pub fn prices_tokens(&self) -> bool {
+        self.rates.iter().any(|(key, _)| !key.dimension.is_unit())
+            || self.rare.as_ref().is_some_and(|rare| !rare.ranges.is_empty())
+    }
+
+    /// The rates of what is not tokens. Several prices of one picture or one second are one price by several names, and
+    /// never added up: what a model makes goes before what it is asked for, a picture before its elements, and a price
+    /// before one of 0.
+    pub(crate) fn units(&self) -> UnitRates {
+        let of = |dimension| {
+            let key = RateKey::base(dimension);
+            let at = self.rates.binary_search_by(|(known, _)| known.cmp(&key)).ok()?;
+            self.rates.get(at).map(|(_, price)| *price)
+        };
+        let first = |dimensions: &[Dimension]| {
+            let priced = || dimensions.iter().filter_map(|dimension| Some((*dimension, of(*dimension)?)));
+            priced().find(|(_, price)| *price > Price::ZERO).or_else(|| priced().next())
+        };
+        use Dimension::{ImageAsked, ImageMade, PixelAsked, PixelMade, Second, SecondHeard, SecondMade};
+        let picture = first(&[ImageMade, ImageAsked, PixelAsked, PixelMade]);
+        let sells_tokens =
+            self.rates.iter().any(|(key, price)| !key.dimension.is_unit() && *price > Price::ZERO);
+        let time = first(&[Second, SecondHeard, SecondMade]).map(|(_, price)| price);
+        UnitRates {
+            picture: picture.map(|(dimension, price)| PictureRate {
+                price,
+                is_per_pixel: matches!(dimension, PixelAsked | PixelMade),
+                is_output: matches!(dimension, ImageMade | PixelMade),
+            }),
+            character: of(Dimension::Character),
+            second: first(&[SecondMade, SecondHeard]).map(|(_, price)| price),
+            spoken_second: of(SecondMade),
+            elapsed_second: time.filter(|_| !sells_tokens),
+            query: of(Dimension::Query),
+        }
     }
 
     /// The plain price of a prompt token. For models priced by ranges of prompt length, that of the shortest.
@@ -324,6 +433,22 @@ impl Draft {
             },
         }
         Ok(())
+    }
+
+    /// Makes room for an operator's prices of pictures and of time.
+    fn displace(&mut self, written: &BTreeMap<RateKey, Price>) {
+        let has = |is: fn(Dimension) -> bool| written.keys().any(|key| is(key.dimension));
+        if has(Dimension::is_picture) {
+            self.rates.retain(|key, _| !key.dimension.is_picture());
+            self.rare.sizes.clear();
+        }
+        if has(Dimension::is_time) {
+            self.rates.retain(|key, _| !key.dimension.is_time());
+            if !has(|dimension| !dimension.is_unit()) {
+                self.rates.retain(|key, _| key.dimension.is_unit());
+                self.rare.ranges.clear();
+            }
+        }
     }
 
     fn finish(self) -> Prices {

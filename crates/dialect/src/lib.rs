@@ -28,6 +28,7 @@ pub mod replicate;
 pub mod rerank;
 pub mod responses;
 pub mod sagemaker;
+pub mod sound;
 pub mod sse;
 mod told;
 pub mod translate;

@@ -115,6 +115,12 @@ impl<'b> Form<'b> {
         std::str::from_utf8(self.body.get(field.value.clone())?).ok()
     }
 
+    /// The bytes of the first file of that name.
+    pub fn file(&self, name: &str) -> Option<&'b [u8]> {
+        let field = self.fields.iter().find(|field| field.name == name && field.is_file)?;
+        self.body.get(field.value.clone())
+    }
+
     /// The body with the model's name replaced where the form has one, and some fields left out. `body` is what the form
     /// was read from.
     pub fn edit(&self, body: &Bytes, model: Option<&str>, remove: &[&str]) -> Vec<Bytes> {

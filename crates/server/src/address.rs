@@ -48,19 +48,33 @@ fn regional(deployment: &Deployment) -> Option<String> {
 /// Bedrock's region.
 pub(crate) fn plain_model<'m>(deployment: &Deployment, model: &'m str) -> &'m str {
     match deployment.provider.wire {
-        Wire::OpenAi | Wire::Azure => model.strip_prefix("responses/").unwrap_or(model),
-        Wire::Bedrock => {
-            let mut rest = model;
-            while let Some((mark, after)) = rest.split_once('/') {
-                if !(matches!(mark, "converse" | "invoke" | "converse_like") || is_region(mark)) {
-                    break;
-                }
-                rest = after;
-            }
-            rest
-        }
+        Wire::Bedrock => without(model, |mark| is_bedrock_road(mark) || is_region(mark)),
+        _ => without_road(deployment, model),
+    }
+}
+
+/// A model's name without the road that it takes, but with its region: some have prices of their own.
+pub(crate) fn without_road<'m>(deployment: &Deployment, model: &'m str) -> &'m str {
+    match deployment.provider.wire {
+        Wire::OpenAi => model.strip_prefix("responses/").unwrap_or(model),
+        // LiteLLM's marks for deployments whose names do not tell their models.
+        Wire::Azure => without(model, |mark| matches!(mark, "responses" | "o_series" | "gpt5_series")),
+        Wire::Bedrock => without(model, is_bedrock_road),
         _ => model,
     }
+}
+
+fn is_bedrock_road(mark: &str) -> bool {
+    matches!(mark, "converse" | "invoke" | "converse_like")
+}
+
+/// What follows the marks at a name's beginning.
+fn without(model: &str, is_mark: impl Fn(&str) -> bool) -> &str {
+    let mut rest = model;
+    while let Some((_, after)) = rest.split_once('/').filter(|(mark, _)| is_mark(mark)) {
+        rest = after;
+    }
+    rest
 }
 
 /// `us-east-1`: a place, a direction, a number.
@@ -116,7 +130,7 @@ pub(crate) fn paths(
 ) -> Option<Paths> {
     let base = base_url(deployment).unwrap_or_default();
     let (before, query) = match deployment.provider.wire {
-        Wire::Azure => azure_prefix(deployment, &base, model),
+        Wire::Azure => azure_prefix(deployment, &base, plain_model(deployment, model)),
         // What is neither Google's nor Anthropic's is served in OpenAI's form.
         Wire::Vertex => (format!("{prefix}/endpoints/openapi"), String::new()),
         _ => (String::new(), String::new()),

@@ -91,20 +91,44 @@ impl Builder {
             Some(overlay) => overlay.model(provider, model),
             None => tollgate_catalog::model(provider, model),
         };
-        match &deployment.base_model {
-            // A base model may name its provider: `azure/gpt-4o`.
-            Some(base) => {
-                find(base.strip_prefix(provider).and_then(|rest| rest.strip_prefix('/')).unwrap_or(base))
-            }
-            None => find(model),
-        }
+        names(deployment, model).find_map(find)
+    }
+
+    /// The prices that the catalogue, or the operator's price file, has for a model, with the deployment's own in their
+    /// place.
+    pub(crate) fn prices(
+        &self,
+        deployment: &Deployment,
+        model: &str,
+        facts: Option<&Model>,
+    ) -> Result<Prices, BuildError> {
+        let known = facts.map(|facts| facts.prices.clone()).unwrap_or_default();
+        let makes_pictures =
+            |facts: &Model| matches!(facts.mode, Mode::ImageGeneration | Mode::ImageEdit | Mode::Unknown);
+        let known = if facts.is_none_or(makes_pictures) {
+            known.with_sizes(self.sizes(deployment, model))
+        } else {
+            known
+        };
+        let own = deployment.prices.iter().map(|(name, text)| (name.as_str(), text.as_str()));
+        known.with_overrides(own).map_err(|error| BuildError::new(deployment, error.to_string()))
+    }
+
+    /// The prices of a model's pictures by their sizes.
+    fn sizes(&self, deployment: &Deployment, model: &str) -> Vec<(String, Prices)> {
+        let provider = deployment.provider.name;
+        let find = |model: &str| match &self.overlay {
+            Some(overlay) => overlay.sizes(provider, model),
+            None => tollgate_catalog::model::sizes(provider, model),
+        };
+        names(deployment, model).map(find).find(|sizes| !sizes.is_empty()).unwrap_or_default()
     }
 
     /// Whether a wildcard's deployments can be built, tried with a name of no meaning.
     pub(crate) fn check(&self, deployment: &Deployment) -> Result<(), BuildError> {
         address::endpoint(deployment).map_err(|reason| BuildError::new(deployment, reason))?;
         headers(deployment)?;
-        prices(deployment, None).map(|_| ())
+        self.prices(deployment, "", None).map(|_| ())
     }
 
     /// Makes a deployment ready under a group's name, for one model of its provider.
@@ -147,7 +171,7 @@ impl Builder {
             refused_params: provider.unsupported,
             defaults: defaults(deployment),
             has_completions: has_completions(provider.name, facts.as_ref()),
-            prices: prices(deployment, facts.as_ref())?,
+            prices: self.prices(deployment, model, facts.as_ref())?,
             reply_headers: TargetHeaders::new(&TargetFacts {
                 id: &deployment.id,
                 model_name: &format!("{}/{model}", provider.name),
@@ -190,11 +214,17 @@ fn headers(deployment: &Deployment) -> Result<HeaderMap, BuildError> {
     Ok(headers)
 }
 
-/// The catalogue's prices with the operator's in their place.
-pub(crate) fn prices(deployment: &Deployment, facts: Option<&Model>) -> Result<Prices, BuildError> {
-    let known = facts.map(|facts| facts.prices.clone()).unwrap_or_default();
-    let own = deployment.prices.iter().map(|(name, text)| (name.as_str(), text.as_str()));
-    known.with_overrides(own).map_err(|error| BuildError::new(deployment, error.to_string()))
+/// The names by which a deployment's model is looked up: its base model's, which may begin with the provider
+/// (`azure/gpt-4o`), or its own, and the same without the road that it takes (`responses/`, `converse/`, a region).
+fn names<'n>(deployment: &'n Deployment, model: &'n str) -> impl Iterator<Item = &'n str> {
+    let written = deployment.base_model.as_deref().map_or(model, |base| {
+        let named = base.strip_prefix(deployment.provider.name).and_then(|rest| rest.strip_prefix('/'));
+        named.unwrap_or(base)
+    });
+    let on_road = address::without_road(deployment, written);
+    let plain = address::plain_model(deployment, written);
+    let more = [on_road, plain].into_iter().filter(move |name| *name != written);
+    std::iter::once(written).chain(more)
 }
 
 fn defaults(deployment: &Deployment) -> Vec<(String, String)> {

@@ -4,7 +4,7 @@
 //! **Invariant:** nothing in a snapshot changes but the memory of names that wildcards have answered to.
 
 use crate::auth::{Caller, Keys};
-use crate::build::{self, BuildError, Builder};
+use crate::build::{BuildError, Builder};
 use crate::error::Rejection;
 use crate::passthrough::Accounts;
 use crate::pipeline::attempt::CallLimits;
@@ -229,7 +229,7 @@ impl Snapshot {
     /// A deployment's prices, its own in place of the catalogue's.
     pub(crate) fn prices(&self, deployment: &Deployment) -> tollgate_catalog::Prices {
         let facts = self.model_facts(deployment);
-        build::prices(deployment, facts.as_ref()).unwrap_or_default()
+        self.builder.prices(deployment, &deployment.model, facts.as_ref()).unwrap_or_default()
     }
 
     /// The limits of a caller's body.

@@ -232,13 +232,15 @@ prop_compose! {
 }
 
 prop_compose! {
-    fn any_usage()(n in prop::collection::vec(0..1_000_000_u64, 13)) -> Usage {
+    fn any_usage()(n in prop::collection::vec(0..1_000_000_u64, 20)) -> Usage {
         Usage {
             input_tokens: n[0], cached_tokens: n[1] / 2, cache_write_tokens: n[2] / 2, cache_write_1h_tokens: n[3],
             input_audio_tokens: n[4], input_image_tokens: n[5], output_tokens: n[6], reasoning_tokens: n[7] / 2,
             output_audio_tokens: n[8] / 4, output_image_tokens: n[9] / 4, web_search_requests: n[10] % 4,
             search_context_size: SearchContextSize::Medium,
             cached_audio_tokens: n[11] / 4, cached_image_tokens: n[12] / 4,
+            images: n[13] % 5, pixels: n[14], input_characters: n[15] % 9, audio_ms: n[16] % 7, spoken_ms: n[17] % 7,
+            queries: n[18] % 3, elapsed_ms: n[19] % 2,
         }
     }
 }

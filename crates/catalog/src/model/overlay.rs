@@ -10,6 +10,7 @@ use std::collections::BTreeMap;
 use serde_json::value::RawValue;
 
 use super::{Model, ModelError};
+use crate::prices::Prices;
 
 /// Models by key, in memory.
 #[derive(Clone, Debug, Default)]
@@ -73,5 +74,15 @@ impl Overlay {
     /// [`super::model_by_key`], with the overlay's models in front.
     pub fn model_by_key(&self, key: &str) -> Option<Model> {
         self.models.get(key).cloned().or_else(|| super::model_by_key(key))
+    }
+
+    /// [`super::sizes`], with the overlay's models in front.
+    pub fn sizes(&self, provider: &str, model: &str) -> Vec<(String, Prices)> {
+        let name = (provider, model);
+        let by_key = |key: &str| self.model_by_key(key);
+        let mut rows = super::sizes::among(name, self.keys(), by_key);
+        let others = super::keys().filter(|key| !self.models.contains_key(*key));
+        rows.extend(super::sizes::among(name, others, by_key));
+        rows
     }
 }

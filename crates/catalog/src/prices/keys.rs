@@ -1,6 +1,6 @@
 //! The names of prices: which dimension, above how many prompt tokens, at which service tier.
 //!
-//! Owns the grammar `<dimension>[_above_<N>k_tokens][_<tier>]` and the lists of names that are accepted. Leaves the
+//! Owns the grammar `<dimension>[_above_<N>k_tokens][_<tier>]` (the dimension alone where it is no token) and the lists of names that are accepted. Leaves the
 //! numbers to its parent.
 //!
 //! **Invariant:** every name of [`PRICE_KEYS`] is either one that the grammar reads or one of the few compound ones;
@@ -29,6 +29,40 @@ pub(crate) enum Dimension {
     /// The same of its images.
     CacheReadImage,
     Request,
+    /// An image that was asked for, by the name that LiteLLM's rows have for it at OpenAI and xAI.
+    ImageAsked,
+    /// An image that was made.
+    ImageMade,
+    /// A picture element, by either name.
+    PixelAsked,
+    PixelMade,
+    /// A character of text that was spoken.
+    Character,
+    /// A second of sound that was heard; of the provider's time where it sells that.
+    SecondHeard,
+    /// The same by the name that some rows have for it.
+    SecondMade,
+    /// A second of the provider's time.
+    Second,
+    /// A query: what rerankers count.
+    Query,
+}
+
+impl Dimension {
+    /// It prices something other than tokens and requests.
+    pub(crate) fn is_unit(self) -> bool {
+        self > Dimension::Request
+    }
+
+    /// It prices pictures.
+    pub(crate) fn is_picture(self) -> bool {
+        (Dimension::ImageAsked..=Dimension::PixelMade).contains(&self)
+    }
+
+    /// It prices time.
+    pub(crate) fn is_time(self) -> bool {
+        (Dimension::SecondHeard..=Dimension::Second).contains(&self)
+    }
 }
 
 /// Longer names stand before the names that they begin with.
@@ -48,6 +82,15 @@ const DIMENSIONS: &[(&str, Dimension)] = &[
     ("input_cost_per_image_token", Dimension::ImageInput),
     ("output_cost_per_image_token", Dimension::ImageOutput),
     ("input_cost_per_request", Dimension::Request),
+    ("input_cost_per_image", Dimension::ImageAsked),
+    ("output_cost_per_image", Dimension::ImageMade),
+    ("input_cost_per_pixel", Dimension::PixelAsked),
+    ("output_cost_per_pixel", Dimension::PixelMade),
+    ("input_cost_per_character", Dimension::Character),
+    ("input_cost_per_second", Dimension::SecondHeard),
+    ("output_cost_per_second", Dimension::SecondMade),
+    ("cost_per_second", Dimension::Second),
+    ("input_cost_per_query", Dimension::Query),
 ];
 
 /// The speed and price class at which a provider served a request.
@@ -111,7 +154,9 @@ impl RateKey {
                 None if rest.is_empty() => None,
                 None => return None,
             };
-            Some(RateKey { dimension: *dimension, above, tier })
+            // Thresholds are in tokens of a prompt, and tiers are of its price.
+            let is_plain = above == 0 && tier.is_none();
+            (is_plain || !dimension.is_unit()).then_some(RateKey { dimension: *dimension, above, tier })
         })
     }
 }

@@ -68,6 +68,8 @@ fn a_name_says_dimension_threshold_and_tier() {
         None,
     );
     check("cache_creation_input_token_cost_above_200k_tokens", Dimension::CacheWrite, 200_000, None);
+    check("output_cost_per_image", Dimension::ImageMade, 0, None);
+    check("output_cost_per_image_token_flex", Dimension::ImageOutput, 0, Some(ServiceTier::Flex));
     for wrong in [
         "",
         "input_cost",
@@ -77,7 +79,10 @@ fn a_name_says_dimension_threshold_and_tier() {
         "input_cost_per_token_above_k_tokens",
         "input_cost_per_token_above_200k",
         "input_cost_per_token_above_99999999999999999999k_tokens",
-        "output_cost_per_image",
+        "output_cost_per_image_1K",
+        "input_cost_per_image_above_128k_tokens",
+        "input_cost_per_second_flex",
+        "input_cost_per_pixels",
     ] {
         assert_eq!(RateKey::parse(wrong), None, "{wrong}");
     }
@@ -229,8 +234,10 @@ fn every_name_of_the_lists_can_be_overridden() {
         assert!(is_price_key(name), "{name}");
         assert!(overridden("{}", &[(name, compound(name))]).is_ok(), "{name}");
     }
+    let page = overridden("{}", &[("ocr_cost_per_page", "0.04")]).expect("prices");
+    assert!(!page.is_priced(), "accepted, but no usage is billed by it yet");
     let image = overridden("{}", &[("output_cost_per_image", "0.04")]).expect("prices");
-    assert!(!image.is_priced(), "accepted, but no usage is billed by it yet");
+    assert!(image.is_priced() && !image.prices_tokens());
 }
 
 #[test]

@@ -16,6 +16,7 @@ mod respond;
 pub(crate) mod settle;
 pub(crate) mod speech;
 pub(crate) mod thread;
+pub(crate) mod units;
 pub(crate) mod walk;
 
 use crate::auth::Caller;

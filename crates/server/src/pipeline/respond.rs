@@ -9,6 +9,7 @@ use super::outbound::{self, Road};
 use super::receive::Received;
 use super::settle::{Billing, Settlement};
 use super::thread::{Keeper, Watching};
+use super::units::Units;
 use super::{Call, caller, embedding};
 use crate::reply::{GatewayBody, ReplyHeaders, StreamBody, StreamParts};
 use crate::surface::Surface;
@@ -88,6 +89,8 @@ struct Begun {
     ended: bool,
     /// Where the whole answer will be.
     slot: Option<FinalSlot>,
+    /// Nothing that it brings says what it costs.
+    is_opaque: bool,
 }
 
 /// Reads a successful reply.
@@ -152,6 +155,7 @@ fn read_whole(
     let ReadReply { call, received, plan, .. } = reading;
     let outbound::ReadPlan { road, speech, mut lost } = plan;
     let facts = || facts(call, received);
+    let mut units = Units::default();
     let (segments, usage, tier) = match road {
         Road::Relay => {
             let view = relay_reply(bytes, Some(&received.model))?;
@@ -160,6 +164,7 @@ fn read_whole(
         Road::TranslateRerank(request) => {
             let reply = rerank::decode_reply(bytes, &request)?;
             let text = rerank::encode_reply(&reply, &request, &facts());
+            units = Units::ranked(reply.usage.search_units, request.documents.len());
             (vec![Bytes::from(text)], Some(reply.usage), None)
         }
         // Read by `read_passed`.
@@ -188,7 +193,7 @@ fn read_whole(
     let usage = usage.filter(|usage| *usage != Usage::default() || speech.believes_zero());
     let answer_bytes = if call.surface.is_embedding() { 0 } else { answer_bytes };
     let billing = if call.surface.resource().is_some() {
-        Billing::reported(usage)
+        Billing::reported(usage).with_units(units)
     } else {
         Billing::new(usage, received.body.len() as u64, answer_bytes, tier.as_deref())
     };
@@ -207,10 +212,12 @@ async fn read_passed(
     if is(b"application/json") {
         let bytes = upstream.collect().await.map_err(Unread::Failure)?;
         let usage = reply_usage(&bytes);
-        let billing = Billing::reported(usage);
+        let asked = Units::asked(reading.call.surface, reading.received, reading.target);
+        let billing = Billing::reported(usage).with_units(asked.answered(&bytes));
         return Ok(AnswerBody::Whole { segments: vec![bytes], billing });
     }
-    let mut transducer = Box::new(PassRelay::new(is(b"text/event-stream")));
+    let is_events = is(b"text/event-stream");
+    let mut transducer = Box::new(PassRelay::new(is_events));
     let mut ready = Vec::new();
     let late = || Failure::new(Kind::Timeout, Phase::AwaitingHead, "no content in time");
     let first = timeout_at(reading.head_by, upstream.next()).await.map_err(|_| Unread::Failure(late()))?;
@@ -222,7 +229,8 @@ async fn read_passed(
         Some(Err(failure)) => return Err(Unread::Failure(failure)),
         None => true,
     };
-    Ok(AnswerBody::Stream(Box::new(Begun { upstream, transducer, ready, ended, slot: None })))
+    let is_opaque = !is_events;
+    Ok(AnswerBody::Stream(Box::new(Begun { upstream, transducer, ready, ended, slot: None, is_opaque })))
 }
 
 /// Bedrock counts the tokens of a model's own body in a header.
@@ -256,11 +264,19 @@ async fn read_stream_head(reading: ReadReply<'_>, mut upstream: ReplyBody) -> Re
                     ready,
                     ended: true,
                     slot,
+                    is_opaque: false,
                 })));
             }
         }
     }
-    Ok(AnswerBody::Stream(Box::new(Begun { upstream, transducer, ready, ended: false, slot })))
+    Ok(AnswerBody::Stream(Box::new(Begun {
+        upstream,
+        transducer,
+        ready,
+        ended: false,
+        slot,
+        is_opaque: false,
+    })))
 }
 
 /// A stream whose first chunk had content and then a fault: the fault is told again when the stream is polled.
@@ -272,7 +288,8 @@ fn broken(
 ) -> AnswerBody {
     let progress = Progress { complete: false, ..inner.progress().clone() };
     let transducer = Box::new(Broken { inner, fault, progress });
-    AnswerBody::Stream(Box::new(Begun { upstream, transducer, ready, ended: false, slot: None }))
+    let begun = Begun { upstream, transducer, ready, ended: false, slot: None, is_opaque: false };
+    AnswerBody::Stream(Box::new(begun))
 }
 
 struct Broken {
@@ -373,7 +390,13 @@ pub(crate) fn respond(
             reply(map, GatewayBody::segments(segments))
         }
         AnswerBody::Stream(begun) => {
-            let Begun { upstream, transducer, ready, ended, slot } = *begun;
+            let Begun { upstream, transducer, ready, ended, slot, is_opaque } = *begun;
+            if call.surface.resource().is_some() {
+                settlement = settlement.with_units(Units::asked(call.surface, received, &target));
+            }
+            if is_opaque && let Some(cost) = settlement.foretell() {
+                headers.cost(Some(&cost));
+            }
             let keeping = keeper.zip(slot).map(|(keeper, slot)| {
                 let kept = Arc::clone(&slot);
                 (slot, keeper.with_slot(kept).into_future())

@@ -4,6 +4,7 @@
 //! settlement is made exactly once for every answered attempt, also when the caller has gone.
 
 use super::Call;
+use super::units::Units;
 use crate::gateway::Gateway;
 use crate::surface::Surface;
 use crate::target::Target;
@@ -38,6 +39,8 @@ pub(crate) struct Billing {
     usage: Usage,
     is_estimated: bool,
     tier: Option<ServiceTier>,
+    /// What is not tokens; boxed, since most calls have nothing of it.
+    units: Option<Box<Units>>,
 }
 
 impl Billing {
@@ -58,6 +61,7 @@ impl Billing {
             is_estimated: usage.is_none(),
             usage: usage.unwrap_or_else(estimate),
             tier: tier.and_then(ServiceTier::from_name),
+            units: None,
         }
     }
 }
@@ -65,7 +69,13 @@ impl Billing {
 impl Billing {
     /// What a reply reports, or nothing: where no tokens are counted, none are guessed.
     pub(crate) fn reported(usage: Option<Usage>) -> Self {
-        Self { usage: usage.filter(is_plausible).unwrap_or_default(), is_estimated: false, tier: None }
+        let usage = usage.filter(is_plausible).unwrap_or_default();
+        Self { usage, is_estimated: false, tier: None, units: None }
+    }
+
+    /// With what is not tokens.
+    pub(crate) fn with_units(self, units: Units) -> Self {
+        Self { units: Some(Box::new(units)), ..self }
     }
 }
 
@@ -93,6 +103,8 @@ pub(crate) struct Settlement {
     started: Instant,
     prompt_bytes: u64,
     at_provider: Duration,
+    /// What the request says of itself that is not tokens.
+    units: Option<Box<Units>>,
     is_settled: bool,
 }
 
@@ -112,8 +124,19 @@ impl Settlement {
             started: call.started,
             prompt_bytes,
             at_provider,
+            units: None,
             is_settled: false,
         }
+    }
+
+    /// With what the request uses beside tokens, for a reply that is not looked into.
+    pub(crate) fn with_units(self, units: Units) -> Self {
+        Self { units: Some(Box::new(units)), ..self }
+    }
+
+    /// What a reply costs that says nothing of it, before it is passed on.
+    pub(crate) fn foretell(&self) -> Option<Cost> {
+        self.cost(&Billing { units: self.units.clone(), ..Billing::reported(None) }, Duration::ZERO)
     }
 
     /// Whose answer it is.
@@ -148,7 +171,7 @@ impl Settlement {
         let overhead = total.saturating_sub(self.at_provider);
         self.target.metrics.overhead.observe(overhead.as_secs_f64());
         self.target.metrics.api_latency.observe(self.at_provider.as_secs_f64());
-        self.settle(billing, Ending::Complete)
+        self.settle(billing, self.at_provider, Ending::Complete)
     }
 
     /// Settles a stream; does nothing when it was settled already.
@@ -161,7 +184,8 @@ impl Settlement {
         let reported = progress.usage.filter(is_plausible);
         if self.surface.believes_reports() {
             self.target.metrics.api_latency.observe(self.started.elapsed().as_secs_f64());
-            self.settle(&Billing::reported(reported), ending);
+            let billing = Billing { units: self.units.take(), ..Billing::reported(reported) };
+            self.settle(&billing, self.started.elapsed(), ending);
             return;
         }
         let usage = reported.filter(|usage| ending == Ending::Complete || usage.output_tokens >= delivered);
@@ -175,7 +199,7 @@ impl Settlement {
         }
         let api_latency = self.started.elapsed();
         self.target.metrics.api_latency.observe(api_latency.as_secs_f64());
-        self.settle(&billing, ending);
+        self.settle(&billing, api_latency, ending);
     }
 
     /// Settles a session of many answers; does nothing when it was settled already.
@@ -191,8 +215,41 @@ impl Settlement {
         self.book(spend, ending);
     }
 
-    fn settle(&mut self, billing: &Billing, ending: Ending) -> Option<Cost> {
-        let cost = cost(&self.target.prices, &catalogue_usage(&billing.usage), billing.tier);
+    /// What is due, of a provider that took so long.
+    fn cost(&self, billing: &Billing, took: Duration) -> Option<Cost> {
+        let mut used = catalogue_usage(&billing.usage);
+        let Some(units) = &billing.units else {
+            return self.cost_of_tokens(billing, used, took);
+        };
+        if units.are_untold() && billing.usage == Usage::default() {
+            return None;
+        }
+        units.add_to(&mut used);
+        cost(&units.prices(&self.target.prices), &used, billing.tier)
+    }
+
+    fn cost_of_tokens(
+        &self,
+        billing: &Billing,
+        mut used: tollgate_catalog::Usage,
+        took: Duration,
+    ) -> Option<Cost> {
+        // Some providers sell their time.
+        if !self.surface.believes_reports() {
+            used.elapsed_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX).max(1);
+        }
+        cost(&self.target.prices, &used, billing.tier)
+    }
+
+    fn settle(&mut self, billing: &Billing, took: Duration, ending: Ending) -> Option<Cost> {
+        let cost = self.cost(billing, took);
+        if cost.is_none() && billing.units.as_ref().is_some_and(|units| units.are_untold()) {
+            tracing::warn!(
+                call_id = %self.call_id.to_str().unwrap_or_default(),
+                deployment = %self.target.id,
+                "neither the reply nor the file says how long the sound was: it is not billed"
+            );
+        }
         // What passes without a word of tokens may have no price.
         let may_have_none = matches!(self.surface, Surface::Passed(_)) && billing.usage == Usage::default();
         let spend = SessionSpend {

@@ -32,3 +32,4 @@ mod routing;
 mod secrets;
 mod smuggling;
 mod streams;
+mod units;
