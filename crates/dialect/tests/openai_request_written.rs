@@ -276,6 +276,30 @@ fn pictures_of_tools_answers_follow_in_a_message_of_the_user() {
 }
 
 #[test]
+fn documents_of_words_in_a_tools_answer_are_its_text() {
+    let document = |title: Option<&str>, words: &str| Part::File {
+        source: MediaSource::Text(words.to_owned()),
+        filename: title.map(str::to_owned),
+        context: None,
+        citations: true,
+        cache_control: None,
+    };
+    let result = |id: &str, content: Vec<Part>| {
+        let (call_id, is_error, cache_control) = (id.to_owned(), false, None);
+        Part::ToolResult { call_id, content, is_error, cache_control }
+    };
+    let one = result("a", vec![document(Some("Tower"), "tall")]);
+    let two = result("b", vec![Part::text("seen:"), document(None, "old")]);
+    let expect = json!([
+        {"role": "tool", "tool_call_id": "a", "content": "Tower\ntall"},
+        {"role": "tool", "tool_call_id": "b", "content": [
+            {"type": "text", "text": "seen:"}, {"type": "text", "text": "old"}]},
+    ]);
+    let written = written(&chat(vec![message(Role::Tool, vec![one, two])]));
+    assert_eq!(written, (json!({"model": "m", "messages": expect}), vec!["citations".to_owned()]));
+}
+
+#[test]
 fn custom_tools_and_their_calls_are_written() {
     let body = json!({
         "model": "m",

@@ -89,10 +89,39 @@ fn a_tool_loop_is_written_with_its_pictures() {
         {"type": "message", "role": "assistant", "content": "look"},
         {"type": "function_call", "call_id": "c", "name": "f", "arguments": "{}"},
         {"type": "function_call_output", "call_id": "c", "output": [
-            {"type": "input_text", "text": "t"}, {"type": "input_image", "image_url": "data:image/png;base64,iVBO"}]},
+            {"type": "input_text", "text": "t"},
+            {"type": "input_image", "image_url": "data:image/png;base64,iVBO", "detail": "auto"}]},
     ]);
     assert_eq!(items, expect);
     assert_eq!(lost, ["reasoning", "is_error", "cache_control"]);
+}
+
+#[test]
+fn a_tools_documents_of_words_are_its_answers_text() {
+    let document = Part::File {
+        source: MediaSource::Text("tall".to_owned()),
+        filename: Some("Tower".to_owned()),
+        context: None,
+        citations: true,
+        cache_control: None,
+    };
+    let call = Part::ToolCall {
+        id: "c".to_owned(),
+        name: "f".to_owned(),
+        arguments: "{}".to_owned(),
+        is_custom: false,
+        signature: None,
+    };
+    let result = Part::ToolResult {
+        call_id: "c".to_owned(),
+        content: vec![document],
+        is_error: false,
+        cache_control: None,
+    };
+    let (items, lost) =
+        items(vec![user("go"), message(Role::Assistant, vec![call]), message(Role::Tool, vec![result])]);
+    let answer = json!({"type": "function_call_output", "call_id": "c", "output": "Tower\ntall"});
+    assert_eq!((&items[2], lost), (&answer, vec!["citations".to_owned()]));
 }
 
 #[test]

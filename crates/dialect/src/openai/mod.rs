@@ -31,6 +31,7 @@ pub use request::{
 };
 pub(crate) use request::{
     audio_media_type, data_url, effort_word, nearest_effort, number, read_effort, read_source,
+    with_documents_as_text,
 };
 pub use stream::{ChunkDecoder, ChunkEncoder, StreamPlan, StreamShape};
 pub use usage::read_usage;

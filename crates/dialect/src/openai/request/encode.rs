@@ -6,7 +6,7 @@
 mod messages;
 mod tools;
 
-pub(crate) use messages::data_url;
+pub(crate) use messages::{data_url, with_documents_as_text};
 
 use super::EFFORTS;
 use crate::conversation::{CacheControl, ChatRequest, Effort, Reasoning, ResponseFormat, Sampling};

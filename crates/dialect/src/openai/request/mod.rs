@@ -17,7 +17,7 @@ mod tool;
 pub use completions::decode_completions;
 pub use embeddings::{decode_embeddings, encode_embedding_request};
 pub use encode::{CHAT_PATH, Extensions, encode_chat};
-pub(crate) use encode::{data_url, effort_word, nearest_effort, number};
+pub(crate) use encode::{data_url, effort_word, nearest_effort, number, with_documents_as_text};
 pub(crate) use part::{audio_media_type, read_source};
 
 use super::read::{self, Place};

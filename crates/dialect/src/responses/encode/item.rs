@@ -7,7 +7,7 @@ use super::tool::namespace;
 use super::{insert, insert_some};
 use crate::base64;
 use crate::conversation::{CacheControl, MediaSource, Message, Part, Role, Signature, Tool};
-use crate::openai::data_url;
+use crate::openai::{data_url, with_documents_as_text};
 use crate::responses::request::item::PHASE;
 use crate::responses::{annotation, seal};
 use crate::wire::{Dialect, EncodeError, Losses};
@@ -116,7 +116,9 @@ impl Writer<'_> {
             Part::Image { source, detail, cache_control } => {
                 insert(&mut out, "type", "input_image");
                 write_image_source(source, place, &mut out)?;
-                insert_some(&mut out, "detail", detail.as_deref());
+                // The type demands one (OpenAI's published types, `ResponseInputImage`); its own callers may leave it.
+                let detail = detail.as_deref().or((!self.terms.is_own).then_some("auto"));
+                insert_some(&mut out, "detail", detail);
                 self.write_mark(cache_control.as_ref(), &mut out);
             }
             Part::Audio { source: MediaSource::Base64 { data, .. }, format, .. } => {
@@ -325,6 +327,7 @@ impl Writer<'_> {
             self.note_mark(cache_control.as_ref());
             let is_custom = self.custom_calls.contains(call_id);
             let kind = if is_custom { "custom_tool_call_output" } else { "function_call_output" };
+            let content = with_documents_as_text(content, self.lost);
             let content: Vec<&Part> = content.iter().collect();
             let output = if content.is_empty() { json!("") } else { self.content(&content, &place)? };
             self.items.push(json!({"type": kind, "call_id": call_id, "output": output}));

@@ -184,8 +184,10 @@ impl Writer<'_> {
         Ok(Some(Value::Object(out)))
     }
 
-    /// The text of a tool's answer; the rest of it goes to the message behind, named by its call.
+    /// The text of a tool's answer, that of its documents included; the rest of it goes to the message behind, named
+    /// by its call.
     fn tool_text(&mut self, call_id: &str, parts: &[Part], place: &str) -> Result<Value, EncodeError> {
+        let parts = with_documents_as_text(parts, self.lost);
         let is_text = |part: &&Part| matches!(part, Part::Text { .. } | Part::Native(_));
         let (texts, shown): (Vec<&Part>, Vec<&Part>) = parts.iter().partition(is_text);
         if !shown.is_empty() {
@@ -270,6 +272,28 @@ impl Writer<'_> {
         }
         Value::Object(out)
     }
+}
+
+/// A tool's answer with its documents that are words as texts, under their titles: so it is read with the call that it
+/// answers.
+pub(crate) fn with_documents_as_text(parts: &[Part], lost: &mut Losses) -> Vec<Part> {
+    let mut told = Vec::with_capacity(parts.len());
+    for part in parts {
+        let Part::File { source: MediaSource::Text(words), filename, context, citations, cache_control } =
+            part
+        else {
+            told.push(part.clone());
+            continue;
+        };
+        if *citations {
+            lost.note("citations");
+        }
+        let heads = [filename, context].into_iter().flatten().filter(|head| !head.is_empty());
+        let lines: Vec<&str> = heads.chain([words]).map(String::as_str).collect();
+        let text = lines.join("\n");
+        told.push(Part::Text { text, citations: Vec::new(), cache_control: cache_control.clone() });
+    }
+    told
 }
 
 /// Base64 data as an address (RFC 2397).
