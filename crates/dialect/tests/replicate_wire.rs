@@ -192,6 +192,41 @@ fn a_stream_that_fails_says_why() {
     check("event: done\ndata: {\"reason\": \"canceled\"}\n\n", "the prediction was canceled");
 }
 
+fn last_look(members: Value) -> String {
+    String::from_utf8(prediction(members).last_look()).unwrap()
+}
+
+#[test]
+fn the_last_look_counts_the_tokens_behind_a_stream() {
+    let usage = StreamEvent::Usage(Usage { input_tokens: 7, output_tokens: 2, ..Usage::default() });
+    let whole = format!("{STREAM}{}", last_look(json!({})));
+    for size in [1, 7, whole.len()] {
+        let (events, is_complete) = read(&whole, size);
+        assert_eq!((events.len(), events.last(), is_complete), (6, Some(&usage), Ok(true)), "{size}");
+    }
+    assert_eq!(read(&format!("{STREAM}{}", last_look(json!({"metrics": {}}))), 9).0.len(), 5);
+    // A stream that broke is no whole answer, whatever became of the prediction.
+    let broken = format!("{}{}", STREAM.split_once("event: done").unwrap().0, last_look(json!({})));
+    let (events, is_complete) = read(&broken, 9);
+    assert_eq!((events.len(), events.last(), is_complete), (5, Some(&usage), Ok(false)));
+}
+
+#[test]
+fn the_last_look_is_the_whole_answer_where_nothing_was_streamed() {
+    let (events, is_complete) =
+        read(&last_look(json!({"output": ["a\n\n", "b"], "input": {"prompt": "hi"}})), 5);
+    let expect = [
+        StreamEvent::Start { id: "p1".to_owned(), model: "m".to_owned() },
+        StreamEvent::Text { choice: 0, delta: "a\n\nb".to_owned() },
+        StreamEvent::Finish { choice: 0, stop: StopReason::Stop, stop_sequence: None },
+        StreamEvent::Usage(Usage { input_tokens: 7, output_tokens: 2, ..Usage::default() }),
+    ];
+    assert_eq!((events.as_slice(), is_complete), (&expect[..], Ok(true)));
+    let (events, failed) = read(&last_look(json!({"status": "failed", "error": "CUDA out of memory"})), 5);
+    let Err(ReplyFault::Error(error)) = failed else { panic!("{events:?}") };
+    assert_eq!((events.len(), error.message.as_str()), (0, "CUDA out of memory"));
+}
+
 #[test]
 fn errors_have_a_detail() {
     let check = |status: u16, detail: &str, class: FailureClass| {

@@ -21,6 +21,10 @@ pub struct Extras {
     pub cache_written_1h: Option<u64>,
     /// The answer has an image (Gemini).
     pub image: bool,
+    /// The look that sees the end of a prediction, whether or not its maker waits for it (Replicate).
+    pub looks: Option<u32>,
+    /// The model does not stream (Replicate).
+    pub no_stream: bool,
 }
 
 /// A document of the request that the answer may cite.

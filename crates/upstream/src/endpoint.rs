@@ -107,6 +107,17 @@ impl Endpoint {
         &self.key.host
     }
 
+    /// Whether another is reached by the same scheme, host and port.
+    pub fn is_same_origin(&self, other: &Self) -> bool {
+        let origin = |endpoint: &Self| (endpoint.key.tls, endpoint.key.port);
+        origin(self) == origin(other) && self.key.host == other.key.host
+    }
+
+    /// Whether connections are encrypted.
+    pub fn is_tls(&self) -> bool {
+        self.key.tls
+    }
+
     /// The request target for a path below the base URL; `path` begins with `/` and may have a query. A query of the
     /// base URL comes first.
     ///
@@ -206,6 +217,20 @@ mod tests {
         check("https://x.test/%2E%2e/v1", EndpointError::Malformed);
         check("https://evil.test\\@x.test/", EndpointError::Malformed);
         check("https://b\u{fc}cher.test/", EndpointError::Malformed);
+    }
+
+    #[test]
+    fn an_origin_is_scheme_host_and_port() {
+        let check = |url: &str, expect: bool| {
+            let other = Endpoint::parse(url, Trust::Catalogue).unwrap();
+            assert_eq!(endpoint("https://x.test/v1").is_same_origin(&other), expect, "{url}");
+        };
+        for url in ["https://x.test", "https://X.test:443/other?x=1"] {
+            check(url, true);
+        }
+        for url in ["http://x.test:443", "https://x.test:8443", "https://y.x.test", "https://x.test."] {
+            check(url, false);
+        }
     }
 
     #[test]

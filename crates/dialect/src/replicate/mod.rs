@@ -8,11 +8,12 @@
 //!   its [`get_url`](Prediction::get_url) and read that, with growing pauses. Then [`Prediction::into_reply`].
 //! - Streamed: send the same (it has `stream: true` and does not wait), take [`stream_url`](Prediction::stream_url) of
 //!   the answer, `GET` it with `Accept: text/event-stream`, and read server-sent events with [`StreamDecoder`]. Tokens
-//!   are counted by the prediction alone: once the stream has ended, [`Prediction::usage`] of its `get_url` is the usage.
-//!   A model without a `stream_url` does not stream: poll as above.
+//!   are counted by the prediction alone: once the stream has ended, look at its `get_url` and give the decoder
+//!   [`Prediction::last_look`]. A model without a `stream_url` does not stream: poll as above, and give the decoder the
+//!   last look alone.
 //! - A caller who leaves: `POST` [`cancel_url`](Prediction::cancel_url).
 //!
-//! All of these addresses are on Replicate's hosts and take the same credential.
+//! Making, looking and cancelling are at the API's own host and take its credential.
 //!
 //! **Invariant:** a prediction that failed is an error, never an empty answer.
 
@@ -22,7 +23,7 @@ mod stream;
 
 pub use prediction::Prediction;
 pub use request::{CAPABILITIES, NATIVE_PARAMS, encode_chat};
-pub use stream::StreamDecoder;
+pub use stream::{FRAME_BYTES_MAX, StreamDecoder, ends};
 
 use crate::failure::{FailureClass, ProviderError};
 

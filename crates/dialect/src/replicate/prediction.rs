@@ -1,11 +1,12 @@
 //! What a prediction says of itself.
 
 use super::is_too_long;
+use super::stream::LAST_LOOK;
 use crate::conversation::{ChatReply, Choice, Part, StopReason, Usage};
 use crate::failure::{FailureClass, MESSAGE_BYTES_MAX, ProviderError};
 use crate::json::value::{count, filled_text, owned_text, text};
 use crate::wire::{Reading, ReplyFault};
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 /// A prediction as it was seen last.
 #[derive(Debug, Clone)]
@@ -59,6 +60,16 @@ impl Prediction {
         }
         let (input_tokens, output_tokens) = (input.unwrap_or(0), output.unwrap_or(0));
         Some(Usage { input_tokens, output_tokens, ..Usage::default() })
+    }
+
+    /// This look as an event behind those of the stream: [`StreamDecoder`](super::StreamDecoder) takes the tokens from
+    /// it, and the answer where no event has told any.
+    pub fn last_look(&self) -> Vec<u8> {
+        const TOLD: [&str; 5] = ["id", "status", "output", "error", "metrics"];
+        let members =
+            TOLD.iter().filter_map(|name| Some(((*name).to_owned(), self.value.get(name)?.clone())));
+        let told = Value::Object(members.collect::<Map<String, Value>>());
+        format!("event: {LAST_LOOK}\ndata: {told}\n\n").into_bytes()
     }
 
     /// The answer of a prediction that is over. Replicate does not say why a model stopped.

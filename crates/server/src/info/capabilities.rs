@@ -40,7 +40,7 @@ const FLAVORS: [(&str, Flavor); 3] =
     [("mistral", Flavor::Mistral), ("databricks", Flavor::Databricks), ("huggingface", Flavor::HuggingFace)];
 
 /// What could not be tried against the real service, and what it is held to instead.
-const NOT_TRIED: [(&str, &str); 6] = [
+const NOT_TRIED: [(&str, &str); 7] = [
     (
         "realtime audio",
         "the published types of the `openai` package and its client against a simulated session",
@@ -52,6 +52,7 @@ const NOT_TRIED: [(&str, &str); 6] = [
         "botocore's signatures and a simulated runtime that recomputes them",
     ),
     ("Azure's Entra tokens", "a simulated token service"),
+    ("Replicate's predictions", "the published reference and a simulated service"),
     (
         "counting Claude's tokens on Vertex AI",
         "the published request; where it fails, tokens are counted here",

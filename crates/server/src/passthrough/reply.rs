@@ -11,7 +11,7 @@ use crate::pipeline::Call;
 use crate::pipeline::attempt::{Unread, disposition};
 use crate::pipeline::caller::encode_error;
 use crate::pipeline::settle::{Billing, Settlement};
-use crate::reply::{GatewayBody, ReplyHeaders, StreamBody, StreamParts};
+use crate::reply::{GatewayBody, ReplyHeaders, StreamBody, StreamParts, Upstream};
 use crate::routes::Passage;
 use crate::surface::Surface;
 use crate::worker::Worker;
@@ -144,7 +144,7 @@ fn stream(
         map.insert(CONTENT_LENGTH, length.clone());
     }
     let parts = StreamParts {
-        upstream,
+        upstream: Upstream::Reply(upstream),
         transducer,
         ready: Vec::new(),
         ended: false,

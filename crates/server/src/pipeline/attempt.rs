@@ -7,6 +7,7 @@
 use super::Call;
 use super::media;
 use super::outbound::{self, Prepared, ReadPlan};
+use super::prediction;
 use super::receive::Received;
 use super::respond::{self, Answer};
 use super::speech::Speech;
@@ -153,6 +154,10 @@ async fn attempt(
         })?;
     let authorized = target.authorization.put_on(&mut prepared, &target.endpoint, &worker.client).await;
     authorized.map_err(|failure| from_credential(&failure, target, limits))?;
+    if prepared.plan.speech == Speech::Replicate {
+        let order = prediction::Order { worker, call, received, target, limits };
+        return Box::pin(prediction::attempt(order, prepared)).await;
+    }
     let sent = Instant::now();
     let timeouts = limits.timeouts();
     if !prepared.more.is_empty() {

@@ -9,6 +9,7 @@ mod embedding;
 pub(crate) mod media;
 pub(crate) mod outbound;
 pub(crate) mod overrides;
+pub(crate) mod prediction;
 mod preview;
 mod probe;
 pub(crate) mod receive;

@@ -11,7 +11,7 @@ use super::settle::{Billing, Settlement};
 use super::thread::{Keeper, Watching};
 use super::units::Units;
 use super::{Call, caller, embedding};
-use crate::reply::{GatewayBody, ReplyHeaders, StreamBody, StreamParts};
+use crate::reply::{GatewayBody, ReplyHeaders, StreamBody, StreamParts, Upstream};
 use crate::surface::Surface;
 use crate::target::Target;
 use crate::worker::Worker;
@@ -83,7 +83,7 @@ enum AnswerBody {
 
 /// A stream that has begun.
 struct Begun {
-    upstream: ReplyBody,
+    upstream: Upstream,
     transducer: Box<dyn Transducer>,
     ready: Vec<Bytes>,
     ended: bool,
@@ -105,7 +105,7 @@ pub(crate) async fn read_reply(reading: ReadReply<'_>, reply: Reply) -> Result<A
             return Err(Unread::Fault(ReplyFault::Malformed("not an event stream")));
         }
         let lost = reading.plan.lost.clone();
-        (read_stream_head(reading, body).await?, lost)
+        (read_stream_head(reading, Upstream::Reply(body)).await?, lost)
     } else {
         let bytes = body.collect().await.map_err(Unread::Failure)?;
         read_whole(reading, std::slice::from_ref(&bytes), &headers).map_err(Unread::Fault)?
@@ -116,6 +116,28 @@ pub(crate) async fn read_reply(reading: ReadReply<'_>, reply: Reply) -> Result<A
         body,
         lost,
         is_native,
+        sent,
+        answered: Instant::now(),
+        retries: 0,
+        retries_max: 0,
+    })
+}
+
+/// Reads a stream that is not the reply to the request itself; `headers` are those of the reply.
+pub(crate) async fn read_stream(
+    reading: ReadReply<'_>,
+    headers: HeaderMap,
+    upstream: Upstream,
+) -> Result<Answer, Unread> {
+    let (target, sent) = (Arc::clone(reading.target), reading.sent);
+    let lost = reading.plan.lost.clone();
+    let body = read_stream_head(reading, upstream).await?;
+    Ok(Answer {
+        target,
+        provider_headers: headers,
+        body,
+        lost,
+        is_native: false,
         sent,
         answered: Instant::now(),
         retries: 0,
@@ -229,7 +251,7 @@ async fn read_passed(
         Some(Err(failure)) => return Err(Unread::Failure(failure)),
         None => true,
     };
-    let is_opaque = !is_events;
+    let (upstream, is_opaque) = (Upstream::Reply(upstream), !is_events);
     Ok(AnswerBody::Stream(Box::new(Begun { upstream, transducer, ready, ended, slot: None, is_opaque })))
 }
 
@@ -239,7 +261,7 @@ fn counted_tokens(headers: &HeaderMap) -> Option<u64> {
 }
 
 /// Reads a stream until something the caller sees as content is there, or until its end.
-async fn read_stream_head(reading: ReadReply<'_>, mut upstream: ReplyBody) -> Result<AnswerBody, Unread> {
+async fn read_stream_head(reading: ReadReply<'_>, mut upstream: Upstream) -> Result<AnswerBody, Unread> {
     let head_by = reading.head_by;
     let (mut transducer, slot) = transducer(reading);
     let mut ready = Vec::new();
@@ -281,7 +303,7 @@ async fn read_stream_head(reading: ReadReply<'_>, mut upstream: ReplyBody) -> Re
 
 /// A stream whose first chunk had content and then a fault: the fault is told again when the stream is polled.
 fn broken(
-    upstream: ReplyBody,
+    upstream: Upstream,
     ready: Vec<Bytes>,
     inner: Box<dyn Transducer>,
     fault: ReplyFault,

@@ -12,6 +12,7 @@ use tollgate_dialect::failure::ProviderError;
 use tollgate_dialect::framing::Framing;
 use tollgate_dialect::openai::Extensions;
 use tollgate_dialect::relay::{ModelPlace, NativeRelay};
+use tollgate_dialect::replicate::{self, Prediction};
 use tollgate_dialect::sagemaker::Container;
 use tollgate_dialect::translate::Translator;
 use tollgate_dialect::watsonx::Place;
@@ -44,7 +45,7 @@ pub(crate) enum Speech {
     SageMaker(Container),
     /// IBM's watsonx.
     Watsonx,
-    /// Replicate, whose predictions are not asked for yet.
+    /// Replicate, whose predictions are made and then looked at (`prediction`).
     Replicate,
 }
 
@@ -161,10 +162,7 @@ impl Speech {
             Self::SageMaker(Container::Messages) => sagemaker::encode_chat(conversation, options),
             Self::SageMaker(Container::Text) => sagemaker::encode_text(conversation, options),
             Self::Watsonx => watsonx::encode_chat(conversation, place, options),
-            Self::Replicate => Err(EncodeError::Invalid {
-                param: "model".to_owned(),
-                message: "this version does not ask this provider yet".to_owned(),
-            }),
+            Self::Replicate => replicate::encode_chat(conversation, options),
         }
     }
 
@@ -182,7 +180,7 @@ impl Speech {
             Self::SageMaker(Container::Messages) => sagemaker::decode_reply(body, reading),
             Self::SageMaker(Container::Text) => sagemaker::decode_text_reply(body, reading),
             Self::Watsonx => watsonx::decode_reply(body),
-            Self::Replicate => Err(ReplyFault::Malformed("nothing was asked")),
+            Self::Replicate => Prediction::read(body)?.into_reply(reading),
         }
     }
 
@@ -206,7 +204,10 @@ impl Speech {
                 (Framing::event_stream(), Box::new(sagemaker::StreamDecoder::new(container, reading)))
             }
             Self::Watsonx => (Framing::events(), Box::new(watsonx::StreamDecoder::new())),
-            Self::Replicate => (Framing::events(), Box::new(openai::ChunkDecoder::default())),
+            Self::Replicate => (
+                Framing::events_with_cap(replicate::FRAME_BYTES_MAX),
+                Box::new(replicate::StreamDecoder::new(reading)),
+            ),
             Self::Gemini(_) => (
                 Framing::events_with_cap(gemini::FRAME_BYTES_MAX),
                 Box::new(gemini::StreamDecoder::new(&reading)),
@@ -247,7 +248,7 @@ impl Speech {
             Self::Ollama => ollama::decode_error(status, body),
             Self::SageMaker(_) => sagemaker::decode_error(status, body),
             Self::Watsonx => watsonx::decode_error(status, body),
-            Self::Replicate => openai::decode_error(status, body),
+            Self::Replicate => replicate::decode_error(status, body),
             Self::Gemini(_) => gemini::decode_error(status, body),
         }
     }

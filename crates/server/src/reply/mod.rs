@@ -6,7 +6,7 @@ mod stream;
 pub(crate) use headers::{
     ReplyHeaders, TargetFacts, TargetHeaders, add_security_headers, header_number, header_text,
 };
-pub(crate) use stream::{StreamBody, StreamParts};
+pub(crate) use stream::{StreamBody, StreamParts, Upstream};
 
 use crate::drain::Drain;
 use bytes::Bytes;

@@ -8,6 +8,7 @@ use super::DrainHandle;
 use crate::drain::Stage;
 use crate::error::strike_out;
 use crate::pipeline::caller::FinalSlot;
+use crate::pipeline::prediction::Streamed;
 use crate::pipeline::settle::{Ending, Settlement};
 use crate::pipeline::thread::Keeping;
 use bytes::Bytes;
@@ -17,10 +18,34 @@ use std::task::{Context, Poll};
 use tollgate_dialect::wire::{CallerError, ReplyFault, Transducer};
 use tollgate_upstream::{Failure, Kind, ReplyBody};
 
+/// Where a stream's chunks come from.
+#[expect(clippy::large_enum_variant, reason = "nearly all are the large one, which is not to be allocated")]
+pub(crate) enum Upstream {
+    /// The provider's reply.
+    Reply(ReplyBody),
+    /// A prediction that the provider makes.
+    Prediction(Box<Streamed>),
+}
+
+impl Upstream {
+    /// The next chunk; `None` at the end.
+    pub(crate) async fn next(&mut self) -> Option<Result<Bytes, Failure>> {
+        std::future::poll_fn(|context| self.poll_next(context)).await
+    }
+
+    /// As [`Upstream::next`], for those who poll.
+    fn poll_next(&mut self, context: &mut Context<'_>) -> Poll<Option<Result<Bytes, Failure>>> {
+        match self {
+            Self::Reply(body) => body.poll_next(context),
+            Self::Prediction(streamed) => streamed.poll_next(context),
+        }
+    }
+}
+
 /// What a stream is made of.
 pub(crate) struct StreamParts {
     /// The provider's body.
-    pub(crate) upstream: ReplyBody,
+    pub(crate) upstream: Upstream,
     /// Turns its chunks into the caller's.
     pub(crate) transducer: Box<dyn Transducer>,
     /// What has been turned already.
@@ -37,7 +62,7 @@ pub(crate) struct StreamParts {
 
 /// A streamed reply's body.
 pub(crate) struct StreamBody {
-    upstream: Option<ReplyBody>,
+    upstream: Option<Upstream>,
     transducer: Box<dyn Transducer>,
     ready: VecDeque<Bytes>,
     scratch: Vec<Bytes>,

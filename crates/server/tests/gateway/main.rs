@@ -24,6 +24,7 @@ mod passthrough;
 mod platform;
 mod realtime;
 mod reload;
+mod replicate;
 mod replies;
 mod resources;
 mod responses;

@@ -288,12 +288,15 @@ fn create(turn: Turn<'_>, making: &mut Making<'_>) -> Reply {
     }
     let address = address(turn.asked);
     let version = body.get("version").and_then(Value::as_str).unwrap_or("hidden");
-    let urls = json!({
+    let extras = &turn.behaviour.extras;
+    let mut urls = json!({
         "get": format!("{address}/v1/predictions/{id}"),
         "cancel": format!("{address}/v1/predictions/{id}/cancel"),
-        "stream": format!("{address}/v1/streams/{id}"),
         "web": format!("{address}/p/{id}"),
     });
+    if let (Some(urls), false) = (urls.as_object_mut(), extras.no_stream) {
+        urls.insert("stream".to_owned(), json!(format!("{address}/v1/streams/{id}")));
+    }
     let head = json!({
         "id": id, "model": turn.asked.model, "version": version, "input": body.get("input"), "logs": "",
         "data_removed": false, "source": "api", "created_at": now, "urls": urls,
@@ -306,6 +309,8 @@ fn create(turn: Turn<'_>, making: &mut Making<'_>) -> Reply {
         error: failed.map(|(_, message)| message.to_owned()),
         metrics: Value::Object(metrics),
         time: now,
+        looks_to_end: extras.looks.unwrap_or(store::LOOKS_TO_END),
+        outlasts_waiting: extras.looks.is_some(),
         looked: 0,
         canceled: false,
     };

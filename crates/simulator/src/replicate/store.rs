@@ -12,8 +12,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// Most predictions remembered.
 const PREDICTIONS_MAX: usize = 10_000;
-/// The look that sees the end.
-const LOOKS_TO_END: u32 = 2;
+/// The look that sees the end, unless the behaviour says another.
+pub(super) const LOOKS_TO_END: u32 = 2;
 
 /// A prediction, whole from the beginning.
 #[derive(Debug, Clone)]
@@ -28,6 +28,10 @@ pub(super) struct Prediction {
     pub(super) error: Option<String>,
     pub(super) metrics: Value,
     pub(super) time: String,
+    /// The look that sees its end.
+    pub(super) looks_to_end: u32,
+    /// Whoever waits for it waits in vain.
+    pub(super) outlasts_waiting: bool,
     /// How often it was looked at.
     pub(super) looked: u32,
     pub(super) canceled: bool,
@@ -35,11 +39,11 @@ pub(super) struct Prediction {
 
 impl Prediction {
     fn shown(&self) -> Value {
-        let over = self.canceled || self.looked >= LOOKS_TO_END;
+        let over = self.canceled || self.looked >= self.looks_to_end;
         let (status, tokens) = match self.looked {
             _ if self.canceled => ("canceled", self.output.len() / 2),
-            0 => ("starting", 0),
-            1 => ("processing", self.output.len() / 2),
+            0 if !over => ("starting", 0),
+            _ if !over => ("processing", self.output.len() / 2),
             _ if self.error.is_some() => ("failed", self.output.len()),
             _ => ("succeeded", self.output.len()),
         };
@@ -78,8 +82,8 @@ impl Store {
 
     /// Remembers a prediction; shows its end at once to one who waits for it.
     pub(super) fn put(&self, id: String, mut made: Prediction, waits: bool) -> Value {
-        if waits {
-            made.looked = LOOKS_TO_END;
+        if waits && !made.outlasts_waiting {
+            made.looked = made.looks_to_end;
         }
         let shown = made.shown();
         let mut kept = self.lock();
@@ -105,12 +109,12 @@ impl Store {
 
     /// Cancels a prediction that is not over.
     pub(super) fn cancel(&self, id: &str) -> Option<Value> {
-        self.change(id, |made| made.canceled = made.looked < LOOKS_TO_END).map(|made| made.shown())
+        self.change(id, |made| made.canceled |= made.looked < made.looks_to_end).map(|made| made.shown())
     }
 
     /// A prediction to be streamed, which is over for whoever looks after that.
     pub(super) fn stream(&self, id: &str) -> Option<Prediction> {
-        self.change(id, |made| made.looked = LOOKS_TO_END)
+        self.change(id, |made| made.looked = made.looks_to_end)
     }
 
     fn change(&self, id: &str, change: impl FnOnce(&mut Prediction)) -> Option<Prediction> {
@@ -134,6 +138,8 @@ mod tests {
             error: error.map(str::to_owned),
             metrics: json!({"predict_time": 1}),
             time: "now".to_owned(),
+            looks_to_end: LOOKS_TO_END,
+            outlasts_waiting: false,
             looked: 0,
             canceled: false,
         }
@@ -160,6 +166,15 @@ mod tests {
         let store = Store::default();
         let shown = store.put("x".to_owned(), made(Some("why")), true);
         assert_eq!((&shown["status"], &shown["error"]), (&json!("failed"), &json!("why")));
+    }
+
+    #[test]
+    fn a_prediction_may_outlast_whoever_waits_for_it() {
+        let store = Store::default();
+        let long = Prediction { looks_to_end: 3, outlasts_waiting: true, ..made(None) };
+        assert_eq!(store.put("x".to_owned(), long, true)["status"], "starting");
+        let looks = [(); 3].map(|()| store.poll("x").unwrap()["status"].clone());
+        assert_eq!(looks, ["processing", "processing", "succeeded"]);
     }
 
     #[test]

@@ -46,6 +46,8 @@ fn a_stream_has_an_event_for_each_token_and_says_how_it_ended() {
         error: error.map(str::to_owned),
         metrics: Value::Null,
         time: String::new(),
+        looks_to_end: 2,
+        outlasts_waiting: false,
         looked: 0,
         canceled,
     };
