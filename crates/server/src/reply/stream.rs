@@ -11,12 +11,15 @@ use crate::pipeline::caller::FinalSlot;
 use crate::pipeline::prediction::Streamed;
 use crate::pipeline::settle::{Ending, Settlement};
 use crate::pipeline::thread::Keeping;
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::task::{Context, Poll};
 use tollgate_dialect::wire::{CallerError, ReplyFault, Transducer};
 use tollgate_upstream::{Failure, Kind, ReplyBody};
+
+/// Pieces that are at hand together go out as one up to this many bytes: a write for each would cost more than the copy.
+const JOINED_BYTES_MAX: usize = 16 << 10;
 
 /// Where a stream's chunks come from.
 #[expect(clippy::large_enum_variant, reason = "nearly all are the large one, which is not to be allocated")]
@@ -93,8 +96,26 @@ impl StreamBody {
         body
     }
 
-    /// The next piece for the caller; `None` at the end.
+    /// What there is for the caller by now, in one piece; `None` at the end. Never waits for more once there is something.
     pub(crate) fn poll_piece(&mut self, context: &mut Context<'_>) -> Poll<Option<Bytes>> {
+        let first = match self.poll_one(context) {
+            Poll::Ready(Some(piece)) if piece.len() < JOINED_BYTES_MAX => piece,
+            other => return other,
+        };
+        let Poll::Ready(Some(second)) = self.poll_one(context) else { return Poll::Ready(Some(first)) };
+        let mut joined = BytesMut::with_capacity(first.len() + second.len());
+        joined.extend_from_slice(&first);
+        joined.extend_from_slice(&second);
+        while joined.len() < JOINED_BYTES_MAX
+            && let Poll::Ready(Some(piece)) = self.poll_one(context)
+        {
+            joined.extend_from_slice(&piece);
+        }
+        Poll::Ready(Some(joined.freeze()))
+    }
+
+    /// The next piece; `None` at the end, however often it is asked for.
+    fn poll_one(&mut self, context: &mut Context<'_>) -> Poll<Option<Bytes>> {
         loop {
             if self.is_keeping {
                 std::task::ready!(self.poll_keeping(context));

@@ -33,4 +33,5 @@ mod routing;
 mod secrets;
 mod smuggling;
 mod streams;
+mod traps;
 mod units;
