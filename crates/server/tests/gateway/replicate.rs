@@ -1,7 +1,13 @@
 //! Replicate: predictions that are made, looked at, streamed and cancelled, before callers who know nothing of it.
 
-use crate::support::{App, RawProvider, Wire, data, hello, model_list, post, settle, streamed};
+use crate::support::{
+    App, RawProvider, Wire, data, hello, is_whole, model_list, post, settle, streamed, until,
+};
 use serde_json::{Value, json};
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpListener;
 use tollgate_simulator::{Answer, Behaviour, CutEnding, Extras, Fault, Rule, Script, TokenCounts};
 
 const PRICES: &str = "input_cost_per_token: 0.001, output_cost_per_token: 0.01";
@@ -270,7 +276,9 @@ async fn a_deadline_ends_the_prediction() {
     assert_eq!(answer.status, 408, "{}", answer.text());
     app.until("the prediction is cancelled", |app| count(app, "cancel_prediction") > 0).await;
     settle().await;
-    assert_eq!(operations(&app), ["predict", "get_prediction", "cancel_prediction"]);
+    let asked = operations(&app);
+    assert_eq!((asked.first(), asked.last()), (Some(&"predict"), Some(&"cancel_prediction")), "{asked:?}");
+    assert_eq!((count(&app, "predict"), count(&app, "cancel_prediction")), (1, 1));
     app.stop().await;
 }
 
@@ -301,4 +309,120 @@ async fn an_address_elsewhere_is_refused_and_never_asked() {
         }
         app.stop().await;
     }
+}
+
+/// A provider that answers one connection after the other, the last answer again and again, and notes what was asked.
+struct InTurn {
+    address: SocketAddr,
+    asked: Arc<Mutex<Vec<String>>>,
+}
+
+impl InTurn {
+    /// Statuses and members of a prediction whose addresses are this provider's, but for `stream_at`.
+    async fn start(answers: Vec<(u16, Value)>) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let asked = Arc::new(Mutex::new(Vec::new()));
+        let noted = Arc::clone(&asked);
+        let url = move |path: &str| format!("http://{address}/v1/{path}");
+        tokio::spawn(async move {
+            let mut answers = answers.into_iter();
+            let mut last = (500, Value::Null);
+            while let Ok((mut stream, _)) = listener.accept().await {
+                let mut request = Vec::new();
+                while !is_whole(&request) && stream.read_buf(&mut request).await.unwrap_or(0) > 0 {}
+                let text = String::from_utf8_lossy(&request).into_owned();
+                let line: Vec<&str> = text.split(' ').take(2).collect();
+                noted.lock().unwrap().push(line.join(" "));
+                last = answers.next().unwrap_or(last);
+                let urls =
+                    json!({"get": url("looked"), "cancel": url("cancelled"), "stream": last.1["stream_at"]});
+                let mut body = json!({"id": "p1", "urls": urls});
+                body.as_object_mut().unwrap().extend(last.1.as_object().unwrap().clone());
+                let (status, body) = (last.0, body.to_string());
+                let head =
+                    format!("HTTP/1.1 {status} X\r\ncontent-type: application/json\r\nconnection: close");
+                let reply = format!("{head}\r\ncontent-length: {}\r\n\r\n{body}", body.len());
+                let _ = stream.write_all(reply.as_bytes()).await;
+            }
+        });
+        Self { address, asked }
+    }
+
+    /// A gateway before it, whose group `m` asks once.
+    async fn before(&self) -> App {
+        let base = format!("http://{}/v1", self.address);
+        App::start(one("llama", "").replace("http://{sim}/d/a/replicate/v1", &base), Script::new()).await
+    }
+
+    fn asked(&self) -> Vec<String> {
+        self.asked.lock().unwrap().clone()
+    }
+}
+
+const MADE: &str = "POST /v1/models/o/llama/predictions";
+const LOOKED: &str = "GET /v1/looked";
+const CANCELLED: &str = "POST /v1/cancelled";
+
+#[tokio::test]
+async fn looks_that_fail_in_passing_are_made_again() {
+    let running = || (201, json!({"status": "processing"}));
+    let fault = || (503, json!({"detail": "try again"}));
+    let over = (200, json!({"status": "succeeded", "output": "done"}));
+    let provider = InTurn::start(vec![running(), fault(), fault(), running(), fault(), over]).await;
+    let app = provider.before().await;
+    assert_eq!(app.hello("m").await.content(), "done");
+    settle().await;
+    assert_eq!(provider.asked(), [&[MADE][..], &[LOOKED; 5]].concat());
+    app.stop().await;
+}
+
+#[tokio::test]
+async fn looks_that_are_refused_end_the_attempt_and_the_prediction() {
+    let running = (201, json!({"status": "starting"}));
+    let refused = (404, json!({"title": "Not found", "detail": "no such prediction", "status": 404}));
+    let provider = InTurn::start(vec![running, refused]).await;
+    let app = provider.before().await;
+    let answer = app.hello("m").await;
+    assert_eq!(answer.status, 404, "{}", answer.text());
+    until("the prediction is cancelled", || provider.asked().len() == 3).await;
+    assert_eq!(provider.asked(), [MADE, LOOKED, CANCELLED]);
+    app.stop().await;
+}
+
+#[tokio::test]
+async fn a_prediction_that_ends_without_an_answer_is_an_error_and_not_cancelled() {
+    for (status, detail) in
+        [("failed", "it broke"), ("canceled", "was canceled"), ("aborted", "was canceled")]
+    {
+        let running = (201, json!({"status": "starting"}));
+        let over = (200, json!({"status": status, "error": "it broke", "output": ["half"]}));
+        let provider = InTurn::start(vec![running, over]).await;
+        let app = provider.before().await;
+        let answer = app.hello("m").await;
+        assert_eq!(answer.status, 500, "{}", answer.text());
+        assert!(answer.error_message().contains(detail), "{}", answer.text());
+        settle().await;
+        assert_eq!(provider.asked(), [MADE, LOOKED], "{status}");
+        app.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn a_stream_at_a_host_of_its_own_is_not_asked_for_and_one_elsewhere_refused() {
+    let over = || (200, json!({"status": "succeeded", "output": ["do", "ne"]}));
+    let at = |stream: &str| (201, json!({"status": "starting", "stream_at": stream}));
+    let provider = InTurn::start(vec![at("https://stream-b.svc.ric1.c.replicate.net/v1/s"), over()]).await;
+    let app = provider.before().await;
+    assert_eq!(text_of(&app.hello_stream("m").await.rest().await), "done");
+    assert_eq!(provider.asked(), [MADE, LOOKED]);
+    app.stop().await;
+
+    let provider = InTurn::start(vec![at("https://stream.evil.example/v1/s"), over()]).await;
+    let app = provider.before().await;
+    let answer = app.chat(&streamed(hello("m"))).await;
+    assert_eq!(answer.status, 502, "{}", answer.text());
+    until("the prediction is cancelled", || provider.asked().len() == 2).await;
+    assert_eq!(provider.asked(), [MADE, CANCELLED]);
+    app.stop().await;
 }

@@ -9,7 +9,7 @@ mod raw_provider;
 
 pub(crate) use caller::{Answer, Connection, Stream, data, post};
 pub(crate) use deployments::{WIRES, Wire, many, one_of, two_of};
-pub(crate) use raw_provider::RawProvider;
+pub(crate) use raw_provider::{RawProvider, is_whole};
 
 use serde_json::{Value, json};
 use std::fmt::Write as _;

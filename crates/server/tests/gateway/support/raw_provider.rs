@@ -94,7 +94,8 @@ async fn answer(mut stream: TcpStream, (reply, again, times): &(Vec<u8>, Vec<u8>
     let _ = stream.read_to_end(&mut request).await;
 }
 
-fn is_whole(request: &[u8]) -> bool {
+/// Whether a request has come with all of its body.
+pub(crate) fn is_whole(request: &[u8]) -> bool {
     let Some(end) = request.windows(4).position(|four| four == b"\r\n\r\n") else { return false };
     let head = String::from_utf8_lossy(&request[..end]).to_ascii_lowercase();
     let length = head.lines().find_map(|line| line.strip_prefix("content-length: ")?.parse().ok());
