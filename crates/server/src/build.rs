@@ -242,20 +242,27 @@ fn has_completions(provider: &str, facts: Option<&Model>) -> bool {
 fn encode_options(deployment: &Deployment, facts: Option<&Model>, model: &str) -> EncodeOptions {
     let supports = |capability: &str| facts.is_some_and(|facts| facts.supports(capability));
     let denies = |capability: &str| facts.is_some_and(|facts| facts.denies(capability));
-    let reasoning_by_level = match deployment.provider.wire {
-        Wire::Anthropic => supports("adaptive_thinking"),
-        // Gemini takes levels from its third generation on (thinkingLevel, Gemini API reference).
-        Wire::Gemini => gemini_generation(model).is_some_and(|generation| generation >= 3),
-        _ => true,
-    };
     EncodeOptions {
         drop_unsupported: false,
         allowed_params: deployment.allowed_openai_params.clone(),
         default_max_tokens: facts.and_then(|facts| facts.max_output_tokens.or(facts.max_tokens)),
         native_structured_output: supports("native_structured_output"),
-        reasoning_by_level,
+        reasoning_by_level: reasons_by_level(speech(deployment, model), facts, model),
         rejects_sampling: denies("sampling_params"),
         rejects_forced_tools: denies("forced_tool_use"),
+    }
+}
+
+/// Whether a model is told how much to reason by a level, rather than by a number of tokens.
+fn reasons_by_level(speech: Speech, facts: Option<&Model>, model: &str) -> bool {
+    match speech {
+        // At Bedrock Claude alone is asked in either way.
+        Speech::Anthropic(_) | Speech::Bedrock => {
+            facts.is_some_and(|facts| facts.supports("adaptive_thinking"))
+        }
+        // Gemini takes levels from its third generation on (thinkingLevel, Gemini API reference).
+        Speech::Gemini(_) => gemini_generation(model).is_some_and(|generation| generation >= 3),
+        _ => true,
     }
 }
 
@@ -325,6 +332,26 @@ fn gemini_generation(model: &str) -> Option<u32> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn older_models_reason_by_tokens_wherever_they_run() {
+        let check = |speech: Speech, (provider, model): (&str, &str), expect: bool| {
+            let facts = tollgate_catalog::model(provider, model);
+            assert_eq!(reasons_by_level(speech, facts.as_ref(), model), expect, "{provider} {model}");
+        };
+        let [anthropic, vertex] = [Host::Anthropic, Host::Vertex].map(Speech::Anthropic);
+        check(anthropic, ("anthropic", "claude-sonnet-4-20250514"), false);
+        check(anthropic, ("anthropic", "claude-opus-4-7"), true);
+        check(vertex, ("vertex_ai", "claude-sonnet-4-5@20250929"), false);
+        check(vertex, ("vertex_ai", "claude-opus-4-6"), true);
+        check(Speech::Bedrock, ("bedrock", "anthropic.claude-sonnet-4-20250514-v1:0"), false);
+        check(Speech::Bedrock, ("bedrock", "us.anthropic.claude-sonnet-4-6"), true);
+        let [studio, cloud] = [gemini::Host::AiStudio, gemini::Host::Vertex].map(Speech::Gemini);
+        check(studio, ("gemini", "gemini-2.5-pro"), false);
+        check(cloud, ("vertex_ai", "gemini-2.5-pro"), false);
+        check(cloud, ("vertex_ai", "gemini-3-pro-preview"), true);
+        check(Speech::OpenAi, ("openai", "gpt-5"), true);
+    }
 
     #[test]
     fn geminis_generation_is_in_its_name() {

@@ -213,6 +213,8 @@ fn read(body: &Value, model: &str, stream: bool) -> Ask {
         (_, Some(tool)) => ToolChoice::Named(text_at(tool, "name").to_owned()),
         _ => own_choice(body),
     };
+    let single = body.pointer("/additionalModelRequestFields/tool_choice/disable_parallel_tool_use");
+    ask.parallel = single != Some(&Value::Bool(true));
     ask.max_tokens = max_tokens(body);
     let inference = body.get("inferenceConfig").unwrap_or(&none);
     let stops = items_at(inference, "stopSequences").iter().filter_map(Value::as_str);
@@ -355,8 +357,9 @@ mod tests {
         );
         assert_eq!(ask.tool_choice, ToolChoice::Named("f".to_owned()));
         assert_eq!((ask.thinking, ask.tools.len(), ask.stop.len()), (Thinking::Shown, 1, 1));
-        let own = json!({"additionalModelRequestFields": {"tool_choice": {"type": "tool", "name": "g"}}});
-        assert_eq!(read(&own, "m", true).tool_choice, ToolChoice::Named("g".to_owned()));
+        let own = json!({"additionalModelRequestFields": {"tool_choice": {"type": "tool", "name": "g", "disable_parallel_tool_use": true}}});
+        let ask = read(&own, "m", true);
+        assert_eq!((ask.tool_choice, ask.parallel), (ToolChoice::Named("g".to_owned()), false));
     }
 
     #[test]
