@@ -97,12 +97,15 @@ for (const [dialect, make] of Object.entries(dialects)) {
       });
     }
 
-    test(`${name}: an object keeps its schema`, async () => {
-      const schema = z.object({ name: z.string(), tags: z.array(z.string()) });
-      const output = Output.object({ schema });
-      const reply = await generateText({ model: model("gpt-plain"), prompt: "Paris, as JSON", output, ...once });
-      assert.equal(typeof reply.output.name, "string");
-    });
+    // Cohere's models say before a call what they plan, which the package for Bedrock takes for part of the object.
+    if (dialect !== "bedrock" || provider !== "cohere") {
+      test(`${name}: an object keeps its schema`, async () => {
+        const schema = z.object({ name: z.string(), tags: z.array(z.string()) });
+        const output = Output.object({ schema });
+        const reply = await generateText({ model: model("gpt-plain"), prompt: "Paris, as JSON", output, ...once });
+        assert.equal(typeof reply.output.name, "string");
+      });
+    }
 
     if (dialect !== "cohere") {
       test(`${name}: a picture is taken`, async () => {

@@ -21,7 +21,7 @@ const require = createRequire(join(packages, "package.json"));
 export const load = (name) => import(pathToFileURL(require.resolve(name)).href);
 export const OpenAI = require("openai").default ?? require("openai");
 export const masterKey = "sk-node-master";
-export const providers = ["openai", "anthropic", "gemini"];
+export const providers = ["openai", "anthropic", "gemini", "bedrock", "cohere", "openai-responses"];
 const readySeconds = 30;
 
 async function freePort() {
@@ -57,7 +57,16 @@ function config(simulator) {
   const row = (name, base) => `
   - model_name: "${name}/*"
     litellm_params: {model: "${name}/*", api_base: "${simulator}${base}", api_key: "sk-simulated"}`;
-  return `model_list:${row("openai", "/v1")}${row("anthropic", "")}${row("gemini", "")}
+  return `model_list:${row("openai", "/v1")}${row("anthropic", "")}${row("gemini", "")}${row("cohere", "/cohere")}
+  - model_name: "openai-responses/*"
+    litellm_params: {model: "openai/responses/*", api_base: "${simulator}/v1", api_key: "sk-simulated"}
+  - model_name: "bedrock/*"
+    litellm_params:
+      model: "bedrock/*"
+      api_base: "${simulator}"
+      aws_region_name: "eu-central-1"
+      aws_access_key_id: "AKIASIMULATED0000001"
+      aws_secret_access_key: "simulated/secret/of/forty/characters/001"
 general_settings:
   master_key: "${masterKey}"
 `;

@@ -185,7 +185,7 @@ def test_the_choice_of_a_tool_is_kept(claude, provider, choice, names):
 
 
 def test_parallel_calls_can_be_switched_off(claude):
-    for provider in ("openai", "azure", "anthropic"):
+    for provider in ("openai", "azure", "anthropic", "bedrock", "openai-responses"):
         choice = {"type": "auto", "disable_parallel_tool_use": True}
         message = ask(claude, f"{provider}/sim-tools-2", QUESTION, tools=OFFERED, tool_choice=choice)
         assert len(calls_of(message)) == 1, provider
@@ -221,14 +221,22 @@ def test_usage_is_told_in_anthropics_terms(claude, provider, streamed):
     assert usage.cache_read_input_tokens == CACHED
 
 
-THINKS = {"anthropic": "claude-sonnet-4-20250514", "gemini": "gemini-2.5-pro"}
+THINKS = {
+    "anthropic": "claude-sonnet-4-20250514",
+    "gemini": "gemini-2.5-pro",
+    "bedrock": "anthropic.claude-sonnet-4-20250514-v1:0",
+    "cohere": "command-a-reasoning-08-2025",
+    "openai-responses": "o4-mini",
+}
 
 
 @pytest.mark.parametrize("provider", list(THINKS))
 def test_thinking_is_seen_and_goes_back_with_its_signature(claude, simulator, provider):
-    arguments = dict(
-        max_tokens=4000, tools=OFFERED, thinking={"type": "enabled", "budget_tokens": 2000}
-    )
+    thinking = {"type": "enabled", "budget_tokens": 2000}
+    if provider == "openai-responses":
+        # OpenAI shows a summary where it is asked for one.
+        thinking["display"] = "summarized"
+    arguments = dict(max_tokens=4000, tools=OFFERED, thinking=thinking)
     plain = ask_thinking(claude, f"{provider}/{THINKS[provider]}", [user("think!")], arguments)
     assert plain.content[0].type == "thinking" and plain.content[0].thinking
     messages = [user(QUESTION)]
@@ -241,8 +249,14 @@ def test_thinking_is_seen_and_goes_back_with_its_signature(claude, simulator, pr
     messages += [{"role": "assistant", "content": first.content}, user(results)]
     second = ask_thinking(claude, f"{provider}/sim-tools", messages, arguments)
     assert "sunny" in text_of(second)
-    # Anthropic signs the thought, Google the call that follows it.
-    member = {"anthropic": '"signature": "', "gemini": '"thoughtSignature": "'}[provider]
+    # What the thought is known by when it comes back. Google signs the call that follows it, Cohere nothing.
+    member = {
+        "anthropic": '"signature": "',
+        "gemini": '"thoughtSignature": "',
+        "bedrock": '"signature": "',
+        "cohere": '"thinking": "',
+        "openai-responses": '"encrypted_content": "',
+    }[provider]
     assert member in json.dumps(sent_to_provider(received(simulator), f"sunny in {provider}, sig-a7"))
 
 

@@ -196,6 +196,7 @@ PRICED = {
     "gemini": "gemini-2.5-flash",
     "bedrock": "anthropic.claude-sonnet-4-5-20250929-v1:0",
     "cohere": "command-a-03-2025",
+    "openai-responses": "gpt-4o",
 }
 
 

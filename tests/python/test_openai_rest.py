@@ -7,7 +7,17 @@ from conftest import MASTER_KEY, say
 pytestmark = pytest.mark.both
 
 
-@pytest.mark.parametrize("model", ["embed", "openai/text-embedding-3-small", "azure/text-embedding-3-small", "gemini/gemini-embedding-001"])
+EMBEDS = [
+    "embed",
+    "openai/text-embedding-3-small",
+    "azure/text-embedding-3-small",
+    "gemini/gemini-embedding-001",
+    "cohere/embed-v4.0",
+    "bedrock/amazon.titan-embed-text-v2:0",
+]
+
+
+@pytest.mark.parametrize("model", EMBEDS)
 def test_embeddings_are_the_same_in_either_encoding(client, model):
     plain = client.embeddings.create(model=model, input=["one", "two"], encoding_format="float")
     # Without a format the package asks for base64 and unpacks it.

@@ -101,7 +101,7 @@ def test_tools_may_be_offered_and_not_called(client, provider):
 
 
 def test_parallel_calls_can_be_switched_off(client):
-    for provider in ("openai", "azure", "anthropic"):
+    for provider in ("openai", "azure", "anthropic", "bedrock", "openai-responses"):
         reply = client.chat.completions.create(
             model=f"{provider}/sim-tools-2",
             messages=say(QUESTION),
@@ -224,11 +224,10 @@ def test_a_json_schema_is_kept_in_a_stream(client, provider):
     assert Place.model_validate_json(text).name
 
 
-def test_json_mode_gives_json(client):
-    for provider in ("openai", "azure", "gemini"):
-        reply = client.chat.completions.create(
-            model=f"{provider}/gpt-plain",
-            messages=say("answer in JSON: hi"),
-            response_format={"type": "json_object"},
-        )
-        assert json.loads(first(reply)[0].content), provider
+def test_json_mode_gives_json(client, provider):
+    reply = client.chat.completions.create(
+        model=f"{provider}/gpt-plain",
+        messages=say("answer in JSON: hi"),
+        response_format={"type": "json_object"},
+    )
+    assert isinstance(json.loads(first(reply)[0].content), dict)

@@ -5,10 +5,15 @@ from conftest import received, say
 
 pytestmark = pytest.mark.both
 
-THINKS = {"anthropic": "claude-sonnet-4-20250514", "gemini": "gemini-2.5-pro"}
+THINKS = {
+    "anthropic": "claude-sonnet-4-20250514",
+    "gemini": "gemini-2.5-pro",
+    "bedrock": "anthropic.claude-sonnet-4-20250514-v1:0",
+    "cohere": "command-a-reasoning-08-2025",
+}
 
 
-@pytest.mark.parametrize("provider", ["anthropic", "gemini"])
+@pytest.mark.parametrize("provider", list(THINKS))
 def test_reasoning_is_seen_where_the_provider_shows_it(client, provider):
     reply = client.chat.completions.create(
         model=f"{provider}/{THINKS[provider]}", messages=say("think!"), reasoning_effort="low"
@@ -16,11 +21,12 @@ def test_reasoning_is_seen_where_the_provider_shows_it(client, provider):
     message = reply.choices[0].message
     assert message.reasoning_content
     assert message.content and message.reasoning_content not in message.content
-    assert reply.usage.completion_tokens_details.reasoning_tokens > 0
+    # Bedrock and Cohere count thoughts with the rest.
+    assert (reply.usage.completion_tokens_details.reasoning_tokens > 0) == (provider not in ("bedrock", "cohere"))
     assert reply.usage.completion_tokens > reply.usage.completion_tokens_details.reasoning_tokens
 
 
-@pytest.mark.parametrize("provider", ["openai", "azure"])
+@pytest.mark.parametrize("provider", ["openai", "azure", "openai-responses"])
 def test_hidden_reasoning_is_counted(client, provider):
     reply = client.chat.completions.create(
         model=f"{provider}/o4-mini", messages=say("think!"), reasoning_effort="high"
@@ -28,13 +34,13 @@ def test_hidden_reasoning_is_counted(client, provider):
     assert reply.usage.completion_tokens_details.reasoning_tokens > 0
 
 
-@pytest.mark.parametrize("provider", ["anthropic", "gemini"])
+@pytest.mark.parametrize("provider", list(THINKS))
 def test_no_effort_is_no_reasoning(client, provider):
     reply = client.chat.completions.create(model=f"{provider}/{THINKS[provider]}", messages=say("do not think!"))
     assert getattr(reply.choices[0].message, "reasoning_content", None) is None
 
 
-@pytest.mark.parametrize("provider", ["anthropic", "gemini"])
+@pytest.mark.parametrize("provider", list(THINKS))
 def test_reasoning_is_streamed_before_the_answer(client, provider):
     stream = client.chat.completions.create(
         model=f"{provider}/{THINKS[provider]}", messages=say("think!"), reasoning_effort="medium", stream=True
@@ -74,7 +80,7 @@ TOOL = {
 }
 
 
-@pytest.mark.parametrize("provider", ["anthropic", "gemini"])
+@pytest.mark.parametrize("provider", list(THINKS))
 def test_signed_thoughts_go_back_with_the_tools_result(client, provider):
     """Anthropic refuses a tool's result whose call came after thinking, unless the signed thought comes with it."""
     model = f"{provider}/sim-tools"
