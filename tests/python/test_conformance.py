@@ -77,7 +77,11 @@ def validators():
         (r"/moderations$", typed(strict(openai.types.ModerationCreateParams))),
         (r"/v2/(chat|rerank|embed)$", check_cohere),
         (r"/converse(-stream)?$", check_converse),
+        (r"/model/[^/]+/count-tokens$", check_bedrock_count),
+        (r"/model/amazon\.titan-embed-text-v2[^/]*/invoke$", check_titan),
         (r"/v1/messages$", check_messages(messages)),
+        (r"/v1/messages/count_tokens$", typed(strict(anthropic.types.MessageCountTokensParams))),
+        (r":countTokens$", check_count),
         (r":(stream)?[gG]enerateContent$", check_generate),
         (r":batchEmbedContents$", check_batch_embed),
         (r":embedContent$", check_embed),
@@ -121,6 +125,14 @@ def check_members(body: dict, kinds: dict) -> None:
     assert not unknown, f"unknown members {sorted(unknown)}"
     for name, value in body.items():
         TypeAdapter(kinds[name]).validate_json(json.dumps(value))
+
+
+def check_count(_path: str, body: dict) -> None:
+    """A whole request of the other kind, which names its model here."""
+    assert set(body) == {"generateContentRequest"}
+    request = dict(body["generateContentRequest"])
+    assert request.pop("model").startswith("models/")
+    check_generate(_path, request)
 
 
 def check_generate(_path: str, body: dict) -> None:
@@ -186,14 +198,30 @@ def check_cohere(path: str, body: dict) -> None:
     assert not missing
 
 
+# What Amazon's guide to Titan's text embeddings has; no package has a type for bodies of single models.
+TITAN = {"inputText": str, "dimensions": int, "normalize": bool, "embeddingTypes": list}
+
+
+def check_titan(_path: str, body: dict) -> None:
+    assert "inputText" in body
+    assert all(isinstance(value, TITAN[name]) for name, value in body.items())
+
+
+def check_bedrock_count(_path: str, body: dict) -> None:
+    check_service("CountTokens", body)
+
+
 def check_converse(path: str, body: dict) -> None:
+    check_service("ConverseStream" if path.endswith("-stream") else "Converse", body)
+
+
+def check_service(name: str, body: dict) -> None:
     """A body against the model of the service that botocore carries."""
     from botocore.loaders import Loader
     from botocore.model import ServiceModel
     from botocore.validate import ParamValidator
 
     model = ServiceModel(Loader().load_service_model("bedrock-runtime", "service-2"))
-    name = "ConverseStream" if path.endswith("-stream") else "Converse"
     shape = model.operation_model(name).input_shape
     report = ParamValidator().validate({**body, "modelId": "m"}, shape)
     assert not report.has_errors(), report.generate_report()
@@ -253,6 +281,9 @@ def test_the_validators_do_reject(validators):
         (r"/v2/(chat|rerank|embed)$", {"model": "m", "messages": say}),
         (r"/converse(-stream)?$", {"messages": [{"role": "user", "content": [{"text": "hi"}]}]}),
         (r"/audio/translations$", {"form": [{"name": "file", "filename": "a.wav"}, {"name": "model"}]}),
+        (r"/v1/messages/count_tokens$", {"model": "m", "messages": say}),
+        (r":countTokens$", {"generateContentRequest": {"model": "models/m", "contents": parts}}),
+        (r"/model/[^/]+/count-tokens$", {"input": {"converse": {"messages": []}}}),
     ]
     for pattern, body in good:
         check[pattern](EXAMPLES.get(pattern, "/x"), body)
@@ -271,6 +302,9 @@ def test_the_validators_do_reject(validators):
         (r"/converse(-stream)?$", {"messages": [{"role": "user", "content": "hi"}]}),
         (r"/converse(-stream)?$", {"messages": [{"role": "user", "content": [{"text": "hi"}]}], "model": "m"}),
         (r"/audio/translations$", {"form": [{"name": "file", "filename": "a.wav"}, {"name": "voice"}]}),
+        (r"/v1/messages/count_tokens$", {"model": "m", "messages": say, "max_tokens": 5}),
+        (r":countTokens$", {"contents": parts}),
+        (r"/model/[^/]+/count-tokens$", {"input": {"converse": {"messages": [{"role": "user", "text": "hi"}]}}}),
     ]
     for pattern, body in bad:
         with pytest.raises(Exception):  # noqa: B017, each package has its own
