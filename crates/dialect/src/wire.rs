@@ -286,6 +286,8 @@ pub struct Progress {
     pub complete: bool,
     /// Bytes of answer text passed on (text, reasoning, arguments): the ground for an estimate where usage is missing.
     pub content_bytes: u64,
+    /// How long the sound was that it is, in milliseconds.
+    pub sound_ms: Option<u64>,
 }
 
 impl Progress {

@@ -524,6 +524,7 @@ fn a_stream_cut_at_any_byte_gives_the_same_bytes() {
         content_started: true,
         complete: true,
         content_bytes: ("hm".len() + "Gr\u{fc}\u{df}e \u{1f600}".len() + "b".len() + "{}".len()) as u64,
+        sound_ms: None,
     };
     assert_eq!(progress, expect);
     let text = String::from_utf8(whole.clone()).unwrap();

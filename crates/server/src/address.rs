@@ -163,3 +163,22 @@ fn azure_prefix(deployment: &Deployment, base: &str, model: &str) -> (String, St
     }
     (format!("/openai/deployments/{}", percent::encode(model)), query)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn marks_before_a_name_are_taken_off_as_far_as_they_are_marks() {
+        let check = |model: &str, (priced, named): (&str, &str)| {
+            assert_eq!(without(model, is_bedrock_road), priced, "{model}");
+            assert_eq!(without(model, |mark| is_bedrock_road(mark) || is_region(mark)), named, "{model}");
+        };
+        check("converse/us.amazon.nova-lite-v1:0", ("us.amazon.nova-lite-v1:0", "us.amazon.nova-lite-v1:0"));
+        check("invoke/us-east-1/a.b", ("us-east-1/a.b", "a.b"));
+        check("us-east-1/a.b", ("us-east-1/a.b", "a.b"));
+        check("arn:aws:bedrock/x", ("arn:aws:bedrock/x", "arn:aws:bedrock/x"));
+        check("a.b", ("a.b", "a.b"));
+        check("converse/", ("", ""));
+    }
+}

@@ -1,7 +1,8 @@
 //! Replies that are passed on without a dialect's knowledge: pictures, sounds, verdicts, lists, files, and whatever a
 //! provider's own path answers.
 //!
-//! Owns finding the usage on the way past, where there is one under the names that OpenAI, Anthropic or Google use.
+//! Owns finding the usage on the way past, where there is one under the names that OpenAI, Anthropic or Google use, and
+//! the length of a sound.
 //! **Invariant:** every byte is passed on as it came.
 
 use crate::base64;
@@ -9,6 +10,7 @@ use crate::conversation::Usage;
 use crate::framing::{Framing, event_stream};
 use crate::json::{Limits, scan};
 use crate::openai::read_usage;
+use crate::sound;
 use crate::wire::{CallerError, Progress, ReplyFault, Transducer};
 use bytes::Bytes;
 use serde_json::Value;
@@ -109,6 +111,8 @@ enum Look {
     Frames(Framing),
     /// In the last element of the JSON array that it is.
     Array(Vec<u8>),
+    /// In its length.
+    Sound(Box<sound::Passing>),
     /// Not at all.
     Not,
 }
@@ -135,7 +139,10 @@ impl PassRelay {
             b"application/x-ndjson" | b"application/stream+json" => Look::Frames(Framing::lines()),
             b"application/json" => Look::Array(Vec::new()),
             other if other == event_stream::CONTENT_TYPE.as_bytes() => Look::Frames(Framing::event_stream()),
-            _ => Look::Not,
+            other => std::str::from_utf8(other)
+                .ok()
+                .and_then(sound::Passing::of_type)
+                .map_or(Look::Not, |sound| Look::Sound(Box::new(sound))),
         };
         Self { look, progress: Progress::default() }
     }
@@ -150,6 +157,11 @@ impl PassRelay {
             // What is too long to look into is still passed on.
             Look::Array(_) => {
                 self.look = Look::Not;
+                return;
+            }
+            Look::Sound(sound) => {
+                sound.push(&chunk);
+                self.progress.sound_ms = sound.length_ms();
                 return;
             }
             Look::Frames(framing) => framing.push(chunk),

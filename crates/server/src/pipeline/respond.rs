@@ -239,7 +239,7 @@ async fn read_passed(
         return Ok(AnswerBody::Whole { segments: vec![bytes], billing });
     }
     let is_events = is(b"text/event-stream");
-    let mut transducer = Box::new(PassRelay::new(is_events));
+    let mut transducer = Box::new(PassRelay::for_type(kind));
     let mut ready = Vec::new();
     let late = || Failure::new(Kind::Timeout, Phase::AwaitingHead, "no content in time");
     let first = timeout_at(reading.head_by, upstream.next()).await.map_err(|_| Unread::Failure(late()))?;
@@ -251,7 +251,8 @@ async fn read_passed(
         Some(Err(failure)) => return Err(Unread::Failure(failure)),
         None => true,
     };
-    let (upstream, is_opaque) = (Upstream::Reply(upstream), !is_events);
+    let may_say_usage = is_events || is(b"application/x-ndjson") || is(b"application/stream+json");
+    let (upstream, is_opaque) = (Upstream::Reply(upstream), !may_say_usage);
     Ok(AnswerBody::Stream(Box::new(Begun { upstream, transducer, ready, ended, slot: None, is_opaque })))
 }
 

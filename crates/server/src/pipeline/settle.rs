@@ -184,7 +184,15 @@ impl Settlement {
         let reported = progress.usage.filter(is_plausible);
         if self.surface.believes_reports() {
             self.target.metrics.api_latency.observe(self.started.elapsed().as_secs_f64());
-            let billing = Billing { units: self.units.take(), ..Billing::reported(reported) };
+            let mut billing = Billing { units: self.units.take(), ..Billing::reported(reported) };
+            if let (None, Some(units), Some(length)) = (reported, &mut billing.units, progress.sound_ms) {
+                units.spoken(length);
+                // Beside the length of its speech, such a model sells the tokens of the text.
+                if self.target.prices.prices_tokens() {
+                    billing.usage.input_tokens = units.text_bytes().div_ceil(BYTES_PER_TOKEN);
+                    billing.is_estimated = true;
+                }
+            }
             self.settle(&billing, self.started.elapsed(), ending);
             return;
         }

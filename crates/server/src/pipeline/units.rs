@@ -1,4 +1,5 @@
-//! What of a call is billed and is not tokens: pictures, characters that are spoken, seconds that are heard, queries.
+//! What of a call is billed and is not tokens: pictures, characters and seconds that are spoken, seconds that are heard,
+//! queries.
 //!
 //! Owns finding it in request and reply. Leaves what it costs to the catalogue, and when it is due to the settlement.
 //! **Invariant:** what a request says of itself is known before it is sent; a reply can only say it more exactly.
@@ -29,6 +30,8 @@ pub(crate) struct Units {
     size: Option<(u32, u32)>,
     quality: Option<String>,
     characters: u64,
+    text_bytes: u64,
+    spoken_ms: u64,
     heard: Heard,
     queries: u64,
 }
@@ -56,10 +59,11 @@ impl Units {
                 quality: asked.text("quality").filter(|quality| is_said(quality)).map(Cow::into_owned),
                 ..Self::default()
             },
-            Surface::Speech => Self {
-                characters: asked.text("input").map_or(0, |text| text.chars().count() as u64),
-                ..Self::default()
-            },
+            Surface::Speech => {
+                let text = asked.text("input").unwrap_or_default();
+                let (characters, text_bytes) = (text.chars().count() as u64, text.len() as u64);
+                Self { characters, text_bytes, ..Self::default() }
+            }
             Surface::Transcription | Surface::Translation => {
                 let length =
                     received.form.as_ref().and_then(|form| form.file("file")).and_then(sound::length_ms);
@@ -89,6 +93,16 @@ impl Units {
         self
     }
 
+    /// Speech was so long, in milliseconds.
+    pub(crate) fn spoken(&mut self, length: u64) {
+        self.spoken_ms = if self.characters > 0 { length.min(SOUND_MS_MAX) } else { 0 };
+    }
+
+    /// Bytes of the text that was spoken.
+    pub(crate) fn text_bytes(&self) -> u64 {
+        self.text_bytes
+    }
+
     /// A ranking of so many documents, for which the provider says that it bills `told` units, or says nothing.
     pub(crate) fn ranked(told: u64, documents: usize) -> Self {
         let counted = documents.div_ceil(DOCUMENTS_PER_QUERY).max(1) as u64;
@@ -114,6 +128,7 @@ impl Units {
         usage.images = self.images;
         usage.pixels = self.images.saturating_mul(u64::from(width) * u64::from(height));
         usage.input_characters = self.characters;
+        usage.spoken_ms = self.spoken_ms;
         usage.queries = self.queries;
         if let Heard::Milliseconds(length) = self.heard {
             usage.audio_ms = length;

@@ -168,6 +168,23 @@ async fn speech_costs_by_its_characters_spaces_included() {
 }
 
 #[tokio::test]
+async fn speech_that_is_sold_by_tokens_costs_its_length() {
+    let speech = |reply: (&'static str, String)| Case {
+        parameters: "model: openai/gpt-4o-mini-tts",
+        path: "/v1/audio/speech",
+        request: Request::Json(
+            json!({"voice": "alloy", "input": "a".repeat(4_000), "response_format": "pcm"}),
+        ),
+        reply,
+    };
+    // Four seconds, and a thousand tokens: 4 x $0.00025 + 1,000 x $0.60 a million. The head is sent before that is known.
+    let (head, spend, unpriced) = ask(speech(("audio/pcm", "\0".repeat(192_000)))).await;
+    assert_eq!((head, unpriced), (None, 0.0));
+    assert!((spend - 0.0016).abs() < 1e-12, "{spend}");
+    check_unknown(speech(("audio/aac", "not really".to_owned()))).await;
+}
+
+#[tokio::test]
 async fn transcripts_cost_by_the_seconds_that_are_told() {
     let json_type = "application/json";
     let whisper = "model: openai/whisper-1";
