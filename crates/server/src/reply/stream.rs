@@ -63,12 +63,50 @@ pub(crate) struct StreamParts {
     pub(crate) drain: DrainHandle,
 }
 
+/// Pieces that go out as one.
+#[derive(Default)]
+struct Gathered {
+    /// The only piece so far, as it came.
+    first: Bytes,
+    /// All of them, where there are several.
+    joined: BytesMut,
+    /// The provider's connection had its turn since the last piece.
+    has_waited: bool,
+}
+
+impl Gathered {
+    fn length(&self) -> usize {
+        self.first.len() + self.joined.len()
+    }
+
+    fn add(&mut self, piece: Bytes) {
+        self.has_waited = false;
+        if self.length() == 0 {
+            self.first = piece;
+            return;
+        }
+        self.joined.extend_from_slice(&std::mem::take(&mut self.first));
+        self.joined.extend_from_slice(&piece);
+    }
+
+    fn take(&mut self) -> Option<Bytes> {
+        self.has_waited = false;
+        let whole = if self.joined.is_empty() {
+            std::mem::take(&mut self.first)
+        } else {
+            self.joined.split().freeze()
+        };
+        (!whole.is_empty()).then_some(whole)
+    }
+}
+
 /// A streamed reply's body.
 pub(crate) struct StreamBody {
     upstream: Option<Upstream>,
     transducer: Box<dyn Transducer>,
     ready: VecDeque<Bytes>,
     scratch: Vec<Bytes>,
+    gathered: Gathered,
     settlement: Settlement,
     /// Keeps the answer once it is complete.
     keeping: Option<(FinalSlot, Keeping)>,
@@ -84,6 +122,7 @@ impl StreamBody {
             transducer: parts.transducer,
             ready: parts.ready.into(),
             scratch: Vec::new(),
+            gathered: Gathered::default(),
             settlement: parts.settlement,
             is_keeping: parts.ended && parts.keeping.is_some(),
             keeping: parts.keeping,
@@ -96,22 +135,29 @@ impl StreamBody {
         body
     }
 
-    /// What there is for the caller by now, in one piece; `None` at the end. Never waits for more once there is something.
+    /// What there is for the caller by now, in one piece; `None` at the end.
+    ///
+    /// The provider's connection hands over one chunk at a time and needs a turn of its own for the next, which may be
+    /// there already: with something in hand this gives it that turn, and goes on with what it has when nothing came of it.
     pub(crate) fn poll_piece(&mut self, context: &mut Context<'_>) -> Poll<Option<Bytes>> {
-        let first = match self.poll_one(context) {
-            Poll::Ready(Some(piece)) if piece.len() < JOINED_BYTES_MAX => piece,
-            other => return other,
-        };
-        let Poll::Ready(Some(second)) = self.poll_one(context) else { return Poll::Ready(Some(first)) };
-        let mut joined = BytesMut::with_capacity(first.len() + second.len());
-        joined.extend_from_slice(&first);
-        joined.extend_from_slice(&second);
-        while joined.len() < JOINED_BYTES_MAX
-            && let Poll::Ready(Some(piece)) = self.poll_one(context)
-        {
-            joined.extend_from_slice(&piece);
+        loop {
+            match self.poll_one(context) {
+                Poll::Ready(Some(piece)) => {
+                    self.gathered.add(piece);
+                    if self.gathered.length() >= JOINED_BYTES_MAX {
+                        return Poll::Ready(self.gathered.take());
+                    }
+                }
+                Poll::Ready(None) => return Poll::Ready(self.gathered.take()),
+                Poll::Pending if self.gathered.length() == 0 => return Poll::Pending,
+                Poll::Pending if self.gathered.has_waited => return Poll::Ready(self.gathered.take()),
+                Poll::Pending => {
+                    self.gathered.has_waited = true;
+                    context.waker().wake_by_ref();
+                    return Poll::Pending;
+                }
+            }
         }
-        Poll::Ready(Some(joined.freeze()))
     }
 
     /// The next piece; `None` at the end, however often it is asked for.
