@@ -3,8 +3,9 @@
 //! Owns the requests that one attempt takes there, their order and their pauses, and the prediction's end when nobody
 //! waits for it any more. Leaves what a prediction says to the dialect, and how an answer is read to `respond`.
 //! **Invariant:** an address that a prediction names is followed to the deployment's own host or over TLS to
-//! `replicate.com` alone, so that the credential goes nowhere else. **Invariant:** a prediction that is left before it
-//! is known to be over is cancelled once, and one that is known to be over never.
+//! `replicate.com` alone, so that the credential goes nowhere else; a stream on `replicate.net` is read without it.
+//! **Invariant:** a prediction that is left before it is known to be over is cancelled once, and one that is known to be
+//! over never.
 
 use super::Call;
 use super::attempt::{
@@ -100,15 +101,16 @@ async fn open_stream(
     cancelling: Cancelling,
     timeouts: Timeouts,
 ) -> Result<Streamed, AttemptFailure> {
-    let stream = made.stream_url().filter(|url| !made.is_over() && !is_stream_apart(url));
-    let Some(stream) = stream else {
+    let Some(stream) = made.stream_url().filter(|_| !made.is_over()) else {
         let (seen, _) = desk.until_over((made, Bytes::new()), timeouts.head_by).await?;
         cancelling.no_more();
         return Ok(Streamed::told(&seen));
     };
     let look = desk.way(made.get_url()).map_err(|fault| desk.unread(&fault))?;
-    let stream = desk.way(Some(stream)).map_err(|fault| desk.unread(&fault))?;
-    let mut headers = desk.headers.clone();
+    let (stream, mut headers) = match Way::to_stream_apart(stream) {
+        Some(way) => (way, HeaderMap::new()),
+        None => (desk.way(Some(stream)).map_err(|fault| desk.unread(&fault))?, desk.headers.clone()),
+    };
     headers.insert(ACCEPT, HeaderValue::from_static("text/event-stream"));
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     let outgoing = stream.outgoing(Method::GET, headers, timeouts);
@@ -124,12 +126,6 @@ async fn open_stream(
         broke: None,
         source: Some(Source { desk: Arc::clone(desk), look, cancelling }),
     })
-}
-
-/// Some of Replicate's models stream from hosts of their own, `*.replicate.net`, which are not asked.
-fn is_stream_apart(url: &str) -> bool {
-    let endpoint = Endpoint::parse(url, Trust::Catalogue);
-    endpoint.is_ok_and(|endpoint| endpoint.is_tls() && endpoint.host().ends_with(".replicate.net"))
 }
 
 /// The life of a prediction in whole seconds.
@@ -159,6 +155,14 @@ impl Way {
             () if is_replicates => Ok(Self { endpoint: named, target }),
             () => Err(FOREIGN),
         }
+    }
+
+    /// The way to a stream on one of Replicate's `*.replicate.net`: its path is secret enough, and no credential goes along.
+    fn to_stream_apart(url: &str) -> Option<Self> {
+        let endpoint = Endpoint::parse(url, Trust::Catalogue).ok()?;
+        let is_apart = endpoint.is_tls() && endpoint.host().ends_with(".replicate.net");
+        let target = endpoint.target("").ok().filter(|_| is_apart)?;
+        Some(Self { endpoint, target })
     }
 
     fn outgoing(&self, method: Method, headers: HeaderMap, timeouts: Timeouts) -> Outgoing {
@@ -442,7 +446,8 @@ mod tests {
 
     #[test]
     fn streams_at_hosts_of_their_own_are_known() {
-        let check = |url: &str, expect: bool| assert_eq!(is_stream_apart(url), expect, "{url}");
+        let check =
+            |url: &str, expect: bool| assert_eq!(Way::to_stream_apart(url).is_some(), expect, "{url}");
         check("https://stream-b.svc.ric1.c.replicate.net/v1/streams/x", true);
         check("http://stream-b.svc.ric1.c.replicate.net/v1/streams/x", false);
         check("https://stream.replicate.com/v1/streams/x", false);

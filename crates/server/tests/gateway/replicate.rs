@@ -409,16 +409,10 @@ async fn a_prediction_that_ends_without_an_answer_is_an_error_and_not_cancelled(
 }
 
 #[tokio::test]
-async fn a_stream_at_a_host_of_its_own_is_not_asked_for_and_one_elsewhere_refused() {
-    let over = || (200, json!({"status": "succeeded", "output": ["do", "ne"]}));
-    let at = |stream: &str| (201, json!({"status": "starting", "stream_at": stream}));
-    let provider = InTurn::start(vec![at("https://stream-b.svc.ric1.c.replicate.net/v1/s"), over()]).await;
-    let app = provider.before().await;
-    assert_eq!(text_of(&app.hello_stream("m").await.rest().await), "done");
-    assert_eq!(provider.asked(), [MADE, LOOKED]);
-    app.stop().await;
-
-    let provider = InTurn::start(vec![at("https://stream.evil.example/v1/s"), over()]).await;
+async fn a_stream_at_a_foreign_host_is_refused() {
+    let made = (201, json!({"status": "starting", "stream_at": "https://stream.evil.example/v1/s"}));
+    let over = (200, json!({"status": "succeeded", "output": ["do", "ne"]}));
+    let provider = InTurn::start(vec![made, over]).await;
     let app = provider.before().await;
     let answer = app.chat(&streamed(hello("m"))).await;
     assert_eq!(answer.status, 502, "{}", answer.text());
