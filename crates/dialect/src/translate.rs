@@ -3,9 +3,10 @@
 //! Owns the order of the steps: frame, read, note, write. Leaves framing to [`crate::framing`], a provider's events to
 //! its decoder and the caller's bytes to its encoder.
 
-use crate::conversation::StreamEvent;
+use crate::conversation::{ChatReply, StreamEvent};
 use crate::framing::Framing;
-use crate::wire::{CallerError, EventDecoder, EventEncoder, Progress, ReplyFault, Transducer};
+use crate::told::Teller;
+use crate::wire::{CallerError, EventDecoder, EventEncoder, Losses, Progress, ReplyFault, Transducer};
 use bytes::Bytes;
 
 /// Frames a provider's bytes, reads them with `D` and writes them with `E`. One chunk out at most per chunk in.
@@ -16,12 +17,14 @@ pub struct Translator<D, E> {
     encoder: E,
     events: Vec<StreamEvent>,
     progress: Progress,
+    teller: Teller,
 }
 
 impl<D: EventDecoder, E: EventEncoder> Translator<D, E> {
     /// A transducer at the beginning of a stream.
     pub fn new(framing: Framing, decoder: D, encoder: E) -> Self {
-        Self { framing, decoder, encoder, events: Vec::new(), progress: Progress::default() }
+        let (events, progress, teller) = (Vec::new(), Progress::default(), Teller::default());
+        Self { framing, decoder, encoder, events, progress, teller }
     }
 
     /// Reads every whole frame into `events`, up to the first fault.
@@ -39,6 +42,7 @@ impl<D: EventDecoder, E: EventEncoder> Translator<D, E> {
         }
         self.progress.complete = self.decoder.is_complete();
         self.encoder.encode(&self.events, bytes);
+        self.teller.hear(&self.events, &self.encoder, &mut self.progress.lost);
         self.events.clear();
     }
 }
@@ -71,6 +75,7 @@ impl<D: EventDecoder, E: EventEncoder> Transducer for Translator<D, E> {
             // A frame that was cut in the middle is the same as a stream that was cut: the end mark tells.
             Ok(()) | Err(ReplyFault::Malformed(_)) if self.decoder.is_complete() => {
                 self.encoder.finish(&mut bytes);
+                self.teller.end(&self.encoder, &mut self.progress.lost);
                 Ok(())
             }
             Err(fault @ ReplyFault::Error(_)) => Err(fault),
@@ -85,6 +90,7 @@ impl<D: EventDecoder, E: EventEncoder> Transducer for Translator<D, E> {
     fn fail(&mut self, error: &CallerError<'_>, out: &mut Vec<Bytes>) {
         let mut bytes = Vec::new();
         self.encoder.fail(error, &mut bytes);
+        self.teller.end(&self.encoder, &mut self.progress.lost);
         hand_over(bytes, out);
     }
 
@@ -104,6 +110,10 @@ impl EventEncoder for Box<dyn EventEncoder> {
 
     fn fail(&mut self, error: &CallerError<'_>, out: &mut Vec<u8>) {
         (**self).fail(error, out);
+    }
+
+    fn note_lost(&self, reply: &ChatReply, lost: &mut Losses) {
+        (**self).note_lost(reply, lost);
     }
 }
 

@@ -4,7 +4,7 @@
 //! Each format's module has the functions; this module has what they share, so that the server can drive any of them
 //! the same way.
 
-use crate::conversation::{ChatRequest, Namespace, StreamEvent, Usage};
+use crate::conversation::{ChatReply, ChatRequest, Namespace, StreamEvent, Usage};
 use crate::failure::ProviderError;
 use crate::sse::Frame;
 use bytes::Bytes;
@@ -158,6 +158,8 @@ pub struct CallerError<'a> {
     pub param: Option<&'a str>,
     /// OpenAI's code.
     pub code: Option<&'a str>,
+    /// What the request is looked for by: the provider's id for it, else the gateway's. For dialects whose errors say it.
+    pub request_id: Option<&'a str>,
 }
 
 /// What a wire does with one of OpenAI's chat parameters.
@@ -271,6 +273,9 @@ pub trait EventEncoder: Send {
 
     /// Appends the end of a stream that broke off: the error in the dialect's own form.
     fn fail(&mut self, error: &CallerError<'_>, out: &mut Vec<u8>);
+
+    /// Notes what of a whole reply this dialect cannot say, in the words of its plain replies.
+    fn note_lost(&self, reply: &ChatReply, lost: &mut Losses);
 }
 
 /// What is known of a stream so far.
@@ -284,6 +289,8 @@ pub struct Progress {
     pub content_started: bool,
     /// The provider's own end of stream was read.
     pub complete: bool,
+    /// What it said and the caller's dialect cannot; what counts at its end is there at its end.
+    pub lost: Losses,
     /// Bytes of answer text passed on (text, reasoning, arguments): the ground for an estimate where usage is missing.
     pub content_bytes: u64,
     /// How long the sound was that it is, in milliseconds.

@@ -249,13 +249,23 @@ fn arguments_that_are_no_object_are_kept_as_text() {
 #[test]
 fn errors_have_the_type_of_their_status() {
     let check = |status: u16, expect: &str| {
-        let error = CallerError { status, kind: Some("x"), message: "Sorry.", param: Some("p"), code: None };
+        let error = CallerError {
+            status,
+            kind: Some("x"),
+            message: "Sorry.",
+            param: Some("p"),
+            code: None,
+            request_id: None,
+        };
         let body: Value = serde_json::from_slice(&encode_error(&error)).unwrap();
         assert_eq!(
             body,
             json!({"type": "error", "error": {"type": expect, "message": "Sorry."}}),
             "{status}"
         );
+        let named = encode_error(&CallerError { request_id: Some("req_1"), ..error });
+        let named: Value = serde_json::from_slice(&named).unwrap();
+        assert_eq!((&named["request_id"], &named["error"]), (&json!("req_1"), &body["error"]));
     };
     check(400, "invalid_request_error");
     check(401, "authentication_error");
@@ -420,7 +430,14 @@ fn a_stream_that_breaks_off_ends_with_an_error_event() {
     let mut out = Vec::new();
     encoder.encode(&[start(), text("Half")], &mut out);
     let begun = out.len();
-    let error = CallerError { status: 529, kind: None, message: "Overloaded", param: None, code: None };
+    let error = CallerError {
+        status: 529,
+        kind: None,
+        message: "Overloaded",
+        param: None,
+        code: None,
+        request_id: None,
+    };
     encoder.fail(&error, &mut out);
     let expect = "event: error\ndata: {\"type\":\"error\",\"error\":{\"type\":\"overloaded_error\",\
                   \"message\":\"Overloaded\"}}\n\n";

@@ -78,8 +78,14 @@ fn a_long_sentence_is_cut_at_a_character() {
 
 #[test]
 fn a_caller_gets_the_services_body_and_its_exception() {
-    let error =
-        CallerError { status: 429, kind: Some("x"), message: "slow \"down\"", param: None, code: None };
+    let error = CallerError {
+        status: 429,
+        kind: Some("x"),
+        message: "slow \"down\"",
+        param: None,
+        code: None,
+        request_id: None,
+    };
     assert_eq!(encode_error(&error), br#"{"message":"slow \"down\""}"#);
     for (status, expect) in [
         (400, "ValidationException"),

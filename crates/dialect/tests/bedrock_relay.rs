@@ -70,7 +70,8 @@ fn a_relay_stops_before_an_exception_and_before_what_is_broken() {
     let (out, result, _) = relayed(&good[..good.len() - 1], [4]);
     assert!(out.len() < good.len() && result.is_err());
     let mut bytes = Vec::new();
-    let error = CallerError { status: 429, kind: None, message: "why", param: None, code: None };
+    let error =
+        CallerError { status: 429, kind: None, message: "why", param: None, code: None, request_id: None };
     StreamRelay::new(of(CLAUDE)).fail(&error, &mut bytes);
     assert_eq!(messages(&bytes.concat())[0].0, "throttlingException");
 }

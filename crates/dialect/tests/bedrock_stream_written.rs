@@ -116,7 +116,8 @@ fn nothing_is_written_before_there_is_something_to_show() {
 #[test]
 fn a_stream_that_breaks_off_ends_with_an_exception() {
     let check = |status: u16, expect: &str, payload: Value| {
-        let error = CallerError { status, kind: None, message: "why", param: None, code: None };
+        let error =
+            CallerError { status, kind: None, message: "why", param: None, code: None, request_id: None };
         let mut bytes = Vec::new();
         StreamEncoder::new(ReplyFacts::default()).fail(&error, &mut bytes);
         assert_eq!(messages(&bytes), [(expect.to_owned(), payload)], "{status}");

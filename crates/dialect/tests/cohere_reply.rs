@@ -232,9 +232,17 @@ fn errors_are_classed_by_status_and_sentence() {
 
 #[test]
 fn an_error_for_a_caller_is_a_message() {
-    let error =
-        CallerError { status: 400, kind: None, message: "no \"such\" thing", param: Some("p"), code: None };
+    let error = CallerError {
+        status: 400,
+        kind: None,
+        message: "no \"such\" thing",
+        param: Some("p"),
+        code: None,
+        request_id: None,
+    };
     assert_eq!(encode_error(&error), br#"{"message":"no \"such\" thing"}"#);
+    let named = CallerError { request_id: Some("r"), ..error };
+    assert_eq!(encode_error(&named), br#"{"id":"r","message":"no \"such\" thing"}"#);
 }
 
 #[test]

@@ -361,7 +361,14 @@ fn a_stream_that_broke_ends_with_the_error_in_its_end() {
     let mut out = Vec::new();
     encoder.encode(&[text("a")], &mut out);
     out.clear();
-    let error = CallerError { status: 502, kind: None, message: "it broke", param: None, code: None };
+    let error = CallerError {
+        status: 502,
+        kind: None,
+        message: "it broke",
+        param: None,
+        code: None,
+        request_id: None,
+    };
     encoder.fail(&error, &mut out);
     let written = frames(&out);
     assert_eq!(names(&written), ["message-end", "[DONE]"]);

@@ -362,7 +362,8 @@ fn counts_and_vectors_have_googles_form() {
 
 #[test]
 fn every_status_has_googles_word() {
-    let error = |status| CallerError { status, kind: None, message: "m", param: None, code: None };
+    let error =
+        |status| CallerError { status, kind: None, message: "m", param: None, code: None, request_id: None };
     for (status, word) in [
         (400, "INVALID_ARGUMENT"),
         (401, "UNAUTHENTICATED"),
@@ -391,9 +392,13 @@ fn every_status_has_googles_word() {
         message: "is wrong",
         param: Some("contents[0]"),
         code: None,
+        request_id: None,
     };
     let body: Value = serde_json::from_slice(&encode_error(&error)).unwrap();
     let violation = json!([{"field": "contents[0]", "description": "is wrong"}]);
     assert_eq!(body["error"]["details"][0]["fieldViolations"], violation);
     assert_eq!(body["error"]["details"][1]["reason"], "invalid_request_error");
+    let named = encode_error(&CallerError { request_id: Some("r"), ..error });
+    let body: Value = serde_json::from_slice(&named).unwrap();
+    assert_eq!(body["error"]["details"][2]["requestId"], "r");
 }

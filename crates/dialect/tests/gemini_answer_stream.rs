@@ -350,7 +350,8 @@ fn nothing_is_written_before_there_is_something_to_show() {
 
 #[test]
 fn a_broken_stream_ends_with_an_error_in_its_own_form() {
-    let error = CallerError { status: 503, kind: None, message: "gone", param: None, code: None };
+    let error =
+        CallerError { status: 503, kind: None, message: "gone", param: None, code: None, request_id: None };
     let body = r#"{"error":{"code":503,"message":"gone","status":"UNAVAILABLE"}}"#;
     let broken = |array, events: &[StreamEvent]| {
         let mut encoder = encoder(array);

@@ -401,6 +401,8 @@ impl EventEncoder for &mut Collector {
     fn finish(&mut self, _: &mut Vec<u8>) {}
 
     fn fail(&mut self, _: &tollgate_dialect::wire::CallerError<'_>, _: &mut Vec<u8>) {}
+
+    fn note_lost(&self, _: &ChatReply, _: &mut Losses) {}
 }
 
 fn streamed(events: &[StreamEvent]) -> Vec<u8> {

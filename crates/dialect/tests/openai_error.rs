@@ -6,7 +6,7 @@ use tollgate_dialect::openai::{decode_error, error_frame};
 use tollgate_dialect::wire::CallerError;
 
 fn caller_error<'a>(message: &'a str, kind: Option<&'a str>, status: u16) -> CallerError<'a> {
-    CallerError { status, kind, message, param: None, code: None }
+    CallerError { status, kind, message, param: None, code: None, request_id: None }
 }
 
 /// Reads a body and compares class, status, message and code.

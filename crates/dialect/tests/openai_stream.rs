@@ -11,7 +11,9 @@ use tollgate_dialect::framing::Framing;
 use tollgate_dialect::openai::{ChunkDecoder, ChunkEncoder, StreamPlan, StreamShape};
 use tollgate_dialect::sse::Frame;
 use tollgate_dialect::translate::Translator;
-use tollgate_dialect::wire::{EventDecoder, EventEncoder, Progress, ReplyFacts, ReplyFault, Transducer};
+use tollgate_dialect::wire::{
+    EventDecoder, EventEncoder, Losses, Progress, ReplyFacts, ReplyFault, Transducer,
+};
 
 fn plan() -> StreamPlan {
     let facts = ReplyFacts {
@@ -520,6 +522,7 @@ fn a_stream_cut_at_any_byte_gives_the_same_bytes() {
     assert_eq!(outcome, Ok(()));
     let expect = Progress {
         service_tier: None,
+        lost: Losses::default(),
         usage: Some(Usage { input_tokens: 12, output_tokens: 5, ..Usage::default() }),
         content_started: true,
         complete: true,

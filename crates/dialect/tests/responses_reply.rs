@@ -342,6 +342,7 @@ fn an_error_is_openais() {
         message: "no \"x\"",
         param: Some("x"),
         code: None,
+        request_id: None,
     };
     let expect =
         r#"{"error":{"message":"no \"x\"","type":"invalid_request_error","param":"x","code":"400"}}"#;

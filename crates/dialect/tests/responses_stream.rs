@@ -310,6 +310,7 @@ fn a_stream_that_breaks_ends_with_the_error_and_the_failed_response() {
         message: "slow down",
         param: None,
         code: Some("429"),
+        request_id: None,
     };
     encoder.fail(&error, &mut out);
     let events = parsed(&out);

@@ -16,6 +16,9 @@ use std::time::Duration;
 use tollgate_dialect::failure::{FailureClass, ProviderError};
 use tollgate_dialect::wire::{CallerError, Dialect};
 
+/// Where a failure has the provider's own id for the request.
+const REQUEST_ID: HeaderName = HeaderName::from_static("request-id");
+
 /// OpenAI's `param`, as LiteLLM fills it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Param {
@@ -353,8 +356,10 @@ impl Rejection {
         self
     }
 
-    /// The body in the caller's shape.
-    fn body(&self) -> Vec<u8> {
+    /// The body in the caller's shape. Dialects whose errors name the request name it by the provider's id, else by the
+    /// call's.
+    fn body(&self, call_id: Option<&HeaderValue>) -> Vec<u8> {
+        let providers = self.headers.as_ref().and_then(|headers| headers.get(REQUEST_ID));
         let error = CallerError {
             status: self.status.as_u16(),
             kind: Some(self.kind),
@@ -364,6 +369,7 @@ impl Rejection {
                 Param::Text(text) => Some(text),
             },
             code: Some(&self.code),
+            request_id: providers.or(call_id).and_then(|id| id.to_str().ok()),
         };
         encode_error(self.dialect, &error).unwrap_or_else(|| self.openai_body().into_bytes())
     }
@@ -387,7 +393,12 @@ impl Rejection {
 
     /// The reply, without the headers that every reply has.
     pub(crate) fn into_response(self) -> Response<GatewayBody> {
-        let mut response = Response::new(GatewayBody::whole(self.body()));
+        self.into_response_to(None)
+    }
+
+    /// The same for a call that has an id.
+    pub(crate) fn into_response_to(self, call_id: Option<&HeaderValue>) -> Response<GatewayBody> {
+        let mut response = Response::new(GatewayBody::whole(self.body(call_id)));
         *response.status_mut() = self.status;
         let headers = response.headers_mut();
         if let Some(own) = self.headers {

@@ -42,7 +42,11 @@ pub fn encode_error(error: &CallerError<'_>) -> Vec<u8> {
 /// The body of an error, which is also what an error event of a stream holds.
 pub(super) fn body(error: &CallerError<'_>) -> Value {
     let inner = object([("type", kind(error.status).into()), ("message", error.message.into())]);
-    Value::Object(object([("type", "error".into()), ("error", Value::Object(inner))]))
+    let mut body = object([("type", "error".into()), ("error", Value::Object(inner))]);
+    if let Some(id) = error.request_id {
+        body.insert("request_id".to_owned(), id.into());
+    }
+    Value::Object(body)
 }
 
 /// The type that goes with a status; 408 and 503 are others' statuses for what Anthropic says with 504 and 529.

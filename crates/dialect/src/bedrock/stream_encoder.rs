@@ -11,7 +11,7 @@ use super::members::{items, object};
 use super::reasoning_blocks::{self, HOME};
 use super::{citations, errors, media, stop, usage};
 use crate::anthropic::answer::calls::{Call, Calls, Step};
-use crate::conversation::{MediaSource, Native, Signature, StopReason, StreamEvent, Usage};
+use crate::conversation::{ChatReply, MediaSource, Native, Signature, StopReason, StreamEvent, Usage};
 use crate::framing::event_stream::{write_event, write_exception};
 use crate::json::write::Object;
 use crate::wire::{CallerError, Dialect, EventEncoder, Losses, ReplyFacts};
@@ -295,6 +295,10 @@ impl EventEncoder for StreamEncoder {
         }
         body.close();
         write_exception(kind, &payload, out);
+    }
+
+    fn note_lost(&self, reply: &ChatReply, lost: &mut Losses) {
+        super::answer::encode_reply(reply, &ReplyFacts::default(), lost);
     }
 }
 

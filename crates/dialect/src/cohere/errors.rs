@@ -3,7 +3,7 @@
 //! Source: Cohere's page on errors (statuses and sentences). A body is `{"id", "message"}`.
 
 use crate::failure::{FailureClass, MESSAGE_BYTES_MAX, ProviderError};
-use crate::json::value::{filled_text, insert};
+use crate::json::value::{filled_text, insert, insert_some};
 use crate::wire::CallerError;
 use serde_json::{Map, Value};
 
@@ -67,6 +67,7 @@ fn class(status: u16, message: &str) -> FailureClass {
 /// Writes an error for a caller. Cohere tells the kind by the status alone.
 pub fn encode_error(error: &CallerError<'_>) -> Vec<u8> {
     let mut body = Map::new();
+    insert_some(&mut body, "id", error.request_id);
     insert(&mut body, "message", error.message);
     Value::Object(body).to_string().into_bytes()
 }

@@ -14,10 +14,10 @@ use super::citations::{self, Cited};
 use super::reply::HOME;
 use super::{finish, logprobs, usage};
 use crate::anthropic::answer::calls::{Call, Calls, Step};
-use crate::conversation::{Citation, Signature, StopReason, StreamEvent, Usage};
+use crate::conversation::{ChatReply, Citation, Signature, StopReason, StreamEvent, Usage};
 use crate::json::value::insert;
 use crate::json::write::Object;
-use crate::wire::{CallerError, EventEncoder, ReplyFacts};
+use crate::wire::{CallerError, EventEncoder, Losses, ReplyFacts};
 use serde_json::{Map, Value, json};
 
 /// Longest text that is kept for the words of its citations, in bytes; those of more text quote nothing.
@@ -276,6 +276,10 @@ impl EventEncoder for StreamEncoder {
     fn fail(&mut self, error: &CallerError<'_>, out: &mut Vec<u8>) {
         self.begin(out);
         self.end(&json!({"finish_reason": "ERROR", "error": error.message}), out);
+    }
+
+    fn note_lost(&self, reply: &ChatReply, lost: &mut Losses) {
+        super::answer::encode_reply(reply, &self.facts, lost);
     }
 }
 

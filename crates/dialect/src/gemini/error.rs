@@ -63,6 +63,9 @@ pub(super) fn error_object(error: &CallerError<'_>) -> Map<String, Value> {
     if let Some(reason) = error.code.or(error.kind) {
         details.push(json!({ "@type": "type.googleapis.com/google.rpc.ErrorInfo", "reason": reason }));
     }
+    if let Some(id) = error.request_id {
+        details.push(json!({ "@type": "type.googleapis.com/google.rpc.RequestInfo", "requestId": id }));
+    }
     if !details.is_empty() {
         inner.insert("details".to_owned(), Value::Array(details));
     }

@@ -98,6 +98,7 @@ fn caller_error(error: &ProviderError) -> CallerError<'_> {
         message: &error.message,
         param: error.param.as_deref(),
         code: error.code.as_deref(),
+        request_id: None,
     }
 }
 
@@ -266,8 +267,14 @@ fn told(caller: &Surface, provider: &Surface, bytes: &[u8], cut: usize) -> Vec<u
             Ok(()) => {}
             Err(ReplyFault::Error(error)) => {
                 assert_eq!(error.message, "Busy.", "{}", provider.title);
-                let told =
-                    CallerError { status: 503, kind: None, message: &error.message, param: None, code: None };
+                let told = CallerError {
+                    status: 503,
+                    kind: None,
+                    message: &error.message,
+                    param: None,
+                    code: None,
+                    request_id: None,
+                };
                 translator.fail(&told, &mut out);
                 return out.concat();
             }

@@ -262,7 +262,14 @@ mod tests {
 
     #[test]
     fn a_broken_stream_of_events_ends_with_an_error_in_its_dialect() {
-        let error = CallerError { status: 500, kind: None, message: "broke", param: None, code: None };
+        let error = CallerError {
+            status: 500,
+            kind: None,
+            message: "broke",
+            param: None,
+            code: None,
+            request_id: None,
+        };
         let check = |dialect: Dialect, is_events: bool, expect: &[&str]| {
             let relay = PassRelay::for_type(b"text/event-stream");
             let mut out = Vec::new();

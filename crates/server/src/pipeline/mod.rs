@@ -183,7 +183,7 @@ fn failure(gateway: &Gateway, call: &Call, rejection: Rejection) -> Response<Gat
         message = rejection.message(),
         "request failed"
     );
-    let mut response = rejection.spoken_on(Some(call.surface)).into_response();
+    let mut response = rejection.spoken_on(Some(call.surface)).into_response_to(Some(&call.id));
     if call.surface == Surface::Converse {
         response.headers_mut().insert(respond::AMZN_REQUEST_ID, call.id.clone());
     }

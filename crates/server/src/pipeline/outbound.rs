@@ -108,17 +108,20 @@ pub(crate) fn prepare(
 }
 
 fn relay(received: &Received<'_>, target: &Target, path: Uri) -> Result<Prepared, Rejection> {
-    let Some(plain) = in_openais_own_words(received, target) else {
+    let Some((plain, lost)) = in_openais_own_words(received, target) else {
         return splice(received, target, path, (&received.object, received.body));
     };
     let object = scan(&plain, &Limits::REQUEST).map_err(|error| Rejection::bad_json(&error.to_string()))?;
-    splice(received, target, path, (&object, &plain))
+    let mut prepared = splice(received, target, path, (&object, &plain))?;
+    warn_of(&lost, target);
+    prepared.plan.lost.extend(lost);
+    Ok(prepared)
 }
 
 /// The request without what LiteLLM adds within messages and tools, where it has any and the provider may refuse it.
 /// Clients send such members back with the replies that they had them from. A request that cannot be read as a
 /// conversation goes out as it is; the provider then says what is wrong with it.
-fn in_openais_own_words(received: &Received<'_>, target: &Target) -> Option<Bytes> {
+fn in_openais_own_words(received: &Received<'_>, target: &Target) -> Option<(Bytes, Losses)> {
     let mentions = received.object.mentions();
     let is_openai = matches!(target.provider.name, "openai" | "azure");
     if !(mentions.provider_specific_fields || (is_openai && mentions.foreign_content)) {
@@ -127,7 +130,7 @@ fn in_openais_own_words(received: &Received<'_>, target: &Target) -> Option<Byte
     let extensions = if is_openai { Extensions::Omit } else { Extensions::Include };
     let conversation = received.conversation(Surface::Chat).ok()?;
     let outbound = openai::encode_chat(conversation, extensions, &target.options).ok()?;
-    Some(Bytes::from(outbound.body))
+    Some((Bytes::from(outbound.body), outbound.lost))
 }
 
 fn splice(
@@ -261,15 +264,14 @@ fn translate(received: &Received<'_>, surface: Surface, target: &Target) -> Resu
         .encode(&conversation, &options, &target.place)
         .map_err(|error| encode_rejection(&error, target))?;
     let outbound = Outbound { body: with_allowed(outbound.body, received, surface, &options), ..outbound };
-    if target.on_unsupported == Some(OnUnsupported::Warn) || target.on_unsupported.is_none() {
-        warn_of(&outbound.lost, target);
-    }
+    warn_of(&outbound.lost, target);
     finish(outbound, received, (speech, target), Road::Translate)
 }
 
-/// Says in the log what a deployment's wire could not express.
+/// Says in the log what a deployment's wire could not express, unless the operator knows.
 fn warn_of(lost: &Losses, target: &Target) {
-    if !lost.is_empty() {
+    let is_wanted = target.on_unsupported == Some(OnUnsupported::Warn) || target.on_unsupported.is_none();
+    if is_wanted && !lost.is_empty() {
         let names: Vec<&str> = lost.names().collect();
         tracing::warn!(deployment = %target.id, dropped = names.join(", "), "not expressed at this provider");
     }

@@ -14,7 +14,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tollgate_catalog::{Cost, PicoDollars, ServiceTier, cost};
 use tollgate_dialect::conversation::Usage;
-use tollgate_dialect::wire::Progress;
+use tollgate_dialect::wire::{Losses, Progress};
 
 /// Bytes of text per token where a provider reports no tokens: OpenAI's rule of thumb for English.
 const BYTES_PER_TOKEN: u64 = 4;
@@ -150,6 +150,19 @@ impl Settlement {
         tracing::error!(call_id = %self.call_id.to_str().unwrap_or_default(), "reading a stream panicked");
     }
 
+    /// Says in the log what an answer said and the caller's dialect could not; a stream's head went out before it was known.
+    fn warn_of(&self, lost: &Losses) {
+        if !lost.is_empty() {
+            let names: Vec<&str> = lost.names().collect();
+            tracing::warn!(
+                call_id = %self.call_id.to_str().unwrap_or_default(),
+                deployment = %self.target.id,
+                dropped = names.join(", "),
+                "not expressed in the caller's dialect"
+            );
+        }
+    }
+
     /// A stream's body is handed to the caller's connection: the request is being answered until that lets go of it.
     pub(crate) fn stream_opened(&self) {
         self.gateway.metrics().in_flight.inc();
@@ -179,6 +192,7 @@ impl Settlement {
         if self.is_settled {
             return;
         }
+        self.warn_of(&progress.lost);
         // A stream that was cut may have reported its prompt only; then what was delivered is the lower bound.
         let delivered = progress.content_bytes.div_ceil(BYTES_PER_TOKEN);
         let reported = progress.usage.filter(is_plausible);

@@ -239,7 +239,14 @@ impl StreamBody {
         self.upstream = None;
         let exception = self.settlement.target().provider.exception;
         let message = format!("litellm.APIConnectionError: APIConnectionError: {exception} - {sentence}");
-        let error = CallerError { status: 500, kind: None, message: &message, param: None, code: None };
+        let error = CallerError {
+            status: 500,
+            kind: None,
+            message: &message,
+            param: None,
+            code: None,
+            request_id: None,
+        };
         self.transducer.fail(&error, &mut self.scratch);
         self.ready.extend(self.scratch.drain(..));
         self.settle(ending);

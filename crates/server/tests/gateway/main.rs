@@ -33,5 +33,6 @@ mod routing;
 mod secrets;
 mod smuggling;
 mod streams;
+mod told;
 mod traps;
 mod units;

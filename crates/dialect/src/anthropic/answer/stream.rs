@@ -11,9 +11,9 @@
 use super::calls::{Call, Calls, Step};
 use super::{Ending, head, message_id, redacted_block, text_block, thinking_block, tool_use_block};
 use crate::anthropic::{citations, errors, members, usage};
-use crate::conversation::{Citation, Issuer, Native, Signature, StopReason, StreamEvent, Usage};
+use crate::conversation::{ChatReply, Citation, Issuer, Native, Signature, StopReason, StreamEvent, Usage};
 use crate::json::write::Object;
-use crate::wire::{CallerError, Dialect, EventEncoder, ReplyFacts};
+use crate::wire::{CallerError, Dialect, EventEncoder, Losses, ReplyFacts};
 use serde_json::{Map, Value, json};
 
 /// Longest refusal that is repeated as the explanation at the end, in bytes.
@@ -279,6 +279,10 @@ impl EventEncoder for StreamEncoder {
         out.extend_from_slice(b"event: error\ndata: ");
         out.extend_from_slice(&errors::encode_error(error));
         out.extend_from_slice(b"\n\n");
+    }
+
+    fn note_lost(&self, reply: &ChatReply, lost: &mut Losses) {
+        super::encode_reply(reply, &self.facts, lost);
     }
 }
 

@@ -7,7 +7,9 @@
 
 use super::choice::{call_part, media_part, write_end};
 use super::response_id;
-use crate::conversation::{Citation, Issuer, MediaSource, Part, Signature, StopReason, StreamEvent, Usage};
+use crate::conversation::{
+    ChatReply, Citation, Issuer, MediaSource, Part, Signature, StopReason, StreamEvent, Usage,
+};
 use crate::gemini::citations::{self, Cited};
 use crate::gemini::error::error_object;
 use crate::gemini::usage::write_usage;
@@ -339,7 +341,7 @@ impl EventEncoder for StreamEncoder {
         write::value(&Value::Array(candidates), out);
         if let Some(usage) = &self.usage {
             out.extend_from_slice(b",\"usageMetadata\":");
-            // The head of a stream is gone when its usage is known: nobody is left to tell of losses.
+            // What is lost of it is told apart from the bytes.
             let usage = write_usage(usage, self.service_tier.as_deref(), &mut Losses::default());
             write::value(&usage, out);
         }
@@ -358,5 +360,9 @@ impl EventEncoder for StreamEncoder {
         if self.array {
             out.push(b']');
         }
+    }
+
+    fn note_lost(&self, reply: &ChatReply, lost: &mut Losses) {
+        super::encode_reply(reply, &self.facts, lost);
     }
 }

@@ -5,7 +5,7 @@
 //! something to show, so that a stream that fails before its first word has not begun for the caller.
 
 use crate::conversation::custom::InputReader;
-use crate::conversation::{Citation, MediaSource, Signature, StopReason, StreamEvent, Usage};
+use crate::conversation::{ChatReply, Citation, MediaSource, Signature, StopReason, StreamEvent, Usage};
 use crate::openai::error_frame;
 use crate::openai::reply::{
     audio_id, finish_reason, legacy_finish_reason, legacy_logprobs, reply_id, write_annotation, write_image,
@@ -14,7 +14,7 @@ use crate::openai::reply::{
 use crate::openai::thought::Thought;
 use crate::openai::usage::write_usage;
 use crate::openai::write::{self, Object};
-use crate::wire::{CallerError, EventEncoder, ReplyFacts};
+use crate::wire::{CallerError, EventEncoder, Losses, ReplyFacts};
 use serde_json::Value;
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -161,6 +161,13 @@ impl EventEncoder for ChunkEncoder {
 
     fn fail(&mut self, error: &CallerError<'_>, out: &mut Vec<u8>) {
         out.extend_from_slice(&error_frame(error));
+    }
+
+    fn note_lost(&self, reply: &ChatReply, lost: &mut Losses) {
+        // The legacy form is text, and nobody who asks for it expects more.
+        if self.plan.shape == StreamShape::Chat {
+            crate::openai::encode_reply(reply, &self.plan.facts, lost);
+        }
     }
 }
 

@@ -4,13 +4,13 @@
 //! **Invariant:** nothing is written before there is something to show. **Invariant:** the response of the last event is
 //! what [`crate::responses::encode_reply`] gives for the same answer.
 
-use crate::conversation::{StopReason, StreamEvent, Usage};
+use crate::conversation::{ChatReply, StopReason, StreamEvent, Usage};
 use crate::responses::echo::Echo;
 use crate::responses::events::Events;
 use crate::responses::item::Item;
 use crate::responses::output::{CallStart, Output};
 use crate::responses::response::{Response, Status};
-use crate::wire::{CallerError, Dialect, EventEncoder, ReplyFacts};
+use crate::wire::{CallerError, Dialect, EventEncoder, Losses, ReplyFacts};
 use bytes::Bytes;
 use std::sync::{Arc, OnceLock};
 
@@ -214,5 +214,9 @@ impl EventEncoder for StreamEncoder {
             }
         });
         self.write_end(status, out);
+    }
+
+    fn note_lost(&self, reply: &ChatReply, lost: &mut Losses) {
+        crate::responses::encode_reply(reply, &self.facts, &self.echo, lost);
     }
 }

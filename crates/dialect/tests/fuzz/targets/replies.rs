@@ -56,6 +56,7 @@ pub(crate) fn check_error(wire: &Wire, body: &[u8]) {
             message: &error.message,
             param: error.param.as_deref(),
             code: error.code.as_deref(),
+            request_id: None,
         };
         for caller in wires::ALL {
             let written = (caller.encode_error)(&told);

@@ -159,5 +159,5 @@ pub(crate) fn reading() -> Reading {
 
 /// An error for a caller.
 pub(crate) fn caller_error(message: &str) -> CallerError<'_> {
-    CallerError { status: 500, kind: Some("api_error"), message, param: None, code: None }
+    CallerError { status: 500, kind: Some("api_error"), message, param: None, code: None, request_id: None }
 }
