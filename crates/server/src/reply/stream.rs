@@ -45,6 +45,10 @@ impl Upstream {
     }
 }
 
+/// How often a piece in hand waits for more before it goes out: the caller's connection asks twice within a turn of its own,
+/// so that one turn of the provider's connection lies between.
+const WAITS: u8 = 2;
+
 /// What a stream is made of.
 pub(crate) struct StreamParts {
     /// The provider's body.
@@ -70,8 +74,8 @@ struct Gathered {
     first: Bytes,
     /// All of them, where there are several.
     joined: BytesMut,
-    /// The provider's connection had its turn since the last piece.
-    has_waited: bool,
+    /// How often it was asked for more in vain since the last piece.
+    waits: u8,
 }
 
 impl Gathered {
@@ -80,7 +84,7 @@ impl Gathered {
     }
 
     fn add(&mut self, piece: Bytes) {
-        self.has_waited = false;
+        self.waits = 0;
         if self.length() == 0 {
             self.first = piece;
             return;
@@ -90,7 +94,7 @@ impl Gathered {
     }
 
     fn take(&mut self) -> Option<Bytes> {
-        self.has_waited = false;
+        self.waits = 0;
         let whole = if self.joined.is_empty() {
             std::mem::take(&mut self.first)
         } else {
@@ -150,9 +154,9 @@ impl StreamBody {
                 }
                 Poll::Ready(None) => return Poll::Ready(self.gathered.take()),
                 Poll::Pending if self.gathered.length() == 0 => return Poll::Pending,
-                Poll::Pending if self.gathered.has_waited => return Poll::Ready(self.gathered.take()),
+                Poll::Pending if self.gathered.waits == WAITS => return Poll::Ready(self.gathered.take()),
                 Poll::Pending => {
-                    self.gathered.has_waited = true;
+                    self.gathered.waits += 1;
                     context.waker().wake_by_ref();
                     return Poll::Pending;
                 }

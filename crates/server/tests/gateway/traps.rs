@@ -368,3 +368,27 @@ async fn a_stop_behind_calls_is_a_tool_use_to_callers_of_other_dialects() {
     assert_eq!(billed(&app).await, (9.0, 3.0, 0.0));
     app.stop().await;
 }
+
+#[tokio::test]
+async fn events_that_come_together_go_out_together() {
+    let body = [words("Hi").repeat(100), chunk(STOP, ""), chunk("", &usage(9, 3)), DONE.to_owned()].concat();
+    let mut reply =
+        b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n".to_vec();
+    for event in body.split_inclusive("\n\n") {
+        reply.extend_from_slice(format!("{:x}\r\n{event}\r\n", event.len()).as_bytes());
+    }
+    reply.extend_from_slice(b"0\r\n\r\n");
+    let (app, _provider) = start(OPENAI, reply).await;
+    let mut connection = app.connect().await;
+    connection.write(&post("/v1/chat/completions", &[], chat(true).to_string().as_bytes())).await;
+    assert_eq!(connection.head().await.status, 200);
+    let (mut pieces, mut text) = (0, String::new());
+    while let Some(piece) = connection.piece().await.unwrap() {
+        text.push_str(std::str::from_utf8(&piece).unwrap());
+        pieces += 1;
+    }
+    assert_eq!(text.matches("data: ").count(), 103);
+    // The first goes out with what decided that the stream has begun; all others are there by then.
+    assert!(pieces <= 10, "{pieces} pieces");
+    app.stop().await;
+}
