@@ -485,3 +485,21 @@ fn a_call_of_a_custom_tool_and_an_earlier_sound_are_read() {
     };
     assert_eq!(message.parts, [sound, call]);
 }
+
+#[test]
+fn every_parameter_can_be_left_out_by_its_name() {
+    const BODY: &str = r#"{"model":"m","messages":[{"role":"user","content":"Hi"}],"temperature":0.5,"top_p":0.5,"max_tokens":9,
+        "stop":["x"],"seed":1,"presence_penalty":0.5,"frequency_penalty":0.5,"n":2,"logprobs":true,"top_logprobs":2,
+        "logit_bias":{"1":5},"tools":[{"type":"function","function":{"name":"f"}}],"tool_choice":"required",
+        "parallel_tool_calls":false,"response_format":{"type":"json_object"},"reasoning_effort":"low","user":"ann",
+        "store":true,"verbosity":"low"}"#;
+    let read = |body: &str| tollgate_dialect::openai::decode_chat(body.as_bytes()).unwrap();
+    let members: serde_json::Map<String, serde_json::Value> = serde_json::from_str(BODY).unwrap();
+    for name in members.keys().filter(|name| !matches!(name.as_str(), "model" | "messages")) {
+        let mut without = members.clone();
+        without.shift_remove(name);
+        let mut request = read(BODY);
+        request.leave_out(name);
+        assert_eq!(request, read(&serde_json::Value::Object(without).to_string()), "{name}");
+    }
+}

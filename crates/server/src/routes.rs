@@ -278,7 +278,11 @@ impl Routes {
                 {
                     return found;
                 }
-                return Found::WrongMethod(matched.value.iter().map(|row| row.method.clone()).collect());
+                // A pattern of ours may cover a path that LiteLLM has for something else.
+                return match litellm_route(asked, path) {
+                    missing @ Found::Served { .. } => missing,
+                    _ => Found::WrongMethod(matched.value.iter().map(|row| row.method.clone()).collect()),
+                };
             };
             return match matched.params.get("model").map(percent::decode) {
                 None => {
@@ -438,8 +442,13 @@ mod tests {
     #[test]
     fn what_litellm_has_and_this_gateway_has_not_is_said_so() {
         let missing = served(Route::NotImplemented, Access::Caller, None);
-        for (method, path) in [("POST", "/key/generate"), ("POST", "/v1/threads"), ("GET", "/v1/assistants")]
-        {
+        for (method, path) in [
+            ("POST", "/key/generate"),
+            ("POST", "/v1/threads"),
+            ("GET", "/v1/assistants"),
+            ("POST", "/v1/responses/compact"),
+            ("POST", "/v1/responses/input_tokens"),
+        ] {
             assert_eq!(find(method, path), missing, "{path}");
         }
         assert!(matches!(find("DELETE", "/key/generate"), Found::WrongMethod(_)));

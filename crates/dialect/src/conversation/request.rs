@@ -83,6 +83,38 @@ impl ChatRequest {
     }
 }
 
+impl ChatRequest {
+    /// Takes a parameter out, by its name in OpenAI's chat completions. Model, messages and stream stay.
+    pub fn leave_out(&mut self, param: &str) {
+        let sampling = &mut self.sampling;
+        match param {
+            "temperature" => sampling.temperature = None,
+            "top_p" => sampling.top_p = None,
+            "top_k" => sampling.top_k = None,
+            "max_tokens" | "max_completion_tokens" => sampling.max_tokens = None,
+            "stop" => sampling.stop.clear(),
+            "seed" => sampling.seed = None,
+            "presence_penalty" => sampling.presence_penalty = None,
+            "frequency_penalty" => sampling.frequency_penalty = None,
+            "n" => sampling.n = None,
+            "logprobs" => sampling.logprobs = None,
+            "top_logprobs" => sampling.top_logprobs = None,
+            "logit_bias" => sampling.logit_bias = None,
+            "tools" | "functions" => self.tools.clear(),
+            "tool_choice" | "function_call" => self.tool_choice = None,
+            "parallel_tool_calls" => self.parallel_tool_calls = None,
+            "response_format" => self.response_format = None,
+            "reasoning_effort" | "thinking" => self.reasoning = None,
+            "user" => self.user = None,
+            // The caller's own dialect may have the same member under the same name.
+            _ => {
+                self.extra.shift_remove(param);
+                self.native.shift_remove(param);
+            }
+        }
+    }
+}
+
 /// One turn.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Message {

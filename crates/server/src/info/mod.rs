@@ -40,10 +40,16 @@ pub(crate) async fn answer<B>(
     let id = model.unwrap_or_default();
     let query = request.uri().query().unwrap_or_default();
     match route {
-        Route::Models => Ok(json_response(models::list(snapshot).to_string())),
-        Route::Model => models::one(snapshot, worker.gateway.metrics(), model.unwrap_or_default())
-            .map(|model| json_response(model.to_string()))
-            .ok_or_else(|| Rejection::no_such_model(model.unwrap_or_default())),
+        Route::Models => {
+            let form = models::Form::asked(request.uri().path(), request.headers());
+            Ok(json_response(models::list(snapshot, form).to_string()))
+        }
+        Route::Model => {
+            let form = models::Form::asked(request.uri().path(), request.headers());
+            models::one(snapshot, gateway.metrics(), id, form)
+                .map(|model| json_response(model.to_string()))
+                .ok_or_else(|| Rejection::no_such_model(id).spoken_on(form.voice()))
+        }
         Route::ModelInfo => {
             let wanted = parameter(query, "litellm_model_id");
             Ok(json_response(models::info(snapshot, wanted.as_deref()).to_string()))
@@ -91,7 +97,7 @@ pub(crate) fn preflight(asked: &HeaderMap) -> Response<GatewayBody> {
     let mut response = Response::new(GatewayBody::whole(""));
     *response.status_mut() = StatusCode::NO_CONTENT;
     let headers = response.headers_mut();
-    let methods = HeaderValue::from_static("GET, POST, OPTIONS");
+    let methods = HeaderValue::from_static("GET, POST, PUT, PATCH, DELETE, OPTIONS");
     headers.insert(HeaderName::from_static("access-control-allow-methods"), methods);
     let wanted = asked.get("access-control-request-headers").and_then(|value| value.to_str().ok());
     let allowed = header_text(wanted.unwrap_or("authorization, content-type"));

@@ -1,7 +1,9 @@
-//! `/v1/models`, `/v1/model/info`, `/model_group/info`.
+//! `/v1/models` in the forms of OpenAI, Anthropic and Google, `/v1/model/info`, `/model_group/info`.
 
 use crate::snapshot::Snapshot;
+use crate::surface::Surface;
 use crate::telemetry::Metrics;
+use http::HeaderMap;
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 use tollgate_catalog::{Mode, Model, Prices, Wire};
@@ -47,22 +49,108 @@ const CAPABILITIES: [&str; 14] = [
     "supports_fast_mode",
 ];
 
+/// The form in which a client reads models.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Form {
+    OpenAi,
+    Anthropic,
+    Google,
+}
+
+impl Form {
+    /// Google's clients ask below `/v1beta`, or send Google's header for a key; Anthropic's always say the version of their
+    /// API.
+    pub(super) fn asked(path: &str, headers: &HeaderMap) -> Self {
+        if path.starts_with("/v1beta/") || headers.contains_key("x-goog-api-key") {
+            Self::Google
+        } else if headers.contains_key("anthropic-version") {
+            Self::Anthropic
+        } else {
+            Self::OpenAi
+        }
+    }
+
+    /// The surface in whose shape an error is told.
+    pub(super) fn voice(self) -> Option<Surface> {
+        match self {
+            Self::OpenAi => None,
+            Self::Anthropic => Some(Surface::Messages),
+            Self::Google => Some(Surface::GenerateContent),
+        }
+    }
+}
+
 /// `GET /v1/models`.
-pub(super) fn list(snapshot: &Snapshot) -> Value {
-    let data: Vec<Value> = snapshot.names().into_iter().map(|name| entry(snapshot, name)).collect();
-    json!({ "data": data, "object": "list" })
+pub(super) fn list(snapshot: &Snapshot, form: Form) -> Value {
+    let names = snapshot.names();
+    let data: Vec<Value> = names.iter().map(|name| entry(snapshot, name, form)).collect();
+    match form {
+        Form::OpenAi => json!({ "data": data, "object": "list" }),
+        Form::Google => json!({ "models": data }),
+        Form::Anthropic => {
+            json!({ "data": data, "has_more": false, "first_id": names.first(), "last_id": names.last() })
+        }
+    }
 }
 
 /// `GET /v1/models/{id}`: a listed name, or one that a wildcard answers to.
-pub(super) fn one(snapshot: &Snapshot, metrics: &Metrics, name: &str) -> Option<Value> {
+pub(super) fn one(snapshot: &Snapshot, metrics: &Metrics, name: &str, form: Form) -> Option<Value> {
     let is_listed = snapshot.names().contains(&name);
-    (is_listed || snapshot.group(metrics, name).is_some()).then(|| entry(snapshot, name))
+    (is_listed || snapshot.group(metrics, name).is_some()).then(|| entry(snapshot, name, form))
 }
 
-fn entry(snapshot: &Snapshot, name: &str) -> Value {
+fn entry(snapshot: &Snapshot, name: &str, form: Form) -> Value {
+    match form {
+        Form::OpenAi => openais_entry(snapshot, name),
+        Form::Anthropic => anthropics_entry(facts_of(snapshot, name).as_ref(), name),
+        Form::Google => googles_entry(facts_of(snapshot, name).as_ref(), name),
+    }
+}
+
+/// What the catalogue knows of a group's first deployment.
+fn facts_of(snapshot: &Snapshot, name: &str) -> Option<Model> {
     let group = snapshot.resolve_alias(name);
-    let deployment = snapshot.config().deployments.iter().find(|deployment| deployment.model_name == group);
-    let facts = deployment.and_then(|deployment| snapshot.model_facts(deployment));
+    let deployment =
+        snapshot.config().deployments.iter().find(|deployment| deployment.model_name == group)?;
+    snapshot.model_facts(deployment)
+}
+
+fn anthropics_entry(facts: Option<&Model>, name: &str) -> Value {
+    let (input, output) =
+        facts.map(|facts| (facts.max_input_tokens, facts.max_output_tokens)).unwrap_or_default();
+    json!({
+        "type": "model",
+        "id": name,
+        "display_name": name,
+        // Anthropic's own word for a date that is not known: the epoch.
+        "created_at": "1970-01-01T00:00:00Z",
+        "max_input_tokens": input,
+        "max_tokens": output,
+    })
+}
+
+fn googles_entry(facts: Option<&Model>, name: &str) -> Value {
+    let is_embedding = facts.is_some_and(|facts| facts.mode == Mode::Embedding);
+    let methods: &[&str] = match is_embedding {
+        true => &["embedContent", "batchEmbedContents"],
+        false => &["generateContent", "streamGenerateContent", "countTokens"],
+    };
+    let mut model = Map::new();
+    model.insert("name".to_owned(), json!(format!("models/{name}")));
+    model.insert("displayName".to_owned(), json!(name));
+    let (input, output) =
+        facts.map(|facts| (facts.max_input_tokens, facts.max_output_tokens)).unwrap_or_default();
+    for (member, count) in [("inputTokenLimit", input), ("outputTokenLimit", output)] {
+        if let Some(count) = count {
+            model.insert(member.to_owned(), json!(count));
+        }
+    }
+    model.insert("supportedGenerationMethods".to_owned(), json!(methods));
+    Value::Object(model)
+}
+
+fn openais_entry(snapshot: &Snapshot, name: &str) -> Value {
+    let facts = facts_of(snapshot, name);
     let mut model = Map::new();
     model.insert("id".to_owned(), json!(name));
     model.insert("object".to_owned(), json!("model"));

@@ -140,19 +140,19 @@ fn splice(
     (object, body): (&Object<'_>, &Bytes),
 ) -> Result<Prepared, Rejection> {
     let mut remove: Vec<&str> = received.overrides.remove.clone();
-    let is_allowed = |name: &str| target.options.allowed_params.iter().any(|allowed| allowed == name);
+    let is_allowed = |name: &str| allowed(received, target).any(|allowed| allowed == name);
     let refused = target.refused_params.iter().filter(|name| object.get(name).is_some());
     let refused: Vec<&'static str> = refused.filter(|name| !is_allowed(name)).copied().collect();
     // What the gateway itself would add is never the caller's fault.
     let callers: Vec<String> =
         refused.iter().filter(|name| **name != "stream_options").map(|name| (*name).to_owned()).collect();
-    if !callers.is_empty() && !target.drops_unsupported(Dialect::OpenAi) {
+    if !callers.is_empty() && !drops_unsupported(received, target, Dialect::OpenAi) {
         return Err(Rejection::unsupported_params(target.provider.name, &target.model, &callers));
     }
     let mut lost = Losses::default();
     callers.into_iter().for_each(|name| lost.note(name));
     remove.extend(refused);
-    remove.extend(target.always_dropped.iter().map(String::as_str));
+    remove.extend(always_dropped(received, target));
     let may_ask_usage = target.may_ask_usage();
     let edits = RequestEdits {
         remove: &remove,
@@ -170,6 +170,21 @@ fn splice(
     Ok(Prepared { method: Method::POST, target: path, headers, body, plan, more: Vec::new() })
 }
 
+/// The parameters that are left out whatever the provider takes: the operator's, then the caller's.
+fn always_dropped<'a>(received: &'a Received<'_>, target: &'a Target) -> impl Iterator<Item = &'a str> {
+    target.always_dropped.iter().chain(&received.overrides.additional_drop_params).map(String::as_str)
+}
+
+/// The parameters that are sent whatever is known of the provider: the operator's, then the caller's.
+fn allowed<'a>(received: &'a Received<'_>, target: &'a Target) -> impl Iterator<Item = &'a str> {
+    target.options.allowed_params.iter().chain(&received.overrides.allowed_openai_params).map(String::as_str)
+}
+
+/// Whether a parameter that the provider cannot express is left out: the caller's word goes before the operator's.
+fn drops_unsupported(received: &Received<'_>, target: &Target, dialect: Dialect) -> bool {
+    received.overrides.drop_params.unwrap_or_else(|| target.drops_unsupported(dialect))
+}
+
 /// A request of which the gateway knows the model's name alone: JSON or a form.
 fn relay_resource(received: &Received<'_>, target: &Target, operation: &str) -> Result<Prepared, Rejection> {
     let path = target.operation(operation).ok_or_else(|| {
@@ -179,13 +194,13 @@ fn relay_resource(received: &Received<'_>, target: &Target, operation: &str) -> 
     let body = match (&received.form, &received.content_type) {
         (Some(form), Some(kind)) => {
             headers.insert(CONTENT_TYPE, kind.clone());
-            let dropped: Vec<&str> = target.always_dropped.iter().map(String::as_str).collect();
+            let dropped: Vec<&str> = always_dropped(received, target).collect();
             SegmentBody::new(form.rewrite(received.body, &target.model, &dropped))
         }
         _ => {
             headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
             let mut remove: Vec<&str> = received.overrides.remove.clone();
-            remove.extend(target.always_dropped.iter().map(String::as_str));
+            remove.extend(always_dropped(received, target));
             let edits = RequestEdits {
                 remove: &remove,
                 model: Some(&target.model),
@@ -217,7 +232,7 @@ fn relay_native(received: &Received<'_>, speech: Speech, target: &Target) -> Res
     let address =
         speech.address(&target.model, received.stream).map_err(|error| encode_rejection(&error, target))?;
     let mut remove: Vec<&str> = received.overrides.remove.clone();
-    remove.extend(target.always_dropped.iter().map(String::as_str));
+    remove.extend(always_dropped(received, target));
     let names_model = speech.body_names_model();
     if !names_model {
         remove.push("model");
@@ -251,15 +266,14 @@ fn translate(received: &Received<'_>, surface: Surface, target: &Target) -> Resu
     let mut conversation = media::as_taken(received, (speech, surface))?.clone();
     conversation.model.clone_from(&target.model);
     conversation.stream = received.stream;
-    for name in
-        received.overrides.remove.iter().copied().chain(target.always_dropped.iter().map(String::as_str))
-    {
-        conversation.extra.shift_remove(name);
+    for name in received.overrides.remove.iter().copied().chain(always_dropped(received, target)) {
+        conversation.leave_out(name);
     }
     apply_defaults(&mut conversation, received, target)?;
     conversation.include_usage = received.stream && target.may_ask_usage();
     let mut options = target.options.clone();
-    options.drop_unsupported = target.drops_unsupported(surface.dialect());
+    options.drop_unsupported = drops_unsupported(received, target, surface.dialect());
+    options.allowed_params = allowed(received, target).map(str::to_owned).collect();
     let outbound = speech
         .encode(&conversation, &options, &target.place)
         .map_err(|error| encode_rejection(&error, target))?;
@@ -344,7 +358,7 @@ fn translate_rerank(
         .map_err(|error| Rejection::invalid(Surface::Rerank.path(), &error.param, &error.message))?;
     request.model.clone_from(&target.model);
     let mut options = target.options.clone();
-    options.drop_unsupported = target.drops_unsupported(Dialect::OpenAi);
+    options.drop_unsupported = drops_unsupported(received, target, Dialect::OpenAi);
     let outbound = rerank::encode_request(wire, &request, &options);
     let outbound = outbound.map_err(|error| encode_rejection(&error, target))?;
     let path = target.operation(outbound.path.trim_start_matches('/'));
@@ -368,7 +382,8 @@ fn translate_embeddings(
     // The gateway reads the vectors itself and writes them as the caller wants them.
     let asked = EmbeddingRequest { base64: false, ..request.clone() };
     let mut options = target.options.clone();
-    options.drop_unsupported = target.drops_unsupported(surface.dialect());
+    options.drop_unsupported = drops_unsupported(received, target, surface.dialect());
+    options.allowed_params = allowed(received, target).map(str::to_owned).collect();
     let calls = embedding::encode((target.speech, &target.place), &asked, &options).ok_or_else(|| {
         Rejection::not_expressible(target.provider.exception, "model", "this provider has no embeddings")
     })?;

@@ -35,8 +35,8 @@ enum Meaning {
 
 /// LiteLLM's members, sorted by name.
 const MEMBERS: &[(&str, Meaning)] = &[
-    ("additional_drop_params", Meaning::NotYetActive),
-    ("allowed_openai_params", Meaning::NotYetActive),
+    ("additional_drop_params", Meaning::Active),
+    ("allowed_openai_params", Meaning::Active),
     ("api_base", Meaning::Forbidden),
     ("api_key", Meaning::Forbidden),
     ("api_version", Meaning::Forbidden),
@@ -65,7 +65,7 @@ const MEMBERS: &[(&str, Meaning)] = &[
     ("context_window_fallbacks", Meaning::NotYetActive),
     ("custom_llm_provider", Meaning::Forbidden),
     ("disable_fallbacks", Meaning::NotYetActive),
-    ("drop_params", Meaning::NotYetActive),
+    ("drop_params", Meaning::Active),
     ("enable_json_schema_validation", Meaning::NotYetActive),
     ("extra_headers", Meaning::Forbidden),
     ("failure_callback", Meaning::Forbidden),
@@ -133,6 +133,12 @@ pub(crate) struct Overrides {
     pub(crate) stream_timeout: Option<Duration>,
     /// Further attempts after the first.
     pub(crate) num_retries: Option<u32>,
+    /// Whether parameters that the provider cannot express are left out; before what the configuration says.
+    pub(crate) drop_params: Option<bool>,
+    /// Parameters that are left out, beside those of the configuration.
+    pub(crate) additional_drop_params: Vec<String>,
+    /// Parameters that are sent whatever is known of the provider, beside those of the configuration.
+    pub(crate) allowed_openai_params: Vec<String>,
     /// Members that the provider must not see.
     pub(crate) remove: Vec<&'static str>,
     /// Of these, the ones whose feature is not active yet.
@@ -158,6 +164,13 @@ impl Overrides {
                 "request_timeout" => timeout = timeout.or(Some(("request_timeout", member.value))),
                 "stream_timeout" => stream_timeout = Some(("stream_timeout", member.value)),
                 "num_retries" => num_retries = Some(member.value),
+                "drop_params" => overrides.drop_params = flag(path, "drop_params", member.value)?,
+                "additional_drop_params" => {
+                    overrides.additional_drop_params = names(path, "additional_drop_params", member.value)?;
+                }
+                "allowed_openai_params" => {
+                    overrides.allowed_openai_params = names(path, "allowed_openai_params", member.value)?;
+                }
                 _ => {}
             }
             match meaning(&member.name) {
@@ -189,6 +202,22 @@ impl Overrides {
             _ => Ok(()),
         }
     }
+}
+
+fn flag(path: &str, name: &str, value: Value<'_>) -> Result<Option<bool>, Rejection> {
+    match value.as_bool() {
+        Some(flag) => Ok(Some(flag)),
+        None if value.is_null() => Ok(None),
+        None => Err(Rejection::invalid(path, name, "expected true or false")),
+    }
+}
+
+fn names(path: &str, name: &str, value: Value<'_>) -> Result<Vec<String>, Rejection> {
+    if value.is_null() {
+        return Ok(Vec::new());
+    }
+    serde_json::from_str(value.text())
+        .map_err(|_| Rejection::invalid(path, name, "expected a list of parameters' names"))
 }
 
 fn duration(
@@ -281,6 +310,9 @@ mod tests {
             (&[], r#"{"timeout":"5"}"#, "timeout"),
             (&[], r#"{"num_retries":-1}"#, "num_retries"),
             (&[], r#"{"num_retries":1.5}"#, "num_retries"),
+            (&[], r#"{"drop_params":"yes"}"#, "drop_params"),
+            (&[], r#"{"additional_drop_params":"seed"}"#, "additional_drop_params"),
+            (&[], r#"{"allowed_openai_params":[1]}"#, "allowed_openai_params"),
         ] {
             let refused = read(headers, body).unwrap_err();
             assert!(refused.contains(&format!("'{place}'")), "{refused}");
@@ -292,6 +324,20 @@ mod tests {
         let overrides = read(&[], r#"{"fallbacks":["a"],"cache":{},"tags":["x"],"temperature":1}"#).unwrap();
         assert_eq!(overrides.remove, ["fallbacks", "cache", "tags"]);
         assert_eq!(overrides.not_yet_active, ["fallbacks", "cache"]);
+    }
+
+    #[test]
+    fn what_is_to_be_left_out_or_sent_is_read_and_taken_off() {
+        let body =
+            r#"{"drop_params":true,"additional_drop_params":["seed"],"allowed_openai_params":["top_k"]}"#;
+        let overrides = read(&[], body).unwrap();
+        assert_eq!(overrides.drop_params, Some(true));
+        assert_eq!(
+            (overrides.additional_drop_params, overrides.allowed_openai_params),
+            (vec!["seed".to_owned()], vec!["top_k".to_owned()])
+        );
+        assert_eq!(overrides.remove, ["drop_params", "additional_drop_params", "allowed_openai_params"]);
+        assert_eq!(read(&[], r#"{"drop_params":null}"#).unwrap().drop_params, None);
     }
 
     #[test]

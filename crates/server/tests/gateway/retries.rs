@@ -390,6 +390,23 @@ async fn a_parameter_that_one_deployment_cannot_express_goes_to_one_that_can() {
     let error = answer.error();
     assert_eq!(error["param"], "logit_bias");
     assert!(error["message"].as_str().unwrap().starts_with("litellm.UnsupportedParamsError: "), "{error}");
+    // The caller may say itself that it is to be left out.
+    body["drop_params"] = json!(true);
+    let answer = alone.chat(&body).await;
+    assert_eq!((answer.status, answer.header("x-tollgate-dropped")), (200, Some("logit_bias")));
+    body["drop_params"] = json!(false);
+    body["additional_drop_params"] = json!(["logit_bias"]);
+    assert_eq!(alone.chat(&body).await.status, 200);
+    body["additional_drop_params"] = json!(null);
+    body["allowed_openai_params"] = json!(["logit_bias"]);
+    alone.chat(&body).await;
+    let received = alone.received();
+    let bodies: Vec<String> =
+        received.iter().map(|sent| String::from_utf8_lossy(&sent.body).into_owned()).collect();
+    let has = |body: &String, word| body.contains(word);
+    let biased: Vec<bool> = bodies.iter().map(|body| has(body, "logit_bias")).collect();
+    assert_eq!(biased, [false, false, true]);
+    assert!(bodies.iter().all(|body| !has(body, "drop_params") && !has(body, "allowed_openai_params")));
     app.stop().await;
     alone.stop().await;
 }

@@ -295,3 +295,29 @@ async fn names_that_callers_invent_for_a_wildcard_do_not_grow_the_metrics_for_ev
     assert_eq!(app.hello("openai/invented-1199").await.status, 200);
     app.stop().await;
 }
+
+#[tokio::test]
+async fn models_are_listed_in_the_form_of_whoever_asks() {
+    let app = App::start(model_list(&[("chat", &openai("a", ""))]), Script::new()).await;
+    let get = async |path: &str, header: &str| {
+        app.ask(format!("GET {path} HTTP/1.1\r\nhost: gateway\r\n{header}\r\n").as_bytes()).await
+    };
+    let (anthropics, googles) = ("anthropic-version: 2023-06-01\r\n", "x-goog-api-key: sk-1\r\n");
+    let listed = get("/v1/models", "").await.json();
+    assert_eq!((&listed["object"], &listed["data"][0]["id"]), (&json!("list"), &json!("chat")));
+    let listed = get("/v1/models", anthropics).await.json();
+    assert_eq!((&listed["data"][0]["type"], &listed["has_more"]), (&json!("model"), &json!(false)));
+    assert_eq!((&listed["first_id"], &listed["last_id"]), (&json!("chat"), &json!("chat")));
+    for (path, header) in [("/v1beta/models", ""), ("/v1/models", googles)] {
+        let listed = get(path, header).await.json();
+        assert_eq!(listed["models"][0]["name"], "models/chat", "{path}: {listed}");
+        assert_eq!(listed["models"][0]["outputTokenLimit"], 16_384, "{path}: {listed}");
+    }
+    assert_eq!(get("/v1beta/models/chat", "").await.json()["displayName"], "chat");
+    assert_eq!(get("/v1/models/chat", anthropics).await.json()["display_name"], "chat");
+    let unknown = get("/v1beta/models/nope", "").await;
+    assert_eq!((unknown.status, &unknown.json()["error"]["status"]), (404, &json!("NOT_FOUND")));
+    let unknown = get("/v1/models/nope", anthropics).await;
+    assert_eq!((unknown.status, &unknown.json()["type"]), (404, &json!("error")));
+    app.stop().await;
+}
