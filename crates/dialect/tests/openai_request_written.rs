@@ -392,3 +392,23 @@ fn every_published_parameter_is_in_the_table_once() {
         assert!(tollgate_dialect::responses::CAPABILITIES.iter().any(|(listed, _)| listed == name), "{name}");
     }
 }
+
+#[test]
+fn documents_of_words_are_texts_since_chat_reads_no_files_but_pdfs() {
+    let document = Part::File {
+        source: MediaSource::Text("The sky is blue.".to_owned()),
+        filename: Some("sky".to_owned()),
+        context: None,
+        citations: true,
+        cache_control: None,
+    };
+    let message = Message { role: Role::User, parts: vec![Part::text("Read"), document], name: None };
+    let request = ChatRequest { model: "m".to_owned(), messages: vec![message], ..ChatRequest::default() };
+    let outbound = encode_chat(&request, Extensions::Omit, &EncodeOptions::default()).unwrap();
+    let body: serde_json::Value = serde_json::from_slice(&outbound.body).unwrap();
+    assert_eq!(
+        body["messages"][0]["content"],
+        json!([{"type": "text", "text": "Read"}, {"type": "text", "text": "sky\nThe sky is blue."}])
+    );
+    assert_eq!(outbound.lost.names().collect::<Vec<_>>(), ["citations"]);
+}

@@ -10,6 +10,7 @@ use tollgate_dialect::wire::Dialect;
 const FORMS: &[(&str, Dialect, &str, &str)] = &[
     ("A result with a picture", Dialect::OpenAi, "messages", "picture in a user's message after the results"),
     ("A result with a picture", Dialect::Cohere, "messages", "picture in a user's message after the results"),
+    ("Text document", Dialect::OpenAi, "messages", "a text under its title"),
     ("Text document", Dialect::Cohere, "messages", "in `documents`"),
     ("Citations wanted", Dialect::Cohere, "messages", "in `documents`"),
     ("Service tier: standard", Dialect::Cohere, "service_tier", "the only one"),
@@ -47,8 +48,10 @@ pub(crate) fn other_form(feature: &str, provider: Dialect, said: &Value, heard: 
         return nearest_reasoning(from?.as_str()?, to.and_then(Value::as_str));
     }
     let form = FORMS.iter().find(|(of, at, what, _)| *of == feature && *at == provider && what == member)?;
-    let is_whole = *member != "messages"
-        || atoms(from?).iter().all(|atom| atoms(to.unwrap_or(&Value::Null)).contains(atom));
+    let told = atoms(to.unwrap_or(&Value::Null));
+    // A word that was a member of its own may have become a line of a text.
+    let is_told = |atom: &String| told.iter().any(|told| told.contains(atom.trim_matches('"')));
+    let is_whole = *member != "messages" || atoms(from?).iter().all(is_told);
     is_whole.then(|| form.3.to_owned())
 }
 

@@ -217,6 +217,14 @@ fn every_tool_call_is_answered_at_once_and_nothing_else_is() {
 }
 
 #[test]
+fn files_are_pdfs() {
+    let file = |data: &str| json!({"messages": [{"role": "user", "content": [{"type": "file", "file": {"filename": "f", "file_data": data}}]}]});
+    taken(file("data:application/pdf;base64,JVBERi0="));
+    let param = "messages[0].content[0].file.file_data";
+    refused(file("data:text/plain;base64,AAAA"), param, "application/pdf");
+}
+
+#[test]
 fn images_are_urls_or_base64_of_a_known_kind() {
     let image = |url: &str| json!({"messages": [{"role": "user", "content": [{"type": "image_url", "image_url": {"url": url}}]}]});
     let param = "messages[0].content[0].image_url.url";

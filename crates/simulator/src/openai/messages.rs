@@ -73,8 +73,23 @@ fn content(message: &Value, role: &str, index: usize) -> Result<(), ApiError> {
             let url = part.pointer("/image_url/url").and_then(Value::as_str).unwrap_or_default();
             image_url(url, &format!("messages[{index}].content[{part_index}].image_url.url"))?;
         }
+        if let Some(data) = part.pointer("/file/file_data").and_then(Value::as_str) {
+            pdf(data, &format!("messages[{index}].content[{part_index}].file.file_data"))?;
+        }
     }
     Ok(())
+}
+
+/// Checks a file: chat completions read PDFs alone (OpenAI's guide to file inputs).
+fn pdf(data: &str, param: &str) -> Result<(), ApiError> {
+    let kind = data.strip_prefix("data:").and_then(|rest| rest.split(';').next());
+    if kind.is_none_or(|kind| kind == "application/pdf") {
+        return Ok(());
+    }
+    let message = format!(
+        "Invalid file data: '{param}'. Expected a base64-encoded data URL with an application/pdf MIME type."
+    );
+    Err(ApiError::bad_request(message).param(param).code("invalid_value"))
 }
 
 /// Checks where an image is.

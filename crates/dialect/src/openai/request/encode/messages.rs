@@ -73,6 +73,12 @@ impl Writer<'_> {
 
     /// One text without a mark is a plain string; anything else a list of parts.
     fn content(&mut self, parts: &[Part], place: &str) -> Result<Value, EncodeError> {
+        let is_words = |part: &Part| matches!(part, Part::File { source: MediaSource::Text(_), .. });
+        if parts.iter().any(is_words) {
+            // Chat completions read no files but PDFs.
+            let parts = with_documents_as_text(parts, self.lost);
+            return self.content(&parts, place);
+        }
         match parts {
             [Part::Text { text, cache_control, citations }]
                 if cache_control.is_none() || self.extensions == Extensions::Omit =>
@@ -274,8 +280,8 @@ impl Writer<'_> {
     }
 }
 
-/// A tool's answer with its documents that are words as texts, under their titles: so it is read with the call that it
-/// answers.
+/// Parts with the documents that are words as texts, under their titles: where it is a tool's answer, they are read with
+/// the call that it answers.
 pub(crate) fn with_documents_as_text(parts: &[Part], lost: &mut Losses) -> Vec<Part> {
     let mut told = Vec::with_capacity(parts.len());
     for part in parts {
