@@ -42,6 +42,17 @@ pub struct StreamDecoder {
     is_complete: bool,
 }
 
+/// Events that have a start behind them.
+const STARTED: [&str; 7] = [
+    "content-start",
+    "content-delta",
+    "tool-plan-delta",
+    "tool-call-start",
+    "tool-call-delta",
+    "citation-start",
+    "message-end",
+];
+
 #[derive(Debug, Clone, Copy)]
 enum Call {
     /// A call to the caller, by its number there.
@@ -221,7 +232,10 @@ impl EventDecoder for StreamDecoder {
         }
         let event: Value =
             serde_json::from_slice(&frame.data).map_err(|_| ReplyFault::Malformed("an event is not JSON"))?;
-        match text(&event, "type").or(frame.event) {
+        let kind = text(&event, "type").or(frame.event);
+        // A start behind what it should begin begins nothing.
+        self.has_started |= kind.is_some_and(|kind| STARTED.contains(&kind));
+        match kind {
             Some("message-start") => self.start(&event, out),
             Some("content-start" | "content-delta") => self.content(&event, out)?,
             Some("tool-plan-delta") => self.plan(&event, out)?,

@@ -66,7 +66,7 @@ pub(super) struct Call {
 impl Call {
     pub(super) fn read(call: &Value, position: u64, seed: u64) -> Result<Self, ReplyFault> {
         let function = call.get("function").unwrap_or(&Value::Null);
-        let name = text(function, "name").ok_or(ReplyFault::Malformed("a tool call has no name"))?;
+        let name = filled_text(function, "name").ok_or(ReplyFault::Malformed("a tool call has no name"))?;
         let arguments = match function.get("arguments") {
             None | Some(Value::Null) => "{}".to_owned(),
             Some(Value::String(text)) => text.clone(),
