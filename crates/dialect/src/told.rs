@@ -16,6 +16,31 @@ pub(crate) struct Places {
     pub(crate) stops: &'static [StopReason],
 }
 
+/// What `chat.completion`s and responses say beside their content.
+pub(crate) const OPENAI: Places = Places {
+    counts: &[
+        "cached_tokens",
+        "cache_write_tokens",
+        "cache_write_1h_tokens",
+        "tool_prompt_tokens",
+        "input_audio_tokens",
+        "input_image_tokens",
+        "reasoning_tokens",
+        "output_audio_tokens",
+        "output_image_tokens",
+        "web_search_requests",
+        "web_fetch_requests",
+    ],
+    stops: &[
+        StopReason::Stop,
+        StopReason::StopSequence,
+        StopReason::Length,
+        StopReason::ToolCalls,
+        StopReason::ContentFilter,
+        StopReason::Refusal,
+    ],
+};
+
 /// Notes the counts and the reasons that have no place: `usage.reasoning_tokens`, `finish_reason`.
 pub(crate) fn note_reply(reply: &ChatReply, places: &Places, lost: &mut Losses) {
     if reply.choices.iter().filter_map(|choice| choice.stop).any(|stop| !places.stops.contains(&stop)) {

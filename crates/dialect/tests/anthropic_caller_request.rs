@@ -376,8 +376,8 @@ fn what_only_anthropics_search_has_is_kept_beside_it() {
                         "allowed_domains": ["example.org"]});
     let request = decode(&with(json!({"tools": [search]})));
     assert_eq!(Value::Object(request.extra), json!({"web_search_options": {}}));
-    let expect = json!({"tools.max_uses": {"web_search": 3}, "tools.allowed_domains": {"web_search": ["example.org"]},
-                        "tools.type": {"web_search": "web_search_20260209"}});
+    let expect = json!({"tools.max_uses": {"(web_search)": 3}, "tools.allowed_domains": {"(web_search)": ["example.org"]},
+                        "tools.type": {"(web_search)": "web_search_20260209"}});
     assert_eq!(Value::Object(request.native), expect);
 }
 

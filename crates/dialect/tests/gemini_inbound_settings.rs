@@ -141,12 +141,12 @@ fn googles_tools_are_those_of_the_table() {
     ]}));
     assert_eq!(request.extra["web_search_options"], json!({}));
     assert_eq!(request.extra["tools"], json!([{"codeExecution": {}}, {"urlContext": {}}]));
-    assert_eq!(request.native["googleSearch"], json!({"excludeDomains": ["example.com"]}));
+    assert_eq!(request.native["tools.googleSearch"], json!({"excludeDomains": ["example.com"]}));
     let older = with(
         json!({"tools": [{"googleSearchRetrieval": {"dynamicRetrievalConfig": {"mode": "MODE_DYNAMIC"}}}]}),
     );
     assert!(older.extra.contains_key("web_search_options"));
-    assert!(older.native.contains_key("googleSearchRetrieval"));
+    assert!(older.native.contains_key("tools.googleSearchRetrieval"));
 }
 
 #[test]

@@ -33,6 +33,9 @@ const BETAS: [(&str, &str); 4] = [
 /// The name of the search tool, whatever its version.
 pub(super) const SEARCH_NAME: &str = "web_search";
 
+/// Under which its further members are kept; no function can have this name.
+pub(super) const SEARCH_KEY: &str = "(web_search)";
+
 /// The first version of the search tool, which every model that searches knows.
 const SEARCH_TYPE: &str = "web_search_20250305";
 
@@ -50,6 +53,11 @@ pub(super) fn is_hosted(tool: &Value) -> bool {
         Some(kind) => FAMILIES.iter().any(|family| kind.starts_with(family)),
         None => false,
     }
+}
+
+/// Whether a tool that goes out is the search tool, as opposed to a function of its name.
+pub(super) fn is_search(tool: &Value) -> bool {
+    text(tool, "type").is_some_and(|kind| kind.starts_with("web_search_"))
 }
 
 /// The tools of `extra` that go out, and OpenAI's `web_search_options` as the search tool if no other is there.

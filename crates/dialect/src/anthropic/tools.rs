@@ -2,7 +2,7 @@
 
 use super::blocks::mark_for_cache;
 use super::inbound::asides::TOOLS;
-use super::members::object;
+use super::members::{object, text};
 use super::own::Own;
 use super::{hosted, schema};
 use crate::conversation::{ChatRequest, ResponseFormat, Tool, ToolChoice, custom};
@@ -144,10 +144,10 @@ fn encode_tool(tool: &Tool, options: &EncodeOptions, index: usize) -> Result<Val
 
 fn restore_members(tools: &mut [Value], own: &Own<'_>) {
     for tool in tools {
-        if let Value::Object(members) = tool
-            && let Some(name) = members.get("name").and_then(Value::as_str).map(str::to_owned)
-        {
-            own.restore_members(TOOLS, &name, members);
+        let key = if hosted::is_search(tool) { Some(hosted::SEARCH_KEY) } else { text(tool, "name") };
+        let key = key.map(str::to_owned);
+        if let (Value::Object(members), Some(key)) = (tool, key) {
+            own.restore_members(TOOLS, &key, members);
         }
     }
 }

@@ -25,9 +25,11 @@ pub(super) const RESULTS: &str = "functionResponse.";
 pub(super) const GENERATION: &str = "generationConfig.";
 /// Members of `toolConfig`.
 pub(super) const TOOL_CONFIG: &str = "toolConfig.";
-/// The search tool's members, whole.
+/// The members of the search tools, whole, by the tool's name.
+pub(super) const SEARCHES: &str = "tools.";
+/// The search tool.
 pub(super) const SEARCH: &str = "googleSearch";
-/// The older search tool, whole.
+/// The older search tool.
 pub(super) const SEARCH_RETRIEVAL: &str = "googleSearchRetrieval";
 
 /// Keeps members of one of the request's own objects; `prefix` is [`GENERATION`] or [`TOOL_CONFIG`].
@@ -98,19 +100,16 @@ impl<'r> Own<'r> {
         self.is_own() && self.host.takes(member)
     }
 
-    /// A top-level member.
-    pub(super) fn get(&self, name: &str) -> Option<&'r Value> {
-        self.native?.get(name)
+    /// The members of a search tool, where it has any.
+    pub(super) fn search(&self, tool: &str) -> Option<&'r Value> {
+        self.native?.get(&format!("{SEARCHES}{tool}"))
     }
 
     /// Top-level members that go out as they came in.
     pub(super) fn top_level(&self) -> impl Iterator<Item = (&'r String, &'r Value)> {
         let host = self.host;
         let members = self.native.into_iter().flatten();
-        members.filter(move |(name, _)| {
-            let is_tool = [SEARCH, SEARCH_RETRIEVAL].contains(&name.as_str());
-            !is_tool && !name.contains('.') && host.takes(name)
-        })
+        members.filter(move |(name, _)| !name.contains('.') && host.takes(name))
     }
 
     /// The members of one of the request's own objects, as they came in.

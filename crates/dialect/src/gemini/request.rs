@@ -168,7 +168,7 @@ fn tools(request: &ChatRequest, own: Own<'_>, natives: &mut Natives, lost: &mut 
     tools.append(&mut natives.tools);
     let has_search = tools.iter().any(|tool| tool.get(SEARCH).is_some());
     if natives.searches && !has_search {
-        tools.push(match (own.get(SEARCH), own.get(SEARCH_RETRIEVAL)) {
+        tools.push(match (own.search(SEARCH), own.search(SEARCH_RETRIEVAL)) {
             (None, Some(older)) => json!({ SEARCH_RETRIEVAL: older }),
             (Some(members), _) => json!({ SEARCH: members }),
             (None, None) => json!({ SEARCH: {} }),

@@ -140,6 +140,10 @@ impl Progress {
                 }
                 out.extend(signature.map(|signature| StreamEvent::ReasoningSignature { choice, signature }));
             }
+            // Of no text at all: the part that it signs is whole.
+            Piece::Signature(signature) if self.text.is_empty() => {
+                out.push(StreamEvent::ReasoningSignature { choice, signature });
+            }
             // Google may sign a text at its first piece; the signature's place is behind the whole of it.
             Piece::Signature(signature) => self.signatures.push(signature),
             Piece::Redacted(data) => out.push(StreamEvent::RedactedReasoning { choice, data }),

@@ -10,7 +10,7 @@ use super::seal::{self, Seal};
 use super::usage;
 use crate::conversation::{ChatReply, Choice, Citation, MediaSource, Native, Part, Signature, StopReason};
 use crate::openai::{decode_error, in_place_of_answer};
-use crate::told::{Places, note_reply};
+use crate::told::{OPENAI, note_reply};
 use crate::wire::{Dialect, Losses, ReplyFacts, ReplyFault};
 use serde_json::{Map, Value};
 
@@ -223,34 +223,9 @@ pub(super) fn chat_logprobs(entries: Vec<Value>) -> Value {
     Value::Object(logprobs)
 }
 
-/// What a response says beside its content.
-const PLACES: Places = Places {
-    counts: &[
-        "cached_tokens",
-        "cache_write_tokens",
-        "cache_write_1h_tokens",
-        "tool_prompt_tokens",
-        "input_audio_tokens",
-        "input_image_tokens",
-        "reasoning_tokens",
-        "output_audio_tokens",
-        "output_image_tokens",
-        "web_search_requests",
-        "web_fetch_requests",
-    ],
-    stops: &[
-        StopReason::Stop,
-        StopReason::StopSequence,
-        StopReason::Length,
-        StopReason::ToolCalls,
-        StopReason::ContentFilter,
-        StopReason::Refusal,
-    ],
-};
-
 /// Writes a response object. The first answer counts; a response holds no other.
 pub fn encode_reply(reply: &ChatReply, facts: &ReplyFacts, echo: &Echo, losses: &mut Losses) -> Vec<u8> {
-    note_reply(reply, &PLACES, losses);
+    note_reply(reply, &OPENAI, losses);
     let mut output = Output::new(facts);
     let mut sequence = 0;
     let mut events = Events::none(&mut sequence);

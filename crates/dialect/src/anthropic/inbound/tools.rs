@@ -32,7 +32,7 @@ pub(super) fn read_tools(
             search if search.starts_with("web_search_") => {
                 let (options, rest) = hosted::search_options(search, members);
                 request.extra.insert("web_search_options".to_owned(), options);
-                asides.keep(TOOLS, hosted::SEARCH_NAME, rest);
+                asides.keep(TOOLS, hosted::SEARCH_KEY, rest);
             }
             _ => {
                 let mut tool = Map::new();

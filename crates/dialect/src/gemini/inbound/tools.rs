@@ -5,7 +5,7 @@
 use super::members;
 use super::schema;
 use crate::conversation::{ChatRequest, Tool, ToolChoice};
-use crate::gemini::own::{Asides, DECLARATIONS, SEARCH, SEARCH_RETRIEVAL, TOOL_CONFIG, keep_all};
+use crate::gemini::own::{Asides, DECLARATIONS, SEARCH, SEARCH_RETRIEVAL, SEARCHES, TOOL_CONFIG, keep_all};
 use crate::json::read::{self, Place};
 use crate::wire::RequestError;
 use serde_json::{Map, Value, json};
@@ -34,7 +34,7 @@ pub(super) fn read(
                     let options = read::object(value, &place)?;
                     request.extra.insert("web_search_options".to_owned(), json!({}));
                     if !options.is_empty() || name == SEARCH_RETRIEVAL {
-                        request.native.insert(name, Value::Object(options));
+                        request.native.insert(format!("{SEARCHES}{name}"), Value::Object(options));
                     }
                 }
                 _ => hosted.push(json!({ name: value })),

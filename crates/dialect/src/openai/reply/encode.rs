@@ -9,35 +9,10 @@ use crate::openai::data_url;
 use crate::openai::thought::{self, Thought};
 use crate::openai::usage::write_usage;
 use crate::openai::write::Object;
-use crate::told::{Places, note_reply};
+use crate::told::{OPENAI, note_reply};
 use crate::wire::{Losses, ReplyFacts};
 use serde_json::{Value, json};
 use std::borrow::Cow;
-
-/// What a `chat.completion` says beside its content.
-const PLACES: Places = Places {
-    counts: &[
-        "cached_tokens",
-        "cache_write_tokens",
-        "cache_write_1h_tokens",
-        "tool_prompt_tokens",
-        "input_audio_tokens",
-        "input_image_tokens",
-        "reasoning_tokens",
-        "output_audio_tokens",
-        "output_image_tokens",
-        "web_search_requests",
-        "web_fetch_requests",
-    ],
-    stops: &[
-        StopReason::Stop,
-        StopReason::StopSequence,
-        StopReason::Length,
-        StopReason::ToolCalls,
-        StopReason::ContentFilter,
-        StopReason::Refusal,
-    ],
-};
 
 /// Writes a `chat.completion`.
 ///
@@ -45,7 +20,7 @@ const PLACES: Places = Places {
 /// (all three LiteLLM's names). What no answer holds (sources that are no addresses, files, another dialect's blocks) is
 /// named in `losses`.
 pub fn encode_reply(reply: &ChatReply, facts: &ReplyFacts, losses: &mut Losses) -> Vec<u8> {
-    note_reply(reply, &PLACES, losses);
+    note_reply(reply, &OPENAI, losses);
     encode(reply, facts, "chat.completion", |choice, out| {
         Answer::gather(&choice.parts, losses).write_choice(choice, facts, out);
     })

@@ -90,9 +90,11 @@ impl StreamDecoder {
             "error" => return Err(broken(event)),
             "response.output_item.added" | "response.output_item.done" => {
                 self.start(&Value::Null, out);
-                let item = event.get("item").unwrap_or(&Value::Null);
-                let number = self.number(event, item)?;
-                self.item(number, item, kind.ends_with(".done"), out)?;
+                // An event that shows no item says nothing.
+                if let Some(item) = event.get("item").filter(|item| item.is_object()) {
+                    let number = self.number(event, item)?;
+                    self.item(number, item, kind.ends_with(".done"), out)?;
+                }
             }
             "response.output_text.annotation.added" => {
                 self.start(&Value::Null, out);
