@@ -7,5 +7,7 @@
 //! **Invariant:** nothing here does I/O, reads a clock or draws a random number of its own. **Invariant:** one request
 //! sends at most `1 + num_retries` attempts, and never more than [`plan::SENDS_PER_REQUEST_MAX`].
 
+pub mod clock;
+pub mod failure;
 pub mod plan;
 pub mod shuffle;

@@ -1,0 +1,56 @@
+//! Time as an argument.
+//!
+//! **Invariant:** nothing here reads a clock. A moment comes from whoever calls, and it never goes back.
+
+use std::time::Duration;
+
+/// A point in time: microseconds since a start that its maker chose. Monotonic: steps of the wall clock do not move it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Moment(u64);
+
+impl Moment {
+    /// The start.
+    pub const ZERO: Self = Self(0);
+
+    /// So many microseconds after the start.
+    pub const fn from_micros(micros: u64) -> Self {
+        Self(micros)
+    }
+
+    /// Microseconds since the start.
+    pub const fn micros(self) -> u64 {
+        self.0
+    }
+
+    /// This much later; the end of time where there is no such moment.
+    #[must_use]
+    pub fn after(self, duration: Duration) -> Self {
+        Self(self.0.saturating_add(u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)))
+    }
+
+    /// How long ago `earlier` was; zero where it is not earlier.
+    pub fn since(self, earlier: Self) -> Duration {
+        Duration::from_micros(self.0.saturating_sub(earlier.0))
+    }
+
+    /// How long it is until `later`; zero where it has come.
+    pub fn until(self, later: Self) -> Duration {
+        later.since(self)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn moments_are_apart_by_what_was_added_and_never_by_less_than_nothing() {
+        let start = Moment::from_micros(5);
+        let later = start.after(Duration::from_millis(2));
+        assert_eq!(later.micros(), 2_005);
+        assert_eq!(later.since(start), Duration::from_millis(2));
+        assert_eq!(start.since(later), Duration::ZERO);
+        assert_eq!(start.until(later), Duration::from_millis(2));
+        assert_eq!(start.after(Duration::MAX).micros(), u64::MAX);
+    }
+}
