@@ -9,5 +9,7 @@
 
 pub mod clock;
 pub mod failure;
+pub mod health;
+pub mod limits;
 pub mod plan;
 pub mod shuffle;
