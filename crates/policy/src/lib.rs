@@ -7,9 +7,13 @@
 //! **Invariant:** nothing here does I/O, reads a clock or draws a random number of its own. **Invariant:** one request
 //! sends at most `1 + num_retries` attempts, and never more than [`plan::SENDS_PER_REQUEST_MAX`].
 
+pub mod budget;
 pub mod clock;
+pub mod deployment;
 pub mod failure;
 pub mod health;
+pub mod latency;
 pub mod limits;
 pub mod plan;
+pub mod quantile;
 pub mod shuffle;
