@@ -18,17 +18,35 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 use tokio::time::{Instant, Sleep, sleep_until};
 
+/// How many requests are under way, and the most that ever were at once.
+#[derive(Debug, Default)]
+pub(crate) struct Active {
+    now: AtomicUsize,
+    most: AtomicUsize,
+}
+
+impl Active {
+    pub(crate) fn now(&self) -> usize {
+        self.now.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn most(&self) -> usize {
+        self.most.load(Ordering::Acquire)
+    }
+}
+
 /// A request under way.
 #[derive(Debug)]
 pub(crate) struct Exchange {
     entry: Arc<Entry>,
-    active: Arc<AtomicUsize>,
+    active: Arc<Active>,
     over: bool,
 }
 
 impl Exchange {
-    pub(crate) fn begin(entry: Arc<Entry>, active: &Arc<AtomicUsize>) -> Exchange {
-        active.fetch_add(1, Ordering::AcqRel);
+    pub(crate) fn begin(entry: Arc<Entry>, active: &Arc<Active>) -> Exchange {
+        let now = active.now.fetch_add(1, Ordering::AcqRel) + 1;
+        active.most.fetch_max(now, Ordering::AcqRel);
         Exchange { entry, active: Arc::clone(active), over: false }
     }
 
@@ -71,7 +89,7 @@ impl Drop for Exchange {
         if !self.over {
             self.entry.set_hung_up();
         }
-        self.active.fetch_sub(1, Ordering::AcqRel);
+        self.active.now.fetch_sub(1, Ordering::AcqRel);
     }
 }
 

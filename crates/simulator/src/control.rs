@@ -65,7 +65,8 @@ pub(crate) fn answer(shared: &Shared, head: &Parts, body: &Bytes) -> Response<Pa
 fn stats(shared: &Shared) -> Value {
     json!({
         "open_connections": shared.open_connections.load(Ordering::Acquire),
-        "active_requests": shared.active.load(Ordering::Acquire),
+        "active_requests": shared.active.now(),
+        "most_active_requests": shared.active.most(),
         "connections": shared.connections.load(Ordering::Acquire),
         "redirected": shared.redirected.load(Ordering::Acquire),
         "rules_used": shared.script.used(),
@@ -114,6 +115,7 @@ fn read_rule(rule: &Value) -> Result<Rule, String> {
                 read.surface = Some(Surface::of_name(&text).ok_or(format!("no surface is named `{text}`"))?);
             }
             "times" => read.times = Some(value.as_u64().ok_or("`times` is to be a whole number")?),
+            "share" => read.share = Some(value.as_f64().ok_or("`share` is to be a number")?),
             "behave" => {
                 let spelt = read_spelling(&text()?).map_err(|error| error.to_string())?;
                 let answer = std::mem::take(&mut read.behaviour.answer);
@@ -163,11 +165,11 @@ mod tests {
 
     #[test]
     fn rules_are_read_from_json() {
-        let body = br#"[{"model":"gpt-*","surface":"azure","behave":"error-500+times-2"},{"deployment":"west","times":1}]"#;
+        let body = br#"[{"model":"gpt-*","surface":"azure","behave":"error-500+times-2"},{"deployment":"west","times":1,"share":0.5}]"#;
         let rules = read_rules(&Bytes::from_static(body)).unwrap();
         let first =
             Rule::model("gpt-*", Behaviour::new().fault(Fault::status(500))).on(Surface::Azure).times(2);
-        assert_eq!(rules, [first, Rule::deployment("west", Behaviour::new()).times(1)]);
+        assert_eq!(rules, [first, Rule::deployment("west", Behaviour::new()).times(1).share(0.5)]);
     }
 
     #[test]

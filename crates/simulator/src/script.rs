@@ -124,6 +124,8 @@ pub struct Rule {
     pub surface: Option<Surface>,
     /// Only the first so many matching requests. `None`: all.
     pub times: Option<u64>,
+    /// Only this share of the matching requests, 0 to 1, drawn from the script's seed. `None`: all.
+    pub share: Option<f64>,
     /// What they get.
     pub behaviour: Behaviour,
 }
@@ -159,6 +161,18 @@ impl Rule {
     pub fn times(mut self, times: u64) -> Rule {
         self.times = Some(times);
         self
+    }
+
+    /// Narrows the rule to this share of the requests, 0 to 1, drawn from the script's seed.
+    #[must_use]
+    pub fn share(mut self, share: f64) -> Rule {
+        self.share = Some(share);
+        self
+    }
+
+    /// Whether this request is among the rule's share.
+    fn draws(&self, seed: u64) -> bool {
+        self.share.is_none_or(|share| fastrand::Rng::with_seed(seed).f64() < share)
     }
 
     fn matches(&self, facts: &Facts<'_>) -> bool {
@@ -275,7 +289,8 @@ impl ScriptHandle {
         let seed = state.script.seed.wrapping_mul(0x9e37_79b9_7f4a_7c15).wrapping_add(state.requests);
         let State { script, used, names, .. } = &mut *state;
         for (rule, used) in script.rules.iter().zip(used) {
-            if rule.matches(facts) && rule.times.is_none_or(|times| *used < times) {
+            let is_left = rule.times.is_none_or(|times| *used < times);
+            if rule.matches(facts) && is_left && rule.draws(seed) {
                 *used += 1;
                 return Ok((rule.behaviour.clone(), seed));
             }
@@ -345,6 +360,19 @@ mod tests {
         let seen: Vec<_> = (0..4).map(|_| decided(&handle, &facts("gpt-4o"))).collect();
         assert_eq!(seen, [failing(500), failing(500), failing(429), Behaviour::new()]);
         assert_eq!(handle.used(), [2, 1]);
+    }
+
+    #[test]
+    fn a_rule_may_hold_for_a_share_of_the_requests_which_the_seed_draws() {
+        let seen = |seed| -> Vec<bool> {
+            let script = Script::new().seed(seed).rule(Rule::any(failing(500)).share(0.3));
+            let handle = ScriptHandle::new(script);
+            (0..1_000).map(|_| decided(&handle, &facts("m")) == failing(500)).collect()
+        };
+        let failed = seen(7).iter().filter(|failed| **failed).count();
+        assert!((250..350).contains(&failed), "{failed}");
+        assert_eq!(seen(7), seen(7));
+        assert_ne!(seen(7), seen(8));
     }
 
     #[test]

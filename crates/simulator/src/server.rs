@@ -6,6 +6,7 @@
 //! **Invariant:** no task outlives the simulator: dropping or stopping it closes the listener and every connection.
 
 use crate::bench;
+use crate::body::Active;
 use crate::clouds;
 use crate::entra::Issued;
 use crate::exchange;
@@ -44,7 +45,7 @@ pub(crate) struct Shared {
     pub(crate) clouds: clouds::State,
     pub(crate) connections: AtomicU64,
     pub(crate) open_connections: AtomicUsize,
-    pub(crate) active: Arc<AtomicUsize>,
+    pub(crate) active: Arc<Active>,
     pub(crate) redirected: AtomicU64,
 }
 
@@ -122,7 +123,13 @@ impl Simulator {
     /// Requests whose reply is not yet over.
     #[must_use]
     pub fn active_requests(&self) -> usize {
-        self.shared.active.load(Ordering::Acquire)
+        self.shared.active.now()
+    }
+
+    /// The most requests that were ever under way at once.
+    #[must_use]
+    pub fn most_active_requests(&self) -> usize {
+        self.shared.active.most()
     }
 
     /// How often a redirect to `/sim/redirected` was followed.

@@ -1,0 +1,165 @@
+//! The process under test.
+//!
+//! Owns: its start with a configuration of the test's, its log, its metrics, its memory, its end.
+//!
+//! **Invariant:** no process outlives its [`Gateway`].
+
+use super::{Connection, patiently, until};
+use std::io::{BufRead, BufReader};
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+
+/// What the log says before the address that is listened on.
+const LISTENING: &str = "address=";
+
+/// Numbers the folders of the processes.
+static FOLDERS: AtomicUsize = AtomicUsize::new(0);
+
+/// A running `tollgate serve`.
+pub(crate) struct Gateway {
+    child: Child,
+    pub(crate) address: SocketAddr,
+    log: Arc<Mutex<Vec<String>>>,
+    folder: PathBuf,
+}
+
+impl Gateway {
+    /// Serves a configuration on a free port with two workers, from when it listens.
+    pub(crate) async fn start(yaml: &str) -> Self {
+        let number = FOLDERS.fetch_add(1, Ordering::Relaxed);
+        let name = format!("gateway-{}-{number}", std::process::id());
+        let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(name);
+        std::fs::create_dir_all(&folder).unwrap();
+        let config = folder.join("config.yaml");
+        std::fs::write(&config, yaml).unwrap();
+        let mut child = Command::new(env!("CARGO_BIN_EXE_tollgate"))
+            .args(["serve", "--port", "0", "--num-workers", "2", "--debug", "--config"])
+            .arg(&config)
+            .current_dir(&folder)
+            .env_clear()
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let log = Arc::new(Mutex::new(Vec::new()));
+        let (reader, lines) = (BufReader::new(child.stderr.take().unwrap()), Arc::clone(&log));
+        std::thread::spawn(move || {
+            for line in reader.lines().map_while(Result::ok) {
+                lines.lock().unwrap().push(line);
+            }
+        });
+        let mut started = Self { child, address: SocketAddr::from(([127, 0, 0, 1], 0)), log, folder };
+        patiently("the gateway listens", async {
+            loop {
+                if let Some(address) = started.said(LISTENING) {
+                    started.address = address;
+                    return;
+                }
+                let ended = started.child.try_wait().unwrap();
+                assert!(ended.is_none(), "{yaml}\nended with {ended:?}:\n{}", started.log_text());
+                tokio::time::sleep(super::ms(2)).await;
+            }
+        })
+        .await;
+        started
+    }
+
+    /// The address that the log says it listens on.
+    fn said(&self, mark: &str) -> Option<SocketAddr> {
+        let lines = self.log.lock().unwrap();
+        let line = lines.iter().find(|line| line.contains("listening"))?;
+        let address = line.split_once(mark)?.1.split_whitespace().next()?;
+        address.parse().ok()
+    }
+
+    /// All that was logged so far.
+    pub(crate) fn log_text(&self) -> String {
+        self.log.lock().unwrap().join("\n")
+    }
+
+    /// A connection of a caller.
+    pub(crate) async fn connect(&self) -> Connection {
+        Connection::open(self.address).await
+    }
+
+    /// The text of a path.
+    pub(crate) async fn get(&self, path: &str) -> String {
+        let mut connection = self.connect().await;
+        connection.write(format!("GET {path} HTTP/1.1\r\nhost: gateway\r\n\r\n").as_bytes()).await;
+        connection.answer().await.text()
+    }
+
+    /// The sum of a metric over the label sets whose text contains all of `labels`.
+    pub(crate) async fn metric(&self, name: &str, labels: &[&str]) -> f64 {
+        let text = self.get("/metrics").await;
+        let rows = text.lines().filter(|line| {
+            let rest = line.strip_prefix(name).unwrap_or_default();
+            rest.starts_with([' ', '{']) && labels.iter().all(|label| rest.contains(label))
+        });
+        rows.map(|row| row.rsplit(' ').next().unwrap().parse::<f64>().unwrap()).sum()
+    }
+
+    /// A metric that counts things.
+    pub(crate) async fn counted(&self, name: &str, labels: &[&str]) -> usize {
+        let value = self.metric(name, labels).await;
+        assert!(value >= 0.0 && value.fract() == 0.0, "{name} is {value}");
+        // A sum of nothing is a negative zero.
+        format!("{:.0}", value.abs()).parse().unwrap()
+    }
+
+    /// The most memory that it had at once, in bytes.
+    pub(crate) fn memory_max(&self) -> u64 {
+        self.status("VmHWM:") * 1024
+    }
+
+    /// The threads that it has.
+    pub(crate) fn threads(&self) -> u64 {
+        self.status("Threads:")
+    }
+
+    /// The files that it has open.
+    pub(crate) fn files(&self) -> usize {
+        std::fs::read_dir(format!("/proc/{}/fd", self.child.id())).unwrap().count()
+    }
+
+    fn status(&self, row: &str) -> u64 {
+        let text = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
+        let line = text.lines().find_map(|line| line.strip_prefix(row)).unwrap();
+        line.split_whitespace().next().unwrap().parse().unwrap()
+    }
+
+    /// Ends it, and holds that nothing was left behind: no request in flight, no panic, a good exit.
+    pub(crate) async fn stop(mut self) {
+        patiently("no request is in flight", async {
+            while self.counted("litellm_in_flight_requests", &[]).await > 0 {
+                tokio::time::sleep(super::ms(5)).await;
+            }
+        })
+        .await;
+        assert_eq!(self.counted("tollgate_bugs_total", &[]).await, 0, "{}", self.log_text());
+        let asked = Command::new("kill").args(["-TERM", &self.child.id().to_string()]).status().unwrap();
+        assert!(asked.success());
+        let child = Mutex::new(&mut self.child);
+        until("the gateway ends", || child.lock().unwrap().try_wait().unwrap().is_some()).await;
+        let status = self.child.wait().unwrap();
+        assert!(status.success() && !self.log_text().contains("panicked"), "{status}: {}", self.log_text());
+    }
+}
+
+impl Drop for Gateway {
+    fn drop(&mut self) {
+        // It may have ended already; nobody looks at the folder any more.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        let _ = std::fs::remove_dir_all(&self.folder);
+        if std::thread::panicking() {
+            let lines = self.log.lock().unwrap();
+            let last = lines.len().saturating_sub(12);
+            eprintln!("the last of the gateway's log:\n{}", lines[last..].join("\n"));
+        }
+    }
+}
