@@ -231,3 +231,256 @@ fn longer(one: Full, other: Full) -> Full {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MINUTE: u64 = 60_000_000;
+
+    fn at(milliseconds: u64) -> Moment {
+        Moment::from_micros(milliseconds * 1_000)
+    }
+
+    fn rpm(rpm: u64) -> Rates {
+        Rates { rpm: Some(rpm), ..Rates::default() }
+    }
+
+    fn tpm(tpm: u64) -> Rates {
+        Rates { tpm: Some(tpm), ..Rates::default() }
+    }
+
+    fn parallel(parallel: u32) -> Rates {
+        Rates { parallel: Some(parallel), ..Rates::default() }
+    }
+
+    fn full(by: LimitKind, free_at_milliseconds: u64) -> Full {
+        Full { by, free_at: Some(at(free_at_milliseconds)) }
+    }
+
+    /// What the limiter says after requests of so many tokens at those milliseconds, all of them under way.
+    fn after(sent: &[(u64, u64)], milliseconds: u64, rates: Rates, tokens: u64) -> Result<(), Full> {
+        let mut limiter = Limiter::default();
+        for &(sent_at, tokens) in sent {
+            let _ = limiter.take(at(sent_at), Rates::default(), tokens).unwrap();
+        }
+        limiter.room(at(milliseconds), rates, tokens)
+    }
+
+    #[test]
+    fn each_limit_has_room_up_to_its_figure_and_says_when_again() {
+        let check = |rates: Rates, tokens: u64, expect: Result<(), Full>| {
+            let sent = [(0, 100), (30_050, 200), (30_099, 50), (59_900, 0)];
+            assert_eq!(after(&sent, 59_999, rates, tokens), expect, "{rates:?}, {tokens} tokens");
+        };
+        check(Rates::default(), u64::MAX, Ok(()));
+        check(rpm(5), 0, Ok(()));
+        check(rpm(4), 0, Err(full(LimitKind::Requests, 60_100)));
+        check(rpm(3), 0, Err(full(LimitKind::Requests, 90_100)));
+        check(rpm(1), 0, Err(full(LimitKind::Requests, 120_000)));
+        check(rpm(0), 0, Err(Full { by: LimitKind::Requests, free_at: None }));
+        check(tpm(400), 50, Ok(()));
+        check(tpm(400), 51, Err(full(LimitKind::Tokens, 60_100)));
+        check(tpm(400), 150, Err(full(LimitKind::Tokens, 60_100)));
+        check(tpm(400), 151, Err(full(LimitKind::Tokens, 90_100)));
+        check(tpm(400), 401, Err(full(LimitKind::Tokens, 90_100)));
+        check(tpm(349), 0, Err(full(LimitKind::Tokens, 60_100)));
+        check(tpm(0), 0, Err(Full { by: LimitKind::Tokens, free_at: None }));
+        check(parallel(5), 0, Ok(()));
+        check(parallel(4), 0, Err(Full { by: LimitKind::Parallel, free_at: None }));
+        check(parallel(0), 0, Err(Full { by: LimitKind::Parallel, free_at: None }));
+    }
+
+    #[test]
+    fn of_several_limits_the_one_that_lasts_longest_is_named() {
+        let check = |rates: Rates, expect: Full| {
+            let sent = [(0, 100), (30_000, 200)];
+            assert_eq!(after(&sent, 40_000, rates, 100), Err(expect), "{rates:?}");
+        };
+        let both = |rpm, tpm| Rates { rpm: Some(rpm), tpm: Some(tpm), parallel: None };
+        check(both(2, 200), full(LimitKind::Tokens, 90_100));
+        check(both(1, 300), full(LimitKind::Requests, 90_100));
+        check(both(2, 300), full(LimitKind::Requests, 60_100));
+        check(both(0, 300), Full { by: LimitKind::Requests, free_at: None });
+        check(both(2, 0), Full { by: LimitKind::Tokens, free_at: None });
+        check(Rates { parallel: Some(2), ..both(2, 200) }, Full { by: LimitKind::Parallel, free_at: None });
+    }
+
+    #[test]
+    fn a_request_larger_than_tpm_passes_only_into_an_empty_window() {
+        let mut limiter = Limiter::default();
+        let small = limiter.take(at(0), tpm(1_000), 1).unwrap();
+        assert_eq!(limiter.take(at(50), tpm(1_000), 5_000), Err(full(LimitKind::Tokens, 60_100)));
+        limiter.settle(at(60), small, 0);
+        let large = limiter.take(at(70), tpm(1_000), 5_000).unwrap();
+        assert_eq!(limiter.room(at(80), tpm(1_000), 1), Err(full(LimitKind::Tokens, 60_100)));
+        limiter.settle(at(90), large, 1_000);
+        assert_eq!(limiter.room(at(95), tpm(1_000), 0), Ok(()));
+        assert_eq!(limiter.room(at(95), tpm(1_000), 1), Err(full(LimitKind::Tokens, 60_100)));
+    }
+
+    #[test]
+    fn settling_puts_the_real_tokens_where_they_were_reserved() {
+        let check = |reserved: u64, real: u64, settled_at: u64, expect: u64, free_at: u64| {
+            let mut limiter = Limiter::default();
+            let ticket = limiter.take(at(10_000), Rates::default(), reserved).unwrap();
+            let _other = limiter.take(at(20_000), Rates::default(), 1).unwrap();
+            limiter.settle(at(settled_at), ticket, real);
+            let used = limiter.used(at(settled_at));
+            assert_eq!((used.tokens, used.in_flight), (expect, 1), "{reserved} reserved, {real} real");
+            let room = limiter.room(at(settled_at), tpm(1), 1);
+            assert_eq!(room, Err(full(LimitKind::Tokens, free_at)), "{reserved} reserved, {real} real");
+        };
+        check(100, 100, 30_000, 101, 80_100);
+        check(100, 20, 30_000, 21, 80_100);
+        check(100, 900, 30_000, 901, 80_100);
+        check(100, 0, 30_000, 1, 80_100);
+        // The reservation has left the window: only what goes beyond it counts, from now on.
+        check(100, 20, 75_000, 1, 80_100);
+        check(100, 130, 75_000, 31, 135_100);
+    }
+
+    #[test]
+    fn a_settled_request_frees_its_parallel_place_and_stays_counted() {
+        let mut limiter = Limiter::default();
+        let ticket = limiter.take(at(0), parallel(1), 10).unwrap();
+        assert_eq!(limiter.used(at(1)), Used { requests: 1, tokens: 10, in_flight: 1 });
+        assert!(limiter.room(at(1), parallel(1), 0).is_err());
+        limiter.settle(at(2), ticket, 0);
+        assert_eq!(limiter.used(at(2)), Used { requests: 1, tokens: 0, in_flight: 0 });
+        assert_eq!(limiter.room(at(2), parallel(1), 0), Ok(()));
+        assert_eq!(limiter.used(at(60_100)), Used::default());
+    }
+
+    #[test]
+    fn an_untouched_limiter_allocates_nothing_and_a_busy_one_keeps_a_minute() {
+        let mut limiter = Limiter::default();
+        assert_eq!(limiter.room(at(0), rpm(1), 1), Ok(()));
+        assert_eq!(limiter.entries.capacity(), 0);
+        for millisecond in 0..200_000 {
+            let ticket = limiter.take(at(millisecond), Rates::default(), 1).unwrap();
+            limiter.settle(at(millisecond), ticket, 1);
+        }
+        assert_eq!(limiter.entries.len(), 601);
+    }
+
+    #[test]
+    fn each_limit_has_its_word() {
+        let words = [LimitKind::Requests, LimitKind::Tokens, LimitKind::Parallel].map(LimitKind::word);
+        assert_eq!(words, ["rpm", "tpm", "max_parallel_requests"]);
+    }
+
+    fn xorshift(state: &mut u64, most: u64) -> u64 {
+        *state ^= *state << 13;
+        *state ^= *state >> 7;
+        *state ^= *state << 17;
+        *state % most
+    }
+
+    /// A random minute-odd of one limiter: sends, ends and refusals, each refusal checked by stepping to its end.
+    struct Run {
+        seed: u64,
+        state: u64,
+        rates: Rates,
+        limiter: Limiter,
+        now: u64,
+        sent: Vec<u64>,
+        under_way: Vec<(Ticket, u64)>,
+        refused: usize,
+    }
+
+    impl Run {
+        fn new(seed: u64) -> Self {
+            let mut state = seed;
+            let mut some = |most: u64| (xorshift(&mut state, 3) > 0).then(|| 1 + xorshift(&mut state, most));
+            let (rpm, tpm, parallel) = (some(20), some(3_000), some(8));
+            let rates = Rates { rpm, tpm, parallel: parallel.map(|most| most as u32) };
+            let (limiter, sent, under_way) = (Limiter::default(), Vec::new(), Vec::new());
+            Self { seed, state, rates, limiter, now: 0, sent, under_way, refused: 0 }
+        }
+
+        fn draw(&mut self, most: u64) -> u64 {
+            xorshift(&mut self.state, most)
+        }
+
+        fn step(&mut self) {
+            self.now += match self.draw(10) {
+                0 => self.draw(20_000_000),
+                1 => 0,
+                _ => self.draw(2_000_000),
+            };
+            let moment = Moment::from_micros(self.now);
+            if self.draw(3) == 0 && !self.under_way.is_empty() {
+                let position = self.draw(self.under_way.len() as u64) as usize;
+                let (ticket, reserved) = self.under_way.swap_remove(position);
+                // Never upward: what a provider makes longer than reserved is beyond the limit already.
+                let real = self.draw(reserved + 1);
+                self.limiter.settle(moment, ticket, real);
+                return;
+            }
+            let tokens = self.draw(400);
+            match self.limiter.take(moment, self.rates, tokens) {
+                Ok(ticket) => {
+                    self.sent.push(self.now);
+                    self.under_way.push((ticket, tokens));
+                }
+                Err(full) => self.check_refusal(full, tokens),
+            }
+            self.check_window();
+        }
+
+        /// The refusal ends exactly when it says.
+        fn check_refusal(&mut self, full: Full, tokens: u64) {
+            self.refused += 1;
+            let Some(free_at) = full.free_at else {
+                let most = self.rates.parallel.unwrap() as usize;
+                assert_eq!(
+                    (full.by, self.under_way.len()),
+                    (LimitKind::Parallel, most),
+                    "seed {}",
+                    self.seed
+                );
+                return;
+            };
+            assert!(free_at > Moment::from_micros(self.now), "seed {}: free already", self.seed);
+            let mut copy = Limiter {
+                entries: self.limiter.entries.clone(),
+                requests: self.limiter.requests,
+                tokens: self.limiter.tokens,
+                in_flight: self.limiter.in_flight,
+            };
+            let before = Moment::from_micros(free_at.micros() - 1);
+            let still = copy.room(before, self.rates, tokens).unwrap_err();
+            assert_eq!(still.free_at, Some(free_at), "seed {}: at {}", self.seed, self.now);
+            assert_eq!(copy.room(free_at, self.rates, tokens), Ok(()), "seed {}: at {}", self.seed, self.now);
+        }
+
+        fn check_window(&mut self) {
+            let within = self.sent.iter().filter(|&&at| at + MINUTE > self.now).count() as u64;
+            assert!(self.rates.rpm.is_none_or(|rpm| within <= rpm), "seed {}: {within} requests", self.seed);
+            let used = self.limiter.used(Moment::from_micros(self.now));
+            assert!(used.requests >= within, "seed {}", self.seed);
+            assert_eq!(used.in_flight as usize, self.under_way.len(), "seed {}", self.seed);
+            let is_over = self.rates.tpm.is_some_and(|tpm| used.tokens > tpm.max(400));
+            assert!(!is_over, "seed {}: {} tokens", self.seed, used.tokens);
+            let sum = |figure: fn(&Entry) -> u64| self.limiter.entries.iter().map(figure).sum::<u64>();
+            assert_eq!(
+                (used.requests, used.tokens),
+                (sum(|entry| entry.requests), sum(|entry| entry.tokens))
+            );
+        }
+    }
+
+    #[test]
+    fn no_window_holds_more_than_the_limit_and_a_refusal_ends_exactly_when_it_says() {
+        let mut refused = 0;
+        for seed in 1..=300 {
+            let mut run = Run::new(seed * 0x9E37_79B9);
+            for _ in 0..300 {
+                run.step();
+            }
+            refused += run.refused;
+        }
+        assert!(refused > 10_000, "{refused} refusals");
+    }
+}

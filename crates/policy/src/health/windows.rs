@@ -115,3 +115,87 @@ impl Tally {
         self.sum
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(milliseconds: u64) -> Moment {
+        Moment::from_micros(milliseconds * 1_000)
+    }
+
+    #[test]
+    fn attempts_count_for_thirty_seconds() {
+        let mut shares = Shares::default();
+        shares.count(at(500), true);
+        shares.count(at(29_999), false);
+        assert_eq!((shares.attempts, shares.failures()), (2, 1));
+        shares.count(at(30_000), false);
+        assert_eq!((shares.attempts, shares.failures()), (2, 0));
+        shares.count(at(4_000_000), true);
+        assert_eq!((shares.attempts, shares.failures()), (1, 1));
+    }
+
+    #[test]
+    fn half_of_twenty_is_bad_and_less_is_not() {
+        let check = |failures: u32, successes: u32, expect: bool| {
+            let mut shares = Shares::default();
+            for place in 0..failures + successes {
+                shares.count(at(0), place < failures);
+            }
+            assert_eq!(shares.are_bad(), expect, "{failures} of {}", failures + successes);
+        };
+        check(19, 0, false);
+        check(20, 0, true);
+        check(10, 10, true);
+        check(9, 11, false);
+        check(10, 11, false);
+        check(11, 10, true);
+        check(0, 20, false);
+    }
+
+    #[test]
+    fn the_ring_holds_what_a_plain_list_holds() {
+        let mut state = 7_u64;
+        let mut shares = Shares::default();
+        let (mut now, mut all) = (0, vec![]);
+        for _ in 0..5_000 {
+            state ^= state << 13;
+            state ^= state >> 7;
+            state ^= state << 17;
+            now += if state.is_multiple_of(50) { state % 40_000 } else { state % 700 };
+            let has_failed = state.is_multiple_of(3);
+            all.push((now / 1_000, has_failed));
+            shares.count(at(now), has_failed);
+            let kept = || all.iter().filter(|(second, _)| second + 30 > now / 1_000);
+            assert_eq!(shares.attempts as usize, kept().count());
+            assert_eq!(shares.failures() as usize, kept().filter(|(_, has_failed)| *has_failed).count());
+        }
+    }
+
+    #[test]
+    fn a_tally_is_exact_for_spaced_failures_and_bounded_for_crowded_ones() {
+        let window = Duration::from_secs(5);
+        let mut tally = Tally::default();
+        assert_eq!(tally.count(at(0), window), 1);
+        assert_eq!(tally.count(at(20), window), 2);
+        assert_eq!(tally.count(at(4_999), window), 3);
+        assert_eq!(tally.count(at(5_000), window), 3);
+        assert_eq!(tally.count(at(5_019), window), 4);
+        assert_eq!(tally.count(at(5_020), window), 4);
+        for microseconds in 0..2_000_000 {
+            tally.count(Moment::from_micros(10_000_000 + microseconds * 5), window);
+        }
+        assert!(tally.entries.len() <= TALLY_ENTRIES_MAX as usize + 1, "{} entries", tally.entries.len());
+    }
+
+    #[test]
+    fn the_tallies_of_classes_are_apart() {
+        let window = Duration::from_secs(5);
+        let mut tallies = Tallies::default();
+        assert_eq!(tallies.class(Class::Timeout).count(at(0), window), 1);
+        assert_eq!(tallies.class(Class::NotFound).count(at(0), window), 1);
+        assert_eq!(tallies.all.count(at(0), window), 1);
+        assert_eq!(tallies.class(Class::Timeout).count(at(0), window), 2);
+    }
+}
