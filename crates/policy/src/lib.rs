@@ -7,7 +7,11 @@
 //! **Invariant:** nothing here does I/O, reads a clock or draws a random number of its own. **Invariant:** one request
 //! sends at most `1 + num_retries` attempts, and never more than [`plan::SENDS_PER_REQUEST_MAX`].
 
+pub mod affinity;
+pub mod ask;
 pub mod budget;
+pub mod chain;
+pub mod choice;
 pub mod clock;
 pub mod deployment;
 pub mod failure;
@@ -15,5 +19,9 @@ pub mod health;
 pub mod latency;
 pub mod limits;
 pub mod plan;
+pub mod profile;
 pub mod quantile;
+pub mod queue;
 pub mod shuffle;
+pub mod strategy;
+pub mod tags;

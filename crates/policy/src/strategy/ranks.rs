@@ -1,0 +1,103 @@
+//! Strategies by rank: the lowest wins, ties at random.
+//!
+//! **Invariant:** a figure that is not known never passes for a good one, save that an untried deployment that is idle
+//! is tried first: one request at a time finds out how fast it is.
+
+use super::Strategy;
+use crate::ask::Ask;
+use crate::choice::{Candidate, Group};
+
+/// A class goes before the next one whatever the figures in it.
+#[derive(Debug, Clone, Copy, PartialEq, PartialOrd)]
+pub(crate) struct Rank {
+    pub(super) class: Class,
+    pub(super) figure: f64,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Class {
+    /// To be tried; the figure is 0.
+    Untried,
+    /// The figure is the strategy's.
+    Known,
+    /// The figure is a makeshift: requests in flight, or tokens.
+    Unknown,
+}
+
+/// The ranks of the deployments in `kept`, in their order.
+pub(super) fn of(strategy: Strategy, group: &Group<'_>, ask: &Ask<'_>, kept: &[u32], ranks: &mut Vec<Rank>) {
+    let candidates = || kept.iter().filter_map(|&position| group.at(position));
+    let known = |figure: f64| Rank { class: Class::Known, figure };
+    ranks.clear();
+    match strategy {
+        Strategy::Latency => ranks.extend(candidates().map(|candidate| latency(candidate, ask))),
+        Strategy::Cost => ranks.extend(candidates().map(|candidate| cost(candidate, ask))),
+        Strategy::Usage => {
+            // Parts of limits and plain tokens cannot be compared: one deployment without limits makes it tokens.
+            let has_limits = have_limits(group, kept);
+            ranks.extend(candidates().map(|candidate| {
+                let part = if has_limits { part_used(candidate) } else { None };
+                known(part.unwrap_or(candidate.now.used.tokens as f64))
+            }));
+        }
+        _ => ranks.extend(candidates().map(|candidate| known(f64::from(candidate.now.used.in_flight)))),
+    }
+}
+
+/// Whether usage is told in parts of limits.
+pub(super) fn have_limits(group: &Group<'_>, kept: &[u32]) -> bool {
+    kept.iter().filter_map(|&position| group.at(position)).all(|candidate| part_used(candidate).is_some())
+}
+
+/// The highest rank that counts as lowest: by latency, that is `1 + latency_buffer` times the lowest.
+pub(super) fn limit(strategy: Strategy, group: &Group<'_>, ranks: &[Rank]) -> Option<Rank> {
+    let lowest = ranks.iter().copied().reduce(|one, two| if two < one { two } else { one })?;
+    let buffer = group.rules.latency_buffer;
+    if strategy == Strategy::Latency && lowest.class == Class::Known && buffer > 0.0 {
+        return Some(Rank { figure: lowest.figure * (1.0 + buffer), ..lowest });
+    }
+    Some(lowest)
+}
+
+pub(super) fn is_within(ranks: &[Rank], index: usize, limit: Option<Rank>) -> bool {
+    ranks.get(index).zip(limit).is_some_and(|(&rank, limit)| rank <= limit)
+}
+
+/// One of those within the limit, all alike.
+pub(super) fn at_random(ranks: &[Rank], limit: Option<Rank>, draw: f64) -> Option<usize> {
+    let within = || (0..ranks.len()).filter(|&index| is_within(ranks, index, limit));
+    let count = within().count();
+    let nth = ((draw * count as f64) as usize).min(count.checked_sub(1)?);
+    within().nth(nth)
+}
+
+fn latency(candidate: &Candidate<'_>, ask: &Ask<'_>) -> Rank {
+    let measured = if ask.is_stream { candidate.now.first_token } else { candidate.now.per_token };
+    match (measured, candidate.now.used.in_flight) {
+        (Some(time), _) => Rank { class: Class::Known, figure: time.as_secs_f64() },
+        (None, 0) => Rank { class: Class::Untried, figure: 0.0 },
+        (None, in_flight) => Rank { class: Class::Unknown, figure: f64::from(in_flight) },
+    }
+}
+
+/// The cost of this very request, in the unit of the prices. What has no price comes last (LiteLLM reckons with 5.0
+/// dollars per token), fewer tokens first, which are the same for all.
+fn cost(candidate: &Candidate<'_>, ask: &Ask<'_>) -> Rank {
+    let (input, output) = (u128::from(ask.prompt_tokens), u128::from(ask.output_tokens_expected()));
+    match (candidate.profile.input_price, candidate.profile.output_price) {
+        (Some(input_price), Some(output_price)) => {
+            let sum = input.saturating_mul(input_price).saturating_add(output.saturating_mul(output_price));
+            Rank { class: Class::Known, figure: sum as f64 }
+        }
+        _ => Rank { class: Class::Unknown, figure: input.saturating_add(output) as f64 },
+    }
+}
+
+/// Which part of its tpm, else of its rpm, a deployment has used in the last minute; `None` where it has neither.
+fn part_used(candidate: &Candidate<'_>) -> Option<f64> {
+    let used = candidate.now.used;
+    let part = |used: u64, limit: u64| used as f64 / limit.max(1) as f64;
+    let rates = candidate.profile.rates;
+    let by_requests = rates.rpm.map(|rpm| part(used.requests, rpm));
+    rates.tpm.map(|tpm| part(used.tokens, tpm)).or(by_requests)
+}

@@ -1,0 +1,154 @@
+//! LiteLLM's choice by tags.
+//!
+//! A request's tags come in three kinds: `!tag` excludes the deployments that carry it, `&tag` keeps only those that
+//! do, and a plain tag is matched (any of them, or all with [`TagRules::matches_any`] off). `tag_regex` matches the
+//! request's headers. Where nothing matches, the pool of deployments tagged `default` serves, unless a plain tag is one
+//! that some deployment of the group carries: then the caller meant that one. An untagged request goes to the default
+//! pool where there is one, else to all.
+//!
+//! Leaves to others: matching patterns against headers ([`Ask::patterns`]), and stripping a routing prefix.
+//! **Invariant:** an excluded tag never serves, and a required one always does.
+
+use crate::ask::Ask;
+use crate::profile::Profile;
+
+/// The tag of the default pool.
+pub const DEFAULT_TAG: &str = "default";
+
+/// How tags are matched.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TagRules {
+    /// One plain tag in common is enough (LiteLLM's `tag_filtering_match_any`, on by default); else all are needed.
+    pub matches_any: bool,
+}
+
+impl Default for TagRules {
+    fn default() -> Self {
+        Self { matches_any: true }
+    }
+}
+
+/// Who serves, given what the group has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Pool {
+    /// Those that match.
+    Matching,
+    /// Those tagged `default`.
+    Default,
+    /// All.
+    All,
+    /// Nobody.
+    None,
+}
+
+/// The tags of one request, held against one group.
+#[derive(Debug)]
+pub(crate) struct TagFilter<'a> {
+    rules: TagRules,
+    tags: &'a [String],
+    patterns: Option<&'a [String]>,
+    pool: Pool,
+}
+
+/// A request's tag by its kind; a lone marker is none.
+enum Tag<'a> {
+    Excluded(&'a str),
+    Required(&'a str),
+    Plain(&'a str),
+    Empty,
+}
+
+impl<'a> Tag<'a> {
+    fn read(tag: &'a str) -> Self {
+        match (tag.strip_prefix('!'), tag.strip_prefix('&')) {
+            (Some(""), _) | (_, Some("")) => Self::Empty,
+            (Some(tag), _) => Self::Excluded(tag),
+            (_, Some(tag)) => Self::Required(tag),
+            _ => Self::Plain(tag),
+        }
+    }
+}
+
+fn carries(profile: &Profile, tag: &str) -> bool {
+    profile.tags.iter().any(|carried| carried == tag)
+}
+
+impl<'a> TagFilter<'a> {
+    /// The filter for a request among the deployments of `pool`; `None` where it leaves out nobody.
+    pub(crate) fn new<'p>(
+        rules: TagRules,
+        ask: &Ask<'a>,
+        pool: &(impl Iterator<Item = &'p Profile> + Clone),
+    ) -> Option<Self> {
+        let mut filter = Self { rules, tags: ask.tags, patterns: ask.patterns, pool: Pool::All };
+        filter.pool = filter.pool_among(pool);
+        let leaves_out_nobody = filter.pool == Pool::All && filter.tags.is_empty();
+        (!leaves_out_nobody).then_some(filter)
+    }
+
+    /// Whether a deployment may serve the request.
+    pub(crate) fn admits(&self, profile: &Profile) -> bool {
+        self.is_within_bounds(profile)
+            && match self.pool {
+                Pool::Matching => self.matches(profile),
+                Pool::Default => carries(profile, DEFAULT_TAG),
+                Pool::All => true,
+                Pool::None => false,
+            }
+    }
+
+    fn pool_among<'p>(&self, pool: &(impl Iterator<Item = &'p Profile> + Clone)) -> Pool {
+        let bounded = pool.clone().filter(|profile| self.is_within_bounds(profile));
+        let plain_tags = || self.plain_tags();
+        let requires = self.tags.iter().any(|tag| matches!(Tag::read(tag), Tag::Required(_)));
+        let has_patterns = || bounded.clone().any(|profile| !profile.tag_regex.is_empty());
+        let is_matched =
+            plain_tags().next().is_some() || (self.patterns.is_some() && !requires && has_patterns());
+        let is_default = |profile: &Profile| carries(profile, DEFAULT_TAG);
+        if !is_matched {
+            // Required tags name their deployments, default or not; what is only excluded is excluded from the
+            // default pool.
+            let is_from_all = requires || !pool.clone().any(is_default);
+            return if is_from_all { Pool::All } else { Pool::Default };
+        }
+        if bounded.clone().any(|profile| self.matches(profile)) {
+            return Pool::Matching;
+        }
+        let is_known =
+            plain_tags().any(|tag| pool.clone().any(|profile| profile.tags.iter().any(|known| known == tag)));
+        if !is_known && bounded.clone().any(is_default) { Pool::Default } else { Pool::None }
+    }
+
+    fn plain_tags(&self) -> impl Iterator<Item = &'a str> {
+        self.tags.iter().filter_map(|tag| match Tag::read(tag) {
+            Tag::Plain(tag) => Some(tag),
+            _ => None,
+        })
+    }
+
+    fn is_within_bounds(&self, profile: &Profile) -> bool {
+        self.tags.iter().all(|tag| match Tag::read(tag) {
+            Tag::Excluded(tag) => !carries(profile, tag),
+            Tag::Required(tag) => carries(profile, tag),
+            Tag::Plain(_) | Tag::Empty => true,
+        })
+    }
+
+    fn matches(&self, profile: &Profile) -> bool {
+        let mut plain = self.plain_tags().peekable();
+        let is_tagged = plain.peek().is_some();
+        let matches_tags = is_tagged
+            && if self.rules.matches_any {
+                plain.any(|tag| carries(profile, tag))
+            } else {
+                plain.all(|tag| carries(profile, tag))
+            };
+        // With all tags needed, a pattern does not help past tags that the deployment has.
+        let is_strict = !self.rules.matches_any && !profile.tags.is_empty();
+        let matches_header = || {
+            self.patterns
+                .is_some_and(|patterns| profile.tag_regex.iter().any(|pattern| patterns.contains(pattern)))
+        };
+        matches_tags || (!is_strict && matches_header())
+    }
+}
