@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 
 use tollgate_catalog::providers;
 
+use crate::canned::FaqFiles;
 use crate::environment::{self, Environment, ProcessEnvironment};
 use crate::include::{Reader, read_all};
 use crate::keys::{Kind, top};
@@ -22,6 +23,8 @@ use crate::router::{self, Router};
 use crate::secret::Secret;
 use crate::section::{Section, check};
 use crate::settings::{self, General, LitellmSettings, TollgateSettings};
+use crate::targets::{self, Groups};
+use crate::tier::TierReading;
 use crate::yaml::{Node, Place};
 
 /// A validated configuration. Printing it shows no secret.
@@ -75,19 +78,23 @@ fn read_config(
     process: ProcessEnvironment<'_>,
     found: &mut Collector,
 ) -> Option<Config> {
-    let written = read_all(entry, read, found)?;
+    let written = read_all(entry, &mut *read, found)?;
     let (root, environment) = environment::resolve(&written, process, found);
     check(&root, Kind::Section(top::TABLE), "", found);
-    let deployments = deployments(&root, &environment, found);
+    let mut deployments = deployments(&root, &environment, found);
     let router = router::resolve(&root, found);
-    let groups: Vec<&str> = deployments.iter().map(|deployment| deployment.model_name.as_str()).collect();
-    router::check_targets(&router, &root, &left_out(&root, groups), found);
+    router.complete(&mut deployments, &root, found);
+    let names: Vec<&str> = deployments.iter().map(|deployment| deployment.model_name.as_str()).collect();
+    let groups = Groups::new(&left_out(&root, names), &router.model_group_alias);
+    targets::check(&router, &root, &groups, found);
+    let mut reading = TierReading { groups: &groups, faqs: FaqFiles::new(read) };
+    let tollgate = settings::tollgate(&root, &mut reading, found);
     Some(Config {
-        deployments,
-        router,
         litellm: settings::litellm(&root, found),
         general: settings::general(&root, &environment, found),
-        tollgate: settings::tollgate(&root, found),
+        tollgate,
+        deployments,
+        router,
         pass_through: passthrough::resolve(&root, &environment, found),
         environment: environment.into_own(),
         files: found.files().to_vec(),
@@ -192,6 +199,7 @@ impl Config {
     pub fn secrets(&self) -> Vec<&Secret> {
         let mut all: Vec<&Secret> = self.environment.iter().map(|(_, value)| value).collect();
         all.extend([&self.general.master_key, &self.general.database_url].into_iter().flatten());
+        all.extend(self.general.alerts.iter().map(|target| &target.url));
         for endpoint in &self.pass_through.endpoints {
             all.extend(endpoint.default_query.iter().map(|(_, value)| value));
         }

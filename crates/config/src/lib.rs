@@ -10,10 +10,15 @@
 //! it does not act yet, never will, or is unknown. **Invariant:** no finding and no `Debug` output shows a secret.
 
 mod address;
+mod alerts;
+mod canned;
+mod classes;
 mod cloud;
 mod config;
 mod diff;
 mod environment;
+mod fault;
+mod headers;
 mod identity;
 mod include;
 mod keys;
@@ -23,31 +28,46 @@ mod passthrough;
 mod providers;
 mod report;
 mod router;
+mod routing;
 mod scalar;
 mod secret;
 mod section;
 mod settings;
+mod span;
+mod strategy;
 mod summary;
+mod targets;
+mod tier;
+mod written;
 mod yaml;
 
 pub use address::AddressRange;
+pub use alerts::{AlertShape, AlertTarget};
+pub use canned::{Canned, FaqEntry};
+pub use classes::{AllowedFailsPolicy, RetryPolicy};
 pub use cloud::CloudParams;
 pub use config::{Config, Loaded, load};
 pub use diff::{ReloadDiff, diff};
+pub use fault::{Fault, FaultKind};
 pub use keys::{Key, Kind, State, Table};
-pub use model::{AzureAuth, Deployment, SourcePlace};
+pub use model::{AzureAuth, Deployment, HealthCheck, REGEX_BYTES_MAX, SourcePlace};
 pub use page::reference;
 pub use passthrough::{PASS_THROUGH_TIMEOUT_DEFAULT, PASSING_METHODS, PassThrough, PassThroughEndpoint};
 pub use report::{FINDINGS_MAX, Finding, Report, Severity};
 pub use router::{
-    ALLOWED_FAILS_DEFAULT, Alias, AllowedFailsPolicy, COOLDOWN_DEFAULT, FallbackTarget, Fallbacks,
-    MAX_FALLBACKS_DEFAULT, NUM_RETRIES_DEFAULT, RetryPolicy, Router, Strategy, matches_pattern,
+    ALLOWED_FAILS_DEFAULT, Alias, COOLDOWN_DEFAULT, FallbackTarget, Fallbacks, MAX_FALLBACKS_DEFAULT,
+    NUM_RETRIES_DEFAULT, PreCallChecks, Router,
 };
+pub use routing::{Hedge, HedgeAfter, Queue, RetryBudget, SensitiveRule};
 pub use secret::{MASK, Secret};
 pub use settings::{
-    General, LitellmSettings, LogFormat, LogLevel, OnUnsupported, REQUEST_TIMEOUT_DEFAULT, TollgateSettings,
+    ADMISSION_TIMEOUT_DEFAULT, General, HEALTH_CHECK_INTERVAL_DEFAULT, LitellmSettings, LogFormat, LogLevel,
+    OnUnsupported, REQUEST_TIMEOUT_DEFAULT, TollgateSettings,
 };
+pub use strategy::{LatencyArgs, RoutingGroup, Strategy};
 pub use summary::check_summary;
+pub use targets::matches_pattern;
+pub use tier::{LAST_TIER_ALERT_SHARE, MoveOn, Tier, TierTarget, Tiers};
 pub use yaml::{DEPTH_MAX, FILE_BYTES_MAX, FILES_MAX, NODES_MAX, TEXT_BYTES_MAX};
 
 #[cfg(test)]

@@ -13,17 +13,21 @@ use std::time::Duration;
 use serde_json::{Map, Value};
 use tollgate_catalog::{Provider, Wire};
 
+use crate::classes::AllowedFailsPolicy;
 use crate::cloud::CloudParams;
 use crate::environment::Environment;
+use crate::fault::Fault;
+use crate::headers::headers;
 use crate::identity;
 use crate::keys::{self, Kind, model};
 use crate::providers::{self, Resolved};
 use crate::report::Collector;
 use crate::scalar::{to_json, to_json_map};
-use crate::secret::{MASK, Secret};
-use crate::section::{Section, entries_of};
+use crate::secret::Secret;
+use crate::section::Section;
 use crate::settings::OnUnsupported;
-use crate::yaml::{Data, Entry, Node, Place};
+use crate::written::{params_written, typed};
+use crate::yaml::{Data, Node, Place};
 
 /// Where something was written.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -53,6 +57,9 @@ pub struct AzureAuth {
     pub authority: Option<String>,
 }
 
+/// Bytes of a compiled regular expression at most.
+pub const REGEX_BYTES_MAX: usize = 1 << 20;
+
 /// The parts of a service principal.
 const PRINCIPAL: [&str; 3] = ["tenant_id", "client_id", "client_secret"];
 
@@ -62,6 +69,17 @@ impl AzureAuth {
         let is_there = [self.tenant_id.is_some(), self.client_id.is_some(), self.client_secret.is_some()];
         PRINCIPAL.into_iter().zip(is_there).filter(|(_, is_there)| !is_there).map(|(name, _)| name).collect()
     }
+}
+
+/// How a deployment is asked whether it answers.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct HealthCheck {
+    /// Whether background checks leave it out.
+    pub is_left_out: bool,
+    /// Time for a check.
+    pub timeout: Option<Duration>,
+    /// The model to ask for, where the deployment's own is a pattern.
+    pub model: Option<String>,
 }
 
 /// One upstream endpoint with its key. Printing it shows no secret.
@@ -97,10 +115,34 @@ pub struct Deployment {
     pub stream_timeout: Option<Duration>,
     /// `num_retries`, else `max_retries`.
     pub num_retries: Option<u32>,
-    /// Requests in flight at one time.
+    /// Requests in flight at one time, from here or `router_settings.default_max_parallel_requests`.
     pub max_parallel_requests: Option<u32>,
     /// Tags that callers choose by.
     pub tags: Vec<String>,
+    /// Regular expressions over the caller's headers; every one compiles.
+    pub tag_regex: Vec<String>,
+    /// Whether it is chosen by tags; `None` for `router_settings.enable_tag_filtering`.
+    pub enable_tag_filtering: Option<bool>,
+    /// Where it is.
+    pub region_name: Option<String>,
+    /// Where it keeps what it is sent.
+    pub data_residency: Option<String>,
+    /// It keeps nothing of what it is sent.
+    pub zero_data_retention: bool,
+    /// How good its answers are, 0 to 1.
+    pub quality: Option<f64>,
+    /// How it fails on purpose.
+    pub fault: Option<Fault>,
+    /// How long a first cooldown lasts; `None` for the router's.
+    pub cooldown_time: Option<Duration>,
+    /// Failures before a cooldown; `None` for the router's.
+    pub allowed_fails: Option<u32>,
+    /// The same by kind of error; `None` for the router's.
+    pub allowed_fails_policy: Option<AllowedFailsPolicy>,
+    /// It gets no requests at all.
+    pub is_blocked: bool,
+    /// How it is asked whether it answers.
+    pub health_check: HealthCheck,
     /// Headers to add, names in lower case.
     pub extra_headers: Vec<(String, Secret)>,
     /// Request parameters to add where the caller gave none.
@@ -270,6 +312,18 @@ impl Reading<'_> {
             num_retries: self.params.count32("num_retries").or(self.params.count32("max_retries")),
             max_parallel_requests: self.params.count32("max_parallel_requests"),
             tags: self.params.texts("tags"),
+            tag_regex: self.tag_regex(found),
+            enable_tag_filtering: self.info.flag("enable_tag_filtering"),
+            region_name: self.params.text("region_name").filter(|text| !text.is_empty()),
+            data_residency: self.params.text("data_residency").filter(|text| !text.is_empty()),
+            zero_data_retention: self.params.flag("zero_data_retention").unwrap_or(false),
+            quality: self.params.share("tollgate_quality"),
+            fault: self.fault(found),
+            cooldown_time: self.params.seconds("cooldown_time").or(self.info.seconds("cooldown_time")),
+            allowed_fails: self.info.count32("allowed_fails"),
+            allowed_fails_policy: self.info.node("allowed_fails_policy").map(AllowedFailsPolicy::read),
+            is_blocked: [self.params, self.info].iter().any(|section| section.flag("blocked") == Some(true)),
+            health_check: self.health_check(),
             extra_headers: headers(
                 self.params.entries("extra_headers"),
                 &self.params.path_of("extra_headers"),
@@ -417,6 +471,30 @@ impl Reading<'_> {
         principal.missing().is_empty().then_some(principal)
     }
 
+    fn tag_regex(&self, found: &mut Collector) -> Vec<String> {
+        for item in self.params.items("tag_regex") {
+            let is_wrong = |text| regex::RegexBuilder::new(text).size_limit(REGEX_BYTES_MAX).build().is_err();
+            if item.text().is_some_and(is_wrong) {
+                let message = "is no regular expression (look-around and back-references are not known)";
+                found.error(item.place, &self.params.path_of("tag_regex"), message);
+            }
+        }
+        self.params.texts("tag_regex")
+    }
+
+    fn fault(&self, found: &mut Collector) -> Option<Fault> {
+        let node = self.params.node("tollgate_fault")?;
+        Fault::read(&self.params.section("tollgate_fault", model::FAULT), node.place, found)
+    }
+
+    fn health_check(&self) -> HealthCheck {
+        HealthCheck {
+            is_left_out: self.info.flag("disable_background_health_check").unwrap_or(false),
+            timeout: self.info.seconds("health_check_timeout"),
+            model: self.info.text("health_check_model").filter(|text| !text.is_empty()),
+        }
+    }
+
     fn default_params(&self) -> Map<String, Value> {
         let defaults =
             self.params.written().iter().filter(|entry| !entry.value.is_null()).filter_map(|entry| {
@@ -464,115 +542,4 @@ impl Reading<'_> {
         }
         map
     }
-}
-
-/// Headers that an operator adds, names in lower case. `allowed` may be set though the gateway sets it otherwise.
-pub(crate) fn headers(
-    written: &[Entry],
-    path: &str,
-    allowed: &[&str],
-    found: &mut Collector,
-) -> Vec<(String, Secret)> {
-    let mut headers = Vec::new();
-    for entry in written {
-        let Some(value) = entry.value.text() else { continue };
-        let name = entry.key.to_ascii_lowercase();
-        let is_token = |b: u8| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b);
-        let path = format!("{path}.{}", crate::report::printable(&entry.key));
-        if name.is_empty() || !name.bytes().all(is_token) {
-            found.error(entry.place, &path, "is no name of a header");
-        } else if OWN_HEADERS.contains(&name.as_str()) && !allowed.contains(&name.as_str()) {
-            found.error(entry.place, &path, "is set by the gateway alone");
-        } else if value.chars().any(char::is_control) {
-            // The value's type has been refused already.
-        } else if !value.is_ascii() {
-            found.error(entry.place, &path, "wants printable ASCII");
-        } else {
-            headers.push((name, Secret::new(value)));
-        }
-    }
-    headers
-}
-
-/// Headers that frame or address a request, or that carry the provider's key.
-const OWN_HEADERS: &[&str] = &[
-    "connection",
-    "content-length",
-    "content-type",
-    "expect",
-    "host",
-    "keep-alive",
-    "proxy-connection",
-    "te",
-    "trailer",
-    "transfer-encoding",
-    "upgrade",
-];
-
-/// A value in the type that its key wants, so that `"0.5"` and `1e-1` reach the provider as numbers.
-fn typed(node: &Node, kind: Kind) -> Value {
-    let value = match kind {
-        Kind::Bool => node.flag().map(Value::Bool),
-        Kind::Integer | Kind::Count | Kind::Positive => node.integer().map(Value::from),
-        Kind::Number => match node.integer() {
-            Some(whole) => Some(Value::from(whole)),
-            None => node.number().map(Value::from),
-        },
-        Kind::Text => node.text().map(Value::from),
-        Kind::Either(Kind::Bool, other) => {
-            node.flag().map_or_else(|| Some(typed(node, *other)), |f| Some(f.into()))
-        }
-        _ => None,
-    };
-    value.unwrap_or_else(|| to_json(node))
-}
-
-/// `litellm_params` for showing: secrets masked, and everything that may be one.
-fn params_written(node: &Node) -> Map<String, Value> {
-    let shown = |name: &str, node: &Node| match keys::find(model::PARAMS, name).map(|key| key.kind) {
-        Some(Kind::Secret) => masked(node),
-        Some(Kind::Map(Kind::Secret)) => masked(node),
-        Some(Kind::Url) => Value::from(node.text().map(crate::address::without_query)),
-        _ if sounds_secret(name) => masked(node),
-        Some(kind) if !matches!(kind, Kind::Any | Kind::Map(_) | Kind::List(_)) => typed(node, kind),
-        _ => shown_below(node),
-    };
-    entries_of(node).iter().map(|entry| (entry.key.to_string(), shown(&entry.key, &entry.value))).collect()
-}
-
-/// A value without a type of its own: shown, but for what came from the environment or is named like a secret.
-fn shown_below(node: &Node) -> Value {
-    match &node.data {
-        Data::Map(entries) => {
-            let shown = entries.iter().map(|entry| {
-                let value =
-                    if sounds_secret(&entry.key) { masked(&entry.value) } else { shown_below(&entry.value) };
-                (entry.key.to_string(), value)
-            });
-            Value::Object(shown.collect())
-        }
-        Data::List(items) => Value::Array(items.iter().map(shown_below).collect()),
-        Data::Scalar(scalar) if scalar.is_from_environment => Value::from(MASK),
-        Data::Scalar(_) | Data::Unset => to_json(node),
-    }
-}
-
-fn masked(node: &Node) -> Value {
-    match &node.data {
-        Data::Map(entries) => {
-            Value::Object(entries.iter().map(|entry| (entry.key.to_string(), masked(&entry.value))).collect())
-        }
-        Data::List(items) => Value::Array(items.iter().map(masked).collect()),
-        Data::Scalar(_) if node.is_null() => Value::Null,
-        Data::Scalar(_) | Data::Unset => Value::from(MASK),
-    }
-}
-
-/// Whether a name is that of a secret, by the words that LiteLLM's own masking goes by.
-fn sounds_secret(name: &str) -> bool {
-    const WORDS: &[&str] = &["key", "secret", "password", "passphrase", "credential", "auth", "private"];
-    let name = name.to_ascii_lowercase();
-    let is_token = name == "token" || name.ends_with("_token") || name.ends_with("-token");
-    let is_price = name.contains("cost_per");
-    !is_price && (is_token || WORDS.iter().any(|word| name.contains(word)))
 }

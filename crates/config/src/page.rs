@@ -8,7 +8,7 @@
 use std::fmt::Write as _;
 
 use crate::keys::{
-    Key, Kind, State, Table, general, litellm, model, passthrough, prices, router, rows, tollgate, top,
+    Key, Kind, State, Table, general, litellm, model, passthrough, prices, router, rows, tiers, tollgate, top,
 };
 
 /// The generated part of docs/configuration.md.
@@ -18,15 +18,8 @@ pub fn reference() -> String {
     section(&mut out, "`model_list[]`", "", model::ENTRY);
     section(&mut out, "`litellm_params`", "", model::PARAMS);
     section(&mut out, "`model_info`", "Other keys are yours; `/model/info` shows them.", model::INFO);
-    section(&mut out, "`router_settings`", "", router::TABLE);
-    section(
-        &mut out,
-        "`router_settings.model_group_alias.<name>`",
-        "Or the name of the group alone.",
-        router::ALIAS,
-    );
-    section(&mut out, "`router_settings.retry_policy`", "", router::RETRY_POLICY);
-    section(&mut out, "`router_settings.allowed_fails_policy`", "", router::ALLOWED_FAILS_POLICY);
+    section(&mut out, "`litellm_params.tollgate_fault`", "", model::FAULT);
+    routing(&mut out);
     section(
         &mut out,
         "`litellm_settings`",
@@ -40,7 +33,63 @@ pub fn reference() -> String {
     section(&mut out, "`files_settings[]`, `finetune_settings[]`", "", passthrough::ACCOUNT);
     section(&mut out, "`tollgate_settings`", "", tollgate::TABLE);
     section(&mut out, "`tollgate_settings.log`", "", tollgate::LOG);
+    failover(&mut out);
     out
+}
+
+/// The tables of `router_settings`.
+fn routing(out: &mut String) {
+    section(out, "`router_settings`", "", router::TABLE);
+    section(
+        out,
+        "`router_settings.model_group_alias.<name>`",
+        "Or the name of the group alone.",
+        router::ALIAS,
+    );
+    section(
+        out,
+        "`router_settings.routing_strategy_args`",
+        "Arguments of `latency-based-routing`; the other strategies have none.",
+        router::STRATEGY_ARGS,
+    );
+    section(out, "`router_settings.routing_groups[]`", "", router::ROUTING_GROUP);
+    section(
+        out,
+        "`router_settings.retry_policy`, `router_settings.model_group_retry_policy.<name>`",
+        "",
+        router::RETRY_POLICY,
+    );
+    section(
+        out,
+        "`router_settings.allowed_fails_policy`, `model_info.allowed_fails_policy`",
+        "A deployment with more errors of a kind than this is left alone for a while.",
+        router::ALLOWED_FAILS_POLICY,
+    );
+    section(out, "`router_settings.alerting_config`", "", router::ALERTING);
+}
+
+/// The tables below the keys of `tollgate_settings` that say where a request goes.
+fn failover(out: &mut String) {
+    section(
+        out,
+        "`tollgate_settings.tiers[]`, `tollgate_settings.tiers.<name>[]`",
+        "Or the name of the model group alone.",
+        tiers::TIER,
+    );
+    section(out, "`tollgate_settings.tiers[].move_on[]`", "Or one of the words.", tiers::MOVE_ON);
+    section(out, "`tollgate_settings.tiers[].canned`", "", tiers::CANNED);
+    section(out, "Entries of an FAQ file", "", tiers::FAQ_ENTRY);
+    section(
+        out,
+        "`tollgate_settings.hedge`",
+        "Or `true` for the defaults, `false` for no hedging.",
+        tiers::HEDGE,
+    );
+    section(out, "`tollgate_settings.model_groups.<name>`", "", tiers::GROUP);
+    section(out, "`tollgate_settings.queue`", "", tiers::QUEUE);
+    section(out, "`tollgate_settings.retry_budget`", "", tiers::RETRY_BUDGET);
+    section(out, "`tollgate_settings.sensitive[]`", "", tiers::SENSITIVE);
+    section(out, "`tollgate_settings.alerts`", "", tiers::ALERTS);
 }
 
 fn section(out: &mut String, title: &str, remark: &str, table: Table) {
@@ -97,6 +146,8 @@ fn short(kind: &Kind) -> String {
         Kind::Count | Kind::Positive | Kind::Integer => "whole number".into(),
         Kind::Number | Kind::Price => "number".into(),
         Kind::Seconds | Kind::Timeout => "seconds".into(),
+        Kind::Duration | Kind::DurationPositive | Kind::HedgeAfter => "time".into(),
+        Kind::Share => "share".into(),
         Kind::Span => "time span".into(),
         Kind::Text => "text".into(),
         Kind::Secret => "secret".into(),

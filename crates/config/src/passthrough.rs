@@ -173,7 +173,7 @@ fn endpoint(
     }
     let _ = section.flag("merge_query_params");
     let mut account = own_account(&section, environment)?;
-    account.extra_headers = model::headers(&headers, &headers_path, &["content-type"], found);
+    account.extra_headers = crate::headers::headers(&headers, &headers_path, &["content-type"], found);
     let query = section.entries("default_query_params").iter();
     Some(PassThroughEndpoint {
         forward_headers: section.flag("forward_headers").unwrap_or(false),

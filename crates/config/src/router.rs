@@ -1,105 +1,34 @@
 //! `router_settings`: how a deployment is chosen, retried and replaced.
 //!
-//! Owns: the resolved settings, those included that do not act yet. Leaves to others: acting on them (policy).
+//! Owns: the resolved settings, those included that do not act yet. Leaves to others: strategies and their arguments
+//! (strategy), policies by class of error (classes), whether a named group exists (targets), acting on them (policy).
 //!
 //! **Invariant:** what was written is kept whole, whether it acts or not.
 
-use std::collections::HashSet;
 use std::time::Duration;
 
 use serde_json::{Map, Value};
 
-use crate::keys::router::{ALIAS, ALLOWED_FAILS_POLICY, RETRY_POLICY, ROWS, STRATEGIES, TABLE};
+use crate::classes::{AllowedFailsPolicy, RetryPolicy};
+use crate::keys::router::{ALIAS, PRE_CALL_CHECKS, PRE_CALL_CHECKS_ACTIVE, ROWS, TABLE};
+use crate::keys::{general, nearest};
+use crate::model::Deployment;
 use crate::report::{Collector, Message, printable};
 use crate::scalar::to_json_map;
 use crate::section::{NOT_YET_ACTIVE, Section, entries_of, items_of};
-use crate::yaml::{Data, Entry, Node, Place};
+use crate::settings::HEALTH_CHECK_INTERVAL_DEFAULT;
+use crate::strategy::{LatencyArgs, RoutingGroup, Strategy, routing_groups};
+use crate::targets;
+use crate::yaml::{Data, Entry, Node};
 
 /// LiteLLM's default of `num_retries`.
 pub const NUM_RETRIES_DEFAULT: u32 = 2;
-/// LiteLLM's default of `allowed_fails`.
+/// LiteLLM's default of `allowed_fails`. Here nothing is counted against it unless it is written.
 pub const ALLOWED_FAILS_DEFAULT: u32 = 3;
 /// LiteLLM's default of `max_fallbacks`.
 pub const MAX_FALLBACKS_DEFAULT: u32 = 5;
 /// LiteLLM's default of `cooldown_time`.
 pub const COOLDOWN_DEFAULT: Duration = Duration::from_secs(5);
-
-/// LiteLLM's routing strategies.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Strategy {
-    /// By weight; else by `rpm`, else by `tpm`, else evenly.
-    #[default]
-    SimpleShuffle,
-    /// Fewest requests in flight.
-    LeastBusy,
-    /// Fewest tokens used in this minute.
-    UsageBased,
-    /// The same with shared counters.
-    UsageBasedV2,
-    /// Shortest replies.
-    LatencyBased,
-    /// Lowest price.
-    CostBased,
-    /// LiteLLM's preview of a learned one.
-    Lar1,
-}
-
-impl Strategy {
-    const ALL: [Strategy; 7] = [
-        Strategy::SimpleShuffle,
-        Strategy::LeastBusy,
-        Strategy::UsageBased,
-        Strategy::UsageBasedV2,
-        Strategy::LatencyBased,
-        Strategy::CostBased,
-        Strategy::Lar1,
-    ];
-
-    /// LiteLLM's name.
-    pub fn name(self) -> &'static str {
-        let at = Self::ALL.iter().position(|strategy| *strategy == self);
-        at.and_then(|at| STRATEGIES.get(at)).copied().unwrap_or_default()
-    }
-
-    fn from_name(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|strategy| strategy.name() == name)
-    }
-
-    /// Whether deployments are chosen by it today; else [`Strategy::SimpleShuffle`] takes its place.
-    pub fn is_active(self) -> bool {
-        self == Strategy::SimpleShuffle
-    }
-}
-
-/// How often each kind of error is retried; `None` where `num_retries` decides.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-#[expect(missing_docs, reason = "the names are LiteLLM's without their ending")]
-pub struct RetryPolicy {
-    pub bad_request: Option<u32>,
-    pub authentication: Option<u32>,
-    pub timeout: Option<u32>,
-    pub rate_limit: Option<u32>,
-    pub content_policy_violation: Option<u32>,
-    pub internal_server: Option<u32>,
-    pub service_unavailable: Option<u32>,
-    pub not_found: Option<u32>,
-    pub default: Option<u32>,
-}
-
-/// How many errors of each kind a deployment may make before it is cooled down.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-#[expect(missing_docs, reason = "the names are LiteLLM's without their ending")]
-pub struct AllowedFailsPolicy {
-    pub bad_request: Option<u32>,
-    pub authentication: Option<u32>,
-    pub timeout: Option<u32>,
-    pub rate_limit: Option<u32>,
-    pub content_policy_violation: Option<u32>,
-    pub internal_server: Option<u32>,
-    pub service_unavailable: Option<u32>,
-    pub bad_gateway: Option<u32>,
-    pub not_found: Option<u32>,
-}
 
 /// What an alias stands for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -124,13 +53,42 @@ pub struct FallbackTarget {
 /// Fallbacks of the groups, in the order of the file: group (`*` for all) and its chain.
 pub type Fallbacks = Vec<(String, Vec<FallbackTarget>)>;
 
+/// The checks of `optional_pre_call_checks` that act.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct PreCallChecks {
+    /// A prompt goes where its beginning is cached, while that saves more than another deployment would.
+    pub prompt_caching: bool,
+    /// A caller stays with its deployment.
+    pub deployment_affinity: bool,
+    /// A session stays with its deployment.
+    pub session_affinity: bool,
+    /// `rpm` and `tpm` hold; here they always do.
+    pub enforce_model_rate_limits: bool,
+}
+
+impl PreCallChecks {
+    fn named(names: &[String]) -> Self {
+        let has = |name: &str| names.iter().any(|written| written == name);
+        Self {
+            prompt_caching: has("prompt_caching"),
+            deployment_affinity: has("deployment_affinity"),
+            session_affinity: has("session_affinity"),
+            enforce_model_rate_limits: has("enforce_model_rate_limits"),
+        }
+    }
+}
+
 /// The resolved `router_settings`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Router {
     /// As written; see [`Strategy::is_active`].
     pub strategy: Strategy,
-    /// Arguments of the strategy.
+    /// Arguments of the strategy, as written.
     pub strategy_args: Map<String, Value>,
+    /// Arguments of [`Strategy::LatencyBased`].
+    pub latency: LatencyArgs,
+    /// Model groups with strategies of their own.
+    pub routing_groups: Vec<RoutingGroup>,
     /// Retries after a failure.
     pub num_retries: u32,
     /// Time for a whole reply.
@@ -145,11 +103,11 @@ pub struct Router {
     pub model_group_retry_policy: Vec<(String, RetryPolicy)>,
     /// Further names of groups.
     pub model_group_alias: Vec<Alias>,
-    /// Failures before a cooldown; `None` if it was not written (LiteLLM's default is [`ALLOWED_FAILS_DEFAULT`]).
+    /// Failures within [`Router::cooldown_time`] before a cooldown; `None` if it was not written.
     pub allowed_fails: Option<u32>,
     /// The same by kind of error.
     pub allowed_fails_policy: Option<AllowedFailsPolicy>,
-    /// How long a cooldown lasts.
+    /// How long a first cooldown lasts.
     pub cooldown_time: Duration,
     /// No cooldowns at all.
     pub disable_cooldowns: bool,
@@ -165,10 +123,28 @@ pub struct Router {
     pub max_fallbacks: u32,
     /// Leave out deployments that cannot take the request, before it is sent.
     pub enable_pre_call_checks: bool,
-    /// Further checks by name.
+    /// Further checks by name, as written.
     pub optional_pre_call_checks: Vec<String>,
+    /// Those of them that act.
+    pub checks: PreCallChecks,
+    /// How long a session stays with its deployment after its last request.
+    pub deployment_affinity_ttl: Duration,
     /// Choose by tags.
     pub enable_tag_filtering: bool,
+    /// One shared tag is enough; else all tags of the request are needed.
+    pub tag_filtering_match_any: bool,
+    /// What the tags that choose begin with; empty for all tags.
+    pub tag_routing_prefix: String,
+    /// Priority of requests that name none, 0 first.
+    pub default_priority: Option<u8>,
+    /// Shares by deployment id or by `litellm_params.model`; they are in [`crate::Deployment::weight`] already.
+    pub weights: Vec<(String, f64)>,
+    /// Background health checks count as requests do; from here or from `general_settings`.
+    pub enable_health_check_routing: bool,
+    /// How long a health check counts; from here or from `general_settings`.
+    pub health_check_staleness: Duration,
+    /// A 408, a 429 or a timeout of a health check counts for nothing; from here or from `general_settings`.
+    pub health_check_ignore_transient_errors: bool,
     /// Requests in flight per deployment, where it sets no limit of its own.
     pub default_max_parallel_requests: Option<u32>,
 }
@@ -182,24 +158,25 @@ impl Default for Router {
 impl Router {
     /// Reads a checked section.
     fn read(section: &Section<'_>) -> Self {
-        let strategy = section.text("routing_strategy").and_then(|name| Strategy::from_name(&name));
         let policies = section.entries("model_group_retry_policy").iter();
+        let checks = section.texts("optional_pre_call_checks");
+        let priority = section.count("default_priority");
         Self {
-            strategy: strategy.unwrap_or_default(),
+            strategy: Strategy::read(section),
+            latency: LatencyArgs::default(),
+            routing_groups: Vec::new(),
             strategy_args: section.node("routing_strategy_args").map(to_json_map).unwrap_or_default(),
             num_retries: section.count32("num_retries").unwrap_or(NUM_RETRIES_DEFAULT),
             timeout: section.seconds("timeout"),
             stream_timeout: section.seconds("stream_timeout"),
             retry_after: section.seconds("retry_after").unwrap_or_default(),
-            retry_policy: section.node("retry_policy").map(|node| retry_policy(Some(node))),
+            retry_policy: section.node("retry_policy").map(RetryPolicy::read),
             model_group_retry_policy: policies
-                .map(|entry| (entry.key.to_string(), retry_policy(Some(&entry.value))))
+                .map(|entry| (entry.key.to_string(), RetryPolicy::read(&entry.value)))
                 .collect(),
             model_group_alias: section.entries("model_group_alias").iter().filter_map(alias).collect(),
             allowed_fails: section.count32("allowed_fails"),
-            allowed_fails_policy: section
-                .node("allowed_fails_policy")
-                .map(|node| allowed_fails_policy(Some(node))),
+            allowed_fails_policy: section.node("allowed_fails_policy").map(AllowedFailsPolicy::read),
             cooldown_time: section.seconds("cooldown_time").unwrap_or(COOLDOWN_DEFAULT),
             disable_cooldowns: section.flag("disable_cooldowns").unwrap_or(false),
             fallbacks: fallbacks(section.items("fallbacks")),
@@ -208,26 +185,126 @@ impl Router {
             default_fallbacks: section.texts("default_fallbacks"),
             max_fallbacks: section.count32("max_fallbacks").unwrap_or(MAX_FALLBACKS_DEFAULT),
             enable_pre_call_checks: section.flag("enable_pre_call_checks").unwrap_or(false),
-            optional_pre_call_checks: section.texts("optional_pre_call_checks"),
+            checks: PreCallChecks::named(&checks),
+            optional_pre_call_checks: checks,
+            deployment_affinity_ttl: section
+                .seconds("deployment_affinity_ttl_seconds")
+                .unwrap_or(AFFINITY_TTL_DEFAULT),
             enable_tag_filtering: section.flag("enable_tag_filtering").unwrap_or(false),
+            tag_filtering_match_any: section.flag("tag_filtering_match_any").unwrap_or(true),
+            tag_routing_prefix: section.text("tag_routing_prefix").unwrap_or_default(),
+            default_priority: priority.map(|priority| u8::try_from(priority).unwrap_or(u8::MAX)),
+            weights: section
+                .entries("weights")
+                .iter()
+                .filter_map(|entry| Some((entry.key.to_string(), entry.value.number()?)))
+                .collect(),
+            enable_health_check_routing: section.flag("enable_health_check_routing").unwrap_or(false),
+            health_check_staleness: section
+                .seconds("health_check_staleness_threshold")
+                .unwrap_or(HEALTH_CHECK_INTERVAL_DEFAULT * 2),
+            health_check_ignore_transient_errors: section
+                .flag("health_check_ignore_transient_errors")
+                .unwrap_or(false),
             default_max_parallel_requests: section.count32("default_max_parallel_requests"),
         }
     }
 }
 
+/// LiteLLM's default of `deployment_affinity_ttl_seconds`.
+const AFFINITY_TTL_DEFAULT: Duration = Duration::from_secs(3600);
+
 /// Resolves `router_settings` and the same keys in `litellm_settings`.
 pub(crate) fn resolve(root: &Node, found: &mut Collector) -> Router {
     let merged = with_litellm_settings(root, found);
     let section = Section::new(Some(&merged), TABLE, "router_settings");
-    let router = Router::read(&section);
-    if !router.strategy.is_active()
-        && let Some(place) = section.place("routing_strategy")
-    {
-        let message =
-            format!("{} is {NOT_YET_ACTIVE}: simple-shuffle takes its place", router.strategy.name());
-        found.note(place, &section.path_of("routing_strategy"), message);
-    }
+    let mut router = Router::read(&section);
+    router.strategy.note_inactive(&section, found);
+    router.latency = LatencyArgs::of(&section, router.strategy, found);
+    router.routing_groups = routing_groups(&section, found);
+    health_checks(&mut router, &section, root);
+    say_what_has_no_effect(&section, found);
     router
+}
+
+/// LiteLLM reads what health checks mean for routing from `general_settings`; `router_settings` goes before it.
+fn health_checks(router: &mut Router, section: &Section<'_>, root: &Node) {
+    let general = Section::new(root.get("general_settings"), general::TABLE, "general_settings");
+    let flag = |name| section.flag(name).or_else(|| general.flag(name)).unwrap_or(false);
+    router.enable_health_check_routing = flag("enable_health_check_routing");
+    router.health_check_ignore_transient_errors = flag("health_check_ignore_transient_errors");
+    let interval = general.seconds("health_check_interval").unwrap_or(HEALTH_CHECK_INTERVAL_DEFAULT);
+    router.health_check_staleness = section
+        .seconds("health_check_staleness_threshold")
+        .or_else(|| general.seconds("health_check_staleness_threshold"))
+        .unwrap_or(interval * 2);
+}
+
+/// Values that are accepted for LiteLLM's sake alone.
+fn say_what_has_no_effect(section: &Section<'_>, found: &mut Collector) {
+    if let Some(place) = section.place("polling_interval") {
+        let message = "has no effect: a request that waits is woken, nothing is polled";
+        found.note(place, &section.path_of("polling_interval"), message);
+    }
+    if section.flag("enable_weighted_failover") == Some(false)
+        && let Some(place) = section.place("enable_weighted_failover")
+    {
+        let message = "has no effect: a retry always chooses by weight among the deployments that are left";
+        found.warning(place, &section.path_of("enable_weighted_failover"), message);
+    }
+    let path = section.path_of("optional_pre_call_checks");
+    for (index, item) in section.items("optional_pre_call_checks").iter().enumerate() {
+        let Some(name) = item.text() else { continue };
+        // A word that is no check at all has been refused already.
+        if !PRE_CALL_CHECKS_ACTIVE.contains(&name) && PRE_CALL_CHECKS.contains(&name) {
+            found.note(item.place, &format!("{path}[{index}]"), format!("{name} is {NOT_YET_ACTIVE}"));
+        }
+    }
+    if let Some(policy) = section.node("retry_policy") {
+        RetryPolicy::note_callers(policy, &section.path_of("retry_policy"), found);
+    }
+    for entry in section.entries("model_group_retry_policy") {
+        let path = format!("{}.{}", section.path_of("model_group_retry_policy"), printable(&entry.key));
+        RetryPolicy::note_callers(&entry.value, &path, found);
+    }
+}
+
+impl Router {
+    /// Gives the deployments what the router says of them: their shares and their places where they name none.
+    pub(crate) fn complete(&self, deployments: &mut [Deployment], root: &Node, found: &mut Collector) {
+        for deployment in deployments.iter_mut() {
+            deployment.max_parallel_requests =
+                deployment.max_parallel_requests.or(self.default_max_parallel_requests);
+        }
+        for (name, weight) in &self.weights {
+            let mut is_meant = false;
+            for deployment in deployments.iter_mut() {
+                let written = deployment.params_written.get("model").and_then(Value::as_str);
+                if deployment.id == *name || written == Some(name.as_str()) {
+                    deployment.weight = Some(*weight);
+                    is_meant = true;
+                }
+            }
+            if !is_meant {
+                let (place, path) = targets::place_of(root, "weights");
+                let near = nearest(name, deployments.iter().map(|deployment| deployment.id.as_str()));
+                let message = format!("no deployment has the id or the model {}", printable(name));
+                found.warning(place, &path, Message::with_nearest(message, near));
+            }
+        }
+    }
+
+    /// How a deployment of the model group is chosen, with the arguments of [`Strategy::LatencyBased`].
+    pub fn strategy_of(&self, group: &str) -> (Strategy, &LatencyArgs) {
+        let own = self.routing_groups.iter().find(|own| own.models.iter().any(|model| model == group));
+        own.map_or((self.strategy, &self.latency), |own| (own.strategy, &own.latency))
+    }
+
+    /// Retries by kind of error for the model group.
+    pub fn retry_policy_of(&self, group: &str) -> Option<&RetryPolicy> {
+        let own = self.model_group_retry_policy.iter().find(|(name, _)| name == group);
+        own.map(|(_, policy)| policy).or(self.retry_policy.as_ref())
+    }
 }
 
 /// The entries of `router_settings`, then those of its keys that only `litellm_settings` has.
@@ -270,90 +347,4 @@ fn target(node: &Node) -> Option<FallbackTarget> {
     let mut overrides = to_json_map(node);
     overrides.remove("model");
     Some(FallbackTarget { model, overrides })
-}
-
-fn retry_policy(node: Option<&Node>) -> RetryPolicy {
-    let section = Section::new(node, RETRY_POLICY, "");
-    RetryPolicy {
-        bad_request: section.count32("BadRequestErrorRetries"),
-        authentication: section.count32("AuthenticationErrorRetries"),
-        timeout: section.count32("TimeoutErrorRetries"),
-        rate_limit: section.count32("RateLimitErrorRetries"),
-        content_policy_violation: section.count32("ContentPolicyViolationErrorRetries"),
-        internal_server: section.count32("InternalServerErrorRetries"),
-        service_unavailable: section.count32("ServiceUnavailableErrorRetries"),
-        not_found: section.count32("NotFoundErrorRetries"),
-        default: section.count32("DefaultRetries"),
-    }
-}
-
-fn allowed_fails_policy(node: Option<&Node>) -> AllowedFailsPolicy {
-    let section = Section::new(node, ALLOWED_FAILS_POLICY, "");
-    AllowedFailsPolicy {
-        bad_request: section.count32("BadRequestErrorAllowedFails"),
-        authentication: section.count32("AuthenticationErrorAllowedFails"),
-        timeout: section.count32("TimeoutErrorAllowedFails"),
-        rate_limit: section.count32("RateLimitErrorAllowedFails"),
-        content_policy_violation: section.count32("ContentPolicyViolationErrorAllowedFails"),
-        internal_server: section.count32("InternalServerErrorAllowedFails"),
-        service_unavailable: section.count32("ServiceUnavailableErrorAllowedFails"),
-        bad_gateway: section.count32("BadGatewayErrorAllowedFails"),
-        not_found: section.count32("NotFoundErrorAllowedFails"),
-    }
-}
-
-/// Warns of aliases and fallbacks that lead to no group of `groups`.
-pub(crate) fn check_targets(router: &Router, root: &Node, groups: &[&str], found: &mut Collector) {
-    let aliases = router.model_group_alias.iter();
-    let known: Vec<&str> = groups.iter().copied().chain(aliases.clone().map(|a| a.name.as_str())).collect();
-    let exact: HashSet<&str> = known.iter().copied().collect();
-    let patterns: HashSet<&str> = exact.iter().copied().filter(|name| name.contains('*')).collect();
-    let is_known = |name: &str| {
-        name == "*" || exact.contains(name) || patterns.iter().any(|pattern| matches_pattern(pattern, name))
-    };
-    let mut targets: Vec<(&'static str, &str)> = Vec::new();
-    targets.extend(aliases.map(|alias| ("model_group_alias", alias.group.as_str())));
-    let chains = [
-        ("fallbacks", &router.fallbacks),
-        ("context_window_fallbacks", &router.context_window_fallbacks),
-        ("content_policy_fallbacks", &router.content_policy_fallbacks),
-    ];
-    for (name, fallbacks) in chains {
-        for (group, chain) in fallbacks {
-            targets.push((name, group));
-            targets.extend(chain.iter().map(|target| (name, target.model.as_str())));
-        }
-    }
-    targets.extend(router.default_fallbacks.iter().map(|group| ("default_fallbacks", group.as_str())));
-    for (name, target) in targets.into_iter().filter(|(_, target)| !is_known(target)) {
-        let (place, path) = place_of(root, name);
-        if found.is_full() {
-            break;
-        }
-        let near = crate::keys::nearest(target, exact.iter().copied());
-        let message = format!("no model group is named {}", printable(target));
-        found.warning(place, &path, Message::with_nearest(message, near));
-    }
-}
-
-fn place_of(root: &Node, name: &str) -> (Place, String) {
-    let in_section =
-        |section: &str| root.get(section)?.get(name).map(|node| (node.place, format!("{section}.{name}")));
-    in_section("router_settings")
-        .or_else(|| in_section("litellm_settings"))
-        .unwrap_or((root.place, name.to_owned()))
-}
-
-/// Whether `name` is `pattern`, in which each `*` stands for any text.
-pub fn matches_pattern(pattern: &str, name: &str) -> bool {
-    let mut parts = pattern.split('*');
-    let Some(rest) = parts.next().and_then(|first| name.strip_prefix(first)) else { return false };
-    let mut parts: Vec<&str> = parts.collect();
-    let Some(last) = parts.pop() else { return rest.is_empty() };
-    let mut rest = rest;
-    for part in parts {
-        let Some((_, after)) = rest.split_once(part) else { return false };
-        rest = after;
-    }
-    rest.ends_with(last)
 }

@@ -88,6 +88,15 @@ impl<'a> Section<'a> {
         self.number(name).and_then(|s| Duration::try_from_secs_f64(s).ok())
     }
 
+    pub(crate) fn duration(&self, name: &'static str) -> Option<Duration> {
+        self.node(name)?.duration()
+    }
+
+    /// A share from 0 to 1.
+    pub(crate) fn share(&self, name: &'static str) -> Option<f64> {
+        self.node(name)?.share()
+    }
+
     pub(crate) fn texts(&self, name: &'static str) -> Vec<String> {
         self.node(name).map(texts_of).unwrap_or_default()
     }
@@ -164,7 +173,11 @@ pub(crate) fn check(node: &Node, kind: Kind, path: &str, found: &mut Collector) 
             let fitting = [*first, *second].into_iter().find(|kind| has_shape(node, *kind));
             match fitting {
                 Some(kind) => check(node, kind, path, found),
-                None => wrong(node, kind, path, found),
+                None => match [*first, *second].into_iter().find(|kind| matches!(kind, Kind::Choice(_))) {
+                    // A word that is none of the choices is most likely a misspelt one.
+                    Some(words) if node.text().is_some() => check(node, words, path, found),
+                    _ => wrong(node, kind, path, found),
+                },
             }
         }
         Kind::Choice(words) => check_choice(node, words, path, found),
@@ -239,6 +252,10 @@ fn has_shape(node: &Node, kind: Kind) -> bool {
         Kind::Price => node.price().is_some(),
         Kind::Seconds => node.number().is_some_and(|s| (0.0..=SECONDS_MAX).contains(&s)),
         Kind::Timeout => node.number().is_some_and(|s| s > 0.0 && s <= SECONDS_MAX),
+        Kind::Duration => node.duration().is_some(),
+        Kind::DurationPositive => node.duration().is_some_and(|time| !time.is_zero()),
+        Kind::HedgeAfter => node.hedge_after().is_some(),
+        Kind::Share => node.share().is_some(),
         Kind::Span => node.text().is_some_and(is_span),
         Kind::Text => node.text().is_some(),
         Kind::Secret => node.text().is_some_and(|text| !text.chars().any(char::is_control)),

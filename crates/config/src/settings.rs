@@ -8,15 +8,24 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::address::AddressRange;
+use crate::alerts::{self, AlertTarget};
 use crate::environment::Environment;
 use crate::keys;
 use crate::report::Collector;
+use crate::routing::{Hedge, Queue, RetryBudget, SensitiveRule, sensitive};
 use crate::secret::Secret;
 use crate::section::{Section, items_of, texts_of};
+use crate::tier::{TierReading, Tiers};
 use crate::yaml::{Data, Node, Place};
 
 /// LiteLLM's time for a whole reply, where no setting says so.
 pub const REQUEST_TIMEOUT_DEFAULT: Duration = Duration::from_secs(6000);
+
+/// LiteLLM's time between two background health checks.
+pub const HEALTH_CHECK_INTERVAL_DEFAULT: Duration = Duration::from_secs(300);
+
+/// LiteLLM's time that a request waits to be admitted.
+pub const ADMISSION_TIMEOUT_DEFAULT: Duration = Duration::from_secs(1);
 
 const MIB: u64 = 1 << 20;
 
@@ -34,7 +43,7 @@ pub struct LitellmSettings {
 }
 
 /// The resolved `general_settings`.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct General {
     /// The operator's key; without one no key is asked of anybody.
     pub master_key: Option<Secret>,
@@ -51,6 +60,42 @@ pub struct General {
     pub budget_duration: Option<String>,
     /// Address of the database with its password, from here or `DATABASE_URL`; not active yet.
     pub database_url: Option<Secret>,
+    /// Every deployment is asked from time to time whether it answers.
+    pub background_health_checks: bool,
+    /// Time between two such rounds; more than 0.
+    pub health_check_interval: Duration,
+    /// `/health` says why a deployment is unhealthy, and its parameters.
+    pub health_check_details: bool,
+    /// Requests that are served at one time; 1 or more, `None` for no limit.
+    pub max_in_flight_requests: Option<u64>,
+    /// Requests beyond these that wait.
+    pub max_queued_requests: u64,
+    /// How long such a request waits at most.
+    pub admission_queue_timeout: Duration,
+    /// Who is told when something needs an operator, wherever it is written: `general_settings.alerting`,
+    /// `router_settings.alerting_config`, `tollgate_settings.alerts`.
+    pub alerts: Vec<AlertTarget>,
+}
+
+impl Default for General {
+    fn default() -> Self {
+        Self {
+            master_key: None,
+            user_url_allowed_hosts: Vec::new(),
+            request_bytes_max: None,
+            response_bytes_max: None,
+            max_budget: None,
+            budget_duration: None,
+            database_url: None,
+            background_health_checks: false,
+            health_check_interval: HEALTH_CHECK_INTERVAL_DEFAULT,
+            health_check_details: true,
+            max_in_flight_requests: None,
+            max_queued_requests: 0,
+            admission_queue_timeout: ADMISSION_TIMEOUT_DEFAULT,
+            alerts: Vec::new(),
+        }
+    }
 }
 
 /// Least important line of the log.
@@ -136,6 +181,20 @@ pub struct TollgateSettings {
     pub on_unsupported_param: Option<OnUnsupported>,
     /// Threads that serve requests; `None` for one per core.
     pub workers: Option<u64>,
+    /// The order in which requests try model groups; those of `model_groups` are among them.
+    pub tiers: Tiers,
+    /// Hedging, where [`TollgateSettings::group_hedges`] says nothing else; `None` for none.
+    pub hedge: Option<Hedge>,
+    /// Hedging of single model groups.
+    pub group_hedges: Vec<(String, Option<Hedge>)>,
+    /// A stream that breaks off goes on from another deployment.
+    pub rescue: bool,
+    /// Waiting for a deployment that is at its limits.
+    pub queue: Queue,
+    /// How many retries a model group may cause.
+    pub retry_budget: RetryBudget,
+    /// Where requests with certain tags may go.
+    pub sensitive: Vec<SensitiveRule>,
 }
 
 impl Default for TollgateSettings {
@@ -145,6 +204,13 @@ impl Default for TollgateSettings {
 }
 
 impl TollgateSettings {
+    /// Hedging of requests for the model group or the name that a caller asks for.
+    pub fn hedge_of(&self, name: &str) -> Option<Hedge> {
+        let own = self.group_hedges.iter().find(|(group, _)| group == name);
+        own.map_or(self.hedge, |(_, hedge)| *hedge)
+    }
+
+    /// Reads a checked section, but for what refers to model groups and other files.
     fn read(section: &Section<'_>) -> Self {
         let seconds = |name, default| section.seconds(name).unwrap_or(Duration::from_secs(default));
         let log = section.section("log", keys::tollgate::LOG);
@@ -178,6 +244,13 @@ impl TollgateSettings {
                 .text("on_unsupported_param")
                 .and_then(|word| OnUnsupported::named(&word)),
             workers: section.count("workers"),
+            tiers: Tiers::default(),
+            hedge: section.node("hedge").and_then(|node| Hedge::read(node, &section.path_of("hedge"))),
+            group_hedges: Vec::new(),
+            rescue: section.flag("rescue").unwrap_or(true),
+            queue: Queue::read(&section.section("queue", keys::tiers::QUEUE)),
+            retry_budget: RetryBudget::read(&section.section("retry_budget", keys::tiers::RETRY_BUDGET)),
+            sensitive: Vec::new(),
         }
     }
 }
@@ -193,7 +266,11 @@ fn log_level(name: &str) -> LogLevel {
 }
 
 /// Resolves `tollgate_settings`.
-pub(crate) fn tollgate(root: &Node, found: &mut Collector) -> TollgateSettings {
+pub(crate) fn tollgate(
+    root: &Node,
+    reading: &mut TierReading<'_, '_>,
+    found: &mut Collector,
+) -> TollgateSettings {
     let section = Section::new(root.get("tollgate_settings"), keys::tollgate::TABLE, "tollgate_settings");
     for item in section.node("trusted_proxies").map(items_of).unwrap_or_default() {
         if item.text().is_some_and(|text| AddressRange::parse(text).is_none()) {
@@ -211,7 +288,10 @@ pub(crate) fn tollgate(root: &Node, found: &mut Collector) -> TollgateSettings {
         Some(folder) => folder.join(file),
         None => file,
     });
-    TollgateSettings { model_prices_file, ..settings }
+    let mut tiers = reading.tiers(&section, found);
+    let group_hedges = reading.model_groups(&section, &mut tiers, found);
+    let sensitive = sensitive(&section, found);
+    TollgateSettings { model_prices_file, tiers, group_hedges, sensitive, ..settings }
 }
 
 /// Resolves `litellm_settings`.
@@ -261,6 +341,13 @@ pub(crate) fn general(root: &Node, environment: &Environment<'_>, found: &mut Co
             found.warning(place, &section.path_of("user_url_validation"), message);
         }
     }
+    let max_in_flight = section.count("max_in_flight_requests_per_worker");
+    if max_in_flight.is_none()
+        && let Some(place) = section.place("max_queued_requests_per_worker")
+    {
+        let message = "has no effect without max_in_flight_requests_per_worker";
+        found.warning(place, &section.path_of("max_queued_requests_per_worker"), message);
+    }
     let database = || environment.first_of(&["DATABASE_URL"]).map(Secret::new);
     let price = |section: &Section<'_>| section.node("max_budget").and_then(Node::price);
     General {
@@ -275,6 +362,17 @@ pub(crate) fn general(root: &Node, environment: &Environment<'_>, found: &mut Co
         max_budget: price(&section).or_else(|| price(&litellm)),
         budget_duration: section.text("budget_duration").or_else(|| litellm.text("budget_duration")),
         database_url: section.secret("database_url").or_else(database),
+        background_health_checks: section.flag("background_health_checks").unwrap_or(false),
+        health_check_interval: section
+            .seconds("health_check_interval")
+            .unwrap_or(HEALTH_CHECK_INTERVAL_DEFAULT),
+        health_check_details: section.flag("health_check_details").unwrap_or(true),
+        max_in_flight_requests: max_in_flight,
+        max_queued_requests: section.count("max_queued_requests_per_worker").unwrap_or(0),
+        admission_queue_timeout: section
+            .seconds("admission_queue_timeout_seconds")
+            .unwrap_or(ADMISSION_TIMEOUT_DEFAULT),
+        alerts: alerts::resolve(root, environment, found),
     }
 }
 

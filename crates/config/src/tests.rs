@@ -2,11 +2,14 @@
 
 use std::fmt::Write as _;
 
+use std::io;
+use std::path::Path;
+
 use crate::keys::{
-    Key, Kind, State, Table, general, litellm, model, passthrough, prices, router, rows, tollgate, top,
+    Key, Kind, State, Table, general, litellm, model, passthrough, prices, router, rows, tiers, tollgate, top,
 };
 use crate::section::asked;
-use crate::{Config, Severity};
+use crate::{Config, Severity, load};
 
 /// Every section of a configuration, so that every reader runs.
 const WHOLE: &str = "
@@ -14,21 +17,34 @@ model_list:
   - model_name: a
     litellm_params: {model: azure/a, api_base: 'https://a', api_key: k, extra_headers: {x: y}}
     model_info: {id: a}
+  - model_name: b
+    litellm_params: {model: openai/b, api_key: k, tollgate_fault: {kind: cut}}
 router_settings:
-  model_group_alias: {b: {model: a}}
+  model_group_alias: {c: {model: a}}
   retry_policy: {DefaultRetries: 1}
+  routing_groups: [{group_name: g, models: [a], routing_strategy: round-robin}]
   allowed_fails_policy: {NotFoundErrorAllowedFails: 1}
 general_settings: {master_key: sk-x, pass_through_endpoints: [{path: /a, target: 'https://a'}]}
 default_vertex_config: {vertex_project: p}
 files_settings: [{custom_llm_provider: openai, api_key: k}]
-tollgate_settings: {log: {level: info}}
+tollgate_settings:
+  log: {level: info}
+  tiers: [{model: a, move_on: [{first_token: 3}]}, {canned: {faq: faq.yaml}}]
+  hedge: {max: 1}
+  model_groups: {b: {hedge: true}}
+  sensitive: [{tags: [x], region: eu}]
 ";
 
 #[test]
 fn every_active_key_is_read_by_the_code() {
-    let loaded = Config::from_yaml_text(WHOLE, &|_| None);
+    let mut read = |path: &Path| match path.to_str() {
+        Some("whole.yaml") => Ok(WHOLE.to_owned()),
+        Some("faq.yaml") => Ok("[{questions: [q], answer: a}]".to_owned()),
+        _ => Err(io::Error::from(io::ErrorKind::NotFound)),
+    };
+    let loaded = load(Path::new("whole.yaml"), &mut read, &|_| None);
     assert_eq!(loaded.report.count(Severity::Error), 0, "{}", loaded.report);
-    let tables: [(&str, Table); 13] = [
+    let tables: [(&str, Table); 29] = [
         ("model_list[]", model::ENTRY),
         ("litellm_params", model::PARAMS),
         ("router_settings", router::TABLE),
@@ -41,6 +57,22 @@ fn every_active_key_is_read_by_the_code() {
         ("default_vertex_config", passthrough::VERTEX),
         ("files_settings[]", passthrough::ACCOUNT),
         ("model_info", model::INFO),
+        ("tollgate_fault", model::FAULT),
+        ("retry_policy", router::RETRY_POLICY),
+        ("allowed_fails_policy", router::ALLOWED_FAILS_POLICY),
+        ("routing_strategy_args", router::STRATEGY_ARGS),
+        ("routing_groups[]", router::ROUTING_GROUP),
+        ("alerting_config", router::ALERTING),
+        ("tiers[]", tiers::TIER),
+        ("move_on[]", tiers::MOVE_ON),
+        ("canned", tiers::CANNED),
+        ("an FAQ file", tiers::FAQ_ENTRY),
+        ("hedge", tiers::HEDGE),
+        ("model_groups", tiers::GROUP),
+        ("queue", tiers::QUEUE),
+        ("retry_budget", tiers::RETRY_BUDGET),
+        ("sensitive[]", tiers::SENSITIVE),
+        ("alerts", tiers::ALERTS),
         ("the file", top::TABLE),
     ];
     let mut unread = String::new();

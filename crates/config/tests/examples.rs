@@ -76,9 +76,6 @@ fn what_does_not_act_yet_is_listed_with_its_line() {
             "The configuration can be used: 0 errors, 0 warnings in 1 file.\n\
              It has 4 deployments in 3 model groups, 0 aliases, a master key.\n\
              Accepted and checked, but not yet active:\n\
-             \x20 router_settings.routing_strategy  {file}:33\n\
-             \x20 router_settings.allowed_fails  {file}:36\n\
-             \x20 router_settings.cooldown_time  {file}:37\n\
              \x20 general_settings.database_url  {file}:42\n\
              \x20 general_settings.max_budget  {file}:43\n\
              \x20 general_settings.budget_duration  {file}:44\n"

@@ -82,7 +82,8 @@ fn a_wrong_value_of_a_closed_set_is_an_error_with_the_nearest_value() {
         "router_settings: {routing_strategy: [a]}\n",
         &[
             "config.yaml:1: error: router_settings.routing_strategy: wants one of simple-shuffle, least-busy, \
-           usage-based-routing, usage-based-routing-v2, latency-based-routing, cost-based-routing, lar1, found a list",
+           usage-based-routing, usage-based-routing-v2, latency-based-routing, cost-based-routing, round-robin, \
+           consistent-hash, lar1, found a list",
         ],
     );
     check(

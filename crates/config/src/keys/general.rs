@@ -8,7 +8,7 @@ use super::general_later::LATER;
 use super::{Key, Kind, TEXTS, Table, active, never, passthrough};
 
 /// `general_settings`.
-pub(crate) static TABLE: Table = &[ACTIVE, LATER, NEVER];
+pub(crate) static TABLE: Table = &[ACTIVE, HEALTH, ADMISSION, LATER, NEVER];
 
 static ENDPOINT: Kind = Kind::Section(passthrough::ENDPOINT);
 
@@ -50,6 +50,49 @@ const ACTIVE: &[Key] = &[
         Kind::Bool,
         "true",
         "Addresses that a caller names are judged before anything is fetched, always.",
+    ),
+];
+
+const HEALTH: &[Key] = &[
+    active(
+        "background_health_checks",
+        Kind::Bool,
+        "false",
+        "Ask every deployment from time to time whether it answers.",
+    ),
+    active("health_check_interval", Kind::Timeout, "300", "Time between two background health checks."),
+    active(
+        "health_check_details",
+        Kind::Bool,
+        "true",
+        "`/health` says why a deployment is unhealthy, and its parameters.",
+    ),
+    active("enable_health_check_routing", Kind::Bool, "false", SAME),
+    active("health_check_ignore_transient_errors", Kind::Bool, "false", SAME),
+    active("health_check_staleness_threshold", Kind::Seconds, "twice `health_check_interval`", SAME),
+];
+
+const SAME: &str = "The same as in `router_settings`, which goes before it.";
+
+const ADMISSION: &[Key] = &[
+    active(
+        "max_in_flight_requests_per_worker",
+        Kind::Positive,
+        "",
+        "Requests that the gateway serves at one time; it is one worker, whatever its threads.",
+    ),
+    active(
+        "max_queued_requests_per_worker",
+        Kind::Count,
+        "0",
+        "Requests beyond these that wait; the others get a 503 with Retry-After.",
+    ),
+    active("admission_queue_timeout_seconds", Kind::Seconds, "1", "How long such a request waits at most."),
+    active(
+        "alerting",
+        TEXTS,
+        "",
+        "Who is told when something needs an operator: `slack` at SLACK_WEBHOOK_URL, `webhook` at WEBHOOK_URL.",
     ),
 ];
 

@@ -17,6 +17,7 @@ mod model_later;
 pub(crate) mod passthrough;
 pub(crate) mod prices;
 pub(crate) mod router;
+pub(crate) mod tiers;
 pub(crate) mod tollgate;
 pub(crate) mod top;
 
@@ -53,6 +54,14 @@ pub enum Kind {
     Seconds,
     /// Seconds, more than 0.
     Timeout,
+    /// Seconds, or a number with `ms`, `s`, `m` or `h`; 0 or more.
+    Duration,
+    /// The same, more than 0.
+    DurationPositive,
+    /// When a hedge goes out: milliseconds, a duration with its unit, or a percentile from `p50` to `p99`.
+    HedgeAfter,
+    /// A share from 0 to 1, or a number of percent with its sign.
+    Share,
     /// A span of a budget: a number with `s`, `m`, `h`, `d`, `w` or `mo`.
     Span,
     /// A text; a number or date without quotes is taken as written.
@@ -96,6 +105,10 @@ impl Kind {
             Kind::Price => "number, 0 or more".into(),
             Kind::Seconds => "seconds, 0 or more".into(),
             Kind::Timeout => "seconds, more than 0".into(),
+            Kind::Duration => "seconds or a time such as 150ms or 2s".into(),
+            Kind::DurationPositive => "seconds or a time such as 150ms or 2s, more than 0".into(),
+            Kind::HedgeAfter => "milliseconds, a time such as 150ms or 2s, or p50 to p99".into(),
+            Kind::Share => "share from 0 to 1, or percent such as 5%".into(),
             Kind::Span => "time span such as 30d".into(),
             Kind::Text => "text".into(),
             Kind::Secret => "secret text".into(),

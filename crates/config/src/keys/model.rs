@@ -8,7 +8,7 @@
 use super::model_cloud::CLOUD;
 use super::model_later::LATER;
 use super::prices::{BILLED, UNBILLED};
-use super::{ANY_LIST, ANY_MAP, Key, Kind, TEXTS, Table, active, later};
+use super::{ANY_LIST, ANY_MAP, Key, Kind, TEXTS, Table, active, later, router};
 
 /// One entry of `model_list`.
 pub(crate) static ENTRY: Table = &[&[
@@ -28,7 +28,7 @@ pub(crate) static ENTRY: Table = &[&[
 ]];
 
 /// `litellm_params`.
-pub(crate) static PARAMS: Table = &[ACTIVE, CLOUD, BILLED, DEFAULTS, LATER, UNBILLED];
+pub(crate) static PARAMS: Table = &[ACTIVE, ROUTING, CLOUD, BILLED, DEFAULTS, LATER, UNBILLED];
 
 /// `model_info`, beside which the operator's own keys are welcome.
 pub(crate) static INFO: Table = &[INFO_ACTIVE, BILLED, INFO_LATER, UNBILLED];
@@ -49,8 +49,18 @@ const ACTIVE: &[Key] = &[
     active("api_version", Kind::Text, "AZURE_API_VERSION", "Azure's `api-version`."),
     active("custom_llm_provider", Kind::Text, "", "The provider, where `model` does not begin with one."),
     active("organization", Kind::Text, "", "OpenAI organization that pays."),
-    active("rpm", Kind::Count, "", "Requests per minute; a weight for simple-shuffle."),
-    active("tpm", Kind::Count, "", "Tokens per minute; a weight for simple-shuffle where no `rpm` is given."),
+    active(
+        "rpm",
+        Kind::Count,
+        "",
+        "Requests per minute, never more within any 60 seconds; a weight for simple-shuffle too.",
+    ),
+    active(
+        "tpm",
+        Kind::Count,
+        "",
+        "Tokens per minute, never more within any 60 seconds; a weight for simple-shuffle where no `rpm` is given.",
+    ),
     active("weight", Kind::Price, "", "Share of the group's requests, before `rpm` and `tpm`."),
     active("timeout", Kind::Timeout, "`request_timeout`", "Time for a whole reply."),
     active("stream_timeout", Kind::Timeout, "", "Time to the first part of a streamed reply."),
@@ -106,6 +116,63 @@ const ACTIVE: &[Key] = &[
     ),
 ];
 
+const ROUTING: &[Key] = &[
+    active(
+        "max_parallel_requests",
+        Kind::Count,
+        "`default_max_parallel_requests`",
+        "Requests in flight at one time, never more.",
+    ),
+    active("order", Kind::Integer, "", "Deployments with the lowest number are tried first."),
+    active("tags", TEXTS, "", "Tags by which a request may choose; `default` takes requests without tags."),
+    active(
+        "tag_regex",
+        TEXTS,
+        "",
+        "Regular expressions; a request whose headers match one has a matching tag.",
+    ),
+    active(
+        "cooldown_time",
+        Kind::Seconds,
+        "`router_settings.cooldown_time`",
+        "How long it is left alone at first when it fails.",
+    ),
+    active("blocked", Kind::Bool, "false", "It gets no requests at all."),
+    active("region_name", Kind::Text, "", "Where it is, for requests that may go to one region alone."),
+    active("data_residency", Kind::Text, "", "Where it keeps what it is sent."),
+    active("zero_data_retention", Kind::Bool, "false", "It keeps nothing of what it is sent."),
+    active(
+        "tollgate_quality",
+        Kind::Share,
+        "",
+        "How good its answers are, from 0 to 1, for requests with `min_quality`.",
+    ),
+    active("tollgate_fault", Kind::Section(FAULT), "", "Makes it fail on purpose, for staging."),
+];
+
+/// The ways to fail on purpose.
+pub(crate) const FAULTS: &[&str] = &["error", "rate_limit", "latency", "stall", "cut", "malformed", "reset"];
+
+/// `litellm_params.tollgate_fault`.
+pub(crate) static FAULT: Table = &[&[
+    active("kind", Kind::Choice(FAULTS), "", "How it fails."),
+    active("rate", Kind::Share, "1", "Share of the requests that fail."),
+    active(
+        "status",
+        Kind::Positive,
+        "500, or 429 for `rate_limit`",
+        "The status of `error` and `rate_limit`.",
+    ),
+    active("retry_after", Kind::Duration, "", "The Retry-After of `error` and `rate_limit`."),
+    active("delay", Kind::DurationPositive, "1s", "How late the answer of `latency` begins."),
+    active(
+        "after",
+        Kind::Count,
+        "1",
+        "Content events of a stream that go out before `stall`, `cut`, `malformed` or `reset`.",
+    ),
+]];
+
 const FACT: &str = "Overrides the catalogue.";
 
 const INFO_ACTIVE: &[Key] = &[
@@ -125,23 +192,48 @@ const INFO_ACTIVE: &[Key] = &[
     active("max_tokens", Kind::Positive, "the catalogue's", FACT),
     active("max_input_tokens", Kind::Positive, "the catalogue's", FACT),
     active("max_output_tokens", Kind::Positive, "the catalogue's", FACT),
+    active(
+        "allowed_fails",
+        Kind::Count,
+        "`router_settings.allowed_fails`",
+        "More failures than this within `cooldown_time`, and the deployment is left alone for a while.",
+    ),
+    active(
+        "allowed_fails_policy",
+        Kind::Section(router::ALLOWED_FAILS_POLICY),
+        "`router_settings.allowed_fails_policy`",
+        "The same by kind of error.",
+    ),
+    active("cooldown_time", Kind::Seconds, "", "Used where `litellm_params` has no `cooldown_time`."),
+    active("blocked", Kind::Bool, "false", "The deployment gets no requests at all."),
+    active(
+        "enable_tag_filtering",
+        Kind::Bool,
+        "`router_settings.enable_tag_filtering`",
+        "Whether the deployment is chosen by tags.",
+    ),
+    active(
+        "disable_background_health_check",
+        Kind::Bool,
+        "false",
+        "Background health checks leave the deployment out.",
+    ),
+    active("health_check_timeout", Kind::Timeout, "", "Time for a health check."),
+    active(
+        "health_check_model",
+        Kind::Text,
+        "",
+        "The model that a health check asks for, where `model` is a pattern.",
+    ),
 ];
 
 const INFO_LATER: &[Key] = &[
     later("access_groups", TEXTS, ""),
     later("access_windows", ANY_LIST, ""),
     later("allow_fail_open", Kind::Bool, ""),
-    later("allowed_fails", Kind::Count, ""),
-    later("allowed_fails_policy", ANY_MAP, ""),
-    later("blocked", Kind::Bool, ""),
-    later("cooldown_time", Kind::Seconds, ""),
     later("custom_tokenizer", ANY_MAP, ""),
-    later("disable_background_health_check", Kind::Bool, ""),
     later("discoverable", Kind::Bool, ""),
-    later("enable_tag_filtering", Kind::Bool, ""),
     later("health_check_max_tokens", Kind::Count, ""),
-    later("health_check_model", Kind::Text, ""),
-    later("health_check_timeout", Kind::Seconds, ""),
     later("health_check_voice", Kind::Text, ""),
     later("ptu_count", Kind::Count, ""),
     later("supported_environments", TEXTS, ""),

@@ -1,10 +1,11 @@
 //! The keys of `tollgate_settings`, which LiteLLM does not have.
 //!
-//! Owns: their names, types and defaults. Leaves to others: their effect (tollgate).
+//! Owns: their names, types and defaults. Leaves to others: what lies below the keys of routing (tiers).
 //!
 //! **Invariant:** a duration says its unit in its name.
 
 use super::model::UNSUPPORTED_PARAM;
+use super::tiers;
 use super::{Kind, TEXTS, Table, active, later};
 
 /// `tollgate_settings`.
@@ -70,6 +71,39 @@ pub(crate) static TABLE: Table = &[&[
         "What is done with a parameter that a provider cannot express; `drop_params: true` is `drop`.",
     ),
     active("workers", Kind::Positive, "one per core", "Threads that serve requests."),
+    active(
+        "tiers",
+        tiers::TIERS,
+        "",
+        "Model groups in the order in which a request tries them: one list for all groups in it, or lists by name.",
+    ),
+    active(
+        "hedge",
+        tiers::HEDGE_VALUE,
+        "false",
+        "A second deployment is asked when the first is late; the first answer wins.",
+    ),
+    active("model_groups", tiers::GROUPS, "", "Tiers and hedging of single model groups, by name."),
+    active(
+        "rescue",
+        Kind::Bool,
+        "true",
+        "A stream that breaks off goes on from another deployment, where that is possible.",
+    ),
+    active("queue", Kind::Section(tiers::QUEUE), "", "Waiting for a deployment that is at its limits."),
+    active(
+        "retry_budget",
+        Kind::Section(tiers::RETRY_BUDGET),
+        "",
+        "How many retries a model group may cause beyond its requests.",
+    ),
+    active(
+        "sensitive",
+        tiers::SENSITIVE_RULES,
+        "",
+        "Where requests with certain tags may go, fallbacks included.",
+    ),
+    active("alerts", Kind::Section(tiers::ALERTS), "", "Who is told when something needs an operator."),
     later("admin_listen", Kind::Text, ""),
     later("trusted_proxies", TEXTS, ""),
 ]];
