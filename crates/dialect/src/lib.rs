@@ -14,6 +14,7 @@ pub mod bedrock;
 mod cited;
 pub mod cohere;
 pub mod compat;
+pub mod continuation;
 pub mod conversation;
 pub mod failure;
 pub mod framing;

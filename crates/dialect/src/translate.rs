@@ -30,6 +30,7 @@ impl<D: EventDecoder, E: EventEncoder> Translator<D, E> {
     /// Reads every whole frame into `events`, up to the first fault.
     fn read_frames(&mut self) -> Result<(), ReplyFault> {
         while let Some(frame) = self.framing.next_frame()? {
+            self.progress.frames += 1;
             self.decoder.read(&frame, &mut self.events)?;
         }
         Ok(())
@@ -66,7 +67,10 @@ impl<D: EventDecoder, E: EventEncoder> Transducer for Translator<D, E> {
 
     fn finish(&mut self, out: &mut Vec<Bytes>) -> Result<(), ReplyFault> {
         let read = match self.framing.take_pending() {
-            Some(frame) => self.decoder.read(&frame, &mut self.events),
+            Some(frame) => {
+                self.progress.frames += 1;
+                self.decoder.read(&frame, &mut self.events)
+            }
             None => Ok(()),
         };
         let mut bytes = Vec::new();
@@ -78,7 +82,7 @@ impl<D: EventDecoder, E: EventEncoder> Transducer for Translator<D, E> {
                 self.teller.end(&self.encoder, &mut self.progress.lost);
                 Ok(())
             }
-            Err(fault @ ReplyFault::Error(_)) => Err(fault),
+            Err(fault @ (ReplyFault::Error(_) | ReplyFault::Disagrees)) => Err(fault),
             Ok(()) | Err(ReplyFault::Malformed(_)) => {
                 Err(ReplyFault::Malformed("the stream ended without its end mark"))
             }

@@ -65,6 +65,8 @@ pub struct EncodeOptions {
     pub rejects_sampling: bool,
     /// The model refuses to be made to call a tool (some of Anthropic's newest).
     pub rejects_forced_tools: bool,
+    /// The model goes on from a last turn of the assistant's, and how it is told to is known.
+    pub takes_prefill: bool,
 }
 
 /// A request as it goes to the provider.
@@ -249,6 +251,10 @@ pub enum ReplyFault {
     /// An error in the place of an answer (a 200 with an error body, an error event in a stream).
     #[error("provider error in the reply")]
     Error(ProviderError),
+    /// The reply is sound, and not the one that the caller has the beginning of
+    /// ([`Continuation`](crate::continuation::Continuation)).
+    #[error("the answer asked for anew is another one")]
+    Disagrees,
 }
 
 /// Reads one provider's stream: frames in, events out. The same events for every chunking, since frames come whole.
@@ -289,12 +295,17 @@ pub struct Progress {
     pub content_started: bool,
     /// The provider's own end of stream was read.
     pub complete: bool,
+    /// The reason for the end of an answer was passed on.
+    pub finished: bool,
     /// What it said and the caller's dialect cannot; what counts at its end is there at its end.
     pub lost: Losses,
     /// Bytes of answer text passed on (text, reasoning, arguments): the ground for an estimate where usage is missing.
     pub content_bytes: u64,
     /// How long the sound was that it is, in milliseconds.
     pub sound_ms: Option<u64>,
+    /// Frames with data that were passed on, the one at which reading failed included where its beginning was: what it
+    /// takes to read again what the caller has.
+    pub frames: u64,
 }
 
 impl Progress {
@@ -322,10 +333,11 @@ impl Progress {
             | StreamEvent::Image { .. }
             | StreamEvent::Native { .. }
             | StreamEvent::ToolCallStart { .. } => true,
-            StreamEvent::Start { .. }
-            | StreamEvent::Logprobs { .. }
-            | StreamEvent::Citation { .. }
-            | StreamEvent::Finish { .. } => false,
+            StreamEvent::Finish { .. } => {
+                self.finished = true;
+                false
+            }
+            StreamEvent::Start { .. } | StreamEvent::Logprobs { .. } | StreamEvent::Citation { .. } => false,
         };
         self.content_started |= is_content;
     }

@@ -526,6 +526,8 @@ fn a_stream_cut_at_any_byte_gives_the_same_bytes() {
         usage: Some(Usage { input_tokens: 12, output_tokens: 5, ..Usage::default() }),
         content_started: true,
         complete: true,
+        finished: true,
+        frames: PROVIDER_STREAM.matches("data:").count() as u64,
         content_bytes: ("hm".len() + "Gr\u{fc}\u{df}e \u{1f600}".len() + "b".len() + "{}".len()) as u64,
         sound_ms: None,
     };

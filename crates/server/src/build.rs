@@ -250,6 +250,18 @@ fn encode_options(deployment: &Deployment, facts: Option<&Model>, model: &str) -
         reasoning_by_level: reasons_by_level(speech(deployment, model), facts, model),
         rejects_sampling: denies("sampling_params"),
         rejects_forced_tools: denies("forced_tool_use"),
+        takes_prefill: supports("assistant_prefill") && knows_prefill(speech(deployment, model), deployment),
+    }
+}
+
+/// Whether it is known how the provider is told to go on from a last turn of the assistant's: Anthropic's models do so
+/// unasked (Messages API, "Prefill Claude's response"), Mistral and DeepSeek where the turn is marked (`prefix`: Mistral's
+/// chat completion API, DeepSeek's "Chat Prefix Completion").
+fn knows_prefill(speech: Speech, deployment: &Deployment) -> bool {
+    match speech {
+        Speech::Anthropic(_) | Speech::Bedrock | Speech::Compat(Flavor::Mistral) => true,
+        Speech::OpenAi => deployment.provider.name == "deepseek",
+        _ => false,
     }
 }
 

@@ -247,6 +247,11 @@ impl Snapshot {
         }
     }
 
+    /// Whether streams that break off within an answer go on from another deployment.
+    pub(crate) fn rescues_streams(&self) -> bool {
+        self.config.tollgate.rescue
+    }
+
     /// Further attempts after the first, where the request does not say.
     pub(crate) fn num_retries(&self, group: &Group) -> u32 {
         let own = group.targets.iter().filter_map(|target| target.num_retries).max();

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use tollgate_upstream::{Client, Shared};
 
 /// What the requests of one worker thread use.
+#[derive(Clone)]
 pub struct Worker {
     /// What all workers share.
     pub gateway: Arc<Gateway>,

@@ -39,6 +39,7 @@ impl StreamRelay {
     ) -> Result<(), ReplyFault> {
         while let Some(message) = self.framer.next_message()? {
             self.decoder.read(&Frame::new(message.name, message.payload), &mut self.events)?;
+            self.progress.frames += 1;
             match message.chunk_offset {
                 Some(start) => {
                     let begin = end.map_or(start, |(begin, _)| begin);

@@ -83,6 +83,7 @@ impl<D: EventDecoder, E: EventEncoder> Transducer for NativeRelay<D, E> {
                     {
                         break Err(fault);
                     }
+                    self.progress.frames += u64::from(frame.has_data());
                     keep(&frame, self.place, &self.model_json, &mut output);
                 }
                 Err(fault) => break Err(fault),
@@ -99,6 +100,7 @@ impl<D: EventDecoder, E: EventEncoder> Transducer for NativeRelay<D, E> {
             let mut output = Output::default();
             read = self.decoder.read(&frame, &mut self.events);
             if read.is_ok() {
+                self.progress.frames += u64::from(frame.has_data());
                 keep(&frame, self.place, &self.model_json, &mut output);
                 output.end_frame();
             }

@@ -54,7 +54,6 @@ impl OpenAiRelay {
             hide_usage: options.hide_usage,
             demands_done: options.demands_done,
             drops_choiceless: options.drops_choiceless,
-            has_finish_reason: false,
             progress: Progress::default(),
         };
         Self { framer: Framer::new(), reader }
@@ -86,14 +85,14 @@ impl Transducer for OpenAiRelay {
                 Ok(()) => output.end_frame(),
                 Err(fault @ ReplyFault::Error(_)) => return Err(fault),
                 // Half a frame: the stream was cut within it.
-                Err(ReplyFault::Malformed(_)) => output = Output::default(),
+                Err(ReplyFault::Malformed(_) | ReplyFault::Disagrees) => output = Output::default(),
             }
             output.flush(out);
         }
         if self.reader.progress.complete {
             return Ok(());
         }
-        if self.reader.demands_done || !self.reader.has_finish_reason {
+        if self.reader.demands_done || !self.reader.progress.finished {
             return Err(ReplyFault::Malformed("the stream ended early"));
         }
         out.push(Bytes::from_static(DONE_FRAME));
@@ -118,7 +117,6 @@ struct FrameReader {
     hide_usage: bool,
     demands_done: bool,
     drops_choiceless: bool,
-    has_finish_reason: bool,
     progress: Progress,
 }
 
@@ -131,10 +129,12 @@ impl FrameReader {
         let data = frame.data.trim_ascii();
         // Comments and empty frames keep a connection alive; the caller's connection needs them just as much.
         if data.is_empty() {
+            self.progress.frames += u64::from(frame.has_data());
             output.keep_frame(frame);
             return Ok(());
         }
         if data == DONE {
+            self.progress.frames += 1;
             self.progress.complete = true;
             output.keep_frame(frame);
             return Ok(());
@@ -145,13 +145,14 @@ impl FrameReader {
         if facts.has_error || (!facts.has_choices && is_error_chunk(data)) {
             return Err(ReplyFault::Error(decode_error(STATUS_OK, data)));
         }
+        self.progress.frames += 1;
         self.learn(&facts, &frame.data);
         self.write(&facts, frame, output);
         Ok(())
     }
 
     fn learn(&mut self, facts: &ChunkFacts, data: &[u8]) {
-        self.has_finish_reason |= facts.has_finish_reason;
+        self.progress.finished |= facts.has_finish_reason;
         self.progress.content_started |= facts.has_content;
         self.progress.content_bytes += facts.content_bytes as u64;
         let usage = facts.usage.clone().and_then(|span| std::str::from_utf8(data.get(span)?).ok());

@@ -88,7 +88,7 @@ fn is_date(text: &str) -> bool {
 pub fn decode_reply(body: &[u8]) -> Result<ChatReply, ReplyFault> {
     openai::decode_reply(body).map_err(|fault| match fault {
         ReplyFault::Malformed(_) => error_in_place_of_answer(body).map_or(fault, ReplyFault::Error),
-        ReplyFault::Error(_) => fault,
+        ReplyFault::Error(_) | ReplyFault::Disagrees => fault,
     })
 }
 

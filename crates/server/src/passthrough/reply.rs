@@ -150,6 +150,8 @@ fn stream(
         ended: false,
         keeping: None,
         settlement,
+        rescue: None,
+        is_quiet: true,
         drain: passing.worker.gateway.drain_handle(),
     };
     response(status, map, GatewayBody::stream(StreamBody::new(parts)))

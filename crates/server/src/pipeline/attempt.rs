@@ -24,6 +24,7 @@ use std::time::{Duration, SystemTime};
 use tokio::time::Instant;
 use tollgate_dialect::failure::{FailureClass, ProviderError};
 use tollgate_dialect::wire::ReplyFault;
+use tollgate_policy::failure::FailureKind;
 use tollgate_policy::plan::RetryVerdict;
 use tollgate_upstream::{Failure, Kind, Phase, Reply, Timeouts};
 
@@ -52,6 +53,26 @@ pub(crate) struct AttemptFailure {
 }
 
 impl AttemptFailure {
+    /// What kind of failure it is.
+    pub(crate) fn kind(&self) -> FailureKind {
+        match self.class {
+            "bad_request" => FailureKind::BadRequest,
+            "context_window" => FailureKind::ContextWindow,
+            "content_policy" => FailureKind::ContentPolicy,
+            "too_large" => FailureKind::TooLarge,
+            "authentication" => FailureKind::Authentication,
+            "permission" => FailureKind::Permission,
+            "not_found" => FailureKind::NotFound,
+            "rate_limit" => FailureKind::RateLimit,
+            "timeout" | "provider_timeout" => FailureKind::Timeout,
+            "overloaded" => FailureKind::Unavailable,
+            "server" => FailureKind::Server,
+            "malformed_reply" | "protocol" => FailureKind::BadGateway,
+            "disagrees" => FailureKind::Quality,
+            _ => FailureKind::Connection,
+        }
+    }
+
     /// A provider that knows no Responses: the path is not there, as opposed to the model.
     fn means_no_responses(&self) -> bool {
         let is_missing = matches!(self.rejection.status().as_u16(), 404 | 405 | 501);
@@ -133,7 +154,7 @@ pub(super) fn note_failure(worker: &Worker, call: &Call, target: &Target, failur
 }
 
 /// Sends once and reads what came as far as it has to be read before the caller's head can be sent.
-async fn attempt(
+pub(crate) async fn attempt(
     worker: &Worker,
     call: &Call,
     received: &Received<'_>,
@@ -284,6 +305,14 @@ pub(crate) fn from_fault(fault: &ReplyFault, target: &Target) -> AttemptFailure 
             names_model: false,
         },
         ReplyFault::Error(error) => from_provider_error(error, None, target),
+        ReplyFault::Disagrees => AttemptFailure {
+            verdict: RetryVerdict::Elsewhere,
+            retry_after: None,
+            rejection: Rejection::bad_gateway(target.provider.exception, "it is another answer"),
+            class: "disagrees",
+            detail: "the answer asked for anew is not the one that was begun".to_owned(),
+            names_model: false,
+        },
     }
 }
 

@@ -69,6 +69,20 @@ pub(crate) fn stream_encoder(
     }
 }
 
+/// Writes the rest of a stream; `id` is that of the caller's chunks, where another than the gateway's.
+pub(crate) fn continuing_encoder(
+    (surface, facts, id): (Surface, ReplyFacts, Option<&str>),
+    received: &Received<'_>,
+) -> (Box<dyn EventEncoder>, Option<FinalSlot>) {
+    match (surface, id) {
+        (Surface::Chat, Some(id)) => {
+            let plan = StreamPlan { facts, shape: StreamShape::Chat };
+            (Box::new(ChunkEncoder::with_id(plan, id)), None)
+        }
+        _ => stream_encoder(surface, facts, received),
+    }
+}
+
 /// The type of a stream; `None` for server-sent events.
 pub(crate) fn stream_type(surface: Surface, as_array: bool) -> Option<HeaderValue> {
     match surface {

@@ -13,9 +13,11 @@ pub(crate) mod prediction;
 mod preview;
 mod probe;
 pub(crate) mod receive;
-mod respond;
+pub(crate) mod rescue;
+pub(crate) mod respond;
 pub(crate) mod settle;
 pub(crate) mod speech;
+mod successors;
 pub(crate) mod thread;
 pub(crate) mod units;
 pub(crate) mod walk;
@@ -37,6 +39,7 @@ use http::header::{CONTENT_TYPE, HeaderValue};
 use http::{HeaderMap, Method, Request, Response};
 use hyper::body::Incoming;
 use receive::BodyKind;
+use rescue::Asked;
 use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 use thread::Thread;
@@ -47,7 +50,7 @@ pub(crate) use preview::preview;
 pub(crate) use probe::probe;
 
 /// One model call, from its arrival on.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Call {
     /// What was asked for.
     pub(crate) surface: Surface,
@@ -147,7 +150,7 @@ pub(crate) fn finish_headers(mut response: Response<GatewayBody>) -> Response<Ga
 /// One model call: its road, and the shape of its failure.
 async fn model_call(
     worker: &Worker,
-    snapshot: &Snapshot,
+    snapshot: &Arc<Snapshot>,
     mut call: Call,
     mut request: Request<Incoming>,
 ) -> Response<GatewayBody> {
@@ -196,7 +199,7 @@ fn failure(gateway: &Gateway, call: &Call, rejection: Rejection) -> Response<Gat
 /// The road of a model call. Whoever comes here has been authenticated.
 async fn serve_call(
     worker: &Worker,
-    snapshot: &Snapshot,
+    snapshot: &Arc<Snapshot>,
     call: &Call,
     request: Request<Incoming>,
 ) -> Result<Response<GatewayBody>, Rejection> {
@@ -208,21 +211,26 @@ async fn serve_call(
     })?;
     let group = call.group.get_or_init(|| group);
     receive::require_content(&received, call.surface)?;
+    received.keeps_past = rescue::is_possible(snapshot, call, &received, group);
+    let asked = Asked { worker, snapshot, call, headers: head.headers, body: &body, thread: None };
     if call.surface != Surface::Responses {
         let answered = attempt::walk(worker, snapshot, call, &received, group).await?;
+        let answered = answered.with_lifeline(asked, &received, group);
         return Ok(respond::respond(worker, call, &received, answered, None));
     }
     let owner = Owner::new(call.caller.owner());
     let thread = Box::pin(Thread::open(&worker.gateway, owner, &body, &received.object)).await?;
     let extended = thread.extended.clone().unwrap_or_default();
     if thread.extended.is_some() {
-        let mut whole = receive::read(&extended, call, &head.headers)?;
-        whole.previous_id.clone_from(&thread.previous_id);
-        received.extended = Some(Box::new(whole));
+        received.extended = Some(Box::new(receive::read(&extended, call, &asked.headers)?));
     }
-    received.previous_id.clone_from(&thread.previous_id);
-    received.holder.clone_from(&thread.holder);
+    received.follow(&thread);
+    if received.keeps_past {
+        received.keep_past();
+    }
     let answered = attempt::walk(worker, snapshot, call, &received, group).await?;
+    let asked = Asked { thread: Some(thread.clone()), ..asked };
+    let answered = answered.with_lifeline(asked, &received, group);
     let keeper = thread.keeper(&worker.gateway, call, &body, group.name());
     let keeper = keeper.map(|keeper| keeper.held_by(answered.holder()));
     if let (Some(keeper), Some(whole)) = (&keeper, answered.whole()) {

@@ -16,6 +16,7 @@ use http::{Method, Uri};
 use tollgate_catalog::KeyPlacement;
 use tollgate_config::{OnUnsupported, Secret};
 use tollgate_dialect::anthropic::Host;
+use tollgate_dialect::continuation::{mark_prefix, prefill};
 use tollgate_dialect::conversation::{EmbeddingRequest, RerankRequest};
 use tollgate_dialect::json::{Limits, Object, scan};
 use tollgate_dialect::openai::Extensions;
@@ -78,6 +79,9 @@ pub(crate) fn prepare(
     target: &Target,
 ) -> Result<Prepared, Rejection> {
     let speech = target.speech_for(surface);
+    if received.prefill().is_some() {
+        return translate(received, surface, target);
+    }
     match (speech, surface) {
         (Speech::OpenAi, Surface::Chat) => relay(received, target, target.paths.chat.clone()),
         (_, Surface::Embeddings) if speech.has_openais_paths() => {
@@ -271,13 +275,20 @@ fn translate(received: &Received<'_>, surface: Surface, target: &Target) -> Resu
     }
     apply_defaults(&mut conversation, received, target)?;
     conversation.include_usage = received.stream && target.may_ask_usage();
+    if let Some(sent) = received.prefill() {
+        prefill(&mut conversation, sent);
+    }
     let mut options = target.options.clone();
     options.drop_unsupported = drops_unsupported(received, target, surface.dialect());
     options.allowed_params = allowed(received, target).map(str::to_owned).collect();
     let outbound = speech
         .encode(&conversation, &options, &target.place)
         .map_err(|error| encode_rejection(&error, target))?;
-    let outbound = Outbound { body: with_allowed(outbound.body, received, surface, &options), ..outbound };
+    let mut body = with_allowed(outbound.body, received, surface, &options);
+    if received.prefill().is_some() && speech == Speech::OpenAi {
+        body = mark_prefix(body);
+    }
+    let outbound = Outbound { body, ..outbound };
     warn_of(&outbound.lost, target);
     finish(outbound, received, (speech, target), Road::Translate)
 }

@@ -4,7 +4,9 @@
 //! model that is authorised and routed is the one member named `model` after unescaping, and no second can exist.
 
 use super::overrides::Overrides;
+use super::rescue::Onward;
 use super::speech::Speech;
+use super::thread::Thread;
 use super::{Call, caller};
 use crate::error::Rejection;
 use crate::surface::Surface;
@@ -14,8 +16,9 @@ use http::{HeaderMap, HeaderValue};
 use http_body::Body;
 use hyper::body::Incoming;
 use std::pin::Pin;
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
+use tollgate_dialect::continuation::{Mode, Sent};
 use tollgate_dialect::conversation::{ChatRequest, Namespace, Tool, ToolKind};
 use tollgate_dialect::json::{Limits, Object, scan};
 use tollgate_dialect::multipart::{self, Form};
@@ -63,6 +66,10 @@ pub(crate) struct Received<'b> {
     pub(crate) holder: Option<String>,
     /// How it wants to be served.
     pub(crate) overrides: Overrides,
+    /// Its stream may be rescued, so that what went out of it is kept.
+    pub(crate) keeps_past: bool,
+    /// Where its answer goes on, once the stream of another deployment broke off.
+    pub(crate) onward: Option<Arc<Onward>>,
     /// The body as a conversation, read when a provider of another dialect is the first to need it.
     conversation: OnceLock<Result<ChatRequest, RequestError>>,
     /// The same with bytes in the place of the addresses that it names, once they were fetched.
@@ -70,6 +77,36 @@ pub(crate) struct Received<'b> {
 }
 
 impl Received<'_> {
+    /// Takes over what a thread says of the turns before.
+    pub(crate) fn follow(&mut self, thread: &Thread) {
+        if let Some(extended) = &mut self.extended {
+            extended.previous_id.clone_from(&thread.previous_id);
+        }
+        self.previous_id.clone_from(&thread.previous_id);
+        self.holder.clone_from(&thread.holder);
+    }
+
+    /// Has what goes out of its stream kept.
+    pub(crate) fn keep_past(&mut self) {
+        self.keeps_past = true;
+        if let Some(extended) = &mut self.extended {
+            extended.keeps_past = true;
+        }
+    }
+
+    /// Its answer is to go on from there.
+    pub(crate) fn go_on_from(&mut self, onward: Arc<Onward>) {
+        if let Some(extended) = &mut self.extended {
+            extended.onward = Some(Arc::clone(&onward));
+        }
+        self.onward = Some(onward);
+    }
+
+    /// The text that the answer begins with, where the provider is to go on from it.
+    pub(crate) fn prefill(&self) -> Option<&Sent> {
+        self.onward.as_ref().filter(|onward| onward.mode == Mode::Prefill).map(|onward| &onward.sent)
+    }
+
     /// The names of the request's custom tools, where it was read as a conversation.
     pub(crate) fn custom_tools(&self) -> Vec<String> {
         let Some(Ok(conversation)) = self.conversation.get() else { return Vec::new() };
@@ -244,6 +281,8 @@ pub(crate) fn read<'b>(body: &'b Bytes, call: &Call, headers: &HeaderMap) -> Res
         previous_id: None,
         holder: None,
         overrides,
+        keeps_past: false,
+        onward: None,
         conversation: OnceLock::new(),
         fetched: OnceLock::new(),
     })
@@ -290,6 +329,8 @@ fn read_form<'b>(
         previous_id: None,
         holder: None,
         overrides,
+        keeps_past: false,
+        onward: None,
         conversation: OnceLock::new(),
         fetched: OnceLock::new(),
     })

@@ -7,11 +7,14 @@ use super::attempt::{ReadReply, Unread};
 use super::caller::FinalSlot;
 use super::outbound::{self, Road};
 use super::receive::Received;
+use super::rescue::{Asked, Lifeline, Onward, Past};
 use super::settle::{Billing, Settlement};
+use super::speech::Speech;
 use super::thread::{Keeper, Watching};
 use super::units::Units;
 use super::{Call, caller, embedding};
 use crate::reply::{GatewayBody, ReplyHeaders, StreamBody, StreamParts, Upstream};
+use crate::snapshot::Group;
 use crate::surface::Surface;
 use crate::target::Target;
 use crate::worker::Worker;
@@ -22,6 +25,7 @@ use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 use tokio::time::{Instant, timeout_at};
 use tollgate_catalog::Wire;
+use tollgate_dialect::continuation::{Continuation, Mode};
 use tollgate_dialect::conversation::Usage;
 use tollgate_dialect::relay::{OpenAiRelay, PassRelay, RelayOptions, relay_reply, rename_reply, reply_usage};
 use tollgate_dialect::rerank;
@@ -51,9 +55,37 @@ pub(crate) struct Answer {
     retries: u32,
     /// Attempts that there could have been before it.
     retries_max: u32,
+    /// For a stream that can go on from elsewhere.
+    lifeline: Option<Box<Lifeline>>,
 }
 
 impl Answer {
+    /// With what it takes to go on from elsewhere, where it is a stream that may need that.
+    pub(super) fn with_lifeline(self, asked: Asked<'_>, received: &Received<'_>, group: &Group) -> Self {
+        let keeps_past = matches!(&self.body, AnswerBody::Stream(begun) if begun.past.is_some());
+        if !keeps_past {
+            return self;
+        }
+        let lifeline = Lifeline::new(asked, received, (group, &self.target), self.retries + 1);
+        Self { lifeline, ..self }
+    }
+
+    /// As the rest of a stream that broke off elsewhere; `None` where it is no stream.
+    pub(super) fn into_continued(
+        self,
+        worker: &Worker,
+        call: &Call,
+        prompt_bytes: u64,
+        mode: Mode,
+    ) -> Option<Continued> {
+        let at_provider = self.answered.saturating_duration_since(self.sent);
+        let settlement = Settlement::new(worker, call, &self.target, prompt_bytes, at_provider);
+        match self.body {
+            AnswerBody::Stream(begun) => Some(Continued { begun: *begun, settlement, mode, lifeline: None }),
+            AnswerBody::Whole { .. } => None,
+        }
+    }
+
     /// The whole body, for whoever keeps it; none for a stream.
     pub(super) fn whole(&self) -> Option<Bytes> {
         match &self.body {
@@ -82,15 +114,37 @@ enum AnswerBody {
 }
 
 /// A stream that has begun.
-struct Begun {
-    upstream: Upstream,
-    transducer: Box<dyn Transducer>,
-    ready: Vec<Bytes>,
-    ended: bool,
+pub(crate) struct Begun {
+    pub(crate) upstream: Upstream,
+    pub(crate) transducer: Box<dyn Transducer>,
+    pub(crate) ready: Vec<Bytes>,
+    pub(crate) ended: bool,
     /// Where the whole answer will be.
-    slot: Option<FinalSlot>,
+    pub(crate) slot: Option<FinalSlot>,
     /// Nothing that it brings says what it costs.
     is_opaque: bool,
+    /// What has come of it, where it may have to go on from elsewhere.
+    pub(crate) past: Option<Box<Past>>,
+}
+
+/// The rest of a stream that broke off elsewhere.
+pub(crate) struct Continued {
+    pub(crate) begun: Begun,
+    pub(crate) settlement: Settlement,
+    pub(crate) mode: Mode,
+    pub(crate) lifeline: Option<Box<Lifeline>>,
+}
+
+impl Continued {
+    /// The id of the deployment that goes on.
+    pub(crate) fn deployment(&self) -> &str {
+        &self.settlement.target().id
+    }
+
+    /// With what it takes to go on from elsewhere again.
+    pub(crate) fn with_lifeline(self, lifeline: Box<Lifeline>) -> Self {
+        Self { lifeline: Some(lifeline), ..self }
+    }
 }
 
 /// Reads a successful reply.
@@ -120,6 +174,7 @@ pub(crate) async fn read_reply(reading: ReadReply<'_>, reply: Reply) -> Result<A
         answered: Instant::now(),
         retries: 0,
         retries_max: 0,
+        lifeline: None,
     })
 }
 
@@ -142,6 +197,7 @@ pub(crate) async fn read_stream(
         answered: Instant::now(),
         retries: 0,
         retries_max: 0,
+        lifeline: None,
     })
 }
 
@@ -163,6 +219,7 @@ pub(crate) fn read_several(
         answered: Instant::now(),
         retries: 0,
         retries_max: 0,
+        lifeline: None,
     })
 }
 
@@ -253,7 +310,15 @@ async fn read_passed(
     };
     let may_say_usage = is_events || is(b"application/x-ndjson") || is(b"application/stream+json");
     let (upstream, is_opaque) = (Upstream::Reply(upstream), !may_say_usage);
-    Ok(AnswerBody::Stream(Box::new(Begun { upstream, transducer, ready, ended, slot: None, is_opaque })))
+    Ok(AnswerBody::Stream(Box::new(Begun {
+        upstream,
+        transducer,
+        ready,
+        ended,
+        slot: None,
+        is_opaque,
+        past: None,
+    })))
 }
 
 /// Bedrock counts the tokens of a model's own body in a header.
@@ -264,19 +329,36 @@ fn counted_tokens(headers: &HeaderMap) -> Option<u64> {
 /// Reads a stream until something the caller sees as content is there, or until its end.
 async fn read_stream_head(reading: ReadReply<'_>, mut upstream: Upstream) -> Result<AnswerBody, Unread> {
     let head_by = reading.head_by;
-    let (mut transducer, slot) = transducer(reading);
+    let goes_on = reading.received.onward.is_some();
+    let created = reading.received.onward.as_ref().map_or_else(now_seconds, |onward| onward.created);
+    let mut past = if reading.received.keeps_past {
+        Past::new(&reading.plan, reading.received, created).map(Box::new)
+    } else {
+        None
+    };
+    let (mut transducer, slot) = transducer(reading, created);
     let mut ready = Vec::new();
+    let mut has_come = false;
     while !transducer.progress().content_started
         && ready.iter().map(Bytes::len).sum::<usize>() < HELD_BYTES_MAX
     {
         let late = || Failure::new(Kind::Timeout, Phase::AwaitingHead, "no token in time");
-        let next = timeout_at(head_by, upstream.next()).await.map_err(|_| Unread::Failure(late()))?;
+        // What a new answer repeats of an old one may take long; then its silences alone are limited.
+        let next = if goes_on && has_come {
+            upstream.next().await
+        } else {
+            timeout_at(head_by, upstream.next()).await.map_err(|_| Unread::Failure(late()))?
+        };
+        has_come = true;
+        if let (Some(past), Some(Ok(chunk))) = (&mut past, &next) {
+            past.note(chunk);
+        }
         match next {
             Some(Ok(chunk)) => match transducer.push(chunk, &mut ready) {
                 Ok(()) => {}
                 // The fault comes after content in the same chunk: the stream's business, where it will be met again.
                 Err(fault) if !transducer.progress().content_started => return Err(Unread::Fault(fault)),
-                Err(fault) => return Ok(broken(upstream, ready, transducer, fault)),
+                Err(fault) => return Ok(broken(upstream, ready, (transducer, slot, past), fault)),
             },
             Some(Err(failure)) => return Err(Unread::Failure(failure)),
             None => {
@@ -288,6 +370,7 @@ async fn read_stream_head(reading: ReadReply<'_>, mut upstream: Upstream) -> Res
                     ended: true,
                     slot,
                     is_opaque: false,
+                    past: None,
                 })));
             }
         }
@@ -299,6 +382,7 @@ async fn read_stream_head(reading: ReadReply<'_>, mut upstream: Upstream) -> Res
         ended: false,
         slot,
         is_opaque: false,
+        past,
     })))
 }
 
@@ -306,12 +390,12 @@ async fn read_stream_head(reading: ReadReply<'_>, mut upstream: Upstream) -> Res
 fn broken(
     upstream: Upstream,
     ready: Vec<Bytes>,
-    inner: Box<dyn Transducer>,
+    (inner, slot, past): (Box<dyn Transducer>, Option<FinalSlot>, Option<Box<Past>>),
     fault: ReplyFault,
 ) -> AnswerBody {
     let progress = Progress { complete: false, ..inner.progress().clone() };
     let transducer = Box::new(Broken { inner, fault, progress });
-    let begun = Begun { upstream, transducer, ready, ended: false, slot: None, is_opaque: false };
+    let begun = Begun { upstream, transducer, ready, ended: false, slot, is_opaque: false, past };
     AnswerBody::Stream(Box::new(begun))
 }
 
@@ -339,9 +423,13 @@ impl Transducer for Broken {
     }
 }
 
-fn transducer(reading: ReadReply<'_>) -> (Box<dyn Transducer>, Option<FinalSlot>) {
+fn transducer(reading: ReadReply<'_>, created: u64) -> (Box<dyn Transducer>, Option<FinalSlot>) {
     let ReadReply { call, received, target, plan, .. } = reading;
     let outbound::ReadPlan { road, speech, .. } = plan;
+    let facts = ReplyFacts { created, ..facts(call, received) };
+    if let Some(onward) = &received.onward {
+        return continuing(onward, (call.surface, facts, received), (road, speech));
+    }
     let reading = match road {
         Road::Relay => {
             let relay = Box::new(OpenAiRelay::new(RelayOptions {
@@ -353,7 +441,7 @@ fn transducer(reading: ReadReply<'_>) -> (Box<dyn Transducer>, Option<FinalSlot>
             return (relay, None);
         }
         Road::Native(reading) => {
-            let (encoder, _) = caller::stream_encoder(call.surface, facts(call, received), received);
+            let (encoder, _) = caller::stream_encoder(call.surface, facts, received);
             let slot = FinalSlot::default();
             let watch = |decoder: Box<dyn EventDecoder>| -> Box<dyn EventDecoder> {
                 if call.surface != Surface::Responses {
@@ -368,20 +456,43 @@ fn transducer(reading: ReadReply<'_>) -> (Box<dyn Transducer>, Option<FinalSlot>
         Road::TranslateEmbeddings(_) | Road::TranslateRerank(_) | Road::Pass => Reading::default(),
     };
     let (framing, decoder) = speech.stream(reading);
-    let (encoder, slot) = caller::stream_encoder(call.surface, facts(call, received), received);
+    let (encoder, slot) = caller::stream_encoder(call.surface, facts, received);
+    (Box::new(Translator::new(framing, decoder, encoder)), slot)
+}
+
+/// Reads what is new of another answer, and writes it with an encoder that has written what the caller has.
+fn continuing(
+    onward: &Onward,
+    (surface, facts, received): (Surface, ReplyFacts, &Received<'_>),
+    (road, speech): (Road, Speech),
+) -> (Box<dyn Transducer>, Option<FinalSlot>) {
+    let reading = match road {
+        Road::Native(reading) | Road::Translate(reading) => reading,
+        Road::Relay | Road::TranslateEmbeddings(_) | Road::TranslateRerank(_) | Road::Pass => {
+            Reading::default()
+        }
+    };
+    let (framing, decoder) = speech.stream(reading);
+    let decoder = Continuation::new(decoder, Arc::new(onward.sent.clone()), onward.mode);
+    let (mut encoder, slot) = caller::continuing_encoder((surface, facts, onward.id.as_deref()), received);
+    encoder.encode(onward.sent.events(), &mut Vec::new());
     (Box::new(Translator::new(framing, decoder, encoder)), slot)
 }
 
 fn facts(call: &Call, received: &Received<'_>) -> ReplyFacts {
-    let created = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
     ReplyFacts {
         client_model: received.model.clone(),
-        created,
+        created: now_seconds(),
         fallback_id: call.id.to_str().unwrap_or_default().to_owned(),
         custom_tools: received.custom_tools(),
         namespaced_tools: received.namespaced_tools(),
         include_usage: received.asks_usage,
     }
+}
+
+/// Seconds since 1970.
+fn now_seconds() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
 }
 
 /// Makes the caller's reply and settles, or hands the settlement to the stream.
@@ -392,7 +503,9 @@ pub(crate) fn respond(
     answer: Answer,
     keeper: Option<Keeper>,
 ) -> Response<GatewayBody> {
-    let Answer { target, provider_headers, body, lost, sent, answered, retries, retries_max, .. } = answer;
+    let Answer {
+        target, provider_headers, body, lost, sent, answered, retries, retries_max, lifeline, ..
+    } = answer;
     let at_provider = answered.saturating_duration_since(sent);
     let total = call.started.elapsed();
     let mut headers = match &body {
@@ -413,7 +526,7 @@ pub(crate) fn respond(
             reply(map, GatewayBody::segments(segments))
         }
         AnswerBody::Stream(begun) => {
-            let Begun { upstream, transducer, ready, ended, slot, is_opaque } = *begun;
+            let Begun { upstream, transducer, ready, ended, slot, is_opaque, past } = *begun;
             if call.surface.resource().is_some() {
                 settlement = settlement.with_units(Units::asked(call.surface, received, &target));
             }
@@ -432,6 +545,8 @@ pub(crate) fn respond(
                 ended,
                 settlement,
                 keeping,
+                rescue: past.zip(lifeline),
+                is_quiet: !takes_comments(call.surface, received),
                 drain: worker.gateway.drain_handle(),
             };
             let mut map = with_type(headers.into_map(), call.surface, &provider_headers);
@@ -441,6 +556,13 @@ pub(crate) fn respond(
             reply(map, GatewayBody::stream(StreamBody::new(parts)))
         }
     }
+}
+
+/// Whether a caller's stream takes comments: one of server-sent events that is written here.
+fn takes_comments(surface: Surface, received: &Received<'_>) -> bool {
+    surface.is_conversation()
+        && !matches!(surface, Surface::Passed(_))
+        && caller::stream_type(surface, received.as_array).is_none()
 }
 
 /// A reply that was passed on has the provider's type.

@@ -1,21 +1,30 @@
 //! A streamed reply: the provider's chunks, turned into the caller's, as fast as the caller takes them.
 //!
 //! Nothing runs beside it: the provider is read when the caller's connection asks for more, so a slow reader slows the
-//! provider, and a caller that goes away drops the provider's connection at once. **Invariant:** however the stream
-//! ends, its settlement happens once.
+//! provider, and a caller that goes away drops the provider's connection at once. A stream that breaks off goes on from
+//! another deployment where that is possible (`pipeline::rescue`); that, too, runs when the caller's connection asks.
+//! **Invariant:** however a provider's stream ends, its settlement happens once. **Invariant:** a stream that broke off
+//! and does not go on ends with an error event, never as if it were complete.
 
 use super::DrainHandle;
 use crate::drain::Stage;
 use crate::error::strike_out;
 use crate::pipeline::caller::FinalSlot;
 use crate::pipeline::prediction::Streamed;
+use crate::pipeline::rescue::{Lifeline, Past, Rescue};
+use crate::pipeline::respond::Continued;
 use crate::pipeline::settle::{Ending, Settlement};
 use crate::pipeline::thread::Keeping;
 use bytes::{Bytes, BytesMut};
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::Pin;
 use std::task::{Context, Poll};
+use std::time::Duration;
+use tokio::time::{Instant, Sleep, sleep_until};
+use tollgate_dialect::failure::FailureClass;
 use tollgate_dialect::wire::{CallerError, ReplyFault, Transducer};
+use tollgate_policy::failure::{FailureKind, Verdict};
 use tollgate_upstream::{Failure, Kind, ReplyBody};
 
 /// Pieces that are at hand together go out as one up to this many bytes: a write for each would cost more than the copy.
@@ -45,6 +54,9 @@ impl Upstream {
     }
 }
 
+/// What the caller is told when the gateway's own code failed; another deployment's stream would meet the same.
+const BUG_RULE: &str = "the gateway could not read the stream";
+
 /// How often a piece in hand waits for more before it goes out: the caller's connection asks twice within a turn of its own,
 /// so that one turn of the provider's connection lies between.
 const WAITS: u8 = 2;
@@ -63,6 +75,10 @@ pub(crate) struct StreamParts {
     pub(crate) keeping: Option<(FinalSlot, Keeping)>,
     /// What is due at the end.
     pub(crate) settlement: Settlement,
+    /// What it takes to go on from elsewhere.
+    pub(crate) rescue: Option<(Box<Past>, Box<Lifeline>)>,
+    /// The caller's stream has no place for comments.
+    pub(crate) is_quiet: bool,
     /// The gateway's end.
     pub(crate) drain: DrainHandle,
 }
@@ -116,6 +132,13 @@ pub(crate) struct StreamBody {
     keeping: Option<(FinalSlot, Keeping)>,
     /// The answer is complete and being kept; its last pieces wait for that.
     is_keeping: bool,
+    /// Where the whole answer will be of a stream that went on from elsewhere.
+    moved_slot: Option<FinalSlot>,
+    /// What it takes to go on from elsewhere.
+    lifeline: Option<(Box<Past>, Box<Lifeline>)>,
+    /// The search for whoever goes on, and what to say if nobody does.
+    rescue: Option<(Rescue, String)>,
+    comments: Comments,
     drain: DrainHandle,
 }
 
@@ -130,6 +153,10 @@ impl StreamBody {
             settlement: parts.settlement,
             is_keeping: parts.ended && parts.keeping.is_some(),
             keeping: parts.keeping,
+            moved_slot: None,
+            lifeline: parts.rescue,
+            rescue: None,
+            comments: Comments::new(parts.is_quiet),
             drain: parts.drain,
         };
         body.settlement.stream_opened();
@@ -147,13 +174,16 @@ impl StreamBody {
         loop {
             match self.poll_one(context) {
                 Poll::Ready(Some(piece)) => {
+                    self.comments.note_piece();
                     self.gathered.add(piece);
                     if self.gathered.length() >= JOINED_BYTES_MAX {
                         return Poll::Ready(self.gathered.take());
                     }
                 }
                 Poll::Ready(None) => return Poll::Ready(self.gathered.take()),
-                Poll::Pending if self.gathered.length() == 0 => return Poll::Pending,
+                Poll::Pending if self.gathered.length() == 0 => {
+                    return self.comments.poll_due(context).map(Some);
+                }
                 Poll::Pending if self.gathered.waits == WAITS => return Poll::Ready(self.gathered.take()),
                 Poll::Pending => {
                     self.gathered.waits += 1;
@@ -174,6 +204,20 @@ impl StreamBody {
                 if !piece.is_empty() {
                     return Poll::Ready(Some(piece));
                 }
+                continue;
+            }
+            if let Some((rescue, _)) = &mut self.rescue {
+                // A panic is fenced as one in reading a stream is.
+                let rescued = match catch_unwind(AssertUnwindSafe(|| rescue.as_mut().poll(context))) {
+                    Ok(Poll::Ready(rescued)) => rescued,
+                    Ok(Poll::Pending) if self.drain.stage() == Stage::Over => None,
+                    Ok(Poll::Pending) => return Poll::Pending,
+                    Err(_) => {
+                        self.settlement.note_bug();
+                        None
+                    }
+                };
+                self.go_on(rescued);
                 continue;
             }
             let Some(upstream) = &mut self.upstream else { return Poll::Ready(None) };
@@ -201,26 +245,87 @@ impl StreamBody {
     fn advance(&mut self, outcome: Option<Result<Bytes, Failure>>) {
         match outcome {
             Some(Ok(chunk)) => {
+                if let Some((past, _)) = &mut self.lifeline {
+                    past.note(&chunk);
+                }
                 let turned = self.turn(|transducer, out| transducer.push(chunk, out));
-                // The whole answer is here: what goes out now may be the last that the caller waits for.
-                self.is_keeping |= self.keeping.as_ref().is_some_and(|(slot, _)| slot.get().is_some());
+                self.look_for_whole();
                 if let Err(fault) = turned {
-                    self.break_off(&self.fault_sentence(&fault), Ending::Cut);
+                    self.broke(self.fault_sentence(&fault), fault_kind(&fault));
                 }
             }
             None => {
                 self.upstream = None;
-                match self.turn(|transducer, out| transducer.finish(out)) {
-                    Ok(()) => {
-                        self.is_keeping = self.keeping.is_some();
-                        self.settle(Ending::Complete);
-                    }
-                    Err(fault) => self.break_off(&self.fault_sentence(&fault), Ending::Cut),
+                if let Err(fault) = self.finish() {
+                    self.broke(self.fault_sentence(&fault), fault_kind(&fault));
                 }
             }
-            // What comes after the provider's own end of stream cannot hurt the answer.
-            Some(Err(_)) if self.transducer.progress().complete => self.advance(None),
-            Some(Err(failure)) => self.break_off(failure_sentence(&failure), Ending::Cut),
+            // What comes after the end of the answer cannot hurt it.
+            Some(Err(failure)) => {
+                let progress = self.transducer.progress();
+                let may_be_whole = progress.complete || progress.finished;
+                if !may_be_whole || self.finish().is_err() {
+                    self.broke(failure_sentence(&failure).to_owned(), failure_kind(&failure));
+                }
+            }
+        }
+    }
+
+    /// Ends the stream as it should; an error where it is not complete.
+    fn finish(&mut self) -> Result<(), ReplyFault> {
+        self.turn(|transducer, out| transducer.finish(out))?;
+        self.upstream = None;
+        self.look_for_whole();
+        self.is_keeping = self.keeping.is_some();
+        self.settle(Ending::Complete);
+        Ok(())
+    }
+
+    /// The whole answer is here: what goes out now may be the last that the caller waits for.
+    fn look_for_whole(&mut self) {
+        let Some((slot, _)) = &self.keeping else { return };
+        if let Some(whole) = self.moved_slot.as_ref().and_then(|moved| moved.get()) {
+            // Set once; the second time it is the same.
+            let _ = slot.set(whole.clone());
+        }
+        self.is_keeping |= slot.get().is_some();
+    }
+
+    /// The provider's stream broke off: it goes on from elsewhere where it can.
+    fn broke(&mut self, sentence: String, kind: Option<FailureKind>) {
+        self.upstream = None;
+        self.settle(Ending::Cut);
+        match (self.lifeline.take(), kind) {
+            (Some((past, lifeline)), Some(kind)) if kind.verdict() != Verdict::Never => {
+                let frames = self.transducer.progress().frames;
+                self.rescue = Some((lifeline.rescue(*past, frames, kind), sentence));
+            }
+            _ => self.break_off(&sentence, Ending::Cut),
+        }
+    }
+
+    /// Takes over from whoever goes on; the error where nobody does.
+    fn go_on(&mut self, continued: Option<Box<Continued>>) {
+        let Some((_, sentence)) = self.rescue.take() else { return };
+        let Some(continued) = continued else { return self.break_off(&sentence, Ending::Cut) };
+        if !self.comments.is_quiet {
+            let (deployment, mode) = (comment_word(continued.deployment()), continued.mode.name());
+            let label = format!(": x-tollgate-rescued deployment={deployment} mode={mode}\n\n");
+            self.ready.push_back(Bytes::from(label));
+        }
+        let Continued { begun, settlement, lifeline, .. } = *continued;
+        self.settlement = settlement;
+        self.transducer = begun.transducer;
+        self.moved_slot = begun.slot;
+        self.ready.extend(begun.ready);
+        self.lifeline = begun.past.zip(lifeline);
+        if begun.ended {
+            self.look_for_whole();
+            self.is_keeping = self.keeping.is_some();
+            self.settle(Ending::Complete);
+        } else {
+            self.upstream = Some(begun.upstream);
+            self.look_for_whole();
         }
     }
 
@@ -234,7 +339,7 @@ impl StreamBody {
         self.ready.extend(self.scratch.drain(..));
         turned.unwrap_or_else(|_| {
             self.settlement.note_bug();
-            Err(ReplyFault::Malformed("the gateway could not read the stream"))
+            Err(ReplyFault::Malformed(BUG_RULE))
         })
     }
 
@@ -260,6 +365,7 @@ impl StreamBody {
         match fault {
             ReplyFault::Malformed(rule) => (*rule).to_owned(),
             ReplyFault::Error(error) => strike_out(&error.message, self.settlement.target().credential()),
+            ReplyFault::Disagrees => "the answer could not go on".to_owned(),
         }
     }
 
@@ -273,6 +379,85 @@ impl Drop for StreamBody {
         // Only a stream that was not settled yet; the caller went away.
         self.settle(Ending::CallerGone);
         self.settlement.stream_closed();
+    }
+}
+
+/// How long a caller hears nothing at most.
+const COMMENT_EVERY: Duration = Duration::from_secs(15);
+const COMMENT: &[u8] = b": keep-alive\n\n";
+
+/// Comments that keep the caller's connection alive while its stream waits.
+struct Comments {
+    is_quiet: bool,
+    /// When the caller last got something.
+    since: Instant,
+    timer: Option<Pin<Box<Sleep>>>,
+}
+
+impl Comments {
+    fn new(is_quiet: bool) -> Self {
+        Self { is_quiet, since: Instant::now(), timer: None }
+    }
+
+    fn note_piece(&mut self) {
+        if !self.is_quiet {
+            self.since = Instant::now();
+        }
+    }
+
+    /// A comment, when one is due.
+    fn poll_due(&mut self, context: &mut Context<'_>) -> Poll<Bytes> {
+        if self.is_quiet {
+            return Poll::Pending;
+        }
+        loop {
+            let due = self.since + COMMENT_EVERY;
+            let timer = self.timer.get_or_insert_with(|| Box::pin(sleep_until(due)));
+            std::task::ready!(timer.as_mut().poll(context));
+            // The timer is not moved with each piece; when it is over, it may be early.
+            if Instant::now() >= due {
+                self.since = Instant::now();
+                timer.as_mut().reset(self.since + COMMENT_EVERY);
+                return Poll::Ready(Bytes::from_static(COMMENT));
+            }
+            timer.as_mut().reset(due);
+        }
+    }
+}
+
+/// A word in a comment of one line.
+fn comment_word(text: &str) -> String {
+    text.chars().map(|char| if char.is_control() || char.is_whitespace() { '_' } else { char }).collect()
+}
+
+/// What kind of failure a fault within a stream is; `None` where another answer would be no better.
+fn fault_kind(fault: &ReplyFault) -> Option<FailureKind> {
+    match fault {
+        ReplyFault::Malformed(BUG_RULE) => None,
+        ReplyFault::Malformed(_) => Some(FailureKind::BadGateway),
+        ReplyFault::Disagrees => Some(FailureKind::Quality),
+        ReplyFault::Error(error) => Some(match error.class {
+            FailureClass::BadRequest => FailureKind::BadRequest,
+            FailureClass::ContextWindow => FailureKind::ContextWindow,
+            FailureClass::ContentPolicy => FailureKind::ContentPolicy,
+            FailureClass::TooLarge => FailureKind::TooLarge,
+            FailureClass::Authentication => FailureKind::Authentication,
+            FailureClass::Permission => FailureKind::Permission,
+            FailureClass::NotFound => FailureKind::NotFound,
+            FailureClass::RateLimit => FailureKind::RateLimit,
+            FailureClass::Timeout => FailureKind::Timeout,
+            FailureClass::Overloaded => FailureKind::Unavailable,
+            FailureClass::Server => FailureKind::Server,
+        }),
+    }
+}
+
+/// As [`fault_kind`], of a connection.
+fn failure_kind(failure: &Failure) -> Option<FailureKind> {
+    match failure.kind {
+        Kind::Timeout => Some(FailureKind::Timeout),
+        Kind::TooLarge => None,
+        _ => Some(FailureKind::Connection),
     }
 }
 

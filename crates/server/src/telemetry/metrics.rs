@@ -53,6 +53,11 @@ struct FailureLabels {
     exception_class: &'static str,
 }
 
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct RescueLabels {
+    outcome: &'static str,
+}
+
 /// All metrics of the process.
 pub(crate) struct Metrics {
     registry: Registry,
@@ -71,6 +76,7 @@ pub(crate) struct Metrics {
     deployment_failures: Family<FailureLabels, Counter>,
     unpriced: Family<TargetLabels, Counter>,
     estimated: Family<TargetLabels, Counter>,
+    rescues: Family<RescueLabels, Counter>,
     /// Requests that are being answered.
     pub(crate) in_flight: Gauge,
     /// Callers that went away before their answer was complete.
@@ -138,6 +144,7 @@ impl Metrics {
             deployment_failures: Family::default(),
             unpriced: Family::default(),
             estimated: Family::default(),
+            rescues: Family::default(),
             in_flight: Gauge::default(),
             disconnects: Counter::default(),
             bugs: Counter::default(),
@@ -183,6 +190,8 @@ impl Metrics {
         r.register("tollgate_unpriced_requests", help, self.unpriced.clone());
         let help = "Answers whose tokens were estimated since the provider did not report them";
         r.register("tollgate_estimated_usage", help, self.estimated.clone());
+        let help = "Streams that broke off within an answer, by what became of them";
+        r.register("tollgate_rescues", help, self.rescues.clone());
         let help = "Callers that went away before their answer was complete";
         r.register("tollgate_client_disconnects", help, self.disconnects.clone());
         r.register("tollgate_bugs", "Panics that were fenced", self.bugs.clone());
@@ -235,6 +244,12 @@ impl Metrics {
             exception_class: class,
         };
         self.deployment_failures.get_or_create(&labels).inc();
+    }
+
+    /// A stream broke off within its answer: it went on by `prefill` or `replay`, could not (`impossible`), or nobody went
+    /// on with it (`failed`).
+    pub(crate) fn rescued(&self, outcome: &'static str) {
+        self.rescues.get_or_create(&RescueLabels { outcome }).inc();
     }
 
     /// A request ended without an answer. `requested_model` is a configured group's name, or empty.

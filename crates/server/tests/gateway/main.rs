@@ -26,6 +26,7 @@ mod realtime;
 mod reload;
 mod replicate;
 mod replies;
+mod rescue;
 mod resources;
 mod responses;
 mod retries;

@@ -124,6 +124,13 @@ impl ChunkEncoder {
         encoder.fix_tail();
         encoder
     }
+
+    /// An encoder whose chunks have this id, whatever a provider says.
+    pub fn with_id(plan: StreamPlan, id: &str) -> Self {
+        let mut encoder = Self::new(plan);
+        encoder.write_head(id);
+        encoder
+    }
 }
 
 impl EventEncoder for ChunkEncoder {
@@ -314,10 +321,15 @@ impl ChunkEncoder {
         if !self.head.is_empty() {
             return;
         }
+        let id = reply_id(&self.plan.facts, provider_id).into_owned();
+        self.write_head(&id);
+    }
+
+    fn write_head(&mut self, id: &str) {
         let facts = &self.plan.facts;
         self.head.extend_from_slice(b"data: ");
         let mut head = Object::open(&mut self.head);
-        head.string("id", &reply_id(facts, provider_id));
+        head.string("id", id);
         head.string(
             "object",
             match self.plan.shape {

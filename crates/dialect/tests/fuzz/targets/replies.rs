@@ -22,6 +22,7 @@ pub(crate) fn check(wire: &Wire, body: &[u8]) {
         Ok(reply) => reply,
         Err(ReplyFault::Malformed(rule)) => return assert!(!rule.is_empty()),
         Err(ReplyFault::Error(error)) => return check_provider_error(&error),
+        Err(ReplyFault::Disagrees) => unreachable!("a reply has nothing to agree with"),
     };
     for caller in wires::ALL {
         let written = write(caller, &reply);

@@ -20,6 +20,7 @@ fn options() -> [EncodeOptions; 3] {
         reasoning_by_level: true,
         rejects_sampling: true,
         rejects_forced_tools: true,
+        takes_prefill: true,
     };
     [strict, lenient, able]
 }

@@ -1,0 +1,295 @@
+//! Mid-stream rescue: a stream that broke goes on from another deployment.
+//!
+//! Owns what is kept of a stream for that ([`Past`]), what it takes to ask again ([`Lifeline`]), and the attempts until
+//! one goes on. Leaves to others where the two streams meet (`dialect::continuation`), who is asked next (`successors`),
+//! and the caller's connection (`reply::stream`).
+//!
+//! **Invariant:** what a rescue needs it owns: it lives in the caller's stream and ends with it. **Invariant:** the caller
+//! sees of another answer only what comes after the seam; of one that disagrees, nothing.
+
+use super::attempt::{self, AttemptFailure, CallLimits, note_failure};
+use super::outbound::{ReadPlan, Road};
+use super::receive::{self, Received};
+use super::respond::Continued;
+use super::speech::Speech;
+use super::successors::Successors;
+use super::thread::Thread;
+use super::walk::Errand;
+use super::{Call, media};
+use crate::snapshot::{Group, Snapshot};
+use crate::surface::Surface;
+use crate::target::Target;
+use crate::worker::Worker;
+use bytes::{Bytes, BytesMut};
+use http::HeaderMap;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use tollgate_dialect::continuation::{Continuation, Mode, Sent, Unfit, can_prefill, read_again};
+use tollgate_dialect::conversation::StreamEvent;
+use tollgate_dialect::json::{Limits, scan};
+use tollgate_dialect::wire::{EventDecoder, Reading};
+use tollgate_policy::failure::FailureKind;
+
+/// Longest part of a provider's stream that is kept to be read again, in bytes. A longer answer is not rescued.
+const PAST_BYTES_MAX: usize = 1 << 20;
+
+/// Where an answer goes on, and how it was asked for.
+#[derive(Debug)]
+pub(crate) struct Onward {
+    /// What the caller has.
+    pub(crate) sent: Sent,
+    pub(crate) mode: Mode,
+    /// The id that the caller's chunks have, where it is the provider's.
+    pub(crate) id: Option<String>,
+    /// The time that the caller's answer has, in seconds since 1970.
+    pub(crate) created: u64,
+}
+
+/// What is kept of a stream, so that what the caller has of it can be read again.
+pub(crate) struct Past {
+    /// The provider's bytes; `None` where there were too many.
+    raw: Option<BytesMut>,
+    speech: Speech,
+    reading: Reading,
+    way: Way,
+    created: u64,
+    /// What the caller had before this stream, which went on from there.
+    before: Option<Arc<Onward>>,
+}
+
+/// How the provider's bytes became the caller's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Way {
+    Relayed,
+    Native,
+    Translated,
+}
+
+impl Past {
+    /// At the beginning of a stream; `None` where it could not be read again.
+    pub(crate) fn new(plan: &ReadPlan, received: &Received<'_>, created: u64) -> Option<Self> {
+        let before = received.onward.clone();
+        let (reading, way) = match &plan.road {
+            Road::Relay => (Reading::default(), Way::Relayed),
+            Road::Native(reading) => (reading.clone(), Way::Native),
+            Road::Translate(reading) => (reading.clone(), Way::Translated),
+            Road::Pass | Road::TranslateRerank(_) | Road::TranslateEmbeddings(_) => return None,
+        };
+        // What goes on from a stream is always translated.
+        let way = if before.is_some() { Way::Translated } else { way };
+        Some(Self { raw: Some(BytesMut::new()), speech: plan.speech, reading, way, created, before })
+    }
+
+    /// Keeps a chunk.
+    pub(crate) fn note(&mut self, chunk: &Bytes) {
+        if let Some(raw) = &mut self.raw {
+            if raw.len() + chunk.len() > PAST_BYTES_MAX {
+                self.raw = None;
+            } else {
+                raw.extend_from_slice(chunk);
+            }
+        }
+    }
+
+    /// What the caller has, of a stream of which so many frames were passed on.
+    fn read(mut self, frames: u64, surface: Surface) -> Result<(Sent, Option<String>, u64), Unfit> {
+        // The ids and numbers of its items are the provider's own there.
+        if self.way == Way::Native && surface == Surface::Responses {
+            return Err(Unfit::Unreadable);
+        }
+        let raw = self.raw.take().ok_or(Unfit::Unreadable)?.freeze();
+        let (framing, decoder) = self.speech.stream(self.reading);
+        let mut decoder: Box<dyn EventDecoder> = match &self.before {
+            None => decoder,
+            Some(onward) => Box::new(Continuation::new(decoder, Arc::new(onward.sent.clone()), onward.mode)),
+        };
+        let is_translated = self.way == Way::Translated;
+        let heard = read_again(raw.clone(), (framing, decoder.as_mut()), frames, is_translated)?;
+        let (mut events, id, created) = match &self.before {
+            Some(onward) => (onward.sent.events().to_vec(), onward.id.clone(), onward.created),
+            None => (Vec::new(), None, self.created),
+        };
+        events.extend(heard);
+        let id = id.or_else(|| (self.way == Way::Relayed).then(|| start_id(&events)).flatten());
+        let created = (self.way == Way::Relayed).then(|| created_of(&raw)).flatten().unwrap_or(created);
+        Ok((Sent::new(events)?, id, created))
+    }
+}
+
+fn start_id(events: &[StreamEvent]) -> Option<String> {
+    events.iter().find_map(|event| match event {
+        StreamEvent::Start { id, .. } if !id.is_empty() => Some(id.clone()),
+        _ => None,
+    })
+}
+
+/// The time that OpenAI's chunks say.
+fn created_of(raw: &[u8]) -> Option<u64> {
+    let lines = raw.split(|byte| matches!(byte, b'\n' | b'\r'));
+    let data = lines.filter_map(|line| line.strip_prefix(b"data:"));
+    data.take(8).find_map(|json| {
+        scan(json, &Limits::REPLY)
+            .ok()?
+            .get("created")
+            .and_then(|value| value.as_u64())
+            .filter(|time| *time > 0)
+    })
+}
+
+/// What it takes to ask again for a request whose stream is under way.
+pub(crate) struct Lifeline {
+    worker: Worker,
+    snapshot: Arc<Snapshot>,
+    call: Call,
+    headers: HeaderMap,
+    body: Bytes,
+    thread: Option<Thread>,
+    successors: Successors,
+}
+
+/// A request, as far as a lifeline holds on to it.
+pub(crate) struct Asked<'a> {
+    pub(crate) worker: &'a Worker,
+    pub(crate) snapshot: &'a Arc<Snapshot>,
+    pub(crate) call: &'a Call,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: &'a Bytes,
+    pub(crate) thread: Option<Thread>,
+}
+
+/// A rescue that is under way: whoever goes on, and the lifeline for the next break.
+pub(crate) type Rescue = Pin<Box<dyn Future<Output = Option<Box<Continued>>> + Send>>;
+
+/// Whether the stream of a request may be rescued, so that it is worth keeping what it was.
+pub(crate) fn is_possible(snapshot: &Snapshot, call: &Call, received: &Received<'_>, group: &Group) -> bool {
+    // Legacy completions have no seam: their prompts are no conversations.
+    let surface = call.surface.is_conversation() && call.surface != Surface::Completions;
+    received.stream && surface && snapshot.rescues_streams() && Successors::may_exist(group)
+}
+
+impl Lifeline {
+    /// For a stream that is answered by a deployment of this group, after so many sends.
+    pub(crate) fn new(
+        asked: Asked<'_>,
+        received: &Received<'_>,
+        (group, answering): (&Group, &Target),
+        sends: u32,
+    ) -> Option<Box<Self>> {
+        let Asked { worker, snapshot, call, headers, body, thread } = asked;
+        let successors = Successors::new(snapshot, received, (group, answering), sends);
+        if successors.is_empty() {
+            return None;
+        }
+        Some(Box::new(Self {
+            worker: worker.clone(),
+            snapshot: Arc::clone(snapshot),
+            call: call.clone(),
+            headers,
+            body: body.clone(),
+            thread,
+            successors,
+        }))
+    }
+
+    /// Looks for whoever goes on with a stream that broke like this, after so many frames.
+    pub(crate) fn rescue(mut self: Box<Self>, past: Past, frames: u64, kind: FailureKind) -> Rescue {
+        Box::pin(async move {
+            let rescued = self.go_on(past, frames, kind).await;
+            let outcome = match &rescued {
+                Ok(continued) => continued.mode.name(),
+                Err(Lost::Unfit(_)) => "impossible",
+                Err(Lost::Nobody) => "failed",
+            };
+            self.worker.gateway.metrics().rescued(outcome);
+            let call_id = self.call.id.to_str().unwrap_or_default().to_owned();
+            match rescued {
+                Ok(continued) => {
+                    let (deployment, mode) = (continued.deployment(), continued.mode.name());
+                    tracing::warn!(call_id, deployment, mode, "a stream broke and goes on from elsewhere");
+                    Some(Box::new(continued.with_lifeline(self)))
+                }
+                Err(Lost::Unfit(reason)) => {
+                    tracing::warn!(call_id, %reason, "a stream broke and cannot go on");
+                    None
+                }
+                Err(Lost::Nobody) => {
+                    tracing::warn!(call_id, "a stream broke and nobody goes on with it");
+                    None
+                }
+            }
+        })
+    }
+
+    async fn go_on(&mut self, past: Past, frames: u64, mut kind: FailureKind) -> Result<Continued, Lost> {
+        let (sent, id, created) = past.read(frames, self.call.surface).map_err(Lost::Unfit)?;
+        let extended = self.thread.as_ref().and_then(|thread| thread.extended.clone()).unwrap_or_default();
+        let mut received = receive::read(&self.body, &self.call, &self.headers).map_err(|_| Lost::Nobody)?;
+        if let Some(thread) = &self.thread {
+            if thread.extended.is_some() {
+                let whole = receive::read(&extended, &self.call, &self.headers).map_err(|_| Lost::Nobody)?;
+                received.extended = Some(Box::new(whole));
+            }
+            received.follow(thread);
+        }
+        received.keep_past();
+        while let Some((target, limits)) = self.successors.next(kind).await {
+            let mode = mode_of(&received, self.call.surface, &target, &sent);
+            for mode in [Some(mode), (mode == Mode::Prefill).then_some(Mode::Replay)].into_iter().flatten() {
+                received.go_on_from(Arc::new(Onward { sent: sent.clone(), mode, id: id.clone(), created }));
+                let failure = match self.attempt(&received, &target, limits).await {
+                    Ok(answer) => {
+                        let bytes = received.body.len() as u64;
+                        return answer
+                            .into_continued(&self.worker, &self.call, bytes, mode)
+                            .ok_or(Lost::Nobody);
+                    }
+                    Err(failure) => failure,
+                };
+                note_failure(&self.worker, &self.call, &target, &failure);
+                kind = failure.kind();
+                // A model that does not go on from the assistant's turn refuses the request; it is asked anew.
+                let may_have_refused = mode == Mode::Prefill && kind == FailureKind::BadRequest;
+                if !(may_have_refused && self.successors.again()) {
+                    break;
+                }
+            }
+            // What one deployment refuses the next may take: the caller's request was good at the first.
+            if kind == FailureKind::BadRequest {
+                kind = FailureKind::NotExpressible;
+            }
+        }
+        Err(Lost::Nobody)
+    }
+
+    async fn attempt(
+        &self,
+        received: &Received<'_>,
+        target: &Arc<Target>,
+        limits: CallLimits,
+    ) -> Result<super::respond::Answer, AttemptFailure> {
+        let (worker, snapshot, call) = (&self.worker, self.snapshot.as_ref(), &self.call);
+        if media::is_needed(received, call, target) {
+            let errand = Errand { worker, snapshot, call, received };
+            media::fetch(errand, (target, snapshot.media_rules()), limits).await?;
+        }
+        attempt::attempt(worker, call, received, target, limits).await
+    }
+}
+
+/// Why a rescue came to nothing.
+enum Lost {
+    /// Nothing can go on from what the caller has.
+    Unfit(Unfit),
+    /// Nobody went on with it.
+    Nobody,
+}
+
+/// How a deployment is asked for the rest.
+fn mode_of(received: &Received<'_>, surface: Surface, target: &Target, sent: &Sent) -> Mode {
+    let speech = target.speech_for(surface);
+    let received = received.for_deployment(&target.id, speech);
+    let takes = target.options.takes_prefill && speech != Speech::Responses;
+    let can = takes && received.conversation(surface).is_ok_and(|request| can_prefill(request, sent));
+    if can { Mode::Prefill } else { Mode::Replay }
+}
