@@ -152,3 +152,120 @@ impl<'a> TagFilter<'a> {
         matches_tags || (!is_strict && matches_header())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ask::Requirements;
+    use crate::choice::testing::texts;
+
+    /// Deployments by their tags, a request's tags, and who of them serves; written with blanks.
+    fn check_with(rules: TagRules, deployments: &[&str], tags: &str, expect: &[usize]) {
+        let profiles: Vec<Profile> = deployments
+            .iter()
+            .map(|tags| {
+                let (patterns, tags): (Vec<&str>, Vec<&str>) =
+                    tags.split_whitespace().partition(|tag| tag.starts_with('^'));
+                Profile { tags: texts(&tags), tag_regex: texts(&patterns), ..Profile::default() }
+            })
+            .collect();
+        // Patterns among the request's tags are those that match its headers; `-` is a request without the header.
+        let (patterns, tags): (Vec<&str>, Vec<&str>) =
+            tags.split_whitespace().partition(|tag| tag.starts_with('^'));
+        let has_header = !tags.contains(&"-");
+        let (patterns, tags) = (texts(&patterns), texts(&tags));
+        let tags: Vec<String> = tags.into_iter().filter(|tag| tag != "-").collect();
+        let requirements = Requirements::default();
+        let mut ask = Ask::new(&requirements);
+        ask.tags = &tags;
+        ask.patterns = has_header.then_some(patterns.as_slice());
+        let filter = TagFilter::new(rules, &ask, &profiles.iter());
+        let serving: Vec<usize> = (0..profiles.len())
+            .filter(|&index| filter.as_ref().is_none_or(|filter| filter.admits(&profiles[index])))
+            .collect();
+        assert_eq!(serving, expect, "{tags:?} {patterns:?} among {deployments:?}");
+    }
+
+    fn check(deployments: &[&str], tags: &str, expect: &[usize]) {
+        check_with(TagRules::default(), deployments, tags, expect);
+    }
+
+    fn check_all(deployments: &[&str], tags: &str, expect: &[usize]) {
+        check_with(TagRules { matches_any: false }, deployments, tags, expect);
+    }
+
+    #[test]
+    fn an_untagged_request_goes_to_the_default_pool_where_there_is_one() {
+        check(&["free", "paid", ""], "", &[0, 1, 2]);
+        check(&["free", "paid default", "default"], "", &[1, 2]);
+        check(&["free"], "!", &[0]);
+    }
+
+    #[test]
+    fn any_tag_in_common_is_enough_unless_all_are_asked_for() {
+        let deployments = ["free", "paid", "free teamA", ""];
+        check(&deployments, "free", &[0, 2]);
+        check(&deployments, "free paid", &[0, 1, 2]);
+        check(&deployments, "teamA nothing", &[2]);
+        check_all(&deployments, "free", &[0, 2]);
+        check_all(&deployments, "free teamA", &[2]);
+        check_all(&deployments, "free paid", &[]);
+    }
+
+    #[test]
+    fn a_tag_that_nobody_has_goes_to_the_default_pool_or_nowhere() {
+        check(&["free", "default"], "gold", &[1]);
+        check(&["free", "paid"], "gold", &[]);
+        check(&["", ""], "gold", &[]);
+        check(&["free", "default"], "default", &[1]);
+    }
+
+    #[test]
+    fn a_tag_that_somebody_has_does_not_end_in_the_default_pool() {
+        check_all(&["free", "paid", "default"], "free paid", &[]);
+        check(&["free", "default"], "free !free", &[]);
+        check_all(&["free", "paid", "default"], "gold silver", &[2]);
+    }
+
+    #[test]
+    fn an_excluded_tag_never_serves() {
+        check(&["free", "paid", ""], "!free", &[1, 2]);
+        check(&["free", "paid"], "!free !paid", &[]);
+        check(&["default free", "default", "paid"], "!free", &[1]);
+        check(&["default free", "paid"], "!free", &[]);
+        check(&["free eu", "free us", "eu"], "free !us", &[0]);
+    }
+
+    #[test]
+    fn a_required_tag_serves_alone_default_or_not() {
+        check(&["eu", "us", "eu default", "default"], "&eu", &[0, 2]);
+        check(&["eu gpu", "eu", "gpu"], "&eu &gpu", &[0]);
+        check(&["eu", "default"], "&mars", &[]);
+        check(&["eu free", "eu", "free"], "&eu free", &[0]);
+        check(&["eu gpu", "eu"], "&eu !gpu", &[1]);
+        check(&["eu default", "us default", "paid"], "&eu gold", &[0]);
+    }
+
+    #[test]
+    fn a_pattern_that_matches_the_header_counts_as_a_tag() {
+        let deployments = ["^claude", "^cursor", "paid", "default"];
+        check(&deployments, "^claude", &[0]);
+        check(&deployments, "^claude ^cursor", &[0, 1]);
+        check(&deployments, "^claude paid", &[0, 2]);
+        check(&deployments, "", &[3]);
+        check(&deployments, "-", &[3]);
+        check(&["^claude", "paid"], "", &[]);
+        check(&["^claude", "paid"], "-", &[0, 1]);
+        check(&["^claude eu", "eu"], "&eu", &[0, 1]);
+        check(&["^claude eu", "eu"], "&eu ^claude", &[0, 1]);
+        check(&["^claude eu", "eu"], "!eu ^claude", &[]);
+    }
+
+    #[test]
+    fn with_all_tags_needed_a_pattern_does_not_help_past_tags() {
+        check_all(&["^claude paid", "^claude"], "^claude", &[1]);
+        check_all(&["^claude paid", "^claude"], "paid ^claude", &[0, 1]);
+        check_all(&["^claude paid", "^claude"], "paid gold ^claude", &[1]);
+        check(&["^claude paid", "^claude"], "^claude", &[0, 1]);
+    }
+}

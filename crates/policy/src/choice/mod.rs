@@ -17,7 +17,7 @@ mod reason;
 pub mod region;
 mod table;
 #[cfg(test)]
-mod testing;
+pub(crate) mod testing;
 #[cfg(test)]
 mod tests;
 

@@ -5,7 +5,7 @@
 
 use crate::ask::Requirements;
 use crate::clock::Moment;
-use crate::limits::Full;
+use crate::limits::{Full, LimitKind};
 
 /// Why a deployment was passed over.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -107,7 +107,8 @@ impl Reason {
             Self::NotForRetries => "it waits to be probed, and a retry is no probe".to_owned(),
             Self::Full(full) => match full.free_at {
                 Some(at) => format!("its {} is used up for another {:.1} s", self.word(), seconds(at)),
-                None => "all its parallel places are taken".to_owned(),
+                None if full.by == LimitKind::Parallel => "all its parallel places are taken".to_owned(),
+                None => format!("its {} lets nothing through", self.word()),
             },
             Self::Order => "another one with a lower order has room".to_owned(),
         }
