@@ -5,6 +5,7 @@
 //! capacity, and nothing past its expiry.
 
 use crate::clock::Moment;
+use crate::profile::Profile;
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
@@ -109,6 +110,12 @@ pub struct PromptPrices {
     pub cached: Option<u128>,
 }
 
+impl From<&Profile> for PromptPrices {
+    fn from(profile: &Profile) -> Self {
+        Self { input: profile.input_price, cached: profile.cached_price }
+    }
+}
+
 /// Whether a warm cache is worth staying for: reading the prefix from the holder's cache costs no more than sending it
 /// anew to the cheapest other deployment. Prices that are not known speak for staying, for the cache is faster; a
 /// prefix that is too short to be cached does not.
@@ -209,6 +216,8 @@ mod tests {
         check(4_000, (Some(10), None), Some(9), false);
         check(4_000, (None, None), Some(9), true);
         check(4_000, (Some(10), Some(5)), None, true);
+        let profile = Profile { input_price: Some(3), cached_price: Some(1), ..Profile::default() };
+        assert_eq!(PromptPrices::from(&profile), PromptPrices { input: Some(3), cached: Some(1) });
         check(1_024, (Some(10), Some(1)), Some(10), true);
         check(1_023, (Some(10), Some(1)), Some(10), false);
     }

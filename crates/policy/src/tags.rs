@@ -47,6 +47,9 @@ pub(crate) struct TagFilter<'a> {
     rules: TagRules,
     tags: &'a [String],
     patterns: Option<&'a [String]>,
+    /// Whether there is any tag that excludes or requires.
+    has_bounds: bool,
+    has_plain: bool,
     pool: Pool,
 }
 
@@ -80,9 +83,17 @@ impl<'a> TagFilter<'a> {
         ask: &Ask<'a>,
         pool: &(impl Iterator<Item = &'p Profile> + Clone),
     ) -> Option<Self> {
-        let mut filter = Self { rules, tags: ask.tags, patterns: ask.patterns, pool: Pool::All };
+        let has = |is_wanted: fn(Tag<'_>) -> bool| ask.tags.iter().any(|tag| is_wanted(Tag::read(tag)));
+        let mut filter = Self {
+            rules,
+            tags: ask.tags,
+            patterns: ask.patterns,
+            has_bounds: has(|tag| matches!(tag, Tag::Excluded(_) | Tag::Required(_))),
+            has_plain: has(|tag| matches!(tag, Tag::Plain(_))),
+            pool: Pool::All,
+        };
         filter.pool = filter.pool_among(pool);
-        let leaves_out_nobody = filter.pool == Pool::All && filter.tags.is_empty();
+        let leaves_out_nobody = filter.pool == Pool::All && !filter.has_bounds;
         (!leaves_out_nobody).then_some(filter)
     }
 
@@ -99,11 +110,9 @@ impl<'a> TagFilter<'a> {
 
     fn pool_among<'p>(&self, pool: &(impl Iterator<Item = &'p Profile> + Clone)) -> Pool {
         let bounded = pool.clone().filter(|profile| self.is_within_bounds(profile));
-        let plain_tags = || self.plain_tags();
         let requires = self.tags.iter().any(|tag| matches!(Tag::read(tag), Tag::Required(_)));
         let has_patterns = || bounded.clone().any(|profile| !profile.tag_regex.is_empty());
-        let is_matched =
-            plain_tags().next().is_some() || (self.patterns.is_some() && !requires && has_patterns());
+        let is_matched = self.has_plain || (self.patterns.is_some() && !requires && has_patterns());
         let is_default = |profile: &Profile| carries(profile, DEFAULT_TAG);
         if !is_matched {
             // Required tags name their deployments, default or not; what is only excluded is excluded from the
@@ -114,8 +123,9 @@ impl<'a> TagFilter<'a> {
         if bounded.clone().any(|profile| self.matches(profile)) {
             return Pool::Matching;
         }
-        let is_known =
-            plain_tags().any(|tag| pool.clone().any(|profile| profile.tags.iter().any(|known| known == tag)));
+        let is_known = self
+            .plain_tags()
+            .any(|tag| pool.clone().any(|profile| profile.tags.iter().any(|known| known == tag)));
         if !is_known && bounded.clone().any(is_default) { Pool::Default } else { Pool::None }
     }
 
@@ -127,17 +137,18 @@ impl<'a> TagFilter<'a> {
     }
 
     fn is_within_bounds(&self, profile: &Profile) -> bool {
-        self.tags.iter().all(|tag| match Tag::read(tag) {
-            Tag::Excluded(tag) => !carries(profile, tag),
-            Tag::Required(tag) => carries(profile, tag),
-            Tag::Plain(_) | Tag::Empty => true,
-        })
+        let mut tags = self.tags.iter();
+        !self.has_bounds
+            || tags.all(|tag| match Tag::read(tag) {
+                Tag::Excluded(tag) => !carries(profile, tag),
+                Tag::Required(tag) => carries(profile, tag),
+                Tag::Plain(_) | Tag::Empty => true,
+            })
     }
 
     fn matches(&self, profile: &Profile) -> bool {
-        let mut plain = self.plain_tags().peekable();
-        let is_tagged = plain.peek().is_some();
-        let matches_tags = is_tagged
+        let mut plain = self.plain_tags();
+        let matches_tags = self.has_plain
             && if self.rules.matches_any {
                 plain.any(|tag| carries(profile, tag))
             } else {

@@ -3,6 +3,7 @@
 //! Owns the lists, and looking a group up in them. Leaves to others: reading them from a configuration (server).
 //! **Invariant:** none of this changes while a request is under way.
 
+use crate::choice::Nobody;
 use crate::failure::FailureKind;
 use std::time::Duration;
 
@@ -42,6 +43,18 @@ pub enum Setback {
 impl From<FailureKind> for Setback {
     fn from(kind: FailureKind) -> Self {
         Self::Failed(kind)
+    }
+}
+
+impl From<Nobody> for Setback {
+    /// What stood in the way of a choice. Where all have failed the request, its last failure says more than this does.
+    fn from(nobody: Nobody) -> Self {
+        match nobody {
+            Nobody::Paused { .. } | Nobody::Full(_) => Self::NoPlace,
+            Nobody::Empty | Nobody::ForcedDown | Nobody::Ejected { .. } | Nobody::Failed => Self::Down,
+            Nobody::NotAllowed(_) | Nobody::NoTags => Self::NotAllowed,
+            Nobody::ContextWindow => Self::Failed(FailureKind::ContextWindow),
+        }
     }
 }
 

@@ -1,6 +1,7 @@
 //! Ways through groups: what leads where, in which order, and where it ends.
 
 use super::*;
+use crate::choice::{Nobody, Reason};
 use FailureKind::*;
 
 fn targets(names: &str) -> Vec<Target> {
@@ -411,6 +412,22 @@ fn reachable(graph: u32) -> usize {
         }
     }
     known.count_ones() as usize
+}
+
+#[test]
+fn who_cannot_be_had_is_a_setback_of_its_own_kind() {
+    let at = crate::clock::Moment::from_micros(9);
+    let full = crate::limits::Full { by: crate::limits::LimitKind::Tokens, free_at: None };
+    let check = |nobody: Nobody, expect: Setback| assert_eq!(Setback::from(nobody), expect, "{nobody:?}");
+    check(Nobody::Empty, Setback::Down);
+    check(Nobody::ForcedDown, Setback::Down);
+    check(Nobody::Ejected { until: at }, Setback::Down);
+    check(Nobody::Failed, Setback::Down);
+    check(Nobody::Paused { until: at }, Setback::NoPlace);
+    check(Nobody::Full(full), Setback::NoPlace);
+    check(Nobody::NoTags, Setback::NotAllowed);
+    check(Nobody::NotAllowed(Reason::Region), Setback::NotAllowed);
+    check(Nobody::ContextWindow, Setback::Failed(ContextWindow));
 }
 
 #[test]

@@ -3,10 +3,12 @@
 //! Owns the filters and their order, the never-empty rule for ejections, affinity and the lowest `order`.
 //! **Invariant:** a requirement is never relaxed, and nothing is sent into a pause.
 
-use super::{Candidate, Group, Reason, Why, region};
+use super::region::Wanted;
+use super::{Candidate, Group, Reason, Why};
 use crate::ask::{Ask, Requirements};
 use crate::clock::Moment;
 use crate::health::{Forced, Standing};
+use crate::profile::Profile;
 use crate::tags::TagFilter;
 
 /// A candidate that nothing but an ejection speaks against.
@@ -28,26 +30,41 @@ struct Found {
     least_bad: Option<LeastBad>,
 }
 
+/// What the filters leave to do.
+pub(super) enum Sifted {
+    /// Nothing: this one serves.
+    Settled(u32, Why),
+    /// The strategy decides.
+    Open {
+        /// Whether one of those that are left waits to be probed.
+        has_half_open: bool,
+    },
+    /// Nobody is left.
+    Nobody,
+}
+
 /// Leaves in `kept` the positions that the strategy is to decide among; some choices are settled here.
 pub(super) fn sift(
     group: &Group<'_>,
     ask: &Ask<'_>,
     kept: &mut Vec<u32>,
     note: &mut impl FnMut(usize, Reason),
-) -> Option<(u32, Why)> {
+) -> Sifted {
     let found = pass(group, ask, kept, note);
     let refuses_probes = ask.is_retry && found.has_up;
     if let Some((holder, standing)) = found.holder {
         if refuses_probes && standing == Standing::HalfOpen {
             note(holder as usize, Reason::NotForRetries);
         } else {
-            return Some((holder, Why::Affinity));
+            return Sifted::Settled(holder, Why::Affinity);
         }
     }
     if kept.is_empty() {
-        let least_bad = found.least_bad.filter(|_| !found.has_usable_failed)?;
+        let Some(least_bad) = found.least_bad.filter(|_| !found.has_usable_failed) else {
+            return Sifted::Nobody;
+        };
         kept.push(least_bad.position);
-        return Some((least_bad.position, Why::LeastBad));
+        return Sifted::Settled(least_bad.position, Why::LeastBad);
     }
     let is_half_open = |position: u32| {
         group.at(position).is_some_and(|candidate| candidate.now.standing() == Standing::HalfOpen)
@@ -59,9 +76,9 @@ pub(super) fn sift(
         keep_lowest_order(group, kept, note);
     }
     match kept.as_slice() {
-        [only] if is_half_open(*only) => Some((*only, Why::Probe)),
-        [only] => Some((*only, Why::Only)),
-        _ => None,
+        [only] if is_half_open(*only) => Sifted::Settled(*only, Why::Probe),
+        [only] => Sifted::Settled(*only, Why::Only),
+        _ => Sifted::Open { has_half_open: found.has_half_open && !refuses_probes },
     }
 }
 
@@ -71,51 +88,63 @@ fn pass(
     kept: &mut Vec<u32>,
     note: &mut impl FnMut(usize, Reason),
 ) -> Found {
-    kept.clear();
-    let mut found = Found::default();
-    let requirements = Some(ask.requirements).filter(|requirements| !requirements.is_empty());
+    keep_allowed(group, ask, kept, note);
     let tags = group.rules.tags.and_then(|rules| {
-        let pool = group.candidates.iter().filter(|candidate| policy(candidate, requirements).is_none());
+        let pool = kept.iter().filter_map(|&position| group.at(position));
         TagFilter::new(rules, ask, &pool.map(|candidate| candidate.profile))
     });
-    for (position, candidate) in group.candidates.iter().enumerate() {
+    let mut found = Found::default();
+    kept.retain(|&position| {
+        let Some(candidate) = group.at(position) else { return false };
         let standing = candidate.now.standing();
-        let is_excluded = group.excluded.get(position).is_some_and(|&is_excluded| is_excluded);
-        let lasting = policy(candidate, requirements)
-            .or_else(|| tags.as_ref().filter(|tags| !tags.admits(candidate.profile)).map(|_| Reason::Tags))
-            .or_else(|| window(group, candidate, ask));
         let is_draining = candidate.now.forced == Some(Forced::Draining);
         let is_holder = ask.affinity == Some(candidate.profile.id.as_str());
-        let reason = match (lasting, is_excluded) {
-            (Some(reason), _) => Some(reason),
-            (None, true) => {
-                found.has_usable_failed |= standing == Standing::Up && !is_draining;
-                Some(Reason::Failed)
-            }
-            (None, false) if is_draining && !is_holder => Some(Reason::Draining),
-            (None, false) => passing(candidate, standing),
+        let is_excluded = group.excluded.get(position as usize).is_some_and(|&is_excluded| is_excluded);
+        let reason = if tags.as_ref().is_some_and(|tags| !tags.admits(candidate.profile)) {
+            Some(Reason::Tags)
+        } else if is_too_long(group, candidate, ask) {
+            Some(Reason::ContextWindow)
+        } else if is_excluded {
+            found.has_usable_failed |= standing == Standing::Up && !is_draining;
+            Some(Reason::Failed)
+        } else if is_draining && !is_holder {
+            Some(Reason::Draining)
+        } else {
+            passing(candidate, standing)
         };
-        // Positions beyond 32 bits are no groups of this world.
-        let position_small = u32::try_from(position).unwrap_or(u32::MAX);
-        match reason {
-            None => {
-                found.has_up |= standing == Standing::Up;
-                found.has_half_open |= standing == Standing::HalfOpen;
-                found.has_order |= candidate.profile.order.is_some();
-                if is_holder {
-                    found.holder = Some((position_small, standing));
-                }
-                if !is_draining {
-                    kept.push(position_small);
-                }
-            }
-            Some(reason) => {
-                found.consider(position_small, candidate, reason);
-                note(position, reason);
-            }
+        if let Some(reason) = reason {
+            found.consider(position, candidate, reason);
+            note(position as usize, reason);
+            return false;
         }
-    }
+        found.has_up |= standing == Standing::Up;
+        found.has_half_open |= standing == Standing::HalfOpen;
+        found.has_order |= candidate.profile.order.is_some();
+        if is_holder {
+            found.holder = Some((position, standing));
+        }
+        !is_draining
+    });
     found
+}
+
+/// Leaves in `kept` whom neither an operator's word nor a requirement shuts out: what no time mends.
+fn keep_allowed(group: &Group<'_>, ask: &Ask<'_>, kept: &mut Vec<u32>, note: &mut impl FnMut(usize, Reason)) {
+    let mut required = Some(ask.requirements).filter(|required| !required.is_empty()).map(Required::new);
+    kept.clear();
+    // A position beyond 32 bits is of no group of this world.
+    kept.extend((0u32..).zip(group.candidates).filter_map(|(position, candidate)| {
+        let is_down = candidate.now.forced == Some(Forced::Down);
+        let reason = is_down.then_some(Reason::ForcedDown);
+        let reason = reason.or_else(|| required.as_mut()?.unmet_by(candidate.profile));
+        match reason {
+            Some(reason) => {
+                note(position as usize, reason);
+                None
+            }
+            None => Some(position),
+        }
+    }));
 }
 
 impl Found {
@@ -136,43 +165,48 @@ impl Found {
     }
 }
 
-/// What no time mends: an operator's word and the requirements.
-fn policy(candidate: &Candidate<'_>, requirements: Option<&Requirements>) -> Option<Reason> {
-    if candidate.now.forced == Some(Forced::Down) {
-        return Some(Reason::ForcedDown);
-    }
-    let required = requirements?;
-    let profile = candidate.profile;
-    let lies_in = |wanted: &Option<String>, place: &Option<String>| match (wanted, place) {
-        (None, _) => true,
-        (Some(_), None) => false,
-        (Some(wanted), Some(place)) => region::admits(wanted, place),
-    };
-    if required.is_contradictory {
-        return Some(Reason::Contradiction);
-    }
-    if !lies_in(&required.region, &profile.region) {
-        return Some(Reason::Region);
-    }
-    if !lies_in(&required.data_residency, &profile.data_residency) {
-        return Some(Reason::DataResidency);
-    }
-    if required.zero_data_retention && !profile.zero_data_retention {
-        return Some(Reason::DataRetention);
-    }
-    if let Some(missing) = required.capabilities.iter().position(|name| !profile.capabilities.contains(name))
-    {
-        return Some(Reason::Capability(u16::try_from(missing).unwrap_or(u16::MAX)));
-    }
-    let is_good_enough =
-        required.min_quality.is_none_or(|least| profile.quality.is_some_and(|quality| quality >= least));
-    (!is_good_enough).then_some(Reason::Quality)
+/// The requirements of a request, held against one deployment after the other.
+struct Required<'a> {
+    all: &'a Requirements,
+    region: Option<Wanted<'a>>,
+    data_residency: Option<Wanted<'a>>,
 }
 
-fn window(group: &Group<'_>, candidate: &Candidate<'_>, ask: &Ask<'_>) -> Option<Reason> {
+impl<'a> Required<'a> {
+    fn new(all: &'a Requirements) -> Self {
+        let wanted = |place: &'a Option<String>| place.as_deref().map(Wanted::new);
+        Self { all, region: wanted(&all.region), data_residency: wanted(&all.data_residency) }
+    }
+
+    /// The first requirement that a deployment does not fulfil, or does not say that it does.
+    fn unmet_by(&mut self, profile: &'a Profile) -> Option<Reason> {
+        let lies_in = |wanted: &mut Option<Wanted<'a>>, place: &'a Option<String>| {
+            wanted.as_mut().is_none_or(|wanted| place.as_ref().is_some_and(|place| wanted.admits(place)))
+        };
+        if self.all.is_contradictory {
+            return Some(Reason::Contradiction);
+        }
+        if !lies_in(&mut self.region, &profile.region) {
+            return Some(Reason::Region);
+        }
+        if !lies_in(&mut self.data_residency, &profile.data_residency) {
+            return Some(Reason::DataResidency);
+        }
+        if self.all.zero_data_retention && !profile.zero_data_retention {
+            return Some(Reason::DataRetention);
+        }
+        let mut capabilities = self.all.capabilities.iter();
+        if let Some(missing) = capabilities.position(|name| !profile.capabilities.contains(name)) {
+            return Some(Reason::Capability(u16::try_from(missing).unwrap_or(u16::MAX)));
+        }
+        let is_good = |least: f64| profile.quality.is_some_and(|quality| quality >= least);
+        (!self.all.min_quality.is_none_or(is_good)).then_some(Reason::Quality)
+    }
+}
+
+fn is_too_long(group: &Group<'_>, candidate: &Candidate<'_>, ask: &Ask<'_>) -> bool {
     let is_checked = group.rules.checks_context_window && ask.is_counted;
-    let is_too_long = candidate.profile.context_window.is_some_and(|window| ask.prompt_tokens > window);
-    (is_checked && is_too_long).then_some(Reason::ContextWindow)
+    is_checked && candidate.profile.context_window.is_some_and(|window| ask.prompt_tokens > window)
 }
 
 /// What passes with time: pauses, ejections, limits.

@@ -24,6 +24,8 @@ mod tests;
 pub use reason::{Nobody, Reason, Why};
 pub use table::{Row, Table, table};
 
+use filter::Sifted;
+
 use crate::ask::Ask;
 use crate::clock::Moment;
 use crate::health::{Forced, Standing};
@@ -175,11 +177,12 @@ fn decide(
     note: &mut impl FnMut(usize, Reason),
 ) -> Option<Choice> {
     let mut kept = std::mem::take(&mut state.kept);
-    let settled = filter::sift(group, ask, &mut kept, note);
+    let sifted = filter::sift(group, ask, &mut kept, note);
     state.kept = kept;
-    let (position, why) = match settled {
-        Some(settled) => settled,
-        None => strategy::pick(group, ask, state, draw)?,
+    let (position, why) = match sifted {
+        Sifted::Settled(position, why) => (position, why),
+        Sifted::Open { has_half_open } => strategy::pick(group, ask, state, has_half_open, draw)?,
+        Sifted::Nobody => return None,
     };
     Some(Choice::Deployment { position: position as usize, why })
 }

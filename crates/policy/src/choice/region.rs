@@ -52,6 +52,26 @@ pub fn admits(wanted: &str, place: &str) -> bool {
     is_same(wanted, place) || family_by_name(wanted).is_some_and(|family| family_of(place) == Some(family))
 }
 
+/// A place that is asked for, held against one place after the other: neighbours in a group often are in one region.
+pub(super) struct Wanted<'a> {
+    name: &'a str,
+    last: Option<(&'a str, bool)>,
+}
+
+impl<'a> Wanted<'a> {
+    pub(super) fn new(name: &'a str) -> Self {
+        Self { name, last: None }
+    }
+
+    /// As [`admits`].
+    pub(super) fn admits(&mut self, place: &'a str) -> bool {
+        match self.last {
+            Some((last, is_admitted)) if last == place => is_admitted,
+            _ => self.last.insert((place, admits(self.name, place))).1,
+        }
+    }
+}
+
 /// The family that `name` itself names.
 fn family_by_name(name: &str) -> Option<Family> {
     match name {
@@ -138,5 +158,13 @@ mod tests {
         check("uksouth", "UK South", true);
         check("my-own-place", "my-own-place", true);
         check("my-own-place", "another", false);
+    }
+
+    #[test]
+    fn one_place_after_the_other_is_held_against_the_same_wish() {
+        let mut wanted = Wanted::new("eu");
+        let places = ["eastus", "eastus", "eu-west-1", "eu-west-1", "eastus", "westeurope", ""];
+        let admitted = places.map(|place| wanted.admits(place));
+        assert_eq!(admitted, [false, false, true, true, false, true, false]);
     }
 }

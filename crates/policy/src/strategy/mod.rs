@@ -104,29 +104,34 @@ pub struct StrategyState {
     seats: Seats,
 }
 
-/// Decides among `state.kept`, in which no one is passed over any more; `None` where it is empty.
+/// Decides among `state.kept`, in which no one is passed over any more; `None` where it is empty. `has_half_open`:
+/// whether any of them waits to be probed.
 pub(crate) fn pick(
     group: &Group<'_>,
     ask: &Ask<'_>,
     state: &mut StrategyState,
+    has_half_open: bool,
     draw: f64,
 ) -> Option<(u32, Why)> {
     let strategy = group.strategy.for_ask(ask);
     let StrategyState { kept, weights, ranks, seats } = state;
     let is_half_open = |index: usize| {
         let candidate = kept.get(index).and_then(|&position| group.at(position));
-        candidate.is_some_and(|candidate| candidate.now.standing() == Standing::HalfOpen)
+        has_half_open && candidate.is_some_and(|candidate| candidate.now.standing() == Standing::HalfOpen)
     };
-    let half_open = || (0..kept.len()).filter(|&index| is_half_open(index));
+    let probe = |has_part: &dyn Fn(usize) -> bool| {
+        let count = if has_half_open { kept.len() } else { 0 };
+        (0..count).find(|&index| is_half_open(index) && has_part(index))
+    };
     let (probe, index) = match strategy {
         Strategy::SimpleShuffle => {
             weights::of_shuffle(group, ask, kept, weights);
-            let probe = half_open().find(|&index| weights::has_part(weights, index));
+            let probe = probe(&|index| weights::has_part(weights, index));
             (probe, probe.or_else(|| weights::at_random(weights, draw)))
         }
         Strategy::RoundRobin => {
             weights::by_weight(group, kept, weights);
-            let probe = half_open().find(|&index| weights::has_part(weights, index));
+            let probe = probe(&|index| weights::has_part(weights, index));
             (probe, probe.or_else(|| seats.next(group, kept, weights)))
         }
         Strategy::ConsistentHash => {
@@ -138,9 +143,8 @@ pub(crate) fn pick(
             ranks::of(strategy, group, ask, kept, ranks);
             let limit = ranks::limit(strategy, group, ranks);
             // Prices do not change with time; the other figures do, and a deployment out of traffic looks its best.
-            let may_probe =
-                |&index: &usize| strategy != Strategy::Cost || ranks::is_within(ranks, index, limit);
-            let probe = half_open().find(may_probe);
+            let is_lasting = strategy == Strategy::Cost;
+            let probe = probe(&|index| !is_lasting || ranks::is_within(ranks, index, limit));
             (probe, probe.or_else(|| ranks::at_random(ranks, limit, draw)))
         }
     };

@@ -83,14 +83,19 @@ fn latency(candidate: &Candidate<'_>, ask: &Ask<'_>) -> Rank {
 /// The cost of this very request, in the unit of the prices. What has no price comes last (LiteLLM reckons with 5.0
 /// dollars per token), fewer tokens first, which are the same for all.
 fn cost(candidate: &Candidate<'_>, ask: &Ask<'_>) -> Rank {
-    let (input, output) = (u128::from(ask.prompt_tokens), u128::from(ask.output_tokens_expected()));
+    let (input, output) = (ask.prompt_tokens as f64, ask.output_tokens_expected() as f64);
     match (candidate.profile.input_price, candidate.profile.output_price) {
         (Some(input_price), Some(output_price)) => {
-            let sum = input.saturating_mul(input_price).saturating_add(output.saturating_mul(output_price));
-            Rank { class: Class::Known, figure: sum as f64 }
+            let figure = input * float(input_price) + output * float(output_price);
+            Rank { class: Class::Known, figure }
         }
-        _ => Rank { class: Class::Unknown, figure: input.saturating_add(output) as f64 },
+        _ => Rank { class: Class::Unknown, figure: input + output },
     }
+}
+
+/// A price as a float: by way of 64 bits, which is five times as fast, where it fits.
+fn float(price: u128) -> f64 {
+    u64::try_from(price).map_or(price as f64, |price| price as f64)
 }
 
 /// Which part of its tpm, else of its rpm, a deployment has used in the last minute; `None` where it has neither.

@@ -46,10 +46,10 @@ impl Seats {
         key: u64,
     ) -> Option<usize> {
         self.lay(group);
-        let scores =
-            kept.iter().zip(weights).map(|(&position, &weight)| self.hash_score(position, weight, key));
+        let score = self.scorer(weights, key);
         let mut best: Option<(usize, f64)> = None;
-        for (index, score) in scores.enumerate() {
+        for (index, (&position, &weight)) in kept.iter().zip(weights).enumerate() {
+            let score = score(position, weight);
             if best.is_none_or(|(_, highest)| score > highest) {
                 best = Some((index, score));
             }
@@ -57,13 +57,18 @@ impl Seats {
         best.map(|(index, _)| index)
     }
 
-    /// The score of a candidate for a key: `-weight / ln(u)` with `u` uniform in `0..1`, by which each deployment has
-    /// keys in proportion to its weight (Schindelhauer and Schomaker, 2005).
-    pub(super) fn hash_score(&self, position: u32, weight: f64, key: u64) -> f64 {
-        let hash = self.0.get(position as usize).map_or(0, |seat| seat.hash);
-        // 53 bits, the middle of each step: never 0 and never 1.
-        let uniform = ((mix(hash ^ mix(key)) >> 11) as f64 + 0.5) / (1u64 << 53) as f64;
-        -weight / uniform.ln()
+    /// The score of each candidate for a key: `-weight / ln(u)` with `u` uniform in `0..1`, by which each deployment
+    /// has keys in proportion to its weight (Schindelhauer and Schomaker, 2005); `u` itself, which has the same order
+    /// and no logarithm, where all weights are alike.
+    pub(super) fn scorer(&self, weights: &[f64], key: u64) -> impl Fn(u32, f64) -> f64 {
+        let is_even = weights.windows(2).all(|pair| pair.first() == pair.last());
+        let key = mix(key);
+        move |position, weight| {
+            let hash = self.0.get(position as usize).map_or(0, |seat| seat.hash);
+            // 53 bits, the middle of each step: never 0 and never 1.
+            let uniform = ((mix(hash ^ key) >> 11) as f64 + 0.5) / (1u64 << 53) as f64;
+            if is_even { uniform } else { -weight / uniform.ln() }
+        }
     }
 
     /// How much of a turn a candidate has come to.

@@ -77,9 +77,7 @@ pub(crate) fn scores(group: &Group<'_>, ask: &Ask<'_>, state: &mut StrategyState
             seats.lay(group);
             let key = ask.sticky_key.unwrap_or_default();
             let winner = seats.by_key(group, kept, weights, key);
-            let mut scores = weighted(kept, weights, Unit::Hash, |position, weight| {
-                seats.hash_score(position, weight, key)
-            });
+            let mut scores = weighted(kept, weights, Unit::Hash, seats.scorer(weights, key));
             for (index, score) in scores.iter_mut().enumerate() {
                 score.share = if Some(index) == winner { 1.0 } else { 0.0 };
             }
