@@ -187,7 +187,8 @@ impl Health {
     }
 
     /// An attempt succeeded. Any that began after the ejection ends it, the probe or one that was sent because
-    /// everything else was out; one that began before it ends nothing.
+    /// everything else was out; one that began before it ends nothing. To be told at the first token: that a long answer
+    /// ends well says nothing of now.
     pub fn succeed(&mut self, attempt: Attempt, now: Moment) -> Option<Change> {
         self.end_probe(attempt);
         if attempt.stamp >= self.pause_turn {
@@ -206,8 +207,9 @@ impl Health {
         Some(Change::Recovered)
     }
 
-    /// An attempt failed. One that began before the last ejection or
-    /// recovery counts for nothing but its pause; only the probe's failure ejects again.
+    /// An attempt failed. One that began before the last ejection or recovery counts for nothing but its pause; while
+    /// ejected only the probe's failure ejects again. May follow [`Self::succeed`] for the same attempt, where a stream
+    /// breaks after its first token.
     pub fn fail(
         &mut self,
         attempt: Attempt,

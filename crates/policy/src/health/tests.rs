@@ -357,6 +357,15 @@ fn a_forgotten_probe_loses_its_place_and_its_word() {
 }
 
 #[test]
+fn a_stream_that_breaks_after_its_first_token_counts() {
+    let mut health = Health::default();
+    let stream = health.begin(at(0));
+    assert_eq!(health.succeed(stream, at(1)), None);
+    let mut fail = || health.fail(stream, at(2), failed(Connection), &rules());
+    assert_eq!((fail(), fail(), fail()), (None, None, ejected(5_000, 3)));
+}
+
+#[test]
 fn a_429_pauses_exactly_until_retry_after() {
     let check = |retry_after: u64, expect: u64| {
         let mut health = Health::default();
