@@ -17,5 +17,8 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod callers;
 mod connect;
+mod hedges;
 mod replies;
+mod streams;

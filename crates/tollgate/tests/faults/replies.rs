@@ -151,6 +151,38 @@ async fn r16_a_stream_where_none_was_asked_for_and_none_where_one_was_are_no_rep
 }
 
 #[tokio::test]
+async fn r17_what_is_no_reply_of_the_wire_goes_elsewhere() {
+    for body in [hello("m"), streamed(hello("m"))] {
+        let is_stream = body.get("stream").is_some();
+        // Half of a stream's text is content that the caller has seen: a row of streams.
+        let half = Fault::TruncatedJson;
+        for fault in [
+            if is_stream { Fault::cut(0) } else { half },
+            Fault::ErrorInOk,
+            Fault::Empty { status: 200 },
+            Fault::MalformedEvent { after: 0 },
+            Fault::BadUtf8,
+        ] {
+            let behaviour = Behaviour::new().text("evil").fault(fault.clone());
+            let sound = Rule::deployment("b", Behaviour::new().text("good"));
+            let script = Script::new().rule(Rule::deployment("a", behaviour)).rule(sound);
+            let site = Site::start(&two(""), script).await;
+            let mut connection = site.connect().await;
+            connection.write(&post(CHAT, &[], body.to_string().as_bytes())).await;
+            let told = Told::read(&mut connection).await;
+            assert_eq!(told.status(), 200, "{fault:?}: {}", told.body());
+            assert!(
+                told.body().contains("good") && !told.body().contains("evil"),
+                "{fault:?}: {}",
+                told.body()
+            );
+            assert_eq!(site.sends(["a", "b"]), [1, 1], "{fault:?}");
+            site.stop().await;
+        }
+    }
+}
+
+#[tokio::test]
 async fn r17_numbers_beyond_all_measure_make_no_debt_and_no_panic() {
     for usage in [UsageFault::Huge, UsageFault::Negative] {
         let behaviour = Behaviour::new().fault(Fault::Usage(usage));

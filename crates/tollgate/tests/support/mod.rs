@@ -61,6 +61,11 @@ pub(crate) const FAILURES: &str = "litellm_deployment_failure_responses_total";
 /// The metric of attempts.
 pub(crate) const ATTEMPTS: &str = "litellm_deployment_total_requests_total";
 
+/// A text of so many tokens at the simulator, no two of which are alike.
+pub(crate) fn words(tokens: usize) -> String {
+    (0..tokens).map(|number| format!("w{number:02} ")).collect()
+}
+
 /// Milliseconds.
 pub(crate) fn ms(milliseconds: u64) -> Duration {
     Duration::from_millis(milliseconds)

@@ -40,6 +40,14 @@ impl Told {
         String::from_utf8(self.bytes.clone()).unwrap()
     }
 
+    /// The answer in few words: its text and its last two events.
+    fn shown(&self) -> String {
+        let body = String::from_utf8_lossy(&self.bytes).into_owned();
+        let events: Vec<&str> = body.split_inclusive("\n\n").collect();
+        let last = events.len().saturating_sub(2);
+        format!("{} {:?} ... {}", self.status(), self.text(), events[last..].concat())
+    }
+
     /// The body of an error as JSON.
     pub(crate) fn json(&self) -> Value {
         serde_json::from_slice(&self.bytes).unwrap_or_else(|error| panic!("{error}: {self:?}"))
@@ -60,11 +68,16 @@ impl Told {
         with_json.map(|event| data(event)).collect()
     }
 
+    /// The pieces of the answer's text, as many as there are tokens.
+    pub(crate) fn pieces(&self) -> Vec<String> {
+        let chunks = self.chunks();
+        let texts = chunks.iter().filter_map(|chunk| chunk["choices"][0]["delta"]["content"].as_str());
+        texts.filter(|text| !text.is_empty()).map(str::to_owned).collect()
+    }
+
     /// The answer's text.
     pub(crate) fn text(&self) -> String {
-        let texts = self.chunks();
-        let pieces = texts.iter().filter_map(|chunk| chunk["choices"][0]["delta"]["content"].as_str());
-        pieces.collect()
+        self.pieces().concat()
     }
 
     /// The reasons to stop that were told.
@@ -97,14 +110,14 @@ impl Told {
     /// The answer's text, after it was held that the stream is a complete one: one reason to stop, one end mark, no
     /// error, one id, the caller's name of the model.
     pub(crate) fn complete(&self, model: &str) -> String {
-        let body = self.body();
-        assert!(self.is_whole && self.is_done(), "not complete: {body}");
-        assert_eq!(self.error(), None, "{body}");
-        assert_eq!(self.finishes().len(), 1, "{body}");
+        let shown = self.shown();
+        assert!(self.is_whole && self.is_done(), "not complete: {shown}");
+        assert_eq!(self.error(), None, "{shown}");
+        assert_eq!(self.finishes().len(), 1, "{shown}");
         let chunks = self.chunks();
-        assert!(chunks.iter().all(|chunk| chunk["model"] == model), "{body}");
+        assert!(chunks.iter().all(|chunk| chunk["model"] == model), "{shown}");
         let first = chunks.first().map(|chunk| chunk["id"].clone());
-        assert!(chunks.iter().all(|chunk| Some(&chunk["id"]) == first.as_ref()), "{body}");
+        assert!(chunks.iter().all(|chunk| Some(&chunk["id"]) == first.as_ref()), "{shown}");
         self.text()
     }
 }
