@@ -85,7 +85,7 @@ fn read_config(
     let router = router::resolve(&root, found);
     router.complete(&mut deployments, &root, found);
     let names: Vec<&str> = deployments.iter().map(|deployment| deployment.model_name.as_str()).collect();
-    let groups = Groups::new(&left_out(&root, names), &router.model_group_alias);
+    let groups = Groups::new(&left_out(&root, names), &router.model_group_alias, &root);
     targets::check(&router, &root, &groups, found);
     let mut reading = TierReading { groups: &groups, faqs: FaqFiles::new(read) };
     let tollgate = settings::tollgate(&root, &mut reading, found);

@@ -8,6 +8,7 @@ use std::collections::HashMap;
 
 use crate::config::Config;
 use crate::model::Deployment;
+use crate::settings::General;
 
 /// The difference of two configurations. Deployments are named by their ids.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -22,6 +23,8 @@ pub struct ReloadDiff {
     pub kept: Vec<String>,
     /// Settings that have changed and that only a restart applies.
     pub restart: Vec<&'static str>,
+    /// Settings of routing and failover that have changed and that the reload applies.
+    pub applied: Vec<&'static str>,
 }
 
 impl ReloadDiff {
@@ -34,7 +37,8 @@ impl ReloadDiff {
 /// Compares `old` with `new`.
 pub fn diff(old: &Config, new: &Config) -> ReloadDiff {
     let mut gone: HashMap<&str, &Deployment> = old.deployments.iter().map(|d| (d.id.as_str(), d)).collect();
-    let mut diff = ReloadDiff { restart: restart(old, new), ..ReloadDiff::default() };
+    let mut diff =
+        ReloadDiff { restart: restart(old, new), applied: applied(old, new), ..ReloadDiff::default() };
     for deployment in &new.deployments {
         let list = match gone.remove(deployment.id.as_str()) {
             None => &mut diff.added,
@@ -72,5 +76,33 @@ fn restart(old: &Config, new: &Config) -> Vec<&'static str> {
         ("general_settings.database_url", old.general.database_url != new.general.database_url),
         ("environment_variables", old.environment != new.environment),
     ];
-    settings.into_iter().filter(|(_, has_changed)| *has_changed).map(|(name, _)| name).collect()
+    changed(&settings)
+}
+
+/// What requests are routed by, which the next request sees.
+fn applied(old: &Config, new: &Config) -> Vec<&'static str> {
+    let (a, b) = (&old.tollgate, &new.tollgate);
+    let (x, y) = (&old.general, &new.general);
+    let is_admitted = |general: &General| {
+        (general.max_in_flight_requests, general.max_queued_requests, general.admission_queue_timeout)
+    };
+    let is_checked = |general: &General| {
+        (general.background_health_checks, general.health_check_interval, general.health_check_details)
+    };
+    changed(&[
+        ("router_settings", old.router != new.router),
+        ("tollgate_settings.tiers", a.tiers != b.tiers),
+        ("tollgate_settings.hedge", (a.hedge, &a.group_hedges) != (b.hedge, &b.group_hedges)),
+        ("tollgate_settings.rescue", a.rescue != b.rescue),
+        ("tollgate_settings.queue", a.queue != b.queue),
+        ("tollgate_settings.retry_budget", a.retry_budget != b.retry_budget),
+        ("tollgate_settings.sensitive", a.sensitive != b.sensitive),
+        ("general_settings.background_health_checks", is_checked(x) != is_checked(y)),
+        ("general_settings.max_in_flight_requests_per_worker", is_admitted(x) != is_admitted(y)),
+        ("general_settings.alerting", x.alerts != y.alerts),
+    ])
+}
+
+fn changed(settings: &[(&'static str, bool)]) -> Vec<&'static str> {
+    settings.iter().filter(|(_, has_changed)| *has_changed).map(|(name, _)| *name).collect()
 }

@@ -324,20 +324,12 @@ impl Reading<'_> {
             allowed_fails_policy: self.info.node("allowed_fails_policy").map(AllowedFailsPolicy::read),
             is_blocked: [self.params, self.info].iter().any(|section| section.flag("blocked") == Some(true)),
             health_check: self.health_check(),
-            extra_headers: headers(
-                self.params.entries("extra_headers"),
-                &self.params.path_of("extra_headers"),
-                &[],
-                found,
-            ),
+            extra_headers: self.extra_headers(found),
             default_params: self.default_params(),
             extra_body: self.params.node("extra_body").map(to_json_map).unwrap_or_default(),
             drop_params: self.params.flag("drop_params"),
             allowed_openai_params: self.params.texts("allowed_openai_params"),
-            on_unsupported_param: self
-                .params
-                .text("tollgate_on_unsupported_param")
-                .and_then(|word| OnUnsupported::named(&word)),
+            on_unsupported_param: self.on_unsupported_param(),
             use_chat_completions: self.params.flag("use_chat_completions_api").unwrap_or(false),
             use_in_pass_through: self.params.flag("use_in_pass_through").unwrap_or(false),
             cloud: CloudParams::read(self.params, provider, self.environment),
@@ -469,6 +461,15 @@ impl Reading<'_> {
             return Some(AzureAuth { ad_token: Some(Secret::new(token)), scope, ..AzureAuth::default() });
         }
         principal.missing().is_empty().then_some(principal)
+    }
+
+    fn extra_headers(&self, found: &mut Collector) -> Vec<(String, Secret)> {
+        headers(self.params.entries("extra_headers"), &self.params.path_of("extra_headers"), &[], found)
+    }
+
+    fn on_unsupported_param(&self) -> Option<OnUnsupported> {
+        let word = self.params.text("tollgate_on_unsupported_param")?;
+        OnUnsupported::named(&word)
     }
 
     fn tag_regex(&self, found: &mut Collector) -> Vec<String> {

@@ -223,6 +223,7 @@ pub(crate) fn resolve(root: &Node, found: &mut Collector) -> Router {
     router.latency = LatencyArgs::of(&section, router.strategy, found);
     router.routing_groups = routing_groups(&section, found);
     health_checks(&mut router, &section, root);
+    check_health_checks(&router, &section, root, found);
     say_what_has_no_effect(&section, found);
     router
 }
@@ -238,6 +239,20 @@ fn health_checks(router: &mut Router, section: &Section<'_>, root: &Node) {
         .seconds("health_check_staleness_threshold")
         .or_else(|| general.seconds("health_check_staleness_threshold"))
         .unwrap_or(interval * 2);
+}
+
+/// Health checks are asked to count, but there are none.
+fn check_health_checks(router: &Router, section: &Section<'_>, root: &Node, found: &mut Collector) {
+    let general = Section::new(root.get("general_settings"), general::TABLE, "general_settings");
+    if !router.enable_health_check_routing || general.flag("background_health_checks") == Some(true) {
+        return;
+    }
+    for section in [section, &general] {
+        if let Some(place) = section.place("enable_health_check_routing") {
+            let message = "has no effect without general_settings.background_health_checks";
+            found.warning(place, &section.path_of("enable_health_check_routing"), message);
+        }
+    }
 }
 
 /// Values that are accepted for LiteLLM's sake alone.

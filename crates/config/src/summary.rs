@@ -1,14 +1,15 @@
 //! What `tollgate check` says after its findings.
 //!
-//! Owns: the counts and the list of keys that do not act yet. Leaves to others: printing and exit statuses.
+//! Owns: the counts, the tiers, what fails on purpose, and the list of keys that do not act yet. Leaves to others: printing and exit statuses.
 //!
 //! **Invariant:** a key that does not act yet is in the list with every place that writes it.
 
 use std::fmt::Write as _;
 
-use crate::config::Loaded;
+use crate::config::{Config, Loaded};
 use crate::report::{Finding, Severity, printable};
 use crate::section::NOT_YET_ACTIVE;
+use crate::tier::{Tier, TierTarget};
 
 /// A few lines about `loaded`: counts, what the gateway would serve, and the keys that are not active yet.
 pub fn check_summary(loaded: &Loaded) -> String {
@@ -27,6 +28,7 @@ pub fn check_summary(loaded: &Loaded) -> String {
         let key =
             if config.general.master_key.is_some() { "a master key" } else { "no master key: loopback only" };
         let _ = writeln!(out, "It has {deployments} in {groups}, {aliases}, {key}.");
+        routes(config, &mut out);
     }
     let waiting = not_yet_active(&loaded.report.findings);
     if !waiting.is_empty() {
@@ -36,6 +38,45 @@ pub fn check_summary(loaded: &Loaded) -> String {
         let _ = writeln!(out, "  {key}  {}", places.join(", "));
     }
     out
+}
+
+/// Where requests go beyond their first deployment: a line for each thing that is configured.
+fn routes(config: &Config, out: &mut String) {
+    for (name, tiers) in config.tollgate.tiers.lists() {
+        let steps: Vec<String> = tiers.iter().map(step).collect();
+        let of = name.map(|name| format!(" of {}", printable(name))).unwrap_or_default();
+        let _ = writeln!(out, "Tiers{of}: {}.", steps.join(", then "));
+    }
+    let hedged = config.tollgate.group_hedges.iter().filter(|(_, hedge)| hedge.is_some());
+    match (config.tollgate.hedge.is_some(), hedged.count()) {
+        (true, _) => out.push_str("Late answers are hedged.\n"),
+        (false, 0) => {}
+        (false, groups) => {
+            let _ = writeln!(out, "Late answers of {} are hedged.", plural(groups, "model group"));
+        }
+    }
+    if !config.tollgate.sensitive.is_empty() {
+        let rules = plural(config.tollgate.sensitive.len(), "rule");
+        let _ = writeln!(out, "Sensitive requests fall under {rules}.");
+    }
+    let at_fault = config.deployments.iter().filter(|deployment| deployment.fault.is_some()).count();
+    if at_fault > 0 {
+        let _ = writeln!(out, "On purpose, by tollgate_fault, {} will fail.", plural(at_fault, "deployment"));
+    }
+    let blocked = config.deployments.iter().filter(|deployment| deployment.is_blocked).count();
+    if blocked > 0 {
+        let _ = writeln!(out, "Blocked, and so without requests: {}.", plural(blocked, "deployment"));
+    }
+}
+
+/// A tier by its name, and its answers where it is canned.
+fn step(tier: &Tier) -> String {
+    let name = printable(&tier.name);
+    match &tier.target {
+        TierTarget::Group(group) if *group == tier.name => name,
+        TierTarget::Group(group) => format!("{name} ({})", printable(group)),
+        TierTarget::Canned(canned) => format!("{name} ({})", plural(canned.entries.len(), "answer")),
+    }
 }
 
 /// Keys with the indices of lists left out, in the order of first appearance, and where each is written.

@@ -11,26 +11,37 @@ use std::collections::HashSet;
 use crate::keys::nearest;
 use crate::report::{Collector, Message, printable};
 use crate::router::{Alias, Router};
+use crate::section::entries_of;
 use crate::yaml::{Node, Place};
 
 /// The names that may be referred to.
 pub(crate) struct Groups<'a> {
+    /// Of groups and aliases.
     exact: HashSet<&'a str>,
+    /// Of lists of tiers, which callers and fallbacks may name, but no tier.
+    lists: HashSet<&'a str>,
     patterns: Vec<&'a str>,
     aliases: &'a [Alias],
 }
 
 impl<'a> Groups<'a> {
-    /// The groups by name, and the aliases beside them.
-    pub(crate) fn new(names: &[&'a str], aliases: &'a [Alias]) -> Self {
+    /// The groups by name, the aliases, and the lists of tiers of the tree.
+    pub(crate) fn new(names: &[&'a str], aliases: &'a [Alias], root: &'a Node) -> Self {
+        let lists = root.get("tollgate_settings").and_then(|settings| settings.get("tiers"));
+        let lists = lists.map(entries_of).unwrap_or_default().iter().map(|entry| &*entry.key).collect();
         let all = names.iter().copied().chain(aliases.iter().map(|alias| alias.name.as_str()));
         let exact: HashSet<&str> = all.collect();
         let patterns = exact.iter().copied().filter(|name| name.contains('*')).collect();
-        Self { exact, patterns, aliases }
+        Self { exact, lists, patterns, aliases }
     }
 
     pub(crate) fn is_known(&self, name: &str) -> bool {
         self.exact.contains(name) || self.patterns.iter().any(|pattern| matches_pattern(pattern, name))
+    }
+
+    /// Whether a request may be sent on to `name`: a group, an alias or a list of tiers.
+    fn is_reachable(&self, name: &str) -> bool {
+        self.is_known(name) || self.lists.contains(name)
     }
 
     /// The group that `name` stands for: itself, or the one behind an alias.
@@ -66,7 +77,7 @@ pub(crate) fn check(router: &Router, root: &Node, groups: &Groups<'_>, found: &m
     targets.extend(policies.map(|(group, _)| ("model_group_retry_policy", group.as_str())));
     let models = router.routing_groups.iter().flat_map(|group| &group.models);
     targets.extend(models.map(|model| ("routing_groups", model.as_str())));
-    let unknown = targets.into_iter().filter(|(_, target)| *target != "*" && !groups.is_known(target));
+    let unknown = targets.into_iter().filter(|(_, target)| *target != "*" && !groups.is_reachable(target));
     for (name, target) in unknown {
         let (place, path) = place_of(root, name);
         if found.is_full() {

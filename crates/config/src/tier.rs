@@ -24,21 +24,18 @@ const NAME_BYTES_MAX: usize = 128;
 /// The lists of tiers.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Tiers {
-    /// Lists by the name that a caller asks for: a model group, an alias, or a name that only stands here.
+    /// Lists by the name that a caller asks for: a model group, an alias, or a name that only stands here. None is
+    /// empty.
     pub by_name: Vec<(String, Vec<Tier>)>,
-    /// The list of requests for any other group in it, from that group's tier on.
+    /// The list without a name, reached by its groups alone; empty if there is none.
     pub default: Vec<Tier>,
 }
 
 impl Tiers {
-    /// The tiers of a request for `name`, and the first of them that serves it. A name with a list of its own begins
-    /// at the list's beginning, any other at its own tier of [`Tiers::default`].
-    pub fn of(&self, name: &str) -> Option<(&[Tier], usize)> {
-        if let Some((_, own)) = self.by_name.iter().find(|(own, _)| own == name) {
-            return (!own.is_empty()).then_some((own.as_slice(), 0));
+    fn add(&mut self, name: &str, list: Vec<Tier>) {
+        if !list.is_empty() {
+            self.by_name.push((name.to_owned(), list));
         }
-        let at = self.default.iter().position(|tier| tier.target.group() == Some(name))?;
-        Some((self.default.as_slice(), at))
     }
 
     /// Every list with the name that it goes by; the default list has none.
@@ -144,7 +141,8 @@ impl TierReading<'_, '_> {
         tiers.default = self.list(node, &path, found);
         for entry in entries_of(node) {
             let path = format!("{path}.{}", printable(&entry.key));
-            tiers.by_name.push((entry.key.to_string(), self.list(&entry.value, &path, found)));
+            let list = self.list(&entry.value, &path, found);
+            tiers.add(&entry.key, list);
         }
         tiers
     }
@@ -168,7 +166,8 @@ impl TierReading<'_, '_> {
                 if has_tiers {
                     found.error(node.place, &group.path_of("tiers"), "tollgate_settings.tiers has them too");
                 }
-                tiers.by_name.push((entry.key.to_string(), self.list(node, &group.path_of("tiers"), found)));
+                let list = self.list(node, &group.path_of("tiers"), found);
+                tiers.add(&entry.key, list);
             }
             if let Some(node) = group.node("hedge") {
                 hedges.push((entry.key.to_string(), Hedge::read(node, &group.path_of("hedge"))));
@@ -181,6 +180,9 @@ impl TierReading<'_, '_> {
     fn list(&mut self, node: &Node, path: &str, found: &mut Collector) -> Vec<Tier> {
         let items = items_of(node);
         let mut tiers: Vec<Tier> = Vec::new();
+        if items.is_empty() && matches!(node.data, Data::List(_)) {
+            found.warning(node.place, path, "names no tiers");
+        }
         for (index, item) in items.iter().enumerate() {
             let path = format!("{path}[{index}]");
             let is_last = index + 1 == items.len();
@@ -191,6 +193,13 @@ impl TierReading<'_, '_> {
                     item.place,
                     &path,
                     "answers everything that comes to it: it must be the last tier",
+                );
+            }
+            if let Some(moves) = item.get("move_on").filter(|_| is_last) {
+                found.note(
+                    moves.place,
+                    &format!("{path}.move_on"),
+                    "has no effect: no tier comes after the last",
                 );
             }
             if is_last && index > 0 {

@@ -75,7 +75,7 @@ pub(crate) static TABLE: Table = &[&[
         "tiers",
         tiers::TIERS,
         "",
-        "Model groups in the order in which a request tries them: one list for all groups in it, or lists by name.",
+        "Model groups in the order in which a request tries them: a list, or lists by the names that callers ask for. A request for a group of a list enters it at that group.",
     ),
     active(
         "hedge",
