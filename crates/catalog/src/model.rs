@@ -154,6 +154,13 @@ impl Model {
             .any(|(name, value)| name.strip_prefix("supports_") == Some(wanted) && value.get() == "true")
     }
 
+    /// What the catalogue says that the model can, without `supports_` before it.
+    pub fn capabilities(&self) -> Vec<String> {
+        let Ok(fields) = fields(&self.raw) else { return Vec::new() };
+        let able = fields.iter().filter(|(_, value)| value.get() == "true");
+        able.filter_map(|(name, _)| name.strip_prefix("supports_").map(str::to_owned)).collect()
+    }
+
     /// Whether the catalogue says that the model has not that capability: `supports_sampling_params: false`. What it
     /// does not mention is not denied.
     pub fn denies(&self, capability: &str) -> bool {

@@ -15,6 +15,7 @@ pub mod choice;
 pub mod clock;
 pub mod deployment;
 pub mod failure;
+pub mod faq;
 pub mod health;
 pub mod latency;
 pub mod limits;

@@ -1,15 +1,14 @@
-//! The attempts of one request within one model group: which deployment first, which next, how long to wait, when to
-//! stop.
+//! The attempts of one request within one model group: whether to try again, where, and after which wait.
 //!
-//! `AttemptPlan::first` and `AttemptPlan::after_failure` are the whole of it. A retry goes to a deployment that has not
-//! failed this request yet where there is one, at once; only when none is left does it come back to one that may
-//! recover, after a wait. **Invariant:** no wait is planned that is not followed by an attempt, and none that ends
-//! after the deadline.
+//! Owns what the request has tried there. Leaves the choice among fresh deployments to [`crate::choice`]. A retry goes to
+//! a deployment that has not failed this request yet where there is one, at once; only when none is left does it come
+//! back to one that may recover, after a wait. **Invariant:** no wait is planned that is not followed by an attempt, and
+//! none that ends after the deadline.
 
-use crate::shuffle::{Share, choose};
+use crate::failure::{FailureKind, Verdict};
 use std::time::Duration;
 
-/// Most attempts of one request, whatever is configured (retries, fallbacks and hedges counted together).
+/// Most sends of one request, whatever is configured (retries, fallbacks, hedges and rescues counted together).
 pub const SENDS_PER_REQUEST_MAX: u32 = 6;
 /// First step of the backoff; doubled with every further wait ("full jitter", AWS Architecture Blog, 2015).
 pub const BACKOFF_BASE: Duration = Duration::from_millis(100);
@@ -17,111 +16,108 @@ pub const BACKOFF_BASE: Duration = Duration::from_millis(100);
 pub const BACKOFF_MAX: Duration = Duration::from_secs(5);
 /// Longest Retry-After that is waited for in place; a longer one is passed on to the caller (LiteLLM's bound).
 pub const RETRY_AFTER_WAIT_MAX: Duration = Duration::from_secs(60);
+/// Longest wait for the same group where another one can take the request.
+pub const WAIT_BESIDE_OTHERS_MAX: Duration = Duration::from_secs(1);
 
-/// What a failed attempt allows.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum RetryVerdict {
-    /// The caller's fault, or nothing another attempt could mend.
-    Never,
-    /// This deployment will not recover within the request (401, 403, 404): another may answer.
-    Elsewhere,
-    /// Another deployment at once, or this one again after a wait (5xx, timeouts, resets, 429).
-    Anywhere,
+/// How often each kind of failure is retried; `None` where `num_retries` decides (LiteLLM's `retry_policy`).
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the names are those of the kinds")]
+pub struct RetriesByKind {
+    pub bad_request: Option<u32>,
+    pub authentication: Option<u32>,
+    pub timeout: Option<u32>,
+    pub rate_limit: Option<u32>,
+    pub content_policy: Option<u32>,
+    pub internal_server: Option<u32>,
+    pub service_unavailable: Option<u32>,
+    pub not_found: Option<u32>,
+    pub default: Option<u32>,
 }
 
-/// A deployment as the plan sees it: only its share of the choice.
-#[derive(Debug, Clone, Copy)]
-struct Candidate {
-    share: Share,
-    failures: u32,
-    may_recover: bool,
-}
-
-/// What to do after a failed attempt.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum NextStep {
-    /// Send to the deployment at `position` after waiting `wait`.
-    Retry {
-        /// Position in the list that the plan was made from.
-        position: usize,
-        /// How long to wait first; zero when going to a fresh deployment.
-        wait: Duration,
-    },
-    /// Give the failure to the caller (or to a fallback group).
-    Stop,
+impl RetriesByKind {
+    /// The number for a kind, where one is written.
+    pub fn of(&self, kind: FailureKind) -> Option<u32> {
+        let own = match kind {
+            FailureKind::BadRequest | FailureKind::TooLarge | FailureKind::ContextWindow => self.bad_request,
+            FailureKind::Authentication | FailureKind::Permission => self.authentication,
+            FailureKind::Timeout => self.timeout,
+            FailureKind::RateLimit => self.rate_limit,
+            FailureKind::ContentPolicy => self.content_policy,
+            FailureKind::Server | FailureKind::Connection | FailureKind::BadGateway => self.internal_server,
+            FailureKind::Unavailable => self.service_unavailable,
+            FailureKind::NotFound => self.not_found,
+            FailureKind::NotExpressible | FailureKind::Quality => None,
+        };
+        own.or(self.default.filter(|_| kind.verdict() != Verdict::Never))
+    }
 }
 
 /// How often and how patiently to retry.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Default)]
 pub struct RetryRules {
     /// Further attempts after the first.
     pub num_retries: u32,
+    /// The same by kind of failure; none where the request itself says how often.
+    pub by_kind: RetriesByKind,
     /// The least wait before going back to a deployment that failed (LiteLLM's `retry_after`).
     pub wait_min: Duration,
 }
 
-/// What is known when an attempt has failed.
+/// A deployment that failed this request.
 #[derive(Debug, Clone, Copy)]
-pub struct FailedAttempt {
-    /// Which deployment it was.
+struct Tried {
+    position: usize,
+    may_recover: bool,
+    /// The provider's word on when to come back.
+    retry_after: Option<Duration>,
+}
+
+/// Back to a deployment that has failed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Return {
+    /// Which one.
     pub position: usize,
-    /// What it allows.
-    pub verdict: RetryVerdict,
-    /// The provider's own word on when to come back.
-    pub retry_after: Option<Duration>,
+    /// How long to wait first.
+    pub wait: Duration,
+}
+
+/// What surrounds a wait.
+#[derive(Debug, Clone, Copy)]
+pub struct Surroundings {
     /// What is left of the request's time.
     pub time_left: Duration,
+    /// Another group can take the request.
+    pub has_others: bool,
 }
 
 /// The attempts of one request within one model group.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct AttemptPlan {
-    candidates: Vec<Candidate>,
+    tried: Vec<Tried>,
     rules: RetryRules,
     sends: u32,
     waits: u32,
 }
 
 impl AttemptPlan {
-    /// A plan over the deployments whose shares are given, in their order.
-    pub fn new(shares: impl IntoIterator<Item = Share>, rules: RetryRules) -> Self {
-        let candidates =
-            shares.into_iter().map(|share| Candidate { share, failures: 0, may_recover: true }).collect();
-        Self { candidates, rules, sends: 0, waits: 0 }
+    /// Nothing was tried yet.
+    pub fn new(rules: RetryRules) -> Self {
+        Self { rules, ..Self::default() }
     }
 
-    /// The first deployment to send to; `None` when the group has none. `draw` is uniform in `0..1`.
-    pub fn first(&mut self, draw: f64) -> Option<usize> {
-        let position = self.choose_among(draw, |candidate| candidate.failures == 0)?;
+    /// Whether the deployment at a position has failed this request.
+    pub fn has_failed(&self, position: usize) -> bool {
+        self.tried.iter().any(|tried| tried.position == position)
+    }
+
+    /// A request goes out.
+    pub fn note_send(&mut self) {
         self.sends += 1;
-        Some(position)
     }
 
-    /// As [`Self::first`], but at a deployment that has what the request continues; another one follows its failure.
-    pub fn first_at(&mut self, position: usize) -> Option<usize> {
-        self.candidates.get(position)?;
-        self.sends += 1;
-        Some(position)
-    }
-
-    /// What follows a failed attempt. `draw` is uniform in `0..1`.
-    pub fn after_failure(&mut self, failed: FailedAttempt, draw: f64) -> NextStep {
-        if let Some(candidate) = self.candidates.get_mut(failed.position) {
-            candidate.failures += 1;
-            candidate.may_recover = failed.verdict == RetryVerdict::Anywhere;
-        }
-        let sends_max = self.rules.num_retries.saturating_add(1).min(SENDS_PER_REQUEST_MAX);
-        if failed.verdict == RetryVerdict::Never || self.sends >= sends_max {
-            return NextStep::Stop;
-        }
-        let step = match self.choose_among(draw, |candidate| candidate.failures == 0) {
-            Some(position) => NextStep::Retry { position, wait: Duration::ZERO },
-            None => self.return_to_one(failed, draw),
-        };
-        if let NextStep::Retry { .. } = step {
-            self.sends += 1;
-        }
-        step
+    /// Sends so far.
+    pub fn sends(&self) -> u32 {
+        self.sends
     }
 
     /// Attempts after the first so far.
@@ -129,34 +125,54 @@ impl AttemptPlan {
         self.sends.saturating_sub(1)
     }
 
-    /// Every deployment has failed this request: back to one that may recover, after a wait.
-    fn return_to_one(&mut self, failed: FailedAttempt, draw: f64) -> NextStep {
-        let Some(position) = self.choose_among(draw, |candidate| candidate.may_recover) else {
-            return NextStep::Stop;
-        };
+    /// Most attempts after the first.
+    pub fn retries_max(&self) -> u32 {
+        self.rules.num_retries
+    }
+
+    /// An attempt failed. Whether there may be another within the group.
+    ///
+    /// A caller's own fault is tried again only where the operator's policy for its kind says so, and elsewhere.
+    pub fn after_failure(
+        &mut self,
+        position: usize,
+        kind: FailureKind,
+        retry_after: Option<Duration>,
+    ) -> bool {
+        let may_recover = kind.verdict() == Verdict::Anywhere;
+        match self.tried.iter_mut().find(|tried| tried.position == position) {
+            Some(tried) => *tried = Tried { position, may_recover, retry_after },
+            None => self.tried.push(Tried { position, may_recover, retry_after }),
+        }
+        let own = self.rules.by_kind.of(kind);
+        let is_wanted = kind.verdict() != Verdict::Never || own.is_some_and(|retries| retries > 0);
+        is_wanted && self.sends <= own.unwrap_or(self.rules.num_retries)
+    }
+
+    /// Where no fresh deployment is left: the one to come back to. The shortest wait goes first; `draw` is uniform in
+    /// `0..1`. `is_usable` says whether a position may be sent to at all.
+    pub fn come_back(
+        &mut self,
+        around: Surroundings,
+        draw: f64,
+        is_usable: impl Fn(usize) -> bool,
+    ) -> Option<Return> {
         let backoff = BACKOFF_BASE
             .saturating_mul(1 << self.waits.min(16))
             .min(BACKOFF_MAX)
             .mul_f64(draw.clamp(0.0, 1.0));
-        let asked = if position == failed.position { failed.retry_after } else { None };
-        let wait = asked.unwrap_or(backoff).max(self.rules.wait_min);
-        if asked.is_some_and(|asked| asked > RETRY_AFTER_WAIT_MAX) || wait >= failed.time_left {
-            return NextStep::Stop;
+        let usable = self.tried.iter().filter(|tried| tried.may_recover && is_usable(tried.position));
+        let returns = usable.map(|tried| Return {
+            position: tried.position,
+            wait: tried.retry_after.unwrap_or(backoff).max(self.rules.wait_min),
+        });
+        let best = returns.min_by_key(|back| back.wait)?;
+        let longest = if around.has_others { WAIT_BESIDE_OTHERS_MAX } else { RETRY_AFTER_WAIT_MAX };
+        if best.wait > longest.max(self.rules.wait_min) || best.wait >= around.time_left {
+            return None;
         }
         self.waits += 1;
-        NextStep::Retry { position, wait }
-    }
-
-    fn choose_among(&self, draw: f64, wanted: impl Fn(&Candidate) -> bool) -> Option<usize> {
-        if let [only] = self.candidates.as_slice() {
-            return wanted(only).then_some(0);
-        }
-        let positions: Vec<usize> = (0..self.candidates.len())
-            .filter(|&position| self.candidates.get(position).is_some_and(&wanted))
-            .collect();
-        let shares: Vec<Share> =
-            positions.iter().filter_map(|&position| Some(self.candidates.get(position)?.share)).collect();
-        positions.get(choose(&shares, draw)?).copied()
+        Some(best)
     }
 }
 
@@ -164,141 +180,109 @@ impl AttemptPlan {
 mod tests {
     use super::*;
 
-    const LONG: Duration = Duration::from_secs(600);
+    const ALONE: Surroundings = Surroundings { time_left: Duration::from_secs(600), has_others: false };
 
-    fn plan(deployments: usize, num_retries: u32) -> AttemptPlan {
-        let rules = RetryRules { num_retries, wait_min: Duration::ZERO };
-        AttemptPlan::new(vec![Share::default(); deployments], rules)
+    fn plan(num_retries: u32) -> AttemptPlan {
+        AttemptPlan::new(RetryRules { num_retries, ..RetryRules::default() })
     }
 
-    fn failed(position: usize, verdict: RetryVerdict) -> FailedAttempt {
-        FailedAttempt { position, verdict, retry_after: None, time_left: LONG }
+    /// Sends to `position` and fails.
+    fn fail(plan: &mut AttemptPlan, position: usize, kind: FailureKind) -> bool {
+        plan.note_send();
+        plan.after_failure(position, kind, None)
     }
 
-    fn position_of(step: NextStep) -> usize {
-        match step {
-            NextStep::Retry { position, .. } => position,
-            NextStep::Stop => panic!("stopped"),
+    #[test]
+    fn the_callers_fault_is_tried_again_only_by_the_operators_own_word() {
+        for kind in [FailureKind::BadRequest, FailureKind::TooLarge, FailureKind::ContextWindow] {
+            assert!(!fail(&mut plan(5), 0, kind), "{kind:?}");
+        }
+        let by_kind = RetriesByKind { default: Some(3), ..RetriesByKind::default() };
+        let mut plan = AttemptPlan::new(RetryRules { by_kind, ..RetryRules::default() });
+        assert!(!fail(&mut plan, 0, FailureKind::BadRequest));
+        let by_kind = RetriesByKind { bad_request: Some(1), ..RetriesByKind::default() };
+        let mut plan = AttemptPlan::new(RetryRules { by_kind, ..RetryRules::default() });
+        assert!(fail(&mut plan, 0, FailureKind::BadRequest));
+        assert_eq!(plan.come_back(ALONE, 0.5, |_| true), None);
+        assert!(!fail(&mut plan, 1, FailureKind::BadRequest));
+    }
+
+    #[test]
+    fn what_would_fail_again_is_not_come_back_to() {
+        for kind in [FailureKind::Authentication, FailureKind::NotFound, FailureKind::Timeout] {
+            let mut plan = plan(5);
+            assert!(fail(&mut plan, 0, kind), "{kind:?}");
+            assert!(plan.has_failed(0) && !plan.has_failed(1));
+            assert_eq!(plan.come_back(ALONE, 0.5, |_| true), None, "{kind:?}");
         }
     }
 
     #[test]
-    fn a_retry_goes_at_once_to_a_deployment_that_has_not_failed() {
-        for draw in [0.0, 0.4, 0.99] {
-            let mut plan = plan(3, 5);
-            let first = plan.first(draw).unwrap();
-            let NextStep::Retry { position: second, wait } =
-                plan.after_failure(failed(first, RetryVerdict::Anywhere), draw)
-            else {
-                panic!("stopped");
-            };
-            assert_eq!(wait, Duration::ZERO);
-            let third = position_of(plan.after_failure(failed(second, RetryVerdict::Anywhere), draw));
-            let mut seen = [first, second, third];
-            seen.sort_unstable();
-            assert_eq!(seen, [0, 1, 2]);
-        }
-    }
-
-    #[test]
-    fn the_callers_fault_is_never_retried() {
-        let mut plan = plan(3, 5);
-        let first = plan.first(0.0).unwrap();
-        assert_eq!(plan.after_failure(failed(first, RetryVerdict::Never), 0.5), NextStep::Stop);
-    }
-
-    #[test]
-    fn a_refused_credential_goes_elsewhere_and_never_comes_back() {
-        let mut plan = plan(2, 5);
-        assert_eq!(plan.first(0.0), Some(0));
-        assert_eq!(position_of(plan.after_failure(failed(0, RetryVerdict::Elsewhere), 0.0)), 1);
-        for _ in 0..3 {
-            assert_eq!(position_of(plan.after_failure(failed(1, RetryVerdict::Anywhere), 0.0)), 1);
-        }
-        let mut alone = self::plan(1, 5);
-        assert_eq!(alone.first(0.0), Some(0));
-        assert_eq!(alone.after_failure(failed(0, RetryVerdict::Elsewhere), 0.0), NextStep::Stop);
-    }
-
-    #[test]
-    fn sends_are_one_plus_retries_and_never_more_than_six() {
-        for (num_retries, expected) in [(0, 1), (2, 3), (3, 4), (5, 6), (50, 6)] {
-            let mut plan = plan(2, num_retries);
-            let mut position = plan.first(0.3).unwrap();
+    fn sends_are_one_and_as_many_as_there_may_be_retries() {
+        for num_retries in [0, 2, 3] {
+            let mut plan = plan(num_retries);
             let mut sends = 1;
-            while let NextStep::Retry { position: next, .. } =
-                plan.after_failure(failed(position, RetryVerdict::Anywhere), 0.3)
-            {
-                position = next;
+            while fail(&mut plan, 0, FailureKind::Server) {
                 sends += 1;
             }
-            assert_eq!(sends, expected, "num_retries {num_retries}");
-            assert_eq!(plan.retries(), expected - 1);
+            assert_eq!((sends, plan.retries()), (num_retries + 1, num_retries));
         }
+    }
+
+    #[test]
+    fn a_kinds_own_number_comes_before_the_general_one() {
+        let by_kind = RetriesByKind { timeout: Some(0), rate_limit: Some(4), ..RetriesByKind::default() };
+        let rules = RetryRules { num_retries: 1, by_kind, ..RetryRules::default() };
+        assert!(!fail(&mut AttemptPlan::new(rules), 0, FailureKind::Timeout));
+        assert!(fail(&mut AttemptPlan::new(rules), 0, FailureKind::Server));
+        let mut plan = AttemptPlan::new(rules);
+        let sends = (0..9).take_while(|_| fail(&mut plan, 0, FailureKind::RateLimit)).count();
+        assert_eq!(sends, 4);
     }
 
     #[test]
     fn waits_grow_from_the_base_to_the_cap_with_full_jitter() {
-        let mut plan = plan(1, 5);
-        plan.first(0.0).unwrap();
+        let mut plan = plan(9);
         let mut waits = Vec::new();
-        while let NextStep::Retry { wait, .. } = plan.after_failure(failed(0, RetryVerdict::Anywhere), 1.0) {
-            waits.push(wait.as_millis());
+        for _ in 0..8 {
+            fail(&mut plan, 0, FailureKind::Server);
+            waits.push(plan.come_back(ALONE, 1.0, |_| true).unwrap().wait.as_millis());
         }
-        assert_eq!(waits, [100, 200, 400, 800, 1_600]);
-        let mut still = self::plan(1, 1);
-        still.first(0.0).unwrap();
-        let none = still.after_failure(failed(0, RetryVerdict::Anywhere), 0.0);
-        assert_eq!(none, NextStep::Retry { position: 0, wait: Duration::ZERO });
+        assert_eq!(waits, [100, 200, 400, 800, 1_600, 3_200, 5_000, 5_000]);
+        fail(&mut plan, 0, FailureKind::Server);
+        assert_eq!(plan.come_back(ALONE, 0.0, |_| true).unwrap().wait, Duration::ZERO);
     }
 
     #[test]
     fn retry_after_is_honoured_where_it_fits_and_else_ends_the_attempts() {
-        let check = |retry_after: u64, time_left: u64, expect: Option<u64>| {
-            let mut plan = plan(1, 3);
-            plan.first(0.0).unwrap();
-            let step = plan.after_failure(
-                FailedAttempt {
-                    position: 0,
-                    verdict: RetryVerdict::Anywhere,
-                    retry_after: Some(Duration::from_secs(retry_after)),
-                    time_left: Duration::from_secs(time_left),
-                },
-                0.5,
-            );
-            let expected = match expect {
-                Some(seconds) => NextStep::Retry { position: 0, wait: Duration::from_secs(seconds) },
-                None => NextStep::Stop,
-            };
-            assert_eq!(step, expected, "retry-after {retry_after}, {time_left} left");
+        let check = |retry_after: u64, time_left: u64, has_others: bool, expect: Option<u64>| {
+            let mut plan = plan(3);
+            plan.note_send();
+            assert!(plan.after_failure(0, FailureKind::RateLimit, Some(Duration::from_secs(retry_after))));
+            let around = Surroundings { time_left: Duration::from_secs(time_left), has_others };
+            let back = plan.come_back(around, 0.5, |_| true);
+            let wait = back.map(|back| back.wait.as_secs());
+            assert_eq!(wait, expect, "retry-after {retry_after}, {time_left} left, others {has_others}");
         };
-        check(2, 600, Some(2));
-        check(60, 600, Some(60));
-        check(61, 600, None);
-        check(5, 5, None);
-        check(5, 1, None);
+        check(2, 600, false, Some(2));
+        check(60, 600, false, Some(60));
+        check(61, 600, false, None);
+        check(5, 5, false, None);
+        check(5, 1, false, None);
+        check(1, 600, true, Some(1));
+        check(2, 600, true, None);
     }
 
     #[test]
-    fn the_configured_least_wait_holds_for_a_return_but_not_for_a_fresh_deployment() {
-        let rules = RetryRules { num_retries: 5, wait_min: Duration::from_secs(5) };
-        let mut plan = AttemptPlan::new(vec![Share::default(); 2], rules);
-        let first = plan.first(0.0).unwrap();
-        let NextStep::Retry { position, wait } =
-            plan.after_failure(failed(first, RetryVerdict::Anywhere), 0.0)
-        else {
-            panic!("stopped")
-        };
-        assert_eq!(wait, Duration::ZERO);
-        let NextStep::Retry { wait, .. } = plan.after_failure(failed(position, RetryVerdict::Anywhere), 0.0)
-        else {
-            panic!("stopped")
-        };
-        assert_eq!(wait, Duration::from_secs(5));
-    }
-
-    #[test]
-    fn a_group_without_deployments_has_no_first() {
-        assert_eq!(plan(0, 3).first(0.5), None);
+    fn the_shortest_wait_goes_first_and_the_configured_least_wait_holds() {
+        let rules = RetryRules { num_retries: 5, wait_min: Duration::from_secs(2), ..RetryRules::default() };
+        let mut plan = AttemptPlan::new(rules);
+        for (position, seconds) in [(0, 9), (1, 3), (2, 1)] {
+            plan.note_send();
+            plan.after_failure(position, FailureKind::RateLimit, Some(Duration::from_secs(seconds)));
+        }
+        let back = |plan: &mut AttemptPlan, bad: usize| plan.come_back(ALONE, 0.5, |at| at != bad).unwrap();
+        assert_eq!(back(&mut plan, 9), Return { position: 2, wait: Duration::from_secs(2) });
+        assert_eq!(back(&mut plan, 2), Return { position: 1, wait: Duration::from_secs(3) });
     }
 }

@@ -35,6 +35,11 @@ pub struct WaitQueue<T> {
 }
 
 impl<T: Copy + PartialEq> WaitQueue<T> {
+    /// Room for so many from now on; whoever waits already stays.
+    pub fn set_capacity(&mut self, capacity: usize) {
+        self.capacity = capacity;
+    }
+
     /// An empty queue of at most `capacity`.
     pub fn new(capacity: usize) -> Self {
         Self { capacity, count: 0, arrivals: 0, levels: BTreeMap::new() }

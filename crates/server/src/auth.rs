@@ -24,6 +24,14 @@ impl Caller {
     }
 }
 
+impl Caller {
+    /// A number for the caller's key.
+    pub(crate) fn hash(&self) -> u64 {
+        let [a, b, c, d, e, f, g, h, ..] = self.digest;
+        u64::from_be_bytes([a, b, c, d, e, f, g, h])
+    }
+}
+
 /// The keys that open the gateway.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Keys {

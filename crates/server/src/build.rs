@@ -5,18 +5,24 @@ use crate::authorization::Authorizations;
 use crate::pipeline::outbound::place_key;
 use crate::pipeline::speech::Speech;
 use crate::reply::{TargetFacts, TargetHeaders};
+use crate::routing::{Fleet, Live, LiveKey, health_rules};
 use crate::target::{ResponsesUse, Target};
 use crate::telemetry::{Metrics, TargetLabels};
 use http::header::{ACCEPT, HeaderMap, HeaderName, HeaderValue, USER_AGENT};
+use std::collections::HashMap;
+use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
-use tollgate_catalog::{KeyPlacement, Mode, Model, Overlay, Prices, Wire};
-use tollgate_config::{Config, Deployment, OnUnsupported};
+use tollgate_catalog::{KeyPlacement, Mode, Model, Overlay, Price, Prices, Wire};
+use tollgate_config::{Config, Deployment, OnUnsupported, Secret};
 use tollgate_dialect::anthropic::Host;
 use tollgate_dialect::compat::Flavor;
 use tollgate_dialect::gemini;
 use tollgate_dialect::sagemaker::Container;
 use tollgate_dialect::watsonx::Place;
 use tollgate_dialect::wire::EncodeOptions;
+use tollgate_policy::health::HealthRules;
+use tollgate_policy::limits::Rates;
+use tollgate_policy::profile::Profile;
 use tollgate_policy::shuffle::Share;
 
 /// Why a configuration cannot be served.
@@ -64,6 +70,8 @@ pub(crate) struct Builder {
     settings: Settings,
     overlay: Option<Overlay>,
     authorizations: Authorizations,
+    fleet: Arc<Fleet>,
+    health: HashMap<String, HealthRules>,
 }
 
 impl Builder {
@@ -71,12 +79,20 @@ impl Builder {
     pub(crate) fn new(
         config: &Config,
         overlay: Option<Overlay>,
+        fleet: &Arc<Fleet>,
         previous: Option<&Builder>,
     ) -> Result<Self, BuildError> {
         let previous = previous.map(|builder| &builder.authorizations);
         let authorizations = Authorizations::new(config, previous)
             .map_err(|(model_name, error)| BuildError { model_name, reason: error.to_string() })?;
-        Ok(Self { settings: Settings::of(config), overlay, authorizations })
+        let rules = |deployment: &Deployment| (deployment.id.clone(), health_rules(config, deployment));
+        Ok(Self {
+            settings: Settings::of(config),
+            overlay,
+            authorizations,
+            fleet: Arc::clone(fleet),
+            health: config.deployments.iter().map(rules).collect(),
+        })
     }
 
     /// The proofs of who sends a request.
@@ -148,6 +164,7 @@ impl Builder {
             .map_err(|reason| BuildError::new(deployment, reason))?;
         let paths = address::paths(deployment, &endpoint, model, &prefix)
             .ok_or_else(|| BuildError::new(deployment, "not a model name"))?;
+        let prices = self.prices(deployment, model, facts.as_ref())?;
         Ok(Target {
             id: deployment.id.clone(),
             provider,
@@ -162,7 +179,9 @@ impl Builder {
             secret: deployment.api_key.clone(),
             authorization,
             prefix,
-            share: Share { weight: deployment.weight, rpm: deployment.rpm, tpm: deployment.tpm },
+            live: self.live(deployment, group, model),
+            profile: profile(deployment, facts.as_ref(), &prices),
+            health_rules: self.health.get(&deployment.id).copied().unwrap_or_default(),
             timeout: deployment.timeout,
             stream_timeout: deployment.stream_timeout,
             num_retries: deployment.num_retries,
@@ -171,7 +190,7 @@ impl Builder {
             refused_params: provider.unsupported,
             defaults: defaults(deployment),
             has_completions: has_completions(provider.name, facts.as_ref()),
-            prices: self.prices(deployment, model, facts.as_ref())?,
+            prices,
             reply_headers: TargetHeaders::new(&TargetFacts {
                 id: &deployment.id,
                 model_name: &format!("{}/{model}", provider.name),
@@ -187,6 +206,44 @@ impl Builder {
             }),
             endpoint,
         })
+    }
+}
+
+impl Builder {
+    /// What is known of a deployment while the process runs.
+    fn live(&self, deployment: &Deployment, group: &str, model: &str) -> Arc<Live> {
+        // Without a key of its own a deployment shares its credential with nobody.
+        let secret = deployment.api_key.as_ref().map_or(deployment.id.as_str(), Secret::expose);
+        let key = LiveKey {
+            id: &deployment.id,
+            // A wildcard that remembers no more names knows them all as one.
+            model: if group.contains('*') { group } else { model },
+            credential: (deployment.provider.name, secret),
+        };
+        self.fleet.live(key, &deployment.model_name)
+    }
+}
+
+/// What is fixed about a deployment in the choice.
+fn profile(deployment: &Deployment, facts: Option<&Model>, prices: &Prices) -> Profile {
+    let written = |name: &str| deployment.model_info.get(name).and_then(serde_json::Value::as_u64);
+    let price = |price: Option<Price>| price.and_then(|price| u128::try_from(price.units()).ok());
+    Profile {
+        id: deployment.id.clone(),
+        share: Share { weight: deployment.weight, rpm: deployment.rpm, tpm: deployment.tpm },
+        order: deployment.order,
+        tags: deployment.tags.clone(),
+        tag_regex: deployment.tag_regex.clone(),
+        region: deployment.region_name.clone(),
+        data_residency: deployment.data_residency.clone(),
+        zero_data_retention: deployment.zero_data_retention,
+        context_window: written("max_input_tokens").or(facts.and_then(|facts| facts.max_input_tokens)),
+        capabilities: facts.map(Model::capabilities).unwrap_or_default(),
+        input_price: price(prices.input()),
+        output_price: price(prices.output()),
+        cached_price: price(prices.rate("cache_read_input_token_cost")),
+        quality: deployment.quality,
+        rates: Rates { rpm: deployment.rpm, tpm: deployment.tpm, parallel: deployment.max_parallel_requests },
     }
 }
 

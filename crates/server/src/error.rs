@@ -6,6 +6,7 @@
 
 use crate::pipeline::caller::encode_error;
 use crate::reply::{GatewayBody, header_number};
+use crate::routing::Group;
 use crate::surface::Surface;
 use http::header::{
     ALLOW, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER, SEC_WEBSOCKET_VERSION, UPGRADE,
@@ -15,6 +16,10 @@ use serde_json::{Map, Value, json};
 use std::time::Duration;
 use tollgate_dialect::failure::{FailureClass, ProviderError};
 use tollgate_dialect::wire::{CallerError, Dialect};
+use tollgate_policy::choice::Nobody;
+use tollgate_policy::clock::Moment;
+use tollgate_policy::failure::FailureKind;
+use tollgate_policy::limits::{Full, LimitKind};
 
 /// Where a failure has the provider's own id for the request.
 const REQUEST_ID: HeaderName = HeaderName::from_static("request-id");
@@ -270,15 +275,103 @@ impl Rejection {
         Self::bad_request(format!("Pass-through to {provider} is not set up: {hint}."))
     }
 
-    /// The group has no deployment that can be called.
-    pub(crate) fn no_deployments(model: &str) -> Self {
+    /// No deployment of a group can be asked. `now` is what times are counted from; `was_shed`: a more urgent request took
+    /// the last place to wait.
+    pub(crate) fn nobody(group: &Group, nobody: Nobody, (now, was_shed): (Moment, bool)) -> Self {
+        let name = group.name();
+        let until = nobody.until().map(|until| now.until(until));
+        match nobody {
+            _ if was_shed => Self::overloaded(name),
+            Nobody::Full(Full { by: LimitKind::Parallel, .. }) => Self::overloaded(name),
+            Nobody::NotAllowed(reason) => Self::new(
+                StatusCode::FORBIDDEN,
+                "permission_error",
+                format!(
+                    "No deployments available for selected model that meet the request's data policy ({}). Passed \
+                     model={name}.",
+                    reason.word()
+                ),
+            ),
+            Nobody::NoTags => Self::new(
+                StatusCode::UNAUTHORIZED,
+                "auth_error",
+                format!("No deployments available for the request's tags. Passed model={name}."),
+            ),
+            Nobody::ContextWindow => Self::bad_request(format!(
+                "litellm.ContextWindowExceededError: litellm.BadRequestError: ContextWindowExceededError: The prompt is \
+                 longer than the context window of every deployment of {name}."
+            ))
+            .with_code("context_length_exceeded"),
+            Nobody::ForcedDown => Self::unavailable(name, until),
+            Nobody::Empty
+            | Nobody::Ejected { .. }
+            | Nobody::Paused { .. }
+            | Nobody::Failed
+            | Nobody::Full(_) => Self::none_available(group, until),
+        }
+    }
+
+    /// LiteLLM's words where every deployment is out or full.
+    fn none_available(group: &Group, until: Option<Duration>) -> Self {
+        let retry_after = until.unwrap_or(Duration::from_secs(5)).max(Duration::from_secs(1));
         let message = format!(
-            "No deployments available for selected model, Try again in 5 seconds. Passed model={model}. \
-             pre-call-checks=False, cooldown_list=[]"
+            "No deployments available for selected model, Try again in {} seconds. Passed model={}. \
+             pre-call-checks={}, cooldown_list=[]",
+            ceil_seconds(retry_after),
+            group.name(),
+            if group.rules().choice.checks_context_window { "True" } else { "False" },
         );
         let mut rejection = Self::new(StatusCode::TOO_MANY_REQUESTS, "rate_limit_error", message);
-        rejection.retry_after = Some(Duration::from_secs(5));
+        rejection.retry_after = Some(retry_after);
         rejection
+    }
+
+    /// An operator has taken every deployment out.
+    fn unavailable(model: &str, until: Option<Duration>) -> Self {
+        let message =
+            format!("No deployments available for selected model: all are taken out. Passed model={model}.");
+        let mut rejection = Self::new(StatusCode::SERVICE_UNAVAILABLE, "internal_server_error", message);
+        rejection.retry_after = Some(until.unwrap_or(Duration::from_secs(30)));
+        rejection
+    }
+
+    /// There is no room for the request, nor to wait for some.
+    fn overloaded(model: &str) -> Self {
+        let message = format!("Overloaded: no place came free in time for model={model}.");
+        let mut rejection = Self::new(StatusCode::SERVICE_UNAVAILABLE, "internal_server_error", message);
+        rejection.retry_after = Some(Duration::from_secs(1));
+        rejection
+    }
+
+    /// A failure that the caller asked to see (`mock_testing_*`).
+    pub(crate) fn mocked(kind: FailureKind, model: &str) -> Self {
+        let (status, opening) = match kind {
+            FailureKind::ContextWindow => (
+                StatusCode::BAD_REQUEST,
+                "litellm.ContextWindowExceededError: litellm.BadRequestError: ContextWindowExceededError",
+            ),
+            FailureKind::ContentPolicy => (
+                StatusCode::BAD_REQUEST,
+                "litellm.BadRequestError: litellm.ContentPolicyViolationError: ContentPolicyViolationError",
+            ),
+            FailureKind::RateLimit => {
+                (StatusCode::TOO_MANY_REQUESTS, "litellm.RateLimitError: RateLimitError")
+            }
+            _ => (StatusCode::INTERNAL_SERVER_ERROR, "litellm.InternalServerError: InternalServerError"),
+        };
+        let kind = match status {
+            StatusCode::BAD_REQUEST => "invalid_request_error",
+            StatusCode::TOO_MANY_REQUESTS => "throttling_error",
+            _ => "internal_server_error",
+        };
+        let message =
+            format!("{opening}: This is a mock exception for model={model}, to trigger a fallback.");
+        Self::new(status, kind, message)
+    }
+
+    fn with_code(mut self, code: &str) -> Self {
+        self.code = code.to_owned();
+        self
     }
 
     /// A defect of the gateway itself; the request's id leads to the log.

@@ -3,6 +3,7 @@
 use crate::build::BuildError;
 use crate::drain::{Drain, Stage};
 use crate::routes::Routes;
+use crate::routing::{Alerts, Fleet};
 use crate::snapshot::Snapshot;
 use crate::telemetry::Metrics;
 use arc_swap::ArcSwap;
@@ -31,6 +32,8 @@ pub struct Gateway {
     metrics: Metrics,
     snapshot: ArcSwap<Snapshot>,
     drain: Arc<Drain>,
+    fleet: Arc<Fleet>,
+    alerts: Alerts,
     store: LazyStore,
     retention_seconds: i64,
 }
@@ -48,13 +51,16 @@ impl Gateway {
         };
         let retention_seconds =
             i64::try_from(config.tollgate.responses_retention.as_secs()).unwrap_or(i64::MAX);
-        let snapshot = Snapshot::build(config, overlay, &metrics, None)?;
+        let fleet = Fleet::new();
+        let snapshot = Snapshot::build(config, overlay, (&metrics, &fleet), None)?;
         let routes = Routes::new().map_err(GatewayError::Routes)?;
         Ok(Arc::new(Self {
             routes,
             metrics,
             snapshot: ArcSwap::from_pointee(snapshot),
             drain: Arc::default(),
+            fleet,
+            alerts: Alerts::default(),
             store: LazyStore::new(location, StoreOptions::default()),
             retention_seconds,
         }))
@@ -65,8 +71,10 @@ impl Gateway {
     /// # Errors
     /// [`BuildError`]; the old configuration stays.
     pub fn reload(&self, config: Config, overlay: Option<Overlay>) -> Result<(), BuildError> {
-        let snapshot = Snapshot::build(config, overlay, &self.metrics, Some(&self.snapshot.load()))?;
+        let known = (&self.metrics, &self.fleet);
+        let snapshot = Snapshot::build(config, overlay, known, Some(&self.snapshot.load()))?;
         self.snapshot.store(Arc::new(snapshot));
+        self.fleet.prune();
         self.metrics.reloads.inc();
         Ok(())
     }
@@ -119,6 +127,11 @@ impl Gateway {
 
     pub(crate) fn routes(&self) -> &Routes {
         &self.routes
+    }
+
+    /// What an operator should know at once.
+    pub(crate) fn alerts(&self) -> &Alerts {
+        &self.alerts
     }
 
     pub(crate) fn metrics(&self) -> &Metrics {

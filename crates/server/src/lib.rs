@@ -23,6 +23,7 @@ mod pipeline;
 mod realtime;
 mod reply;
 pub mod routes;
+mod routing;
 mod snapshot;
 mod stall;
 mod surface;

@@ -12,6 +12,7 @@ use crate::pipeline::media::MediaRules;
 use crate::pipeline::overrides::Overrides;
 use crate::pipeline::receive::{ReceiveLimits, Received};
 use crate::routes::Access;
+use crate::routing::{Chains, Fleet, Group, GroupRules, Wish};
 use crate::target::Target;
 use crate::telemetry::Metrics;
 use http::HeaderMap;
@@ -21,6 +22,8 @@ use std::time::Duration;
 use tokio::time::Instant;
 use tollgate_catalog::Overlay;
 use tollgate_config::{Config, Deployment, REQUEST_TIMEOUT_DEFAULT};
+use tollgate_policy::ask::Requirements;
+use tollgate_policy::plan::{RetriesByKind, RetryRules};
 use tollgate_upstream::Client;
 
 /// Most names that wildcards have answered to and that are remembered; beyond it a name is worked out each time and
@@ -29,25 +32,6 @@ const WILDCARD_NAMES_MAX: usize = 1_024;
 /// Longest model name that a wildcard answers to, in bytes.
 const MODEL_NAME_BYTES_MAX: usize = 256;
 
-/// A model group: the deployments that answer to one name.
-#[derive(Debug)]
-pub(crate) struct Group {
-    name: String,
-    targets: Vec<Arc<Target>>,
-}
-
-impl Group {
-    /// The name that callers use.
-    pub(crate) fn name(&self) -> &str {
-        &self.name
-    }
-
-    /// Its deployments.
-    pub(crate) fn targets(&self) -> &[Arc<Target>] {
-        &self.targets
-    }
-}
-
 /// A group whose name has a star.
 #[derive(Debug)]
 struct Pattern {
@@ -55,6 +39,7 @@ struct Pattern {
     before: String,
     after: String,
     deployments: Vec<Deployment>,
+    rules: Arc<GroupRules>,
 }
 
 impl Pattern {
@@ -78,6 +63,8 @@ pub(crate) struct Snapshot {
     aliases: HashMap<String, String>,
     builder: Builder,
     accounts: Accounts,
+    chains: Arc<Chains>,
+    fleet: Arc<Fleet>,
 }
 
 impl Snapshot {
@@ -85,10 +72,10 @@ impl Snapshot {
     pub(crate) fn build(
         config: Config,
         overlay: Option<Overlay>,
-        metrics: &Metrics,
+        (metrics, fleet): (&Metrics, &Arc<Fleet>),
         previous: Option<&Snapshot>,
     ) -> Result<Self, BuildError> {
-        let builder = Builder::new(&config, overlay, previous.map(|snapshot| &snapshot.builder))?;
+        let builder = Builder::new(&config, overlay, fleet, previous.map(|snapshot| &snapshot.builder))?;
         let mut groups: HashMap<String, Group> = HashMap::new();
         let mut by_id = HashMap::new();
         let mut patterns: Vec<Pattern> = Vec::new();
@@ -102,19 +89,20 @@ impl Snapshot {
                         before: before.to_owned(),
                         after: after.to_owned(),
                         deployments: vec![deployment.clone()],
+                        rules: Arc::new(GroupRules::of(&config, &deployment.model_name)),
                     }),
                 }
                 continue;
             }
             let name = deployment.model_name.clone();
+            let group = groups.entry(name.clone()).or_insert_with(|| {
+                let rules = Arc::new(GroupRules::of(&config, &name));
+                Group::new(name.clone(), rules, fleet)
+            });
             let target = Arc::new(builder.target(deployment, &name, &deployment.model, metrics)?);
-            let alone = Group { name: name.clone(), targets: vec![Arc::clone(&target)] };
+            let alone = group.alone(Arc::clone(&target));
             by_id.entry(deployment.id.clone()).or_insert_with(|| Arc::new(alone));
-            groups
-                .entry(name.clone())
-                .or_insert_with(|| Group { name, targets: Vec::new() })
-                .targets
-                .push(target);
+            group.add(target);
         }
         patterns.sort_by_key(|pattern| std::cmp::Reverse(pattern.before.len() + pattern.after.len()));
         let accounts = Accounts::new(&config, &builder)?;
@@ -129,6 +117,8 @@ impl Snapshot {
             aliases: aliases.collect(),
             builder,
             accounts,
+            chains: Arc::new(Chains::of(&config)),
+            fleet: Arc::clone(fleet),
             config,
         })
     }
@@ -172,6 +162,9 @@ impl Snapshot {
         if let Some(group) = self.groups.get(name).or_else(|| self.by_id.get(name)) {
             return Some(Arc::clone(group));
         }
+        if let Some(first) = self.chains.first_group(name).filter(|first| *first != name) {
+            return self.group(metrics, first);
+        }
         if self.patterns.is_empty() || name.len() > MODEL_NAME_BYTES_MAX {
             return None;
         }
@@ -184,11 +177,16 @@ impl Snapshot {
             self.patterns.iter().find_map(|pattern| Some((pattern, pattern.captured(name)?)))?;
         let has_room = self.matched.read().unwrap_or_else(PoisonError::into_inner).len() < WILDCARD_NAMES_MAX;
         let label = if has_room { name } else { &pattern.name };
-        let targets = pattern.deployments.iter().filter_map(|deployment| {
+        // All names of a pattern share its state.
+        let of = Group::new(pattern.name.clone(), Arc::clone(&pattern.rules), &self.fleet);
+        let mut group = of.named(name);
+        for deployment in &pattern.deployments {
             let model = deployment.model.replacen('*', star, 1);
-            self.builder.target(deployment, label, &model, metrics).ok().map(Arc::new)
-        });
-        let group = Arc::new(Group { name: name.to_owned(), targets: targets.collect() });
+            if let Ok(target) = self.builder.target(deployment, label, &model, metrics) {
+                group.add(Arc::new(target));
+            }
+        }
+        let group = Arc::new(group);
         if has_room {
             let mut matched = self.matched.write().unwrap_or_else(PoisonError::into_inner);
             matched.insert(name.to_owned(), Arc::clone(&group));
@@ -252,15 +250,40 @@ impl Snapshot {
         self.config.tollgate.rescue
     }
 
-    /// Further attempts after the first, where the request does not say.
-    pub(crate) fn num_retries(&self, group: &Group) -> u32 {
-        let own = group.targets.iter().filter_map(|target| target.num_retries).max();
-        own.unwrap_or(self.config.router.num_retries)
+    /// How often and how patiently a request is retried: by its own word, a deployment's, the group's policy.
+    pub(crate) fn retry_rules(&self, group: &Group, received: &Received<'_>) -> RetryRules {
+        let rules = group.rules().retries;
+        if let Some(num_retries) = received.overrides.num_retries {
+            return RetryRules { num_retries, by_kind: RetriesByKind::default(), ..rules };
+        }
+        let own = group.targets().iter().filter_map(|target| target.num_retries).max();
+        RetryRules { num_retries: own.unwrap_or(rules.num_retries), ..rules }
     }
 
-    /// The least wait before going back to a deployment.
-    pub(crate) fn retry_wait_min(&self) -> Duration {
-        self.config.router.retry_after
+    /// Where requests go on.
+    pub(crate) fn chains(&self) -> &Arc<Chains> {
+        &self.chains
+    }
+
+    /// What a request's deployments must fulfil.
+    pub(crate) fn requirements(&self, wish: &Wish) -> Requirements {
+        wish.requirements.clone()
+    }
+
+    /// Prompts are counted before they are sent.
+    pub(crate) fn counts_prompts(&self) -> bool {
+        self.config.router.enable_pre_call_checks
+    }
+
+    /// The smallest context window of any deployment, in tokens.
+    pub(crate) fn smallest_window(&self) -> Option<u64> {
+        let groups = self.groups.values().flat_map(|group| group.targets());
+        groups.filter_map(|target| target.profile.context_window).min()
+    }
+
+    /// The priority of requests that do not say theirs.
+    pub(crate) fn default_priority(&self) -> u8 {
+        128
     }
 
     /// When all attempts of a request must have ended.

@@ -3,16 +3,19 @@
 use crate::authorization::Authorization;
 use crate::pipeline::speech::Speech;
 use crate::reply::TargetHeaders;
+use crate::routing::Live;
 use crate::surface::Surface;
 use crate::telemetry::TargetMetrics;
 use http::{HeaderMap, Uri};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tollgate_catalog::{Prices, Provider};
 use tollgate_config::{OnUnsupported, Secret};
 use tollgate_dialect::watsonx::Place;
 use tollgate_dialect::wire::{Dialect, EncodeOptions};
-use tollgate_policy::shuffle::Share;
+use tollgate_policy::health::HealthRules;
+use tollgate_policy::profile::Profile;
 use tollgate_upstream::Endpoint;
 
 /// One deployment under one group's name, with the provider's model settled (a wildcard's star filled in).
@@ -46,8 +49,12 @@ pub(crate) struct Target {
     pub(crate) authorization: Authorization,
     /// What stands between the base URL and the path that a wire writes.
     pub(crate) prefix: String,
-    /// Its part in the choice.
-    pub(crate) share: Share,
+    /// What is fixed about it in the choice.
+    pub(crate) profile: Profile,
+    /// What is known of it while the process runs.
+    pub(crate) live: Arc<Live>,
+    /// When its failures take it out.
+    pub(crate) health_rules: HealthRules,
     /// Its own limit on an attempt.
     pub(crate) timeout: Option<Duration>,
     /// Its own limit on the first token.

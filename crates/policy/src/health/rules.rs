@@ -72,6 +72,19 @@ pub(super) enum Class {
 pub(super) const CLASSES: usize = 9;
 
 impl AllowedFails {
+    /// No class has an entry.
+    pub const NONE: Self = Self {
+        bad_request: None,
+        authentication: None,
+        timeout: None,
+        rate_limit: None,
+        content_policy_violation: None,
+        internal_server: None,
+        service_unavailable: None,
+        bad_gateway: None,
+        not_found: None,
+    };
+
     /// The entry that counts a kind: how many failures it allows. A refused prompt is a bad request too, as in
     /// LiteLLM, where it has no entry of its own. Lost connections, 403 and what is no failure of the wire belong to no
     /// class.

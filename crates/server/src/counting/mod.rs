@@ -168,6 +168,11 @@ impl Asking<'_> {
     }
 }
 
+/// Counts a conversation's tokens here.
+pub(crate) async fn count_here(request: &ChatRequest, model: &str) -> u64 {
+    counted_here(Countable::of(request), model).await.count.tokens
+}
+
 async fn counted_here(countable: Countable, model: &str) -> Counted {
     Counted { count: local::count(countable, model).await, by_provider: None }
 }

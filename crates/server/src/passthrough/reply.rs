@@ -179,7 +179,7 @@ async fn error(
         }
     }
     let credential = way.target.credential();
-    let (_, class) = disposition(way.target.speech.decode_error(status.as_u16(), &bytes).class);
+    let (_, class) = disposition(&way.target.speech.decode_error(status.as_u16(), &bytes));
     let metrics = worker.gateway.metrics();
     metrics.attempt_failed(&way.target.metrics, status.as_u16(), class);
     metrics.request_failed(way.target.metrics.group(), status.as_u16(), call.surface.path());

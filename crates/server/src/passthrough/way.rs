@@ -15,7 +15,7 @@ use crate::snapshot::Snapshot;
 use crate::target::Target;
 use std::sync::Arc;
 use std::time::Duration;
-use tollgate_policy::plan::{AttemptPlan, RetryRules};
+use tollgate_policy::shuffle::{self, Share};
 use tollgate_upstream::{Endpoint, Trust};
 
 /// Paths of Bedrock's agents, which have a host of their own.
@@ -80,9 +80,8 @@ pub(super) fn of_group(
 ) -> Option<Arc<Target>> {
     let group = asking.snapshot.group(asking.metrics, model)?;
     let fitting: Vec<&Arc<Target>> = group.targets().iter().filter(|target| is_fit(target)).collect();
-    let rules = RetryRules { num_retries: 0, wait_min: Duration::ZERO };
-    let mut plan = AttemptPlan::new(fitting.iter().map(|target| target.share), rules);
-    let position = plan.first(crate::chance::draw())?;
+    let shares: Vec<Share> = fitting.iter().map(|target| target.profile.share).collect();
+    let position = shuffle::choose(&shares, crate::chance::draw())?;
     fitting.get(position).map(|target| Arc::clone(target))
 }
 

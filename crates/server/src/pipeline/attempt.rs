@@ -8,24 +8,26 @@ use super::Call;
 use super::media;
 use super::outbound::{self, Prepared, ReadPlan};
 use super::prediction;
-use super::receive::Received;
+use super::receive::{self, Received};
 use super::respond::{self, Answer};
 use super::speech::Speech;
-use super::walk::{Errand, Walk};
+use super::walk::{Errand, Over, Walk};
+use super::{canned, hedge};
 use crate::error::Rejection;
-use crate::reply::ReplyHeaders;
-use crate::snapshot::{Group, Snapshot};
+use crate::reply::{GatewayBody, ReplyHeaders};
+use crate::routing::Group;
+use crate::snapshot::Snapshot;
 use crate::target::Target;
 use crate::worker::Worker;
 use bytes::Bytes;
+use http::Response;
 use http::header::{HeaderMap, RETRY_AFTER};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 use tokio::time::Instant;
 use tollgate_dialect::failure::{FailureClass, ProviderError};
 use tollgate_dialect::wire::ReplyFault;
-use tollgate_policy::failure::FailureKind;
-use tollgate_policy::plan::RetryVerdict;
+use tollgate_policy::failure::{FailureKind, Verdict};
 use tollgate_upstream::{Failure, Kind, Phase, Reply, Timeouts};
 
 /// Longest provider error body that is read, in bytes.
@@ -38,8 +40,8 @@ const STREAM_LIFE_MAX: Duration = Duration::from_secs(6_000);
 /// One attempt that did not answer.
 #[derive(Debug)]
 pub(crate) struct AttemptFailure {
-    /// What may follow.
-    pub(crate) verdict: RetryVerdict,
+    /// What it is, and with it what may follow.
+    pub(crate) kind: FailureKind,
     /// The provider's word on when to come back.
     pub(crate) retry_after: Option<Duration>,
     /// What the caller gets if nothing follows.
@@ -53,24 +55,9 @@ pub(crate) struct AttemptFailure {
 }
 
 impl AttemptFailure {
-    /// What kind of failure it is.
-    pub(crate) fn kind(&self) -> FailureKind {
-        match self.class {
-            "bad_request" => FailureKind::BadRequest,
-            "context_window" => FailureKind::ContextWindow,
-            "content_policy" => FailureKind::ContentPolicy,
-            "too_large" => FailureKind::TooLarge,
-            "authentication" => FailureKind::Authentication,
-            "permission" => FailureKind::Permission,
-            "not_found" => FailureKind::NotFound,
-            "rate_limit" => FailureKind::RateLimit,
-            "timeout" | "provider_timeout" => FailureKind::Timeout,
-            "overloaded" => FailureKind::Unavailable,
-            "server" => FailureKind::Server,
-            "malformed_reply" | "protocol" => FailureKind::BadGateway,
-            "disagrees" => FailureKind::Quality,
-            _ => FailureKind::Connection,
-        }
+    /// The same deployment may do better in a moment.
+    pub(super) fn is_passing(&self) -> bool {
+        self.kind.verdict() == Verdict::Anywhere || self.kind == FailureKind::Timeout
     }
 
     /// A provider that knows no Responses: the path is not there, as opposed to the model.
@@ -107,35 +94,79 @@ impl CallLimits {
     }
 }
 
-/// Walks the plan of one group until a deployment answers or the plan stops.
+/// What came of a walk.
+pub(crate) enum Walked {
+    /// A deployment answered.
+    Answer(Box<Answer>),
+    /// The operator's own words answer, in the reply as it is.
+    Canned(Box<Response<GatewayBody>>),
+}
+
+/// Walks the groups of a request until a deployment answers or nothing follows.
 pub(crate) async fn walk(
     worker: &Worker,
     snapshot: &Snapshot,
     call: &Call,
     received: &Received<'_>,
-    group: &Group,
-) -> Result<Answer, Rejection> {
+    group: &Arc<Group>,
+) -> Result<Walked, Rejection> {
     let errand = Errand { worker, snapshot, call, received };
-    let mut walk = Walk::begin(errand, group)?;
+    let mut walk = Walk::begin(errand, group).await?;
     loop {
-        let (target, limits) = walk.current()?;
-        let ready = match media::is_needed(received, call, target) {
-            // Boxed: rare, and its state would be part of every request's.
-            true => Box::pin(media::fetch(errand, (target, snapshot.media_rules()), limits)).await,
-            false => Ok(()),
-        };
-        let answered = match ready {
-            Ok(()) => attempt(worker, call, received, target, limits).await,
-            Err(failure) => Err(failure),
-        };
-        match answered {
-            Ok(answer) => {
-                let (retries, retries_max) = walk.retries();
-                return Ok(answer.after(retries, retries_max));
+        let over = if let Some(canned) = &walk.leg().canned {
+            if let Some(text) = canned::answer(errand, canned) {
+                let response = canned::respond(errand, walk.leg(), &text);
+                return Ok(Walked::Canned(Box::new(response)));
             }
-            Err(failure) => walk.go_on(failure, limits).await?,
+            walk.unanswered()
+        } else {
+            let walked = match walk.leg().body(received)? {
+                None => walk_leg(&mut walk, errand).await,
+                Some(body) => {
+                    // Boxed: rare, and its state would be part of every request's.
+                    let own = receive::read(&body, call, received.headers)?;
+                    Box::pin(walk_leg(&mut walk, Errand { received: &own, ..errand })).await
+                }
+            };
+            match walked {
+                Ok(answer) => return Ok(Walked::Answer(Box::new(answer))),
+                Err(over) => over,
+            }
+        };
+        walk.next_leg(over)?;
+    }
+}
+
+/// Tries the deployments of one group.
+async fn walk_leg(walk: &mut Walk<'_>, errand: Errand<'_>) -> Result<Answer, Over> {
+    loop {
+        let boarding = walk.board().await?;
+        if let Some(delay) = hedge::delay(walk, errand) {
+            // Boxed: only where hedging is on.
+            match Box::pin(hedge::race(walk, errand, boarding, delay)).await? {
+                Some(answer) => return Ok(answer),
+                None => continue,
+            }
+        }
+        match fetch_and_send(errand, &boarding.target, boarding.limits).await {
+            Ok(answer) => return Ok(walk.arrived(answer, boarding)),
+            Err(failure) => walk.note(boarding, failure)?,
         }
     }
+}
+
+/// One attempt, with what it has to fetch first.
+pub(super) async fn fetch_and_send(
+    errand: Errand<'_>,
+    target: &Arc<Target>,
+    limits: CallLimits,
+) -> Result<Answer, AttemptFailure> {
+    let Errand { worker, snapshot, call, received } = errand;
+    if media::is_needed(received, call, target) {
+        // Boxed: rare, and its state would be part of every request's.
+        Box::pin(media::fetch(errand, (target, snapshot.media_rules()), limits)).await?;
+    }
+    attempt(worker, call, received, target, limits).await
 }
 
 pub(super) fn note_failure(worker: &Worker, call: &Call, target: &Target, failure: &AttemptFailure) {
@@ -165,8 +196,7 @@ pub(crate) async fn attempt(
     let received = received.for_deployment(&target.id, target.speech_for(call.surface));
     let mut prepared =
         outbound::prepare(received, call.surface, target).map_err(|rejection| AttemptFailure {
-            // Another deployment may be able to express it.
-            verdict: RetryVerdict::Elsewhere,
+            kind: FailureKind::NotExpressible,
             retry_after: None,
             rejection,
             class: "bad_request",
@@ -287,17 +317,22 @@ pub(crate) fn from_failure(failure: &Failure, target: &Target, limits: CallLimit
             Rejection::connection_error(exception)
         }
     };
-    let verdict =
-        if failure.kind == Kind::Blocked { RetryVerdict::Elsewhere } else { RetryVerdict::Anywhere };
+    let kind = match failure.kind {
+        // An address that may not be connected to will not become one that may.
+        Kind::Blocked => FailureKind::NotFound,
+        Kind::Timeout => FailureKind::Timeout,
+        Kind::Protocol | Kind::TooLarge => FailureKind::BadGateway,
+        Kind::Dns | Kind::Connect | Kind::Tls | Kind::Reset => FailureKind::Connection,
+    };
     let detail = failure.to_string();
     let class = failure.kind.word();
-    AttemptFailure { verdict, retry_after: None, rejection, class, detail, names_model: false }
+    AttemptFailure { kind, retry_after: None, rejection, class, detail, names_model: false }
 }
 
 pub(crate) fn from_fault(fault: &ReplyFault, target: &Target) -> AttemptFailure {
     match fault {
         ReplyFault::Malformed(rule) => AttemptFailure {
-            verdict: RetryVerdict::Anywhere,
+            kind: FailureKind::BadGateway,
             retry_after: None,
             rejection: Rejection::bad_gateway(target.provider.exception, rule),
             class: "malformed_reply",
@@ -306,7 +341,7 @@ pub(crate) fn from_fault(fault: &ReplyFault, target: &Target) -> AttemptFailure 
         },
         ReplyFault::Error(error) => from_provider_error(error, None, target),
         ReplyFault::Disagrees => AttemptFailure {
-            verdict: RetryVerdict::Elsewhere,
+            kind: FailureKind::Quality,
             retry_after: None,
             rejection: Rejection::bad_gateway(target.provider.exception, "it is another answer"),
             class: "disagrees",
@@ -354,13 +389,13 @@ fn from_provider_error(
     headers: Option<&HeaderMap>,
     target: &Target,
 ) -> AttemptFailure {
-    let (verdict, class) = disposition(error.class);
+    let (kind, class) = disposition(error);
     let said = headers.and_then(retry_after).or(error.retry_delay_ms.map(Duration::from_millis));
     let rejection = Rejection::from_provider(target.provider.exception, error, target.credential());
     // Retry-After reaches the caller from any status that has one; waiting for it is the plan's business.
     let rejection = rejection.with_retry_after(said);
     AttemptFailure {
-        verdict,
+        kind,
         retry_after: said,
         rejection,
         class,
@@ -369,20 +404,22 @@ fn from_provider_error(
     }
 }
 
-/// What each class of a provider's error allows, and its word for metrics.
-pub(crate) fn disposition(class: FailureClass) -> (RetryVerdict, &'static str) {
-    match class {
-        FailureClass::BadRequest => (RetryVerdict::Never, "bad_request"),
-        FailureClass::ContextWindow => (RetryVerdict::Never, "context_window"),
-        FailureClass::ContentPolicy => (RetryVerdict::Never, "content_policy"),
-        FailureClass::TooLarge => (RetryVerdict::Never, "too_large"),
-        FailureClass::Authentication => (RetryVerdict::Elsewhere, "authentication"),
-        FailureClass::Permission => (RetryVerdict::Elsewhere, "permission"),
-        FailureClass::NotFound => (RetryVerdict::Elsewhere, "not_found"),
-        FailureClass::RateLimit => (RetryVerdict::Anywhere, "rate_limit"),
-        FailureClass::Timeout => (RetryVerdict::Anywhere, "provider_timeout"),
-        FailureClass::Overloaded => (RetryVerdict::Anywhere, "overloaded"),
-        FailureClass::Server => (RetryVerdict::Anywhere, "server"),
+/// What each class of a provider's error is to the policy, and its word for metrics.
+pub(crate) fn disposition(error: &ProviderError) -> (FailureKind, &'static str) {
+    match error.class {
+        FailureClass::BadRequest => (FailureKind::BadRequest, "bad_request"),
+        FailureClass::ContextWindow => (FailureKind::ContextWindow, "context_window"),
+        FailureClass::ContentPolicy => (FailureKind::ContentPolicy, "content_policy"),
+        FailureClass::TooLarge => (FailureKind::TooLarge, "too_large"),
+        FailureClass::Authentication => (FailureKind::Authentication, "authentication"),
+        FailureClass::Permission => (FailureKind::Permission, "permission"),
+        FailureClass::NotFound => (FailureKind::NotFound, "not_found"),
+        FailureClass::RateLimit => (FailureKind::RateLimit, "rate_limit"),
+        // It answered, if only that its own provider did not.
+        FailureClass::Timeout => (FailureKind::Timeout, "provider_timeout"),
+        FailureClass::Overloaded => (FailureKind::Unavailable, "overloaded"),
+        FailureClass::Server if error.status == 502 => (FailureKind::BadGateway, "server"),
+        FailureClass::Server => (FailureKind::Server, "server"),
     }
 }
 
@@ -429,23 +466,5 @@ mod tests {
         let headers: HeaderMap = [(RETRY_AFTER, HeaderValue::from_str(&soon).unwrap())].into_iter().collect();
         let read = retry_after(&headers).unwrap();
         assert!(read > Duration::from_secs(90) && read <= Duration::from_secs(100), "{read:?}");
-    }
-
-    #[test]
-    fn a_callers_fault_is_never_retried_and_a_credentials_fault_goes_elsewhere() {
-        use FailureClass::{
-            Authentication, BadRequest, ContentPolicy, ContextWindow, NotFound, Permission, TooLarge,
-        };
-        for class in [BadRequest, ContextWindow, ContentPolicy, TooLarge] {
-            assert_eq!(disposition(class).0, RetryVerdict::Never, "{class:?}");
-        }
-        for class in [Authentication, Permission, NotFound] {
-            assert_eq!(disposition(class).0, RetryVerdict::Elsewhere, "{class:?}");
-        }
-        for class in
-            [FailureClass::RateLimit, FailureClass::Timeout, FailureClass::Overloaded, FailureClass::Server]
-        {
-            assert_eq!(disposition(class).0, RetryVerdict::Anywhere, "{class:?}");
-        }
     }
 }

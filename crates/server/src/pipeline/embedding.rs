@@ -7,6 +7,7 @@ use super::receive::Received;
 use super::speech::Speech;
 use crate::surface::Surface;
 use bytes::Bytes;
+use http::HeaderMap;
 use tollgate_dialect::conversation::{EmbeddingReply, EmbeddingRequest};
 use tollgate_dialect::openai::VectorForm;
 use tollgate_dialect::watsonx::Place;
@@ -84,4 +85,9 @@ pub(crate) fn encode_reply(
             openai::encode_embeddings(reply, form, facts)
         }
     }
+}
+
+/// Bedrock counts the tokens of a model's own body in a header.
+pub(super) fn counted_tokens(headers: &HeaderMap) -> Option<u64> {
+    headers.get("x-amzn-bedrock-input-token-count")?.to_str().ok()?.parse().ok()
 }

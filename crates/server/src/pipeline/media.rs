@@ -21,7 +21,7 @@ use memchr::memmem;
 use tollgate_dialect::anthropic::Host;
 use tollgate_dialect::conversation::{ChatRequest, sniff_media_type};
 use tollgate_dialect::wire::Dialect;
-use tollgate_policy::plan::RetryVerdict;
+use tollgate_policy::failure::FailureKind;
 use tollgate_upstream::{Endpoint, Failure, Kind, Outgoing, ReplyBody, SegmentBody, Timeouts, Trust};
 
 /// Most addresses of one request, fetched side by side: as many as LiteLLM fetches at one time.
@@ -239,7 +239,7 @@ fn failure(call: &Call, address: &str, reason: &str) -> AttemptFailure {
     );
     AttemptFailure {
         // A provider that takes addresses may still answer.
-        verdict: RetryVerdict::Elsewhere,
+        kind: FailureKind::NotExpressible,
         retry_after: None,
         rejection: Rejection::media_not_fetched(&message),
         class: "bad_request",

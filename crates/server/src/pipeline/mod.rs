@@ -3,9 +3,12 @@
 //! [`answer`] finds the route; [`serve_call`] is the road of a model call and reads like the list in ARCHITECTURE.md.
 //! Each stage is one call. **Invariant:** no stage reaches back; what a stage needs of an earlier one is its result.
 
+mod arrival;
 pub(crate) mod attempt;
 pub(crate) mod caller;
+mod canned;
 mod embedding;
+mod hedge;
 pub(crate) mod media;
 pub(crate) mod outbound;
 pub(crate) mod overrides;
@@ -32,9 +35,11 @@ use crate::percent;
 use crate::realtime;
 use crate::reply::{GatewayBody, ReplyHeaders, add_security_headers, header_text};
 use crate::routes::{Found, PathModel, Route};
-use crate::snapshot::{Group, Snapshot};
+use crate::routing::Group;
+use crate::snapshot::Snapshot;
 use crate::surface::Surface;
 use crate::worker::Worker;
+use attempt::Walked;
 use http::header::{CONTENT_TYPE, HeaderValue};
 use http::{HeaderMap, Method, Request, Response};
 use hyper::body::Incoming;
@@ -212,25 +217,32 @@ async fn serve_call(
     let group = call.group.get_or_init(|| group);
     receive::require_content(&received, call.surface)?;
     received.keeps_past = rescue::is_possible(snapshot, call, &received, group);
-    let asked = Asked { worker, snapshot, call, headers: head.headers, body: &body, thread: None };
+    let asked = Asked { worker, snapshot, call, headers: &head.headers, body: &body, thread: None };
     if call.surface != Surface::Responses {
-        let answered = attempt::walk(worker, snapshot, call, &received, group).await?;
-        let answered = answered.with_lifeline(asked, &received, group);
-        return Ok(respond::respond(worker, call, &received, answered, None));
+        return match attempt::walk(worker, snapshot, call, &received, group).await? {
+            Walked::Answer(answered) => {
+                let answered = answered.with_lifeline(asked);
+                Ok(respond::respond(worker, call, &received, answered, None))
+            }
+            Walked::Canned(response) => Ok(finish_headers(*response)),
+        };
     }
     let owner = Owner::new(call.caller.owner());
     let thread = Box::pin(Thread::open(&worker.gateway, owner, &body, &received.object)).await?;
     let extended = thread.extended.clone().unwrap_or_default();
     if thread.extended.is_some() {
-        received.extended = Some(Box::new(receive::read(&extended, call, &asked.headers)?));
+        received.extended = Some(Box::new(receive::read(&extended, call, asked.headers)?));
     }
     received.follow(&thread);
     if received.keeps_past {
         received.keep_past();
     }
-    let answered = attempt::walk(worker, snapshot, call, &received, group).await?;
+    let answered = match attempt::walk(worker, snapshot, call, &received, group).await? {
+        Walked::Answer(answered) => *answered,
+        Walked::Canned(response) => return Ok(finish_headers(*response)),
+    };
     let asked = Asked { thread: Some(thread.clone()), ..asked };
-    let answered = answered.with_lifeline(asked, &received, group);
+    let answered = answered.with_lifeline(asked);
     let keeper = thread.keeper(&worker.gateway, call, &body, group.name());
     let keeper = keeper.map(|keeper| keeper.held_by(answered.holder()));
     if let (Some(keeper), Some(whole)) = (&keeper, answered.whole()) {

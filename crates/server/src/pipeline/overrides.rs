@@ -36,6 +36,7 @@ enum Meaning {
 /// LiteLLM's members, sorted by name.
 const MEMBERS: &[(&str, Meaning)] = &[
     ("additional_drop_params", Meaning::Active),
+    ("allowed_model_region", Meaning::Active),
     ("allowed_openai_params", Meaning::Active),
     ("api_base", Meaning::Forbidden),
     ("api_key", Meaning::Forbidden),
@@ -61,15 +62,15 @@ const MEMBERS: &[(&str, Meaning)] = &[
     ("callbacks", Meaning::Forbidden),
     ("client_id", Meaning::Forbidden),
     ("client_secret", Meaning::Forbidden),
-    ("content_policy_fallbacks", Meaning::NotYetActive),
-    ("context_window_fallbacks", Meaning::NotYetActive),
+    ("content_policy_fallbacks", Meaning::Active),
+    ("context_window_fallbacks", Meaning::Active),
     ("custom_llm_provider", Meaning::Forbidden),
-    ("disable_fallbacks", Meaning::NotYetActive),
+    ("disable_fallbacks", Meaning::Active),
     ("drop_params", Meaning::Active),
     ("enable_json_schema_validation", Meaning::NotYetActive),
     ("extra_headers", Meaning::Forbidden),
     ("failure_callback", Meaning::Forbidden),
-    ("fallbacks", Meaning::NotYetActive),
+    ("fallbacks", Meaning::Active),
     ("guardrail_config", Meaning::NotYetActive),
     ("guardrails", Meaning::NotYetActive),
     ("headers", Meaning::Forbidden),
@@ -85,10 +86,10 @@ const MEMBERS: &[(&str, Meaning)] = &[
     ("litellm_trace_id", Meaning::Descriptive),
     ("mock_delay", Meaning::NotYetActive),
     ("mock_response", Meaning::NotYetActive),
-    ("mock_testing_content_policy_fallbacks", Meaning::NotYetActive),
-    ("mock_testing_context_fallbacks", Meaning::NotYetActive),
-    ("mock_testing_fallbacks", Meaning::NotYetActive),
-    ("mock_testing_rate_limit_error", Meaning::NotYetActive),
+    ("mock_testing_content_policy_fallbacks", Meaning::Active),
+    ("mock_testing_context_fallbacks", Meaning::Active),
+    ("mock_testing_fallbacks", Meaning::Active),
+    ("mock_testing_rate_limit_error", Meaning::Active),
     ("mock_timeout", Meaning::NotYetActive),
     ("mock_tool_calls", Meaning::NotYetActive),
     ("model_info", Meaning::Forbidden),
@@ -97,13 +98,13 @@ const MEMBERS: &[(&str, Meaning)] = &[
     ("num_retries", Meaning::Active),
     ("organization", Meaning::Forbidden),
     ("policies", Meaning::NotYetActive),
-    ("priority", Meaning::NotYetActive),
+    ("priority", Meaning::Active),
     ("prompt_id", Meaning::NotYetActive),
     ("prompt_label", Meaning::NotYetActive),
     ("prompt_variables", Meaning::NotYetActive),
     ("proxy_server_request", Meaning::Forbidden),
     ("request_timeout", Meaning::Active),
-    ("router_settings_override", Meaning::NotYetActive),
+    ("router_settings_override", Meaning::Active),
     ("secret_fields", Meaning::Forbidden),
     ("stream_timeout", Meaning::Active),
     ("success_callback", Meaning::Forbidden),
@@ -323,7 +324,7 @@ mod tests {
     fn what_is_not_active_yet_is_removed_and_named() {
         let overrides = read(&[], r#"{"fallbacks":["a"],"cache":{},"tags":["x"],"temperature":1}"#).unwrap();
         assert_eq!(overrides.remove, ["fallbacks", "cache", "tags"]);
-        assert_eq!(overrides.not_yet_active, ["fallbacks", "cache"]);
+        assert_eq!(overrides.not_yet_active, ["cache"]);
     }
 
     #[test]

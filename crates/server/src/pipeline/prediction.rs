@@ -31,7 +31,6 @@ use tokio::time::{Instant, sleep, timeout_at};
 use tollgate_dialect::framing::Framing;
 use tollgate_dialect::replicate::{self, Prediction};
 use tollgate_dialect::wire::ReplyFault;
-use tollgate_policy::plan::RetryVerdict;
 use tollgate_upstream::{
     Client, Endpoint, Failure, Kind, Outgoing, Phase, Reply, ReplyBody, SegmentBody, Timeouts, Trust,
 };
@@ -250,9 +249,7 @@ impl Desk {
                 match self.look(way, by).await {
                     Ok(seen) if seen.0.is_over() => return Ok(seen),
                     Ok(_) => missed = 0,
-                    Err(failure)
-                        if missed < LOOKS_MISSED_MAX && failure.verdict == RetryVerdict::Anywhere =>
-                    {
+                    Err(failure) if missed < LOOKS_MISSED_MAX && failure.is_passing() => {
                         missed += 1;
                         pause = pause.max(failure.retry_after.unwrap_or_default());
                     }

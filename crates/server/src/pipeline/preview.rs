@@ -14,6 +14,7 @@ use bytes::Bytes;
 use http::HeaderMap;
 use serde_json::{Map, Value, json};
 use tollgate_config::MASK;
+use tollgate_policy::choice::Nobody;
 
 /// LiteLLM's names of calls and what is asked for in each.
 const CALLS: [(&str, Surface); 11] = [
@@ -65,7 +66,10 @@ fn shown(worker: &Worker, snapshot: &Snapshot, surface: Surface, body: &Bytes) -
     let group = snapshot.group(worker.gateway.metrics(), &received.model);
     let group = group.ok_or_else(|| Rejection::unknown_model(surface.path(), Some(&received.model)))?;
     receive::require_content(&received, surface)?;
-    let target = group.targets().first().ok_or_else(|| Rejection::no_deployments(group.name()))?;
+    let target = group
+        .targets()
+        .first()
+        .ok_or_else(|| Rejection::nobody(&group, Nobody::Empty, (group.clock().now(), false)))?;
     let prepared = outbound::prepare(&received, surface, target)?;
     let sent: Vec<u8> = prepared.body.segments().flat_map(|piece| piece.iter().copied()).collect();
     let told: Map<String, Value> = prepared

@@ -9,6 +9,7 @@ use super::speech::Speech;
 use super::thread::Thread;
 use super::{Call, caller};
 use crate::error::Rejection;
+use crate::routing::Wish;
 use crate::surface::Surface;
 use bytes::{Bytes, BytesMut};
 use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE};
@@ -70,6 +71,10 @@ pub(crate) struct Received<'b> {
     pub(crate) keeps_past: bool,
     /// Where its answer goes on, once the stream of another deployment broke off.
     pub(crate) onward: Option<Arc<Onward>>,
+    /// How it wants to be routed.
+    pub(crate) wish: Wish,
+    /// The headers that came with it.
+    pub(crate) headers: &'b HeaderMap,
     /// The body as a conversation, read when a provider of another dialect is the first to need it.
     conversation: OnceLock<Result<ChatRequest, RequestError>>,
     /// The same with bytes in the place of the addresses that it names, once they were fetched.
@@ -234,7 +239,11 @@ async fn next_piece(body: &mut Incoming, idle: Duration) -> Result<Option<Bytes>
 }
 
 /// Finds what routing needs.
-pub(crate) fn read<'b>(body: &'b Bytes, call: &Call, headers: &HeaderMap) -> Result<Received<'b>, Rejection> {
+pub(crate) fn read<'b>(
+    body: &'b Bytes,
+    call: &Call,
+    headers: &'b HeaderMap,
+) -> Result<Received<'b>, Rejection> {
     let surface = call.surface;
     if let BodyKind::Form(boundary) = &call.body_kind {
         return read_form(body, boundary, call, headers);
@@ -265,6 +274,7 @@ pub(crate) fn read<'b>(body: &'b Bytes, call: &Call, headers: &HeaderMap) -> Res
     let asks_usage = !surface.asks_for_usage()
         || options.and_then(|options| options.get("include_usage")?.as_bool()).unwrap_or(false);
     let overrides = Overrides::read(surface, headers, &object)?;
+    let wish = Wish::read(surface.path(), headers, &object)?;
     Ok(Received {
         body,
         object,
@@ -283,6 +293,8 @@ pub(crate) fn read<'b>(body: &'b Bytes, call: &Call, headers: &HeaderMap) -> Res
         overrides,
         keeps_past: false,
         onward: None,
+        wish,
+        headers,
         conversation: OnceLock::new(),
         fetched: OnceLock::new(),
     })
@@ -303,7 +315,7 @@ fn read_form<'b>(
     body: &'b Bytes,
     boundary: &str,
     call: &Call,
-    headers: &HeaderMap,
+    headers: &'b HeaderMap,
 ) -> Result<Received<'b>, Rejection> {
     let form = Form::read(body, boundary).map_err(|error| Rejection::bad_form(&error.to_string()))?;
     let object = scan(b"{}", &Limits::REQUEST).map_err(|error| Rejection::bad_json(&error.to_string()))?;
@@ -313,6 +325,7 @@ fn read_form<'b>(
     let model = call.path.name.clone().or_else(|| form.text("model").map(str::to_owned));
     let stream = form.text("stream").is_some_and(|text| text.trim().eq_ignore_ascii_case("true"));
     let overrides = Overrides::read(call.surface, headers, &object)?;
+    let wish = Wish::read(call.surface.path(), headers, &object)?;
     Ok(Received {
         body,
         object,
@@ -331,6 +344,8 @@ fn read_form<'b>(
         overrides,
         keeps_past: false,
         onward: None,
+        wish,
+        headers,
         conversation: OnceLock::new(),
         fetched: OnceLock::new(),
     })

@@ -12,11 +12,13 @@ use super::outbound::{ReadPlan, Road};
 use super::receive::{self, Received};
 use super::respond::Continued;
 use super::speech::Speech;
-use super::successors::Successors;
+use super::successors::{Rest, Successors};
 use super::thread::Thread;
+use super::walk::Boarding;
 use super::walk::Errand;
 use super::{Call, media};
-use crate::snapshot::{Group, Snapshot};
+use crate::routing::Group;
+use crate::snapshot::Snapshot;
 use crate::surface::Surface;
 use crate::target::Target;
 use crate::worker::Worker;
@@ -153,7 +155,7 @@ pub(crate) struct Asked<'a> {
     pub(crate) worker: &'a Worker,
     pub(crate) snapshot: &'a Arc<Snapshot>,
     pub(crate) call: &'a Call,
-    pub(crate) headers: HeaderMap,
+    pub(crate) headers: &'a HeaderMap,
     pub(crate) body: &'a Bytes,
     pub(crate) thread: Option<Thread>,
 }
@@ -165,19 +167,17 @@ pub(crate) type Rescue = Pin<Box<dyn Future<Output = Option<Box<Continued>>> + S
 pub(crate) fn is_possible(snapshot: &Snapshot, call: &Call, received: &Received<'_>, group: &Group) -> bool {
     // Legacy completions have no seam: their prompts are no conversations.
     let surface = call.surface.is_conversation() && call.surface != Surface::Completions;
-    received.stream && surface && snapshot.rescues_streams() && Successors::may_exist(group)
+    received.stream
+        && surface
+        && snapshot.rescues_streams()
+        && Successors::may_exist(snapshot, received, group)
 }
 
 impl Lifeline {
-    /// For a stream that is answered by a deployment of this group, after so many sends.
-    pub(crate) fn new(
-        asked: Asked<'_>,
-        received: &Received<'_>,
-        (group, answering): (&Group, &Target),
-        sends: u32,
-    ) -> Option<Box<Self>> {
+    /// For a stream that is answered where a walk has ended.
+    pub(crate) fn new(asked: Asked<'_>, rest: Rest) -> Option<Box<Self>> {
         let Asked { worker, snapshot, call, headers, body, thread } = asked;
-        let successors = Successors::new(snapshot, received, (group, answering), sends);
+        let successors = Successors::new(rest);
         if successors.is_empty() {
             return None;
         }
@@ -185,7 +185,7 @@ impl Lifeline {
             worker: worker.clone(),
             snapshot: Arc::clone(snapshot),
             call: call.clone(),
-            headers,
+            headers: headers.clone(),
             body: body.clone(),
             thread,
             successors,
@@ -233,27 +233,35 @@ impl Lifeline {
             received.follow(thread);
         }
         received.keep_past();
-        while let Some((target, limits)) = self.successors.next(kind).await {
+        let mut retry_after = None;
+        let of = (&self.worker, self.snapshot.as_ref());
+        while let Some(boarding) = self.successors.next(of, &received, kind) {
+            let Boarding { target, limits, mut place, .. } = boarding;
             let mode = mode_of(&received, self.call.surface, &target, &sent);
             for mode in [Some(mode), (mode == Mode::Prefill).then_some(Mode::Replay)].into_iter().flatten() {
                 received.go_on_from(Arc::new(Onward { sent: sent.clone(), mode, id: id.clone(), created }));
                 let failure = match self.attempt(&received, &target, limits).await {
                     Ok(answer) => {
                         let bytes = received.body.len() as u64;
+                        let lesson = place.answered(None);
+                        self.worker.gateway.alerts().learned(&target, &lesson);
                         return answer
                             .into_continued(&self.worker, &self.call, bytes, mode)
+                            .map(|continued| continued.with_place(place))
                             .ok_or(Lost::Nobody);
                     }
                     Err(failure) => failure,
                 };
                 note_failure(&self.worker, &self.call, &target, &failure);
-                kind = failure.kind();
+                (kind, retry_after) = (failure.kind, failure.retry_after);
                 // A model that does not go on from the assistant's turn refuses the request; it is asked anew.
                 let may_have_refused = mode == Mode::Prefill && kind == FailureKind::BadRequest;
                 if !(may_have_refused && self.successors.again()) {
                     break;
                 }
             }
+            let lesson = place.failed(kind, retry_after, &target.health_rules);
+            self.worker.gateway.alerts().learned(&target, &lesson);
             // What one deployment refuses the next may take: the caller's request was good at the first.
             if kind == FailureKind::BadRequest {
                 kind = FailureKind::NotExpressible;

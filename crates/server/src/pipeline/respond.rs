@@ -3,6 +3,7 @@
 //! A plain reply is read whole, since its cost stands in its head. A stream is read up to its first content; until then
 //! a failure is the attempt's, after that it is the caller's stream that ends with an error event.
 
+use super::arrival::Arrival;
 use super::attempt::{ReadReply, Unread};
 use super::caller::FinalSlot;
 use super::outbound::{self, Road};
@@ -14,7 +15,7 @@ use super::thread::{Keeper, Watching};
 use super::units::Units;
 use super::{Call, caller, embedding};
 use crate::reply::{GatewayBody, ReplyHeaders, StreamBody, StreamParts, Upstream};
-use crate::snapshot::Group;
+use crate::routing::Place;
 use crate::surface::Surface;
 use crate::target::Target;
 use crate::worker::Worker;
@@ -22,7 +23,7 @@ use bytes::Bytes;
 use http::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use http::{Response, StatusCode};
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tokio::time::{Instant, timeout_at};
 use tollgate_catalog::Wire;
 use tollgate_dialect::continuation::{Continuation, Mode};
@@ -51,23 +52,22 @@ pub(crate) struct Answer {
     sent: Instant,
     /// When the answer (plain) or its first content (stream) was there.
     answered: Instant,
-    /// Attempts before this one.
-    retries: u32,
-    /// Attempts that there could have been before it.
-    retries_max: u32,
+    /// How the request came to it.
+    arrival: Option<Box<Arrival>>,
     /// For a stream that can go on from elsewhere.
     lifeline: Option<Box<Lifeline>>,
 }
 
 impl Answer {
     /// With what it takes to go on from elsewhere, where it is a stream that may need that.
-    pub(super) fn with_lifeline(self, asked: Asked<'_>, received: &Received<'_>, group: &Group) -> Self {
+    pub(super) fn with_lifeline(mut self, asked: Asked<'_>) -> Self {
         let keeps_past = matches!(&self.body, AnswerBody::Stream(begun) if begun.past.is_some());
         if !keeps_past {
             return self;
         }
-        let lifeline = Lifeline::new(asked, received, (group, &self.target), self.retries + 1);
-        Self { lifeline, ..self }
+        let rest = self.arrival.as_mut().and_then(|arrival| arrival.rest.take());
+        self.lifeline = rest.and_then(|rest| Lifeline::new(asked, rest));
+        self
     }
 
     /// As the rest of a stream that broke off elsewhere; `None` where it is no stream.
@@ -102,9 +102,19 @@ impl Answer {
         self.is_native.then(|| self.target.id.clone())
     }
 
-    /// The answer of an attempt that came after `retries` others, of `retries_max` that were allowed.
-    pub(super) fn after(self, retries: u32, retries_max: u32) -> Self {
-        Self { retries, retries_max, ..self }
+    /// With how the request came to it.
+    pub(super) fn by(self, arrival: Arrival) -> Self {
+        Self { arrival: Some(Box::new(arrival)), ..self }
+    }
+
+    /// How long the provider took to the answer (plain), or to its first content (stream).
+    pub(super) fn took(&self) -> Duration {
+        self.answered.saturating_duration_since(self.sent)
+    }
+
+    /// Whether it is a stream.
+    pub(super) fn is_stream(&self) -> bool {
+        matches!(self.body, AnswerBody::Stream(_))
     }
 }
 
@@ -141,6 +151,11 @@ impl Continued {
         &self.settlement.target().id
     }
 
+    /// With what the request holds at that deployment.
+    pub(crate) fn with_place(self, place: Place) -> Self {
+        Self { settlement: self.settlement.with_place(place), ..self }
+    }
+
     /// With what it takes to go on from elsewhere again.
     pub(crate) fn with_lifeline(self, lifeline: Box<Lifeline>) -> Self {
         Self { lifeline: Some(lifeline), ..self }
@@ -172,8 +187,7 @@ pub(crate) async fn read_reply(reading: ReadReply<'_>, reply: Reply) -> Result<A
         is_native,
         sent,
         answered: Instant::now(),
-        retries: 0,
-        retries_max: 0,
+        arrival: None,
         lifeline: None,
     })
 }
@@ -195,8 +209,7 @@ pub(crate) async fn read_stream(
         is_native: false,
         sent,
         answered: Instant::now(),
-        retries: 0,
-        retries_max: 0,
+        arrival: None,
         lifeline: None,
     })
 }
@@ -217,8 +230,7 @@ pub(crate) fn read_several(
         is_native: false,
         sent,
         answered: Instant::now(),
-        retries: 0,
-        retries_max: 0,
+        arrival: None,
         lifeline: None,
     })
 }
@@ -228,7 +240,7 @@ fn read_whole(
     several: &[Bytes],
     headers: &HeaderMap,
 ) -> Result<(AnswerBody, Losses), ReplyFault> {
-    let counted = counted_tokens(headers);
+    let counted = embedding::counted_tokens(headers);
     let nothing = Bytes::new();
     let bytes = several.first().unwrap_or(&nothing);
     let ReadReply { call, received, plan, .. } = reading;
@@ -319,11 +331,6 @@ async fn read_passed(
         is_opaque,
         past: None,
     })))
-}
-
-/// Bedrock counts the tokens of a model's own body in a header.
-fn counted_tokens(headers: &HeaderMap) -> Option<u64> {
-    headers.get("x-amzn-bedrock-input-token-count")?.to_str().ok()?.parse().ok()
 }
 
 /// Reads a stream until something the caller sees as content is there, or until its end.
@@ -479,7 +486,16 @@ fn continuing(
     (Box::new(Translator::new(framing, decoder, encoder)), slot)
 }
 
-fn facts(call: &Call, received: &Received<'_>) -> ReplyFacts {
+/// Where a stream's type is not that of server-sent events.
+pub(super) fn content_type(map: &mut HeaderMap, surface: Surface, received: &Received<'_>) {
+    if received.stream
+        && let Some(kind) = caller::stream_type(surface, received.as_array)
+    {
+        map.insert(CONTENT_TYPE, kind);
+    }
+}
+
+pub(super) fn facts(call: &Call, received: &Received<'_>) -> ReplyFacts {
     ReplyFacts {
         client_model: received.model.clone(),
         created: now_seconds(),
@@ -503,22 +519,24 @@ pub(crate) fn respond(
     answer: Answer,
     keeper: Option<Keeper>,
 ) -> Response<GatewayBody> {
-    let Answer {
-        target, provider_headers, body, lost, sent, answered, retries, retries_max, lifeline, ..
-    } = answer;
+    let Answer { target, provider_headers, body, lost, sent, answered, arrival, lifeline, .. } = answer;
     let at_provider = answered.saturating_duration_since(sent);
     let total = call.started.elapsed();
     let mut headers = match &body {
         AnswerBody::Whole { .. } => ReplyHeaders::plain(&target.reply_headers, &call.id),
         AnswerBody::Stream(_) => ReplyHeaders::stream(&target.reply_headers, &call.id),
     };
-    headers.provider(&provider_headers, target.credential()).attempts(retries, retries_max);
+    headers.provider(&provider_headers, target.credential());
+    let place = arrival.map(|arrival| arrival.tell(&mut headers, &target));
     headers.not_yet_active(&received.overrides.not_yet_active).lost(&lost);
     headers.durations(total, total.saturating_sub(at_provider));
     if call.surface == Surface::Converse {
         headers.add(AMZN_REQUEST_ID, call.id.clone());
     }
     let mut settlement = Settlement::new(worker, call, &target, received.body.len() as u64, at_provider);
+    if let Some(place) = place {
+        settlement = settlement.with_place(place);
+    }
     match body {
         AnswerBody::Whole { segments, billing } => {
             headers.cost(settlement.settle_plain(&billing).as_ref());
@@ -550,9 +568,7 @@ pub(crate) fn respond(
                 drain: worker.gateway.drain_handle(),
             };
             let mut map = with_type(headers.into_map(), call.surface, &provider_headers);
-            if let Some(kind) = caller::stream_type(call.surface, received.as_array) {
-                map.insert(CONTENT_TYPE, kind);
-            }
+            content_type(&mut map, call.surface, received);
             reply(map, GatewayBody::stream(StreamBody::new(parts)))
         }
     }

@@ -6,6 +6,7 @@
 use super::Call;
 use super::units::Units;
 use crate::gateway::Gateway;
+use crate::routing::Place;
 use crate::surface::Surface;
 use crate::target::Target;
 use crate::worker::Worker;
@@ -15,6 +16,7 @@ use std::time::{Duration, Instant};
 use tollgate_catalog::{Cost, PicoDollars, ServiceTier, cost};
 use tollgate_dialect::conversation::Usage;
 use tollgate_dialect::wire::{Losses, Progress};
+use tollgate_policy::failure::FailureKind;
 
 /// Bytes of text per token where a provider reports no tokens: OpenAI's rule of thumb for English.
 const BYTES_PER_TOKEN: u64 = 4;
@@ -105,6 +107,8 @@ pub(crate) struct Settlement {
     at_provider: Duration,
     /// What the request says of itself that is not tokens.
     units: Option<Box<Units>>,
+    /// What the request holds at the deployment.
+    place: Option<Box<Place>>,
     is_settled: bool,
 }
 
@@ -125,8 +129,14 @@ impl Settlement {
             prompt_bytes,
             at_provider,
             units: None,
+            place: None,
             is_settled: false,
         }
+    }
+
+    /// With what the request holds at the deployment, given back with the settlement.
+    pub(crate) fn with_place(self, place: Place) -> Self {
+        Self { place: Some(Box::new(place)), ..self }
     }
 
     /// With what the request uses beside tokens, for a reply that is not looked into.
@@ -285,8 +295,22 @@ impl Settlement {
         cost
     }
 
+    /// Gives the place back, and lets the policies learn of the end.
+    fn leave(&mut self, spend: &SessionSpend, ending: Ending) {
+        let Some(mut place) = self.place.take() else { return };
+        if ending == Ending::Cut {
+            let lesson = place.broke(FailureKind::Connection, &self.target.health_rules);
+            self.gateway.alerts().learned(&self.target, &lesson);
+        }
+        let took = self.started.elapsed();
+        let tokens = u32::try_from(spend.output_tokens).ok().filter(|tokens| *tokens > 0);
+        let per_token = tokens.filter(|_| ending == Ending::Complete).map(|tokens| took / tokens);
+        place.finish(spend.input_tokens.saturating_add(spend.output_tokens), per_token);
+    }
+
     fn book(&mut self, spend: &SessionSpend, ending: Ending) {
         self.is_settled = true;
+        self.leave(spend, ending);
         let metrics = &self.target.metrics;
         if let Some(cost) = spend.cost {
             // A display of money: Prometheus knows only doubles.
@@ -317,6 +341,15 @@ impl Settlement {
             duration_ms = total.as_millis() as u64,
             "request answered"
         );
+    }
+}
+
+/// Books what an attempt may have cost that no caller pays for: the prompt of a hedge that lost.
+pub(crate) fn book_overhead(target: &Target, prompt_tokens: u64) {
+    let used = tollgate_catalog::Usage { input_tokens: prompt_tokens, ..Default::default() };
+    if let Some(cost) = cost(&target.prices, &used, None) {
+        // A display of money: Prometheus knows only doubles.
+        target.metrics.overhead_spend.inc_by(cost.total.0 as f64 / 1e12);
     }
 }
 

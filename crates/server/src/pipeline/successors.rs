@@ -1,67 +1,128 @@
 //! Which deployment a stream that broke goes on from.
 //!
-//! Owns who has been asked and how many sends are left. Leaves to others what goes out and what came back.
-//! **Invariant:** nobody is asked twice for one request here, and the sends of a request stay within their limit.
+//! Owns what the walk left behind: who was asked, how many sends are left, which groups follow. Leaves to others what goes
+//! out and what came back. **Invariant:** nobody is asked twice for one request here, and the sends of a request stay
+//! within their limit.
 
-use super::attempt::CallLimits;
 use super::receive::Received;
-use crate::snapshot::{Group, Snapshot};
-use crate::target::Target;
+use super::walk::{Boarding, limits_of};
+use crate::routing::{Asking, Group, Journey, Place, Route};
+use crate::snapshot::Snapshot;
+use crate::worker::Worker;
 use std::sync::Arc;
 use tokio::time::Instant;
+use tollgate_policy::chain::Setback;
+use tollgate_policy::choice::{Choice, Why};
 use tollgate_policy::failure::{FailureKind, Verdict};
+use tollgate_policy::plan::{AttemptPlan, SENDS_PER_REQUEST_MAX};
 
-/// Most sends of one request in all.
-const SENDS_MAX: u32 = 6;
+/// Where a walk ended: at the deployment that answers.
+#[derive(Debug)]
+pub(crate) struct Rest {
+    pub(super) journey: Journey,
+    pub(super) group: Arc<Group>,
+    pub(super) asking: Asking,
+    pub(super) plan: AttemptPlan,
+    pub(super) position: usize,
+    pub(super) sends: u32,
+}
 
 /// The deployments that may still go on with a request.
 #[derive(Debug)]
 pub(crate) struct Successors {
-    /// Those that were not asked, with the limits of an attempt there.
-    left: Vec<(Arc<Target>, CallLimits)>,
-    sends_left: u32,
+    rest: Rest,
 }
 
 impl Successors {
-    /// Those of the group beside the one that answers, after so many sends.
-    pub(crate) fn new(
-        snapshot: &Snapshot,
-        received: &Received<'_>,
-        (group, answering): (&Group, &Target),
-        sends: u32,
-    ) -> Self {
-        let others = group.targets().iter().filter(|target| target.id != answering.id);
-        let now = Instant::now();
-        let left = others.map(|target| (Arc::clone(target), snapshot.call_limits(received, target, now)));
-        Self { left: left.rev().collect(), sends_left: SENDS_MAX.saturating_sub(sends) }
+    /// Those that follow where a walk ended.
+    pub(crate) fn new(rest: Rest) -> Self {
+        Self { rest }
     }
 
-    /// Whether there may be any, beside the one that will answer.
-    pub(crate) fn may_exist(group: &Group) -> bool {
+    /// Whether there may be any beside the one that will answer.
+    pub(crate) fn may_exist(snapshot: &Snapshot, received: &Received<'_>, group: &Group) -> bool {
+        let broken = Setback::Failed(FailureKind::Connection);
         group.targets().len() > 1
+            || Journey::new(snapshot.chains(), &received.wish, snapshot.resolve_alias(&received.model))
+                .has_next(broken)
     }
 
-    /// There is nobody.
+    /// There can be nobody.
     pub(crate) fn is_empty(&self) -> bool {
-        self.left.is_empty() || self.sends_left == 0
+        self.rest.sends >= SENDS_PER_REQUEST_MAX
     }
 
-    /// The next one, after a failure of this kind; a send is counted for it. Async since a place may have to be waited for.
-    #[expect(clippy::unused_async, reason = "whoever waits for a place does so here")]
-    pub(crate) async fn next(&mut self, kind: FailureKind) -> Option<(Arc<Target>, CallLimits)> {
-        if kind.verdict() == Verdict::Never || !self.again() {
+    /// A place at the next one, after a failure of this kind; a send is counted for it.
+    pub(crate) fn next(
+        &mut self,
+        (worker, snapshot): (&Worker, &Snapshot),
+        received: &Received<'_>,
+        kind: FailureKind,
+    ) -> Option<Boarding> {
+        if kind.verdict() == Verdict::Never || self.is_empty() {
             return None;
         }
-        let (target, limits) = self.left.pop()?;
-        // The request's own time was for its beginning, which the caller has.
-        let deadline = Instant::now() + limits.connect + limits.attempt;
-        Some((target, CallLimits { deadline, ..limits }))
+        self.rest.plan.after_failure(self.rest.position, kind, None);
+        loop {
+            if let Some((position, why)) = self.fresh()
+                && self.rest.group.may_retry()
+                && let Some(boarding) = self.board(snapshot, received, (position, why))
+            {
+                return Some(boarding);
+            }
+            self.next_group((worker, snapshot), kind)?;
+        }
     }
 
     /// Counts a further send to the one that was asked last; false where none is left.
     pub(crate) fn again(&mut self) -> bool {
-        let is_left = self.sends_left > 0;
-        self.sends_left = self.sends_left.saturating_sub(1);
+        let is_left = !self.is_empty();
+        self.rest.sends += 1;
         is_left
+    }
+
+    fn fresh(&self) -> Option<(usize, Why)> {
+        let Rest { group, asking, plan, .. } = &self.rest;
+        let failed: Vec<bool> = (0..group.targets().len()).map(|at| plan.has_failed(at)).collect();
+        match group.choose(&asking.ask(true), asking.tokens(), &failed) {
+            Choice::Deployment { position, why } => Some((position, why)),
+            Choice::None(_) => None,
+        }
+    }
+
+    fn board(
+        &mut self,
+        snapshot: &Snapshot,
+        received: &Received<'_>,
+        (position, why): (usize, Why),
+    ) -> Option<Boarding> {
+        let Rest { group, asking, journey, .. } = &self.rest;
+        let target = Arc::clone(group.targets().get(position)?);
+        let place = Place::take(&target, asking.tokens(), group.rules().latency).ok()?;
+        let limits = limits_of(snapshot, received, (&target, journey.leg()), Instant::now());
+        // The request's own time was for its beginning, which the caller has.
+        let limits = super::attempt::CallLimits {
+            deadline: Instant::now() + limits.connect + limits.attempt,
+            ..limits
+        };
+        let route = Route::new(group, why);
+        self.rest.plan.note_send();
+        (self.rest.position, self.rest.sends) = (position, self.rest.sends + 1);
+        Some(Boarding { target, limits, place, route, position })
+    }
+
+    /// Goes on to the next group that is sent the request as the caller sent it: the answer to another one would not agree.
+    fn next_group(&mut self, (worker, snapshot): (&Worker, &Snapshot), kind: FailureKind) -> Option<()> {
+        loop {
+            if !self.rest.journey.advance(Setback::Failed(kind)) {
+                return None;
+            }
+            let leg = self.rest.journey.leg();
+            let Some(name) = leg.group.as_deref().filter(|_| !leg.changes_request()) else { continue };
+            let Some(group) = snapshot.group(worker.gateway.metrics(), name) else { continue };
+            self.rest.group = group;
+            self.rest.plan = AttemptPlan::default();
+            return Some(());
+        }
     }
 }

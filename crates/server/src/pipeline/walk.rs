@@ -1,20 +1,29 @@
-//! The walk over a group's deployments: which one is tried next, and with which limits.
+//! The walk over the groups of a request and their deployments: which one is tried next, and with which limits.
 //!
-//! Owns the plan's state between attempts. Leaves what an attempt is to whoever walks: a request and its reply, or the
-//! opening of a session. **Invariant:** after a failure nothing is tried that the plan in `policy` did not name.
+//! Owns the state between attempts: the leg of the chain, what was tried, what is left of time and sends. Leaves every
+//! decision to `policy`, and what an attempt is to whoever walks: a request and its reply, or the opening of a session.
+//! **Invariant:** nothing is sent without a place at its deployment, and after a failure nothing is tried that `policy`
+//! did not name.
 
 use super::Call;
+use super::arrival::Arrival;
 use super::attempt::{AttemptFailure, CallLimits, note_failure};
 use super::receive::Received;
+use super::respond::Answer;
+use super::successors::Rest;
 use crate::error::{Rejection, X_LITELLM_TIMEOUT};
 use crate::reply::header_text;
-use crate::snapshot::{Group, Snapshot};
+use crate::routing::{Asking, Group, Journey, Leg, Place, Route, Urgency, Waited};
+use crate::snapshot::Snapshot;
 use crate::target::Target;
 use crate::worker::Worker;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
-use tollgate_policy::plan::{AttemptPlan, FailedAttempt, NextStep, RetryRules, RetryVerdict};
+use tollgate_policy::chain::Setback;
+use tollgate_policy::choice::{Choice, Nobody, Why};
+use tollgate_policy::failure::FailureKind;
+use tollgate_policy::plan::{AttemptPlan, SENDS_PER_REQUEST_MAX, Surroundings};
 
 /// Who walks, and for what.
 #[derive(Clone, Copy)]
@@ -25,80 +34,355 @@ pub(crate) struct Errand<'a> {
     pub(crate) received: &'a Received<'a>,
 }
 
+/// A deployment whose turn it is, with a place at it.
+pub(crate) struct Boarding {
+    pub(crate) target: Arc<Target>,
+    pub(crate) limits: CallLimits,
+    pub(crate) place: Place,
+    pub(crate) route: Route,
+    pub(super) position: usize,
+}
+
+/// Why a leg is over.
+pub(crate) struct Over {
+    setback: Setback,
+    kind: Option<FailureKind>,
+    rejection: Box<Rejection>,
+}
+
 /// A walk that is under way.
 pub(crate) struct Walk<'a> {
     errand: Errand<'a>,
-    targets: &'a [Arc<Target>],
+    journey: Journey,
+    group: Arc<Group>,
+    asking: Asking,
     plan: AttemptPlan,
-    rules: RetryRules,
     deadline: Instant,
-    position: usize,
+    /// The last failure of this leg.
+    failed: Option<Over>,
+    /// The deployment to come back to.
+    back: Option<usize>,
+    /// What the caller gets if nobody answers: the failure of the group that it asked for.
+    first: Option<Rejection>,
     soonest_retry: Option<Duration>,
+    /// Until when this request may wait for a place.
+    wait_until: Option<Instant>,
+    sends: u32,
+    /// The `order` of the first deployment of the leg.
+    first_order: Option<i64>,
+    was_hedged: bool,
 }
 
 impl<'a> Walk<'a> {
-    /// Chooses the first deployment.
-    pub(crate) fn begin(errand: Errand<'a>, group: &'a Group) -> Result<Self, Rejection> {
+    /// Nothing was sent yet.
+    pub(crate) async fn begin(errand: Errand<'a>, group: &Arc<Group>) -> Result<Self, Rejection> {
         let Errand { snapshot, received, .. } = errand;
-        let targets = group.targets();
-        let rules = RetryRules {
-            num_retries: received.overrides.num_retries.unwrap_or_else(|| snapshot.num_retries(group)),
-            wait_min: snapshot.retry_wait_min(),
-        };
-        let mut plan = AttemptPlan::new(targets.iter().map(|target| target.share), rules);
-        let holder = received.holder.as_deref();
-        let held_at = holder.and_then(|holder| targets.iter().position(|target| target.id == holder));
-        let first = match held_at {
-            Some(position) => plan.first_at(position),
-            None => plan.first(crate::chance::draw()),
-        };
-        let position = first.ok_or_else(|| Rejection::no_deployments(group.name()))?;
-        let deadline = snapshot.deadline(&received.overrides);
-        Ok(Self { errand, targets, plan, rules, deadline, position, soonest_retry: None })
+        let journey =
+            Journey::new(snapshot.chains(), &received.wish, snapshot.resolve_alias(&received.model));
+        let asking = Asking::of(errand, group).await;
+        Ok(Self {
+            errand,
+            journey,
+            asking,
+            plan: AttemptPlan::new(snapshot.retry_rules(group, received)),
+            group: Arc::clone(group),
+            deadline: snapshot.deadline(&received.overrides),
+            failed: None,
+            back: None,
+            first: None,
+            soonest_retry: None,
+            wait_until: None,
+            sends: 0,
+            first_order: None,
+            was_hedged: false,
+        })
     }
 
-    /// The deployment whose turn it is, and the limits of its attempt.
-    pub(crate) fn current(&self) -> Result<(&'a Arc<Target>, CallLimits), Rejection> {
-        let target = self.targets.get(self.position).ok_or_else(Rejection::internal)?;
-        let limits = self.errand.snapshot.call_limits(self.errand.received, target, self.deadline);
-        Ok((target, limits))
+    /// The leg of the chain that it is on.
+    pub(crate) fn leg(&self) -> &Leg {
+        self.journey.leg()
     }
 
-    /// Goes on to the deployment that follows a failure, or says what the caller gets where none does.
-    pub(crate) async fn go_on(
-        &mut self,
-        failure: AttemptFailure,
-        limits: CallLimits,
-    ) -> Result<(), Rejection> {
-        if let Some(target) = self.targets.get(self.position) {
-            note_failure(self.errand.worker, self.errand.call, target, &failure);
+    /// The group that it is in.
+    pub(crate) fn group(&self) -> &Group {
+        &self.group
+    }
+
+    /// A place at the deployment that the policy names next; waits for one where all are taken.
+    pub(crate) async fn board(&mut self) -> Result<Boarding, Over> {
+        if let Some((kind, rejection)) = self.journey.take_mock() {
+            return Err(Over { setback: kind.into(), kind: Some(kind), rejection: Box::new(rejection) });
         }
-        self.soonest_retry = [self.soonest_retry, failure.retry_after].into_iter().flatten().min();
-        let time_left = self.deadline.saturating_duration_since(Instant::now());
-        // Where the request's own time is over nobody else can answer either.
-        let verdict = if time_left.is_zero() { RetryVerdict::Never } else { failure.verdict };
-        let position = self.position;
-        let failed = FailedAttempt { position, verdict, retry_after: failure.retry_after, time_left };
-        match self.plan.after_failure(failed, crate::chance::draw()) {
-            NextStep::Retry { position: next, wait } => {
-                if !wait.is_zero() {
-                    tokio::time::sleep(wait).await;
+        loop {
+            match self.choose() {
+                Choice::Deployment { position, why } => {
+                    if let Some(boarding) = self.take(position, why) {
+                        return Ok(boarding);
+                    }
                 }
-                self.position = next;
-                Ok(())
-            }
-            NextStep::Stop => {
-                let is_limit = failure.class == "rate_limit";
-                let mut rejection = failure.rejection;
-                let seconds = header_text(&format!("{:?}", limits.attempt.as_secs_f64()));
-                rejection.headers_mut().insert(X_LITELLM_TIMEOUT, seconds);
-                Err(rejection.with_retry_after(self.soonest_retry.filter(|_| is_limit)))
+                Choice::None(nobody) => self.wait(nobody).await?,
             }
         }
     }
 
-    /// How often it was tried again so far, and the most that was allowed.
-    pub(crate) fn retries(&self) -> (u32, u32) {
-        (self.plan.retries(), self.rules.num_retries)
+    /// A second place beside those that are held already, for a hedge; none where the policy or a budget says no.
+    pub(super) fn board_beside<'b>(&mut self, held: impl Iterator<Item = &'b Boarding>) -> Option<Boarding> {
+        if self.sends >= SENDS_PER_REQUEST_MAX {
+            return None;
+        }
+        let mut excluded = self.excluded();
+        excluded.resize(self.group.targets().len(), false);
+        for boarding in held {
+            if let Some(place) = excluded.get_mut(boarding.position) {
+                *place = true;
+            }
+        }
+        let choice = self.group.choose(&self.asking.ask(true), self.asking.tokens(), &excluded);
+        let Choice::Deployment { position, why } = choice else { return None };
+        if !self.group.may_hedge() {
+            return None;
+        }
+        let mut boarding = self.take(position, why)?;
+        boarding.route.is_hedge = true;
+        self.was_hedged = true;
+        Some(boarding)
+    }
+
+    /// Who has failed this request; nobody is the empty list.
+    fn excluded(&self) -> Vec<bool> {
+        if self.failed.is_none() && self.plan.sends() == 0 {
+            return Vec::new();
+        }
+        (0..self.group.targets().len()).map(|at| self.plan.has_failed(at)).collect()
+    }
+
+    fn choose(&self) -> Choice {
+        let ask = self.asking.ask(self.failed.is_some());
+        let excluded = match self.back {
+            Some(back) => (0..self.group.targets().len()).map(|at| at != back).collect(),
+            None => self.excluded(),
+        };
+        self.group.choose(&ask, self.asking.tokens(), &excluded)
+    }
+
+    /// Takes a place; none where another request was faster.
+    fn take(&mut self, position: usize, why: Why) -> Option<Boarding> {
+        let target = self.group.targets().get(position)?;
+        let place = Place::take(target, self.asking.tokens(), self.group.rules().latency).ok()?;
+        if self.plan.sends() == 0 {
+            self.group.note_request();
+            self.first_order = target.profile.order;
+        }
+        self.plan.note_send();
+        self.sends += 1;
+        self.back = None;
+        let Errand { snapshot, received, .. } = self.errand;
+        let limits = limits_of(snapshot, received, (target, self.journey.leg()), self.deadline);
+        let route = Route::new(&self.group, why);
+        // Whoever waits behind may find room too.
+        self.group.call_next();
+        Some(Boarding { target: Arc::clone(target), limits, place, route, position })
+    }
+
+    /// Nobody can be had now: waits where that helps, and else ends the leg.
+    async fn wait(&mut self, nobody: Nobody) -> Result<(), Over> {
+        if let Some(failed) = self.failed.take() {
+            return self.come_back(failed).await;
+        }
+        let setback = setback(nobody);
+        let room = self.group.rules().waiting;
+        let may_wait = setback == Setback::NoPlace && room.is_enabled;
+        if !may_wait || self.journey.has_next(setback) {
+            return Err(self.nobody(nobody, false));
+        }
+        let longest = || (Instant::now() + room.longest).min(self.deadline);
+        let until = *self.wait_until.get_or_insert_with(longest);
+        let free_at = nobody.until().map(|moment| self.group.clock().instant(moment));
+        // A place that is free again only after the wait is not waited for.
+        if free_at.is_some_and(|free_at| free_at > until) || until <= Instant::now() {
+            return Err(self.nobody(nobody, false));
+        }
+        match self.group.room().wait(self.errand.urgency(), free_at, until).await {
+            Waited::Turn => Ok(()),
+            Waited::Late => Err(self.nobody(nobody, false)),
+            Waited::Shed => Err(self.nobody(nobody, true)),
+        }
+    }
+
+    /// Every deployment that could be asked has failed this request: back to one that may recover, after a wait.
+    async fn come_back(&mut self, failed: Over) -> Result<(), Over> {
+        let around = Surroundings {
+            time_left: self.deadline.saturating_duration_since(Instant::now()),
+            has_others: self.journey.has_next(failed.setback),
+        };
+        let group = Arc::clone(&self.group);
+        let (asking, count) = (self.asking.clone(), group.targets().len());
+        let is_usable = |at: usize| {
+            let excluded: Vec<bool> = (0..count).map(|other| other != at).collect();
+            let choice = group.choose(&asking.ask(true), asking.tokens(), &excluded);
+            matches!(choice, Choice::Deployment { .. } | Choice::None(Nobody::Paused { .. }))
+        };
+        let Some(back) = self.plan.come_back(around, crate::chance::draw(), is_usable) else {
+            return Err(failed);
+        };
+        // Whoever finds its deployment taken meanwhile does not wait twice.
+        if self.back == Some(back.position) {
+            return Err(failed);
+        }
+        self.back = Some(back.position);
+        self.failed = Some(failed);
+        if !back.wait.is_zero() {
+            tokio::time::sleep(back.wait).await;
+        }
+        Ok(())
+    }
+
+    /// Notes a failure. `Ok`: there may be another attempt within the group.
+    pub(crate) fn note(&mut self, boarding: Boarding, failure: AttemptFailure) -> Result<(), Over> {
+        let Boarding { target, limits, place, position, .. } = boarding;
+        note_failure(self.errand.worker, self.errand.call, &target, &failure);
+        let kind = failure.kind;
+        let lesson = place.failed(kind, failure.retry_after, &target.health_rules);
+        self.errand.worker.gateway.alerts().learned(&target, &lesson);
+        let asked = failure.retry_after.or(lesson.pause).filter(|_| kind == FailureKind::RateLimit);
+        self.soonest_retry = [self.soonest_retry, failure.retry_after, asked].into_iter().flatten().min();
+        let mut rejection = failure.rejection;
+        let seconds = header_text(&format!("{:?}", limits.attempt.as_secs_f64()));
+        rejection.headers_mut().insert(X_LITELLM_TIMEOUT, seconds);
+        let over = Over { setback: kind.into(), kind: Some(kind), rejection: Box::new(rejection) };
+        let goes_on = self.plan.after_failure(position, kind, asked)
+            && self.sends < SENDS_PER_REQUEST_MAX
+            && self.deadline > Instant::now()
+            && self.group.may_retry();
+        if !goes_on {
+            return Err(over);
+        }
+        self.failed = Some(over);
+        Ok(())
+    }
+
+    /// Goes on to the next group of the chain, or says what the caller gets where none follows.
+    pub(crate) fn next_leg(&mut self, over: Over) -> Result<(), Rejection> {
+        let Over { setback, kind, rejection } = over;
+        let is_limit = kind == Some(FailureKind::RateLimit);
+        let rejection = rejection.with_retry_after(self.soonest_retry.filter(|_| is_limit));
+        let first = self.first.take().unwrap_or(rejection);
+        let Errand { worker, snapshot, received, call } = self.errand;
+        let is_over = self.sends >= SENDS_PER_REQUEST_MAX || self.deadline <= Instant::now();
+        while !is_over && self.journey.advance(setback) {
+            let Some(name) = self.journey.leg().group.clone() else {
+                self.first = Some(first);
+                return Ok(());
+            };
+            let Some(group) = snapshot.group(worker.gateway.metrics(), &name) else { continue };
+            tracing::info!(
+                call_id = %call.id.to_str().unwrap_or_default(),
+                group = %name,
+                after = kind.map_or("no_place", FailureKind::word),
+                "falling back"
+            );
+            self.asking.turn_to(self.errand, &group);
+            self.plan = AttemptPlan::new(snapshot.retry_rules(&group, received));
+            self.group = group;
+            (self.failed, self.back, self.wait_until) = (None, None, None);
+            self.first = Some(first);
+            return Ok(());
+        }
+        Err(first)
+    }
+
+    /// The leg has no answer.
+    pub(super) fn unanswered(&self) -> Over {
+        let rejection = Rejection::internal();
+        Over { setback: Setback::NotAllowed, kind: None, rejection: Box::new(rejection) }
+    }
+
+    /// A deployment answered.
+    pub(super) fn arrived(&mut self, answer: Answer, boarding: Boarding) -> Answer {
+        let Boarding { target, mut place, route, position, .. } = boarding;
+        let took = answer.took();
+        let answer_is_stream = answer.is_stream();
+        let first_token = answer_is_stream.then_some(took);
+        let lesson = place.answered(first_token);
+        self.errand.worker.gateway.alerts().learned(&target, &lesson);
+        // Hedging is about whoever has nothing to show yet, plain answers too.
+        self.group.note_first_token(took);
+        self.asking.hold(&self.group, &target.id);
+        // A higher `order` is LiteLLM's fallback within the group.
+        let is_next_order = target.profile.order != self.first_order;
+        let leg = self.journey.leg();
+        answer.by(Arrival {
+            place,
+            route,
+            retries: self.plan.retries().saturating_sub(u32::from(is_next_order)),
+            retries_max: self.plan.retries_max(),
+            fallbacks: leg.depth + u32::from(is_next_order),
+            tier: leg.tier.clone(),
+            was_hedged: self.was_hedged,
+            rest: self.rest(answer_is_stream, position),
+        })
+    }
+
+    /// What is left, for a stream that may have to go on from elsewhere.
+    fn rest(&self, is_stream: bool, position: usize) -> Option<Rest> {
+        is_stream.then(|| Rest {
+            journey: self.journey.clone(),
+            group: Arc::clone(&self.group),
+            asking: self.asking.clone(),
+            plan: self.plan.clone(),
+            position,
+            sends: self.sends,
+        })
+    }
+
+    /// A deployment has opened a session.
+    pub(crate) fn opened(&mut self, boarding: Boarding) -> (Arc<Target>, Place, (u32, u32)) {
+        let Boarding { target, mut place, .. } = boarding;
+        let lesson = place.answered(None);
+        self.errand.worker.gateway.alerts().learned(&target, &lesson);
+        (target, place, (self.plan.retries(), self.plan.retries_max()))
+    }
+
+    /// A hedge lost, and what it may have cost is the gateway's own.
+    pub(super) fn lost(&self, boarding: &Boarding) {
+        super::settle::book_overhead(&boarding.target, self.asking.prompt_tokens());
+    }
+
+    fn nobody(&self, nobody: Nobody, was_shed: bool) -> Over {
+        let now = self.group.clock().now();
+        let rejection = Rejection::nobody(&self.group, nobody, (now, was_shed));
+        Over { setback: setback(nobody), kind: None, rejection: Box::new(rejection) }
+    }
+}
+
+/// The time limits of an attempt on this leg.
+pub(super) fn limits_of(
+    snapshot: &Snapshot,
+    received: &Received<'_>,
+    (target, leg): (&Target, &Leg),
+    deadline: Instant,
+) -> CallLimits {
+    let mut limits = snapshot.call_limits(received, target, deadline);
+    if let Some(first_token) = leg.first_token {
+        limits.attempt = limits.attempt.min(first_token);
+    }
+    limits
+}
+
+impl Errand<'_> {
+    /// How urgent it is to get a place, and whose it is.
+    fn urgency(&self) -> Urgency {
+        let default = self.snapshot.default_priority();
+        Urgency { priority: self.received.wish.priority.unwrap_or(default), team: self.call.caller.hash() }
+    }
+}
+
+/// What it is to the chain that nobody could be asked.
+fn setback(nobody: Nobody) -> Setback {
+    match nobody {
+        Nobody::ContextWindow => Setback::Failed(FailureKind::ContextWindow),
+        Nobody::Paused { .. } | Nobody::Full(_) => Setback::NoPlace,
+        Nobody::NotAllowed(_) | Nobody::NoTags => Setback::NotAllowed,
+        Nobody::Empty | Nobody::ForcedDown | Nobody::Ejected { .. } | Nobody::Failed => Setback::Down,
     }
 }

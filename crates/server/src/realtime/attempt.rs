@@ -18,7 +18,7 @@ use http::{Method, Uri};
 use std::time::{Duration, Instant};
 use tollgate_catalog::Wire;
 use tollgate_dialect::wire::ReplyFault;
-use tollgate_policy::plan::RetryVerdict;
+use tollgate_policy::failure::FailureKind;
 use tollgate_upstream::websocket::{Handshake, WebSocket};
 use tollgate_upstream::{Outgoing, SegmentBody};
 
@@ -76,7 +76,7 @@ fn has_none(target: &Target) -> AttemptFailure {
     let reason = "this provider has no realtime sessions";
     let path = Surface::Realtime.path();
     AttemptFailure {
-        verdict: RetryVerdict::Elsewhere,
+        kind: FailureKind::NotExpressible,
         retry_after: None,
         rejection: Rejection::not_expressible(target.provider.exception, path, reason),
         class: "bad_request",

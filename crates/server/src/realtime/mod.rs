@@ -73,7 +73,8 @@ pub(crate) async fn open(
     let offer = handshake::read(request)?;
     call.path = PathModel { name: Some(offer.model.clone()), stream: Some(true) };
     let body = Bytes::from_static(b"{}");
-    let received = receive::read(&body, call, request.headers())?;
+    let headers = request.headers().clone();
+    let received = receive::read(&body, call, &headers)?;
     let call = &*call;
     let group = snapshot
         .group(worker.gateway.metrics(), &received.model)
@@ -83,17 +84,29 @@ pub(crate) async fn open(
     let bytes_max = MESSAGE_BYTES_MAX.min(snapshot.receive_limits().bytes_max);
     let message_bytes_max = usize::try_from(bytes_max).unwrap_or(usize::MAX);
     let asked = Asked { intent: offer.intent.clone(), is_beta: offer.is_beta, message_bytes_max };
-    let mut walk = Walk::begin(Errand { worker, snapshot, call, received: &received }, group)?;
-    let (target, opened) = loop {
-        let (target, limits) = walk.current()?;
-        match attempt::attempt(worker, &asked, target, limits).await {
-            Ok(opened) => break (target, opened),
-            Err(failure) => walk.go_on(failure, limits).await?,
+    let mut walk = Walk::begin(Errand { worker, snapshot, call, received: &received }, group).await?;
+    let (boarding, opened) = loop {
+        let boarding = match walk.board().await {
+            Ok(boarding) => boarding,
+            Err(over) => {
+                walk.next_leg(over)?;
+                continue;
+            }
+        };
+        match attempt::attempt(worker, &asked, &boarding.target, boarding.limits).await {
+            Ok(opened) => break (boarding, opened),
+            Err(failure) => {
+                if let Err(over) = walk.note(boarding, failure) {
+                    walk.next_leg(over)?;
+                }
+            }
         }
     };
+    let (target, place, counts) = walk.opened(boarding);
+    let target = &target;
     let Opened { headers, socket, at_provider } = opened;
-    let response = switching(call, target, &offer, (&headers, walk.retries(), at_provider));
-    let settlement = Settlement::new(worker, call, target, 0, at_provider);
+    let response = switching(call, target, &offer, (&headers, counts, at_provider));
+    let settlement = Settlement::new(worker, call, target, 0, at_provider).with_place(place);
     slot.put(Session::new(SessionParts {
         upgrade: hyper::upgrade::on(request),
         provider: *socket,

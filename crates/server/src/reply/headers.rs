@@ -60,6 +60,11 @@ macro_rules! names {
     ($($constant:ident = $name:literal;)*) => { $(const $constant: HeaderName = HeaderName::from_static($name);)* };
 }
 
+/// Which deployment answered, by which strategy, for which reason.
+pub(crate) const X_TOLLGATE_ROUTE: HeaderName = HeaderName::from_static("x-tollgate-route");
+/// Several deployments were asked at once.
+pub(crate) const X_TOLLGATE_HEDGED: HeaderName = HeaderName::from_static("x-tollgate-hedged");
+
 names! {
     CALL_ID = "x-litellm-call-id";
     MODEL_ID = "x-litellm-model-id";
@@ -69,6 +74,7 @@ names! {
     TOLLGATE_VERSION = "x-tollgate-version";
     NOT_YET_ACTIVE = "x-tollgate-not-yet-active";
     DROPPED = "x-tollgate-dropped";
+    TIER = "x-tollgate-tier";
     COST = "x-litellm-response-cost";
     COST_ORIGINAL = "x-litellm-response-cost-original";
     COST_DISCOUNT = "x-litellm-response-cost-discount-amount";
@@ -183,6 +189,14 @@ impl ReplyHeaders {
         Self(headers)
     }
 
+    /// The head of an answer that no deployment gave.
+    pub(crate) fn canned(call_id: &HeaderValue) -> Self {
+        let mut headers = Self::failed(call_id).0;
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        add_security_headers(&mut headers);
+        Self(headers)
+    }
+
     /// Begins with nothing.
     pub(crate) fn empty() -> Self {
         Self(HeaderMap::new())
@@ -193,6 +207,22 @@ impl ReplyHeaders {
         if retries > 0 {
             self.0.insert(ATTEMPTED_RETRIES, header_number(retries.into()));
             self.0.insert(MAX_RETRIES, header_number(retries_max.into()));
+        }
+        self
+    }
+
+    /// Adds how many groups were tried before.
+    pub(crate) fn fallbacks(&mut self, fallbacks: u32) -> &mut Self {
+        if fallbacks > 0 {
+            self.0.insert(ATTEMPTED_FALLBACKS, header_number(fallbacks.into()));
+        }
+        self
+    }
+
+    /// Adds the tier that serves it.
+    pub(crate) fn tier(&mut self, tier: Option<&HeaderValue>) -> &mut Self {
+        if let Some(tier) = tier {
+            self.0.insert(TIER, tier.clone());
         }
         self
     }

@@ -4,7 +4,8 @@ mod headers;
 mod stream;
 
 pub(crate) use headers::{
-    ReplyHeaders, TargetFacts, TargetHeaders, add_security_headers, header_number, header_text,
+    ReplyHeaders, TargetFacts, TargetHeaders, X_TOLLGATE_HEDGED, X_TOLLGATE_ROUTE, add_security_headers,
+    header_number, header_text,
 };
 pub(crate) use stream::{StreamBody, StreamParts, Upstream};
 

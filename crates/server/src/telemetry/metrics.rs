@@ -73,6 +73,8 @@ pub(crate) struct Metrics {
     overhead: Family<TargetLabels, Histogram>,
     deployment_requests: Family<TargetLabels, Counter>,
     deployment_successes: Family<TargetLabels, Counter>,
+    deployment_cooldowns: Family<TargetLabels, Counter>,
+    overhead_spend: Family<TargetLabels, DollarCounter>,
     deployment_failures: Family<FailureLabels, Counter>,
     unpriced: Family<TargetLabels, Counter>,
     estimated: Family<TargetLabels, Counter>,
@@ -102,6 +104,8 @@ pub(crate) struct TargetMetrics {
     pub(crate) first_token: Histogram,
     pub(crate) overhead: Histogram,
     pub(crate) attempts: Counter,
+    pub(crate) cooldowns: Counter,
+    pub(crate) overhead_spend: DollarCounter,
     pub(crate) successes: Counter,
     pub(crate) unpriced: Counter,
     pub(crate) estimated: Counter,
@@ -141,6 +145,8 @@ impl Metrics {
             overhead: Family::new_with_constructor(overhead),
             deployment_requests: Family::default(),
             deployment_successes: Family::default(),
+            deployment_cooldowns: Family::default(),
+            overhead_spend: Family::default(),
             deployment_failures: Family::default(),
             unpriced: Family::default(),
             estimated: Family::default(),
@@ -181,6 +187,8 @@ impl Metrics {
             "Attempts that failed",
             self.deployment_failures.clone(),
         );
+        let help = "Times that a deployment was taken out for its failures";
+        r.register("litellm_deployment_cooled_down", help, self.deployment_cooldowns.clone());
         r.register("litellm_in_flight_requests", "Requests being answered", self.in_flight.clone());
     }
 
@@ -194,6 +202,9 @@ impl Metrics {
         r.register("tollgate_rescues", help, self.rescues.clone());
         let help = "Callers that went away before their answer was complete";
         r.register("tollgate_client_disconnects", help, self.disconnects.clone());
+        let help =
+            "Estimated spend in USD on attempts that no caller is charged for, such as hedges that lost";
+        r.register("tollgate_overhead_spend", help, self.overhead_spend.clone());
         r.register("tollgate_bugs", "Panics that were fenced", self.bugs.clone());
         r.register("tollgate_config_reloads", "Configurations taken over", self.reloads.clone());
         r.register("tollgate_config_reload_failures", "Configurations refused", self.reload_failures.clone());
@@ -211,6 +222,8 @@ impl Metrics {
             first_token: self.first_token.get_or_create_owned(&labels),
             overhead: self.overhead.get_or_create_owned(&labels),
             attempts: self.deployment_requests.get_or_create_owned(&labels),
+            cooldowns: self.deployment_cooldowns.get_or_create_owned(&labels),
+            overhead_spend: self.overhead_spend.get_or_create_owned(&labels),
             successes: self.deployment_successes.get_or_create_owned(&labels),
             unpriced: self.unpriced.get_or_create_owned(&labels),
             estimated: self.estimated.get_or_create_owned(&labels),

@@ -34,9 +34,9 @@ async fn traffic_follows_the_weights() {
     check(["", "", ""], [100, 100, 100]).await;
     check([", weight: 4", ", weight: 1", ", weight: 1"], [200, 50, 50]).await;
     check([", weight: 1", "", ", weight: 1"], [100, 0, 100]).await;
-    check([", rpm: 10", ", rpm: 50, tpm: 999999", ""], [50, 250, 0]).await;
-    check([", tpm: 1000", ", tpm: 2000", ", tpm: 3000"], [50, 100, 150]).await;
-    check([", weight: 1, rpm: 1", ", rpm: 1000000", ""], [30, 0, 0]).await;
+    check([", rpm: 1000", ", rpm: 5000, tpm: 999999", ""], [50, 250, 0]).await;
+    check([", tpm: 100000", ", tpm: 200000", ", tpm: 300000"], [50, 100, 150]).await;
+    check([", weight: 1, rpm: 40", ", rpm: 1000000", ""], [30, 0, 0]).await;
 }
 
 /// Every way to name a model, and what the provider and the caller are told it is.

@@ -1,0 +1,41 @@
+//! How a request came to the deployment that answered it: told in the reply's head, and kept for what follows.
+
+use super::successors::Rest;
+use crate::reply::{ReplyHeaders, X_TOLLGATE_HEDGED, X_TOLLGATE_ROUTE};
+use crate::routing::{Place, Route};
+use crate::target::Target;
+use http::header::HeaderValue;
+
+/// How a request came to the deployment that answered it.
+#[derive(Debug)]
+pub(crate) struct Arrival {
+    /// What is held there.
+    pub(super) place: Place,
+    /// By which choice.
+    pub(super) route: Route,
+    /// Attempts before this one, within the group.
+    pub(super) retries: u32,
+    /// Attempts that there could have been before it.
+    pub(super) retries_max: u32,
+    /// Groups before this one.
+    pub(super) fallbacks: u32,
+    /// The tier that served it.
+    pub(super) tier: Option<HeaderValue>,
+    /// Another deployment was asked beside it.
+    pub(super) was_hedged: bool,
+    /// Who may go on with it, where it is a stream.
+    pub(super) rest: Option<Rest>,
+}
+
+impl Arrival {
+    /// Says in the head how the request came to its deployment; the place there is the settlement's.
+    pub(super) fn tell(self, headers: &mut ReplyHeaders, target: &Target) -> Place {
+        headers.attempts(self.retries, self.retries_max).fallbacks(self.fallbacks);
+        headers.add(X_TOLLGATE_ROUTE, self.route.header(target));
+        headers.tier(self.tier.as_ref());
+        if self.was_hedged {
+            headers.add(X_TOLLGATE_HEDGED, HeaderValue::from_static("true"));
+        }
+        self.place
+    }
+}

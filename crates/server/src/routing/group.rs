@@ -1,0 +1,187 @@
+//! A model group: the deployments that answer to one name, and the choice among them.
+//!
+//! Owns the readings that a choice is made from. Leaves the choice to `policy`. **Invariant:** the same function reads for
+//! a request and for its explanation.
+
+use super::fleet::{Clock, Fleet, GroupState, lock};
+use super::rules::GroupRules;
+use super::waiting::WaitingRoom;
+use crate::target::Target;
+use http::HeaderMap;
+use http::header::USER_AGENT;
+use regex::{Regex, RegexBuilder};
+use std::sync::Arc;
+use std::time::Duration;
+use tollgate_policy::affinity::Affinities;
+use tollgate_policy::ask::Ask;
+use tollgate_policy::choice::{self, Candidate, Choice, Reading};
+use tollgate_policy::latency::Measure;
+
+/// A model group.
+#[derive(Debug)]
+pub(crate) struct Group {
+    name: String,
+    targets: Vec<Arc<Target>>,
+    rules: Arc<GroupRules>,
+    state: Arc<GroupState>,
+    clock: Clock,
+    /// The `tag_regex` of its deployments, as written and compiled.
+    patterns: Vec<(String, Regex)>,
+}
+
+impl Group {
+    /// A group without deployments.
+    pub(crate) fn new(name: String, rules: Arc<GroupRules>, fleet: &Fleet) -> Self {
+        let state = fleet.group(&name, rules.budgets);
+        Self { name, targets: Vec::new(), rules, state, clock: fleet.clock(), patterns: Vec::new() }
+    }
+
+    /// The same under another name.
+    pub(crate) fn named(self, name: &str) -> Self {
+        Self { name: name.to_owned(), ..self }
+    }
+
+    /// With one more deployment.
+    pub(crate) fn add(&mut self, target: Arc<Target>) {
+        if self.rules.choice.tags.is_some() {
+            for written in &target.profile.tag_regex {
+                // The configuration has refused what does not compile.
+                let compiled =
+                    RegexBuilder::new(written).size_limit(tollgate_config::REGEX_BYTES_MAX).build();
+                self.patterns.extend(compiled.ok().map(|compiled| (written.clone(), compiled)));
+            }
+        }
+        self.targets.push(target);
+    }
+
+    /// One deployment of this group by itself, under the same rules.
+    pub(crate) fn alone(&self, target: Arc<Target>) -> Self {
+        Self {
+            name: self.name.clone(),
+            targets: vec![target],
+            rules: Arc::clone(&self.rules),
+            state: Arc::clone(&self.state),
+            clock: self.clock,
+            patterns: Vec::new(),
+        }
+    }
+
+    /// The name that callers use.
+    pub(crate) fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Its deployments.
+    pub(crate) fn targets(&self) -> &[Arc<Target>] {
+        &self.targets
+    }
+
+    /// Its rules.
+    pub(crate) fn rules(&self) -> &GroupRules {
+        &self.rules
+    }
+
+    /// Time for the policies.
+    pub(crate) fn clock(&self) -> Clock {
+        self.clock
+    }
+
+    /// Who waits for a place.
+    pub(crate) fn room(&self) -> &WaitingRoom {
+        &self.state.room
+    }
+
+    /// Lets the next of those who wait look for a place.
+    pub(crate) fn call_next(&self) {
+        if !self.state.room.is_empty() {
+            self.state.room.call_next();
+        }
+    }
+
+    /// The deployment for a request that reserves so many tokens. `excluded` says of each position whether it is out.
+    pub(crate) fn choose(&self, ask: &Ask<'_>, tokens: u64, excluded: &[bool]) -> Choice {
+        let candidates = self.candidates(ask, tokens);
+        let mut state = lock(&self.state.strategy);
+        choice::choose(&self.seen(&candidates, excluded), ask, &mut state, crate::chance::draw())
+    }
+
+    fn seen<'c>(&self, candidates: &'c [Candidate<'c>], excluded: &'c [bool]) -> choice::Group<'c> {
+        choice::Group { strategy: self.rules.strategy, rules: self.rules.choice, candidates, excluded }
+    }
+
+    fn candidates(&self, ask: &Ask<'_>, tokens: u64) -> Vec<Candidate<'_>> {
+        let now = self.clock.now();
+        let wants_latency = self.rules.reads_latency(ask.leaning);
+        let read = |target: &Arc<Target>| {
+            let live = &target.live;
+            let mut reading = Reading::default();
+            {
+                let health = lock(&live.health);
+                reading.standing = health.standing(now);
+                reading.forced = health.forced(now);
+                reading.consecutive_failures = health.consecutive_failures();
+            }
+            reading.credential = lock(&live.credential).standing(now);
+            {
+                let mut limiter = lock(&live.limiter);
+                reading.room = limiter.room(now, target.profile.rates, tokens);
+                reading.used = limiter.used(now);
+            }
+            if wants_latency {
+                let latency = lock(&live.latency);
+                reading.first_token = latency.score(now, Measure::FirstToken, &self.rules.latency);
+                reading.per_token = latency.score(now, Measure::PerToken, &self.rules.latency);
+            }
+            reading
+        };
+        self.targets.iter().map(|target| Candidate { profile: &target.profile, now: read(target) }).collect()
+    }
+
+    /// Those of the deployments' patterns that match the request's headers (LiteLLM's `User-Agent: value`); none where
+    /// there is nothing to match.
+    pub(crate) fn matched_patterns(&self, headers: &HeaderMap) -> Option<Vec<String>> {
+        if self.patterns.is_empty() {
+            return None;
+        }
+        let agent = format!("User-Agent: {}", headers.get(USER_AGENT)?.to_str().ok()?);
+        let matching = self.patterns.iter().filter(|(_, pattern)| pattern.is_match(&agent));
+        Some(matching.map(|(written, _)| written.clone()).collect())
+    }
+
+    /// Who holds sessions and callers.
+    pub(super) fn sessions<T>(&self, look: impl FnOnce(&mut Affinities) -> T) -> T {
+        look(&mut lock(&self.state.sessions))
+    }
+
+    /// Who holds the caches of prompts.
+    pub(super) fn caches<T>(&self, look: impl FnOnce(&mut Affinities) -> T) -> T {
+        look(&mut lock(&self.state.caches))
+    }
+
+    /// A request begins.
+    pub(crate) fn note_request(&self) {
+        let now = self.clock.now();
+        lock(&self.state.retries).note_request(now);
+        lock(&self.state.hedges).note_request(now);
+    }
+
+    /// Whether the group's budget has another retry.
+    pub(crate) fn may_retry(&self) -> bool {
+        lock(&self.state.retries).try_spend(self.clock.now())
+    }
+
+    /// Whether the group's budget has another hedge.
+    pub(crate) fn may_hedge(&self) -> bool {
+        lock(&self.state.hedges).try_spend(self.clock.now())
+    }
+
+    /// A stream's first token came so long after it was asked for.
+    pub(crate) fn note_first_token(&self, took: Duration) {
+        lock(&self.state.first_tokens).observe(took);
+    }
+
+    /// What that takes in this share of cases; none before there are enough of them.
+    pub(crate) fn first_token_quantile(&self, quantile: f64) -> Option<Duration> {
+        lock(&self.state.first_tokens).quantile(quantile)
+    }
+}

@@ -1,0 +1,27 @@
+//! Which deployment gets a request: the state that `policy` decides by, and what requests hold of it.
+//!
+//! Owns the life of that state over requests and configurations. Leaves every rule to `policy` and the road of a request
+//! to `pipeline`. **Invariant:** a request holds a place at every deployment that it is sent to, and gives it back once.
+
+mod alerts;
+mod asking;
+mod fleet;
+mod group;
+mod journey;
+mod memory;
+mod place;
+mod route;
+mod rules;
+mod waiting;
+mod wish;
+
+pub(crate) use alerts::Alerts;
+pub(crate) use asking::Asking;
+pub(crate) use fleet::{Fleet, Live, LiveKey};
+pub(crate) use group::Group;
+pub(crate) use journey::{CannedAnswers, Chains, Journey, Leg};
+pub(crate) use place::Place;
+pub(crate) use route::Route;
+pub(crate) use rules::{GroupRules, HedgeDelay, health_rules};
+pub(crate) use waiting::{Urgency, Waited};
+pub(crate) use wish::Wish;

@@ -1,0 +1,158 @@
+//! A place at a deployment: what an attempt holds there while it runs, and what is learned when it ends.
+//!
+//! Owns the pairing: whatever is taken is given back once. **Invariant:** a place that is dropped without a word (the
+//! caller hung up, a hedge lost) frees what it held, keeps the tokens that it had reserved, and teaches nothing.
+
+use super::fleet::{Live, lock};
+use crate::target::Target;
+use std::sync::Arc;
+use std::time::Duration;
+use tollgate_policy::deployment::Outcome;
+use tollgate_policy::failure::{Blame, FailureKind};
+use tollgate_policy::health::{AllowedFails, Attempt, Change, Failed, HealthRules};
+use tollgate_policy::latency::{LatencyRules, Measure};
+use tollgate_policy::limits::{Full, Ticket};
+
+/// When refusals bench a credential: at once, whatever the deployments allow themselves.
+const CREDENTIAL_RULES: HealthRules = HealthRules {
+    allowed_fails: Some(0),
+    by_kind: AllowedFails::NONE,
+    cooldown: Duration::from_secs(5),
+    cooldowns_disabled: false,
+};
+
+/// A place that is held.
+#[derive(Debug)]
+pub(crate) struct Place {
+    target: Arc<Target>,
+    ticket: Option<Ticket>,
+    /// Tokens that were reserved.
+    tokens: u64,
+    health: Option<Attempt>,
+    credential: Option<Attempt>,
+    latency: LatencyRules,
+}
+
+/// What an attempt taught, where it changed something.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub(crate) struct Lesson {
+    /// Of the deployment.
+    pub(crate) health: Option<Change>,
+    /// Of its credential.
+    pub(crate) credential: Option<Change>,
+    /// How long nothing is sent to it, where it asked for a pause.
+    pub(crate) pause: Option<Duration>,
+}
+
+impl Place {
+    /// Takes a place for so many tokens, or says what is full.
+    pub(crate) fn take(target: &Arc<Target>, tokens: u64, latency: LatencyRules) -> Result<Self, Full> {
+        let live = &target.live;
+        let now = live.clock.now();
+        let ticket = lock(&live.limiter).take(now, target.profile.rates, tokens)?;
+        let health = lock(&live.health).begin(now);
+        let credential = lock(&live.credential).begin(now);
+        Ok(Self {
+            target: Arc::clone(target),
+            ticket: Some(ticket),
+            tokens,
+            health: Some(health),
+            credential: Some(credential),
+            latency,
+        })
+    }
+
+    fn live(&self) -> &Live {
+        &self.target.live
+    }
+
+    /// It answers: the reply is there, or the first content of a stream, this long after it was sent.
+    pub(crate) fn answered(&mut self, first_token: Option<Duration>) -> Lesson {
+        let now = self.live().clock.now();
+        let mut lesson = Lesson::default();
+        if let Some(attempt) = self.health.take() {
+            lesson.health = lock(&self.live().health).succeed(attempt, now);
+        }
+        if let Some(attempt) = self.credential.take() {
+            lesson.credential = lock(&self.live().credential).succeed(attempt, now);
+        }
+        if let Some(first_token) = first_token {
+            lock(&self.live().latency).observe(now, Measure::FirstToken, first_token, &self.latency);
+        }
+        lesson
+    }
+
+    /// It failed. The place is free again.
+    pub(crate) fn failed(
+        mut self,
+        kind: FailureKind,
+        retry_after: Option<Duration>,
+        rules: &HealthRules,
+    ) -> Lesson {
+        let lesson = self.learn(kind, retry_after, rules);
+        self.settle(0);
+        lesson
+    }
+
+    /// A stream that had begun broke.
+    pub(crate) fn broke(&mut self, kind: FailureKind, rules: &HealthRules) -> Lesson {
+        let now = self.live().clock.now();
+        let again = lock(&self.live().health).begin(now);
+        self.health = Some(again);
+        self.learn(kind, None, rules)
+    }
+
+    fn learn(&mut self, kind: FailureKind, retry_after: Option<Duration>, rules: &HealthRules) -> Lesson {
+        let now = self.live().clock.now();
+        let outcome = Outcome::Failure(Failed { kind, retry_after, draw: crate::chance::draw() });
+        let mut lesson = Lesson::default();
+        let (health, credential) = (self.health.take(), self.credential.take());
+        let live = self.live();
+        if let Some(attempt) = health {
+            let learned = outcome.for_deployment(true).teach(&mut lock(&live.health), attempt, now, rules);
+            lesson.health = learned;
+            if let Some(Change::Paused { for_ }) = learned {
+                lesson.pause = Some(for_);
+            }
+        }
+        if let Some(attempt) = credential {
+            lesson.credential =
+                outcome.for_credential().teach(&mut lock(&live.credential), attempt, now, &CREDENTIAL_RULES);
+        }
+        if kind.blame() == Blame::Deployment {
+            lock(&live.latency).penalize(now, &self.latency);
+        }
+        lesson
+    }
+
+    /// It is over, and took so many tokens; of a plain answer also how long a token took.
+    pub(crate) fn finish(mut self, tokens: u64, per_token: Option<Duration>) {
+        if let Some(per_token) = per_token {
+            let now = self.live().clock.now();
+            lock(&self.live().latency).observe(now, Measure::PerToken, per_token, &self.latency);
+        }
+        self.settle(tokens);
+    }
+
+    fn settle(&mut self, tokens: u64) {
+        let Some(ticket) = self.ticket.take() else { return };
+        let live = &self.target.live;
+        lock(&live.limiter).settle(live.clock.now(), ticket, tokens);
+        if !live.room.is_empty() {
+            live.room.call_next();
+        }
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let now = self.live().clock.now();
+        if let Some(attempt) = self.health.take() {
+            lock(&self.live().health).abandon(attempt, now);
+        }
+        if let Some(attempt) = self.credential.take() {
+            lock(&self.live().credential).abandon(attempt, now);
+        }
+        self.settle(self.tokens);
+    }
+}

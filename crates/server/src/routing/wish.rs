@@ -1,0 +1,353 @@
+//! What a request says of how it wants to be routed: tags, data policy, session, urgency, fallbacks of its own.
+//!
+//! Owns the names, LiteLLM's and ours, and refuses what does not mean anything: a data policy that is misspelt must not
+//! be taken for none. Leaves what follows from it to `policy`. **Invariant:** a request without any of it allocates
+//! nothing here.
+
+use crate::error::Rejection;
+use http::HeaderMap;
+use serde_json::{Map, Value as Json};
+use tollgate_config::FallbackTarget;
+use tollgate_dialect::json::{Object, Value};
+use tollgate_policy::ask::{Leaning, Requirements};
+
+/// Longest text that is believed to name something here, in bytes.
+const TEXT_BYTES_MAX: usize = 256;
+/// Most tags of one request.
+const TAGS_MAX: usize = 64;
+/// Most groups in a caller's own list of fallbacks.
+const FALLBACKS_MAX: usize = 20;
+
+/// LiteLLM's ways to rehearse a fallback.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Mock {
+    /// `mock_testing_fallbacks`: the first group fails with a 500.
+    Fallbacks,
+    /// `mock_testing_context_fallbacks`: as if the prompt were too long for it.
+    Context,
+    /// `mock_testing_content_policy_fallbacks`: as if its content filter refused.
+    ContentPolicy,
+    /// `mock_testing_rate_limit_error`: a 429.
+    RateLimit,
+}
+
+/// A caller's own fallbacks.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(crate) struct OwnFallbacks {
+    pub(crate) general: Option<Vec<FallbackTarget>>,
+    pub(crate) context_window: Option<Vec<FallbackTarget>>,
+    pub(crate) content_policy: Option<Vec<FallbackTarget>>,
+}
+
+/// What a request says of its routing.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(crate) struct Wish {
+    pub(crate) tags: Vec<String>,
+    pub(crate) requirements: Requirements,
+    /// What holds several requests together.
+    pub(crate) session: Option<String>,
+    /// 0 is the most urgent.
+    pub(crate) priority: Option<u8>,
+    pub(crate) leaning: Leaning,
+    pub(crate) fallbacks: OwnFallbacks,
+    pub(crate) disable_fallbacks: bool,
+    pub(crate) mock: Option<Mock>,
+    /// Nothing is sent: the plan is the answer.
+    pub(crate) is_dry_run: bool,
+    /// Shares of the choice by deployment id, in place of the configured ones.
+    pub(crate) weights: Vec<(String, f64)>,
+}
+
+impl Wish {
+    /// Reads headers and body; of the same meaning, a header goes first.
+    pub(crate) fn read(path: &str, headers: &HeaderMap, object: &Object<'_>) -> Result<Self, Rejection> {
+        let mut wish = Self::default();
+        for member in object.members() {
+            let found = Found { path, name: member.name.as_ref(), value: member.value };
+            if member.value.is_null() {
+                continue;
+            }
+            match member.name.as_ref() {
+                "metadata" | "litellm_metadata" => wish.read_metadata(&found)?,
+                "tags" => wish.add_tags(found.texts()?),
+                "allowed_model_region" => wish.requirements.region = Some(found.text()?),
+                "litellm_session_id" => wish.session = Some(found.text()?),
+                "litellm_trace_id" | "prompt_cache_key" if wish.session.is_none() => {
+                    wish.session = found.text().ok();
+                }
+                "priority" => wish.priority = Some(found.priority()?),
+                "fallbacks" => wish.fallbacks.general = Some(found.targets()?),
+                "context_window_fallbacks" => wish.fallbacks.context_window = Some(found.targets()?),
+                "content_policy_fallbacks" => wish.fallbacks.content_policy = Some(found.targets()?),
+                "disable_fallbacks" => wish.disable_fallbacks = found.flag()?,
+                "router_settings_override" => wish.read_router_settings(&found)?,
+                "mock_testing_fallbacks" if found.flag()? => wish.mock = Some(Mock::Fallbacks),
+                "mock_testing_context_fallbacks" if found.flag()? => wish.mock = Some(Mock::Context),
+                "mock_testing_content_policy_fallbacks" if found.flag()? => {
+                    wish.mock = Some(Mock::ContentPolicy);
+                }
+                "mock_testing_rate_limit_error" if found.flag()? => wish.mock = Some(Mock::RateLimit),
+                _ => {}
+            }
+        }
+        wish.read_headers(path, headers)?;
+        Ok(wish)
+    }
+
+    fn read_headers(&mut self, path: &str, headers: &HeaderMap) -> Result<(), Rejection> {
+        let text = |name: &'static str| -> Result<Option<String>, Rejection> {
+            let Some(value) = headers.get(name) else { return Ok(None) };
+            let text = value.to_str().map(str::trim).ok().filter(|text| is_name(text));
+            let wrong = || Rejection::invalid(path, name, "expected a short text");
+            text.map(|text| Some(text.to_owned())).ok_or_else(wrong)
+        };
+        if let Some(tags) = text("x-litellm-tags")? {
+            self.add_tags(tags.split(',').map(str::trim).filter(|tag| !tag.is_empty()).map(str::to_owned));
+        }
+        if let Some(region) = text("x-tollgate-region")? {
+            self.requirements.region = Some(region);
+        }
+        for name in ["x-litellm-trace-id", "x-litellm-session-id"] {
+            if let Ok(Some(session)) = text(name) {
+                self.session = Some(session);
+            }
+        }
+        if let Some(priority) = text("x-litellm-priority")? {
+            let number = priority.parse().map_err(|_| {
+                Rejection::invalid(path, "x-litellm-priority", "expected a whole number of 0 to 255")
+            })?;
+            self.priority = Some(number);
+        }
+        if let Some(dry) = text("x-tollgate-dry-run")? {
+            self.is_dry_run = match dry.to_ascii_lowercase().as_str() {
+                "true" | "1" | "yes" => true,
+                "false" | "0" | "no" => false,
+                _ => return Err(Rejection::invalid(path, "x-tollgate-dry-run", "expected true or false")),
+            };
+        }
+        Ok(())
+    }
+
+    fn add_tags(&mut self, tags: impl IntoIterator<Item = String>) {
+        for tag in tags {
+            if self.tags.len() < TAGS_MAX && !self.tags.contains(&tag) {
+                self.tags.push(tag);
+            }
+        }
+    }
+
+    /// The members of `metadata` that speak of routing; all others are the caller's own.
+    fn read_metadata(&mut self, metadata: &Found<'_, '_>) -> Result<(), Rejection> {
+        let Some(object) = metadata.value.as_object() else { return Ok(()) };
+        for member in object.members() {
+            let name = format!("{}.{}", metadata.name, member.name);
+            let found = Found { path: metadata.path, name: &name, value: member.value };
+            if member.value.is_null() {
+                continue;
+            }
+            match member.name.as_ref() {
+                "tags" => self.add_tags(found.texts()?),
+                "region" | "allowed_model_region" => self.requirements.region = Some(found.text()?),
+                "data_residency" => self.requirements.data_residency = Some(found.text()?),
+                "zero_data_retention" => self.requirements.zero_data_retention |= found.flag()?,
+                "capabilities" => self.requirements.capabilities = found.texts()?,
+                "min_quality" => self.requirements.min_quality = Some(found.share()?),
+                "session_id" if self.session.is_none() => self.session = found.text().ok(),
+                "latency_sensitive" if found.flag()? => self.leaning = Leaning::Latency,
+                "cost_sensitive" if found.flag()? => self.leaning = Leaning::Cost,
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    fn read_router_settings(&mut self, settings: &Found<'_, '_>) -> Result<(), Rejection> {
+        let Some(object) = settings.value.as_object() else {
+            return Err(settings.wrong("expected an object"));
+        };
+        for member in object.members() {
+            let name = format!("{}.{}", settings.name, member.name);
+            let found = Found { path: settings.path, name: &name, value: member.value };
+            match member.name.as_ref() {
+                _ if member.value.is_null() => {}
+                "fallbacks" => self.fallbacks.general = Some(found.targets()?),
+                "context_window_fallbacks" => self.fallbacks.context_window = Some(found.targets()?),
+                "content_policy_fallbacks" => self.fallbacks.content_policy = Some(found.targets()?),
+                "weights" => {
+                    let weights: std::collections::BTreeMap<String, f64> =
+                        serde_json::from_str(found.value.text())
+                            .map_err(|_| found.wrong("expected a map of deployment ids to numbers"))?;
+                    self.weights = weights.into_iter().collect();
+                }
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A name that may be compared with what the operator wrote.
+fn is_name(text: &str) -> bool {
+    !text.is_empty() && text.len() <= TEXT_BYTES_MAX
+}
+
+/// A member that was found, and how it is called in an error.
+struct Found<'f, 'v> {
+    path: &'f str,
+    name: &'f str,
+    value: Value<'v>,
+}
+
+impl Found<'_, '_> {
+    fn wrong(&self, reason: &str) -> Rejection {
+        Rejection::invalid(self.path, self.name, reason)
+    }
+
+    fn text(&self) -> Result<String, Rejection> {
+        let text = self.value.as_str().filter(|text| is_name(text));
+        text.map(std::borrow::Cow::into_owned).ok_or_else(|| self.wrong("expected a short text"))
+    }
+
+    fn texts(&self) -> Result<Vec<String>, Rejection> {
+        let texts: Vec<String> =
+            serde_json::from_str(self.value.text()).map_err(|_| self.wrong("expected a list of texts"))?;
+        let is_good = texts.len() <= TAGS_MAX && texts.iter().all(|text| is_name(text));
+        if is_good { Ok(texts) } else { Err(self.wrong("expected a list of at most 64 short texts")) }
+    }
+
+    /// OpenAI's `metadata` has texts alone, so a text that says it will do.
+    fn flag(&self) -> Result<bool, Rejection> {
+        let text = self.value.as_str();
+        match (self.value.as_bool(), text.as_deref()) {
+            (Some(flag), _) => Ok(flag),
+            (None, Some("true")) => Ok(true),
+            (None, Some("false")) => Ok(false),
+            _ => Err(self.wrong("expected true or false")),
+        }
+    }
+
+    fn share(&self) -> Result<f64, Rejection> {
+        let number = self.value.as_f64().or_else(|| self.value.as_str()?.parse().ok());
+        number
+            .filter(|share| (0.0..=1.0).contains(share))
+            .ok_or_else(|| self.wrong("expected a number of 0 to 1"))
+    }
+
+    fn priority(&self) -> Result<u8, Rejection> {
+        let number = self.value.as_u64().and_then(|number| u8::try_from(number).ok());
+        number.ok_or_else(|| self.wrong("expected a whole number of 0 to 255"))
+    }
+
+    /// Names of groups, or objects with a `model` and what takes the place of the request's own members. LiteLLM's
+    /// `[{"group": [..]}]` is a configuration's form; its entries are taken in their order.
+    fn targets(&self) -> Result<Vec<FallbackTarget>, Rejection> {
+        let wrong = || self.wrong("expected a list of model names, or of objects with a \"model\"");
+        let entries: Vec<Json> = serde_json::from_str(self.value.text()).map_err(|_| wrong())?;
+        if entries.len() > FALLBACKS_MAX {
+            return Err(self.wrong("expected at most 20 entries"));
+        }
+        let mut targets = Vec::with_capacity(entries.len());
+        for entry in entries {
+            match entry {
+                Json::String(model) => targets.push(FallbackTarget { model, overrides: Map::new() }),
+                Json::Object(mut members) => match members.remove("model") {
+                    Some(Json::String(model)) => targets.push(FallbackTarget { model, overrides: members }),
+                    Some(_) => return Err(wrong()),
+                    None => {
+                        for (_, chain) in members {
+                            let Json::Array(chain) = chain else { return Err(wrong()) };
+                            for model in chain {
+                                let Json::String(model) = model else { return Err(wrong()) };
+                                targets.push(FallbackTarget { model, overrides: Map::new() });
+                            }
+                        }
+                    }
+                },
+                _ => return Err(wrong()),
+            }
+        }
+        Ok(targets)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tollgate_dialect::json::{Limits, scan};
+
+    fn read(body: &str, headers: &[(&'static str, &'static str)]) -> Result<Wish, String> {
+        let object = scan(body.as_bytes(), &Limits::REQUEST).unwrap();
+        let headers: HeaderMap =
+            headers.iter().map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap())).collect();
+        Wish::read("/p", &headers, &object).map_err(|rejection| rejection.message().to_owned())
+    }
+
+    #[test]
+    fn a_request_without_wishes_has_none() {
+        let wish = read(r#"{"model":"m","metadata":{"mine":[1]},"user":"u"}"#, &[]).unwrap();
+        assert_eq!(wish, Wish::default());
+    }
+
+    #[test]
+    fn tags_come_from_everywhere_once() {
+        let wish = read(
+            r#"{"tags":["a"],"metadata":{"tags":["b","a"]},"litellm_metadata":{"tags":["!c"]}}"#,
+            &[("x-litellm-tags", "d, b")],
+        );
+        assert_eq!(wish.unwrap().tags, ["a", "b", "!c", "d"]);
+    }
+
+    #[test]
+    fn a_data_policy_is_read_or_refused_and_never_passed_over() {
+        let body = r#"{"metadata":{"data_residency":"eu","zero_data_retention":"true","capabilities":["vision"],"min_quality":0.8}}"#;
+        let wish = read(body, &[("x-tollgate-region", "eu")]).unwrap();
+        let expect = Requirements {
+            region: Some("eu".into()),
+            data_residency: Some("eu".into()),
+            zero_data_retention: true,
+            capabilities: vec!["vision".into()],
+            min_quality: Some(0.8),
+            is_contradictory: false,
+        };
+        assert_eq!(wish.requirements, expect);
+        for (body, name) in [
+            (r#"{"metadata":{"data_residency":1}}"#, "metadata.data_residency"),
+            (r#"{"metadata":{"zero_data_retention":"yes"}}"#, "metadata.zero_data_retention"),
+            (r#"{"allowed_model_region":{}}"#, "allowed_model_region"),
+            (r#"{"litellm_metadata":{"capabilities":"vision"}}"#, "litellm_metadata.capabilities"),
+            (r#"{"priority":256}"#, "priority"),
+            (r#"{"fallbacks":"b"}"#, "fallbacks"),
+            (r#"{"disable_fallbacks":1}"#, "disable_fallbacks"),
+        ] {
+            let error = read(body, &[]).unwrap_err();
+            assert!(error.contains(&format!("'{name}'")), "{error}");
+        }
+        assert!(read("{}", &[("x-tollgate-region", "")]).is_err());
+        assert!(read("{}", &[("x-tollgate-dry-run", "perhaps")]).is_err());
+    }
+
+    #[test]
+    fn fallbacks_are_names_objects_or_a_configurations_map() {
+        let wish = read(
+            r#"{"fallbacks":["b",{"model":"c","temperature":0},{"gpt":["d"]}],"disable_fallbacks":true}"#,
+            &[],
+        );
+        let wish = wish.unwrap();
+        let names: Vec<String> =
+            wish.fallbacks.general.unwrap().into_iter().map(|target| target.model).collect();
+        assert_eq!((names, wish.disable_fallbacks), (vec!["b".into(), "c".into(), "d".into()], true));
+        let wish =
+            read(r#"{"router_settings_override":{"fallbacks":["z"],"weights":{"id":2}}}"#, &[]).unwrap();
+        assert_eq!(wish.fallbacks.general.unwrap()[0].model, "z");
+        assert_eq!(wish.weights, [("id".to_owned(), 2.0)]);
+    }
+
+    #[test]
+    fn a_session_is_named_by_header_member_or_metadata() {
+        let session = |body, headers: &[_]| read(body, headers).unwrap().session;
+        assert_eq!(session(r#"{"metadata":{"session_id":"m"}}"#, &[]).as_deref(), Some("m"));
+        assert_eq!(session(r#"{"litellm_session_id":"b"}"#, &[]).as_deref(), Some("b"));
+        assert_eq!(session("{}", &[("x-litellm-session-id", "h")]).as_deref(), Some("h"));
+        assert_eq!(session(r#"{"prompt_cache_key":"p"}"#, &[]).as_deref(), Some("p"));
+    }
+}
