@@ -214,6 +214,40 @@ fn check_turned_away(told: &Told) {
 }
 
 #[tokio::test]
+async fn r30_a_full_pool_is_waited_for_and_what_finds_no_place_in_time_is_told_so() {
+    let cap = 4;
+    let yaml = format!(
+        "model_list:\n{}router_settings: {{num_retries: 0}}\n",
+        open_ai("m", "a", &format!(", max_parallel_requests: {cap}"))
+    );
+    let behaviour = Behaviour::new().latency(Duration::from_millis(20));
+    let site = Site::start(&yaml, Script::new().rule(Rule::any(behaviour))).await;
+    // Five times as many as have a place, and time enough for all of them.
+    let told = crowd(&site.gateway, &vec![hello("m"); 5 * cap]).await;
+    assert!(told.iter().all(|told| told.status() == 200), "{told:?}");
+    assert_eq!(site.simulator.most_active_requests(), cap);
+    // Those that are there never end, so that nobody else gets a place.
+    site.simulator.forget_received();
+    site.simulator.script().set_rules(vec![Rule::any(Behaviour::new().fault(Fault::Hang))]);
+    let mut held = Vec::new();
+    for _ in 0..cap {
+        held.push(begin(&site, &hello("m")).await);
+    }
+    site.until("all places are taken", |site| site.simulator.active_requests() == cap).await;
+    for told in crowd(&site.gateway, &vec![hello("m"); 2 * cap]).await {
+        check_turned_away(&told);
+        assert_eq!(told.status(), 503);
+    }
+    assert_eq!(site.received().len(), cap);
+    drop(held);
+    site.simulator.script().clear();
+    let told = crowd(&site.gateway, &vec![hello("m"); 2 * cap]).await;
+    assert!(told.iter().all(|told| told.status() == 200), "places are not given back: {told:?}");
+    assert_eq!(site.simulator.most_active_requests(), cap);
+    site.stop().await;
+}
+
+#[tokio::test]
 async fn r30_while_another_deployment_has_room_nobody_waits_or_is_turned_away() {
     let a = open_ai("m", "a", ", max_parallel_requests: 1");
     let b = open_ai("m", "b", ", max_parallel_requests: 30");
@@ -222,5 +256,39 @@ async fn r30_while_another_deployment_has_room_nobody_waits_or_is_turned_away() 
     let site = Site::start(&yaml, Script::new().rule(Rule::any(behaviour))).await;
     let told = crowd(&site.gateway, &vec![hello("m"); 30]).await;
     assert!(told.iter().all(|told| told.status() == 200), "{told:?}");
+    site.stop().await;
+}
+
+#[tokio::test]
+async fn r57_beyond_its_capacity_the_least_critical_is_shed_first_and_the_rest_is_served() {
+    let (cap, places) = (4, 40);
+    let yaml = format!(
+        "model_list:\n{}router_settings: {{num_retries: 0}}\ntollgate_settings: {{queue: {{max_wait_seconds: 30, size: {places}}}}}\n",
+        open_ai("m", "a", &format!(", max_parallel_requests: {cap}"))
+    );
+    let behaviour = Behaviour::new().latency(Duration::from_millis(50));
+    let site = Site::start(&yaml, Script::new().rule(Rule::any(behaviour))).await;
+    let with = |priority: u64| {
+        let mut body = hello("m");
+        body["priority"] = json!(priority);
+        body
+    };
+    // Three times what there is room for: first those that can wait, then those that cannot.
+    let critical = places / 2;
+    let batch = 3 * (cap + places) - critical;
+    let bodies: Vec<Value> =
+        std::iter::repeat_n(with(9), batch).chain(std::iter::repeat_n(with(0), critical)).collect();
+    let told = crowd(&site.gateway, &bodies).await;
+    let (batch, critical) = told.split_at(batch);
+    assert!(critical.iter().all(|told| told.status() == 200), "a critical request was shed");
+    let shed: Vec<&Told> = batch.iter().filter(|told| told.status() != 200).collect();
+    shed.iter().for_each(|told| check_turned_away(told));
+    // All that has a place is served: those under way and those that wait, at least once over.
+    let served = told.len() - shed.len();
+    assert!(served >= cap + places, "{served} of {} were served", told.len());
+    assert_eq!((site.received().len(), site.simulator.most_active_requests()), (served, cap));
+    // And it is over when the flood is.
+    let after = crowd(&site.gateway, &vec![with(9); cap]).await;
+    assert!(after.iter().all(|told| told.status() == 200), "{after:?}");
     site.stop().await;
 }

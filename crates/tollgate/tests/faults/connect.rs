@@ -28,6 +28,84 @@ async fn proxied() -> (Simulator, FaultProxy) {
 }
 
 #[tokio::test]
+async fn r01_one_of_three_that_refuses_costs_the_callers_nothing_and_comes_back() {
+    let (simulator, proxy) = proxied().await;
+    let [b, c] = ["b", "c"].map(|name| open_ai("m", name, ""));
+    let yaml = format!("model_list:\n{}{b}{c}router_settings: {{cooldown_time: 1}}\n", at("a", "proxy"));
+    let site = Site::before(simulator, &yaml, &[("proxy", proxy.address())]).await;
+    let requests = count(300, 3_000);
+    site.load(Load::new(requests, 16)).await.all_answered();
+    let [a, b, c] = site.sends(["a", "b", "c"]);
+    assert!(a > 0 && b > 0 && c > 0 && a + b + c == requests, "{a} {b} {c}");
+    proxy.handle().refuse(true);
+    proxy.handle().reset_all();
+    site.load(Load::new(requests, 16)).await.all_answered();
+    let tried = site.gateway.counted(FAILURES, &["model_id=\"a\""]).await;
+    assert!((3..=tries_max(16)).contains(&tried), "the dead one was tried {tried} times");
+    proxy.handle().heal();
+    let before = site.sends(["a"]);
+    site.ask_until("the dead one is asked again", |site| site.sends(["a"]) > before).await;
+    let before = site.sends(["a"]);
+    site.load(Load::new(requests, 16)).await.all_answered();
+    assert!(site.sends(["a"])[0] - before[0] >= requests / 6, "it does not get its share back");
+    site.stop().await;
+}
+
+#[tokio::test]
+async fn r02_where_all_refuse_the_callers_hear_so_and_no_storm_follows() {
+    let (simulator, proxy) = proxied().await;
+    let list: String = ["a", "b", "c"].map(|name| at(name, "proxy")).concat();
+    let yaml = format!("model_list:\n{list}router_settings: {{cooldown_time: 1}}\n");
+    let site = Site::before(simulator, &yaml, &[("proxy", proxy.address())]).await;
+    proxy.handle().refuse(true);
+    let requests = count(200, 2_000);
+    let started = Instant::now();
+    let outcomes = site.load(Load::new(requests, 16)).await;
+    let windows = started.elapsed().as_secs() / 10 + 1;
+    for told in &outcomes.answers {
+        assert!([429, 500, 503].contains(&told.status()), "{}", told.body());
+        assert!(!told.body().contains("127.0.0.1"), "{}", told.body());
+        let retries = told.header("x-litellm-attempted-retries").and_then(|text| text.parse().ok());
+        assert!(retries.unwrap_or(0) <= 2, "{retries:?} retries of one request");
+    }
+    let attempts = site.gateway.counted(ATTEMPTS, &[]).await;
+    // A retry for every tenth request and three a second besides, over ten seconds.
+    let most = requests + requests / 10 + 30 * usize::try_from(windows).unwrap();
+    assert!(attempts <= most, "{attempts} attempts for {requests} requests, at most {most} are due");
+    assert_eq!(site.gateway.counted(FAILURES, &[]).await, attempts);
+    assert_eq!(proxy.connections(), 0);
+    proxy.handle().heal();
+    until("somebody listens again", || std::net::TcpStream::connect(proxy.address()).is_ok()).await;
+    loop {
+        let told = site.hello_stream("m").await;
+        if told.status() == 200 {
+            assert!(!told.complete("m").is_empty());
+            break;
+        }
+    }
+    site.stop().await;
+}
+
+#[tokio::test]
+async fn r03_a_provider_that_never_accepts_costs_its_limit_to_connect_and_no_answer() {
+    let hole = BlackHole::new();
+    let yaml = format!(
+        "model_list:\n{}{}{}tollgate_settings: {{connect_timeout_seconds: 0.2}}\n",
+        at("a", "hole"),
+        open_ai("m", "b", ""),
+        open_ai("m", "c", "")
+    );
+    let site = Site::start_with(&yaml, Script::new(), &[("hole", hole.address)]).await;
+    let requests = count(200, 1_000);
+    site.load(Load::new(requests, 16)).await.all_answered();
+    let tried = site.gateway.counted(FAILURES, &["model_id=\"a\""]).await;
+    assert!((3..=tries_max(16)).contains(&tried), "it was tried {tried} times");
+    let [b, c] = site.sends(["b", "c"]);
+    assert_eq!(b + c, requests);
+    site.stop().await;
+}
+
+#[tokio::test]
 async fn r04_a_name_that_does_not_resolve_goes_elsewhere_and_is_asked_for_by_few_threads() {
     // A label of more than 63 letters is no name (RFC 1035), so that nobody on the network is asked.
     let nowhere = format!("http://{}.invalid/v1", "x".repeat(64));

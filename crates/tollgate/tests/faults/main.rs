@@ -5,14 +5,7 @@
 //! Leaves to others: the failover of one streamed request in sixteen ways (`scenarios`), each crate's own rules.
 //!
 //! **Invariant:** counts, bytes and order are asserted, never times.
-#![allow(
-    dead_code,
-    unused_imports,
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::print_stderr
-)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stderr)]
 
 #[path = "../support/mod.rs"]
 mod support;
@@ -21,4 +14,5 @@ mod callers;
 mod connect;
 mod hedges;
 mod replies;
+mod rows;
 mod streams;

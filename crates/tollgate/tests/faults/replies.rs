@@ -70,6 +70,170 @@ async fn r09_a_slow_first_byte_costs_its_limit_and_another_answers() {
     }
 }
 
+#[tokio::test]
+async fn r10_where_nobody_ever_answers_each_is_asked_once_and_the_caller_is_told_in_time() {
+    for body in [hello("m"), streamed(hello("m"))] {
+        let more = ", timeout: 0.3, stream_timeout: 0.3";
+        let list = ["a", "b"].map(|name| open_ai("m", name, more)).concat();
+        let yaml = format!("model_list:\n{list}router_settings: {{num_retries: 5}}\n");
+        let hang = Rule::any(Behaviour::new().fault(Fault::Hang));
+        let site = Site::start(&yaml, Script::new().rule(hang)).await;
+        let answer = site.chat(&body).await;
+        assert_eq!(
+            (answer.status, answer.header("x-litellm-timeout")),
+            (408, Some("0.3")),
+            "{}",
+            answer.text()
+        );
+        let mut order = site.order();
+        order.sort();
+        assert_eq!(order, ["a", "b"], "who stayed silent is not asked again");
+        // Nothing is held on to: this also looks at the requests in flight.
+        site.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn r11_a_limited_deployment_is_not_sent_to_before_its_time_whatever_form_that_has() {
+    let limited = |code: Fault| Behaviour::new().fault(code);
+    let in_header = limited(Fault::status(429)).header("retry-after-ms", "30000");
+    for (name, behaviour) in [
+        ("seconds", limited(Fault::status_retry_after(429, "30"))),
+        ("milliseconds", in_header),
+        ("date", limited(Fault::status_retry_after(429, "Wed, 21 Oct 2099 07:28:00 GMT"))),
+        ("far", limited(Fault::status_retry_after(429, "86400"))),
+    ] {
+        let script = Script::new().rule(Rule::deployment("a", behaviour).times(1));
+        let site = Site::start(&two(""), script).await;
+        site.load(Load::new(60, 1)).await.all_answered();
+        assert_eq!(site.sends(["a", "b"]), [1, 60], "{name}");
+        site.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn r11_a_limit_that_is_over_is_over() {
+    for said in ["1", "soon", ""] {
+        let behaviour = Behaviour::new().fault(Fault::status_retry_after(429, said));
+        let script = Script::new().rule(Rule::deployment("a", behaviour).times(1));
+        let site = Site::start(&two(""), script).await;
+        let started = Instant::now();
+        assert_eq!(site.hello("m").await.status, 200);
+        assert_eq!(site.sends(["a", "b"]), [1, 1], "{said:?}");
+        while started.elapsed() < Duration::from_millis(500) {
+            assert_eq!(site.hello("m").await.status, 200);
+            // Where a machine was so slow that the time is over already, there is nothing to see.
+            if started.elapsed() < Duration::from_millis(700) {
+                assert_eq!(site.sends(["a"]), [1], "{said:?}: sent to while it is limited");
+            }
+        }
+        site.ask_until("the limit is over", |site| site.sends(["a"])[0] > 1).await;
+        site.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn r11_where_all_are_limited_the_caller_hears_the_soonest_time_and_nobody_is_asked_again() {
+    let script =
+        [("a", "30"), ("b", "20"), ("c", "3600")].iter().fold(Script::new(), |script, (name, after)| {
+            script
+                .rule(Rule::deployment(*name, Behaviour::new().fault(Fault::status_retry_after(429, *after))))
+        });
+    let site = Site::start(&three(), script).await;
+    let told = |answer: &crate::support::Answer| {
+        assert_eq!(answer.status, 429, "{}", answer.text());
+        answer.header("retry-after").and_then(|text| text.parse::<u64>().ok()).unwrap_or_default()
+    };
+    let first = told(&site.hello("m").await);
+    assert!((19..=20).contains(&first), "{first}");
+    assert_eq!(site.sends(["a", "b", "c"]), [1, 1, 1]);
+    for _ in 0..10 {
+        let again = told(&site.hello("m").await);
+        assert!((10..=20).contains(&again), "{again}");
+    }
+    assert_eq!(site.sends(["a", "b", "c"]), [1, 1, 1], "a pause is never broken");
+    site.stop().await;
+}
+
+#[tokio::test]
+async fn r12_a_limit_without_a_time_pauses_longer_and_longer_while_others_have_room() {
+    let started = Instant::now();
+    let site = Site::start(&three(), failing(Fault::status(429))).await;
+    for _ in 0..3 {
+        site.load(Load::new(count(100, 1_000), 8)).await.all_answered();
+    }
+    let [limited, b, c] = site.sends(["a", "b", "c"]);
+    assert_eq!(b + c, 3 * count(100, 1_000));
+    // Eight may be under way at once, and after that one for each pause, the shortest of which is 0.8 s.
+    let most = 8 + 8 * usize::try_from(started.elapsed().as_millis() / 800).unwrap();
+    assert!((1..=most).contains(&limited), "{limited} of at most {most}");
+    site.stop().await;
+}
+
+#[tokio::test]
+async fn r13_a_storm_of_errors_at_one_of_three_trips_it_and_the_callers_see_none() {
+    for status in [500, 502, 503, 529] {
+        let site = Site::start(&three(), failing(Fault::status(status))).await;
+        let requests = count(150, 1_500);
+        site.load(Load::new(requests, 8)).await.all_answered();
+        let [a, b, c] = site.sends(["a", "b", "c"]);
+        assert!((3..=3 + 8 + 8).contains(&a), "{status}: sent {a} times");
+        assert_eq!(b + c, requests);
+        site.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn r13_a_storm_of_errors_at_all_goes_down_the_chain_and_where_there_is_none_fails_without_a_storm() {
+    let storm = |status| Rule::model("gpt-4o", Behaviour::new().fault(Fault::status(status)));
+    let other = deployment("n", "d", "openai/gpt-4o-mini", ", api_base: \"http://{sim}/d/d/v1\"");
+    let chained = format!("{}{other}router_settings: {{fallbacks: [{{m: [n]}}]}}\n", three());
+    let site = Site::start(&chained, Script::new().rule(storm(503))).await;
+    let requests = count(100, 1_000);
+    let outcomes = site.load(Load::new(requests, 8)).await;
+    assert_eq!(outcomes.of(200), requests);
+    assert_eq!(site.sends(["d"]), [requests]);
+    site.stop().await;
+    for status in [500_u16, 503] {
+        let site = Site::start(&three(), Script::new().rule(storm(status))).await;
+        let started = Instant::now();
+        let outcomes = site.load(Load::new(requests, 8)).await;
+        assert_eq!(outcomes.of(status), requests, "{status}");
+        let windows = usize::try_from(started.elapsed().as_secs() / 10 + 1).unwrap();
+        let (sends, most) = (site.received().len(), requests + requests / 10 + 30 * windows);
+        assert!(sends <= most, "{status}: {sends} sends, at most {most} are due");
+        site.simulator.script().clear();
+        loop {
+            let answer = site.hello("m").await;
+            if answer.status == 200 {
+                break;
+            }
+        }
+        site.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn r14_a_third_of_all_failing_is_retried_as_far_as_the_budget_goes() {
+    let fault = Rule::any(Behaviour::new().fault(Fault::status(503))).share(0.3);
+    let site = Site::start(&three(), Script::new().seed(14).rule(fault)).await;
+    let requests = count(400, 4_000);
+    let started = Instant::now();
+    let outcomes = site.load(Load::new(requests, 8)).await;
+    let windows = usize::try_from(started.elapsed().as_secs() / 10 + 1).unwrap();
+    let received = site.received();
+    let failures = received.iter().filter(|request| request.status != 200).count();
+    let (retries, errors) = (received.len() - requests, requests - outcomes.of(200));
+    assert_eq!(outcomes.of(503), errors);
+    // Every failure was either mended by another attempt or told to the caller.
+    assert_eq!(failures, retries + errors);
+    let most = requests / 10 + 30 * windows;
+    assert!(retries <= most, "{retries} retries, at most {most} are due");
+    // What the budget has is used: a third of some hundreds fails more often than it allows to try again.
+    assert!(retries * 10 >= most.min(failures) * 8, "{retries} of {most} retries, {failures} failures");
+    site.stop().await;
+}
+
 /// A kind of deployment: its model, its base, and the name of its error on the wire.
 const WIRES: [(&str, &str); 3] = [
     ("openai/gpt-4o", "http://{sim}/d/a/v1"),
@@ -99,6 +263,51 @@ async fn r15_every_kind_of_refusal_goes_where_it_belongs() {
             site.stop().await;
         }
     }
+}
+
+#[tokio::test]
+async fn r15_a_wrong_key_is_benched_with_all_that_show_it_and_an_alert_is_raised() {
+    for status in [401, 403] {
+        let base = |name: &str| format!(", api_key: sk-shared, api_base: \"http://{{sim}}/d/{name}/v1\"");
+        let shared = |group: &str, name: &str| {
+            deployment(group, name, "openai/gpt-4o", &base(name))
+                .replace(&format!("api_key: sk-key-of-{name}, "), "")
+        };
+        let yaml = format!(
+            "model_list:\n{}{}{}",
+            shared("m", "a").replace("api_base", "weight: 1, api_base"),
+            open_ai("m", "b", ", weight: 0"),
+            shared("other", "x").replace("api_base", "weight: 1, api_base")
+                + &open_ai("other", "y", ", weight: 0"),
+        );
+        let rule = Rule::deployment("sk-shared", Behaviour::new().fault(Fault::status(status)));
+        let site = Site::start(&yaml, Script::new().rule(rule)).await;
+        for _ in 0..10 {
+            assert_eq!(site.hello("m").await.status, 200);
+            assert_eq!(site.hello("other").await.status, 200);
+        }
+        assert_eq!(site.sends(["a", "b", "x", "y"]), [1, 10, 0, 10], "{status}");
+        let log = site.gateway.log_text();
+        assert!(log.lines().any(|line| line.contains("credential") && line.contains("WARN")), "{log}");
+        site.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn r15_a_model_that_is_not_there_benches_this_deployment_alone() {
+    let yaml = format!(
+        "{}{}",
+        two(""),
+        open_ai("other", "x", ", api_key: sk-key-of-a").replace("api_key: sk-key-of-x, ", "")
+    );
+    let site = Site::start(&yaml, failing(Fault::status(404)).rule(Rule::any(Behaviour::new()))).await;
+    for _ in 0..10 {
+        assert_eq!(site.hello("m").await.status, 200);
+        assert_eq!(site.hello("other").await.status, 200);
+    }
+    let [a, b, x] = site.sends(["a", "b", "x"]);
+    assert!(a <= 3 && b == 10 && x == 10, "{a} {b} {x}");
+    site.stop().await;
 }
 
 #[tokio::test]

@@ -12,8 +12,8 @@ use tollgate_simulator::{
 /// Tokens of the answers that break.
 const TOKENS: usize = 12;
 
-/// What the streams' tests begin with: limits that are short, so that silence is noticed soon.
-const IMPATIENT: &str = "tollgate_settings: {chunk_timeout_seconds: 0.3}\n";
+/// What the streams' tests begin with: a short limit, so that silence is noticed soon, and a budget for many rescues.
+const IMPATIENT: &str = "tollgate_settings: {chunk_timeout_seconds: 0.3, retry_budget: {ratio: 1.0}}\n";
 
 /// The group `m` of `a`, which is always asked first, and `b`, which is asked when `a` failed.
 fn two() -> String {

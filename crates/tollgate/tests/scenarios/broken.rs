@@ -77,6 +77,40 @@ fn two_claudes(model: &str, group: &str) -> String {
     format!("model_list:\n{}{}{FALLBACKS}", claude("m", "p", 1), claude(group, "f", weight))
 }
 
+#[tokio::test]
+async fn s14_a_rescuer_that_rejects_assistant_prefill_costs_nothing() {
+    // Of the same group, and of the one to fall back on.
+    for group in ["m", "other"] {
+        // It is known of newer models that they refuse a conversation which ends with the assistant's turn.
+        let site = Site::start(&two_claudes("claude-opus-4-6", group), script([])).await;
+        let text = whole(&site).await;
+        site.simulator.script().push_first(Rule::deployment("p", answering().fault(Fault::cut(BREAK))));
+        let told = site.hello_stream("m").await;
+        assert_eq!(told.complete("m"), text);
+        check_rescued(&told);
+        assert_eq!(site.sends(["p", "f"]), [1, 1], "{group}");
+        assert_eq!(site.received()[1].status, 200);
+        site.stop().await;
+        // And it is found out of one that was believed to take it.
+        let site = Site::start(&two_claudes("claude-sonnet-4-5", group), script([])).await;
+        let text = whole(&site).await;
+        let refusal = Fault::Status(StatusFault {
+            code: 400,
+            message: Some("This model does not support assistant message prefill.".to_owned()),
+            ..StatusFault::default()
+        });
+        site.simulator.script().push_first(Rule::deployment("p", answering().fault(Fault::cut(BREAK))));
+        site.simulator.script().push_first(Rule::deployment("f", answering().fault(refusal)).times(1));
+        let told = site.hello_stream("m").await;
+        assert_eq!(told.complete("m"), text);
+        check_rescued(&told);
+        assert_eq!(site.sends(["p", "f"]), [1, 2], "{group}");
+        let roles: Vec<String> = site.received().iter().map(last_role).collect();
+        assert_eq!(roles, ["user", "assistant", "user"], "{group}");
+        site.stop().await;
+    }
+}
+
 /// Who speaks last in a request.
 fn last_role(request: &Received) -> String {
     let json = request.json();

@@ -31,3 +31,14 @@ async fn check(fault: Fault) {
     assert_eq!(told.header("x-litellm-attempted-fallbacks"), Some("1"));
     site.stop().await;
 }
+
+#[tokio::test]
+async fn s06_silence_costs_its_limit_and_another_answers() {
+    check(Fault::Hang).await;
+    check(Fault::Stall { after: 0 }).await;
+}
+
+#[tokio::test]
+async fn s07_a_first_token_that_is_twenty_seconds_late_is_not_waited_for() {
+    check(Fault::SlowFirstEvent(Duration::from_secs(20))).await;
+}

@@ -5,14 +5,7 @@
 //!
 //! **Invariant:** the caller reads every byte, and the simulator's record of every attempt is the oracle; counts, bytes
 //! and order are asserted. The only time that is looked at is that a provider's `Retry-After` was waited for.
-#![allow(
-    dead_code,
-    unused_imports,
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::print_stderr
-)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stderr)]
 
 #[path = "../support/mod.rs"]
 mod support;
