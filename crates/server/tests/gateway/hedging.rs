@@ -1,6 +1,6 @@
 //! A second deployment beside a slow first one.
 
-use crate::support::{App, Wire, hello, model_list, seconds, settle, streamed};
+use crate::support::{App, Wire, hello, model_list, seconds, streamed};
 use std::time::Duration;
 use tollgate_simulator::{Behaviour, Fault, Rule, Script};
 
