@@ -15,7 +15,7 @@ use super::walk::{Errand, Over, Walk};
 use super::{canned, hedge};
 use crate::error::Rejection;
 use crate::reply::{GatewayBody, ReplyHeaders};
-use crate::routing::Group;
+use crate::routing::{Group, exhausted_for};
 use crate::snapshot::Snapshot;
 use crate::target::Target;
 use crate::worker::Worker;
@@ -390,7 +390,10 @@ fn from_provider_error(
     target: &Target,
 ) -> AttemptFailure {
     let (kind, class) = disposition(error);
-    let said = headers.and_then(retry_after).or(error.retry_delay_ms.map(Duration::from_millis));
+    let limit = (kind == FailureKind::RateLimit).then_some(headers).flatten();
+    let learned = || limit.and_then(|headers| exhausted_for(headers, SystemTime::now()));
+    let said =
+        headers.and_then(retry_after).or(error.retry_delay_ms.map(Duration::from_millis)).or_else(learned);
     let rejection = Rejection::from_provider(target.provider.exception, error, target.credential());
     // Retry-After reaches the caller from any status that has one; waiting for it is the plan's business.
     let rejection = rejection.with_retry_after(said);

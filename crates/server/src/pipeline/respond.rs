@@ -112,6 +112,11 @@ impl Answer {
         self.answered.saturating_duration_since(self.sent)
     }
 
+    /// The provider's headers.
+    pub(super) fn provider_headers(&self) -> &HeaderMap {
+        &self.provider_headers
+    }
+
     /// Whether it is a stream.
     pub(super) fn is_stream(&self) -> bool {
         matches!(self.body, AnswerBody::Stream(_))

@@ -13,12 +13,12 @@ use super::respond::Answer;
 use super::successors::Rest;
 use crate::error::{Rejection, X_LITELLM_TIMEOUT};
 use crate::reply::header_text;
-use crate::routing::{Asking, Group, Journey, Leg, Place, Route, Urgency, Waited};
+use crate::routing::{Asking, Group, Journey, Leg, Place, Route, Urgency, Waited, exhausted_for};
 use crate::snapshot::Snapshot;
 use crate::target::Target;
 use crate::worker::Worker;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 use tokio::time::Instant;
 use tollgate_policy::chain::Setback;
 use tollgate_policy::choice::{Choice, Nobody, Why};
@@ -304,6 +304,9 @@ impl<'a> Walk<'a> {
         let answer_is_stream = answer.is_stream();
         let first_token = answer_is_stream.then_some(took);
         let lesson = place.answered(first_token);
+        if let Some(pause) = exhausted_for(answer.provider_headers(), SystemTime::now()) {
+            place.pause(pause);
+        }
         self.errand.worker.gateway.alerts().learned(&target, &lesson);
         // Hedging is about whoever has nothing to show yet, plain answers too.
         self.group.note_first_token(took);

@@ -82,6 +82,12 @@ impl Place {
         lesson
     }
 
+    /// Its own headers say that nothing more is to be had for so long.
+    pub(crate) fn pause(&self, pause: Duration) {
+        let live = self.live();
+        lock(&live.health).pause_until(live.clock.now().after(pause));
+    }
+
     /// It failed. The place is free again.
     pub(crate) fn failed(
         mut self,

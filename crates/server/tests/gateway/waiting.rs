@@ -2,7 +2,7 @@
 
 use crate::support::{App, Wire, advance, hello, model_list, post, seconds, settle};
 use std::time::Duration;
-use tollgate_simulator::{Behaviour, Rule, Script};
+use tollgate_simulator::{Behaviour, RateLimit, Rule, Script};
 
 fn limited(rows: &[(&str, &str)], settings: &str) -> String {
     let rows: Vec<(&str, String)> =
@@ -108,5 +108,20 @@ async fn tokens_per_minute_are_reserved_from_the_estimate_and_settled_to_the_rea
     assert_eq!(app.received().len(), 3);
     body["max_tokens"] = 499.into();
     assert_eq!(app.chat(&body).await.status, 429);
+    app.stop().await;
+}
+
+#[tokio::test]
+async fn a_provider_that_says_it_has_nothing_left_is_not_asked_until_it_has() {
+    let limit = RateLimit { requests: Some(3), tokens: None };
+    let script = Script::new().rule(Rule::any(Behaviour::new().limit(limit)));
+    let app = App::start(limited(&[("a", ""), ("b", "")], ""), script).await;
+    for _ in 0..6 {
+        assert_eq!(app.hello("m").await.status, 200);
+    }
+    let refused = app.hello("m").await;
+    assert_eq!((refused.status, app.sends(["a", "b"])), (429, [3, 3]));
+    assert!(refused.header("retry-after").is_some());
+    assert!(app.received().iter().all(|got| got.status == 200), "nobody was asked in vain");
     app.stop().await;
 }
