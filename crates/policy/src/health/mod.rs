@@ -12,6 +12,8 @@ use crate::clock::Moment;
 use crate::failure::{Blame, FailureKind};
 use std::time::Duration;
 
+#[cfg(test)]
+mod histories;
 mod rules;
 #[cfg(test)]
 mod tests;
@@ -186,6 +188,15 @@ impl Health {
         Attempt { is_probe, stamp: self.turns }
     }
 
+    /// As [`Self::begin`], where it is open still: between a choice and its send another request may have taken the
+    /// probe's place, and a pause or an ejection may have come. Not for the least bad of all that are out.
+    pub fn begin_if_open(&mut self, now: Moment) -> Option<Attempt> {
+        match self.standing(now) {
+            Standing::Up | Standing::HalfOpen => Some(self.begin(now)),
+            Standing::Probing | Standing::Ejected { .. } | Standing::Paused { .. } => None,
+        }
+    }
+
     /// An attempt succeeded. Any that began after the ejection ends it, the probe or one that was sent because
     /// everything else was out; one that began before it ends nothing. To be told at the first token: that a long answer
     /// ends well says nothing of now.
@@ -209,7 +220,7 @@ impl Health {
 
     /// An attempt failed. One that began before the last ejection or recovery counts for nothing but its pause; while
     /// ejected only the probe's failure ejects again. May follow [`Self::succeed`] for the same attempt, where a stream
-    /// breaks after its first token.
+    /// breaks after its first token: by its own attempt, not one that begins then, which could be taken for the probe.
     pub fn fail(
         &mut self,
         attempt: Attempt,
