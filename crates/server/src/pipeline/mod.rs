@@ -5,6 +5,7 @@
 
 mod arrival;
 pub(crate) mod attempt;
+mod broken;
 pub(crate) mod caller;
 mod canned;
 mod embedding;

@@ -5,6 +5,7 @@
 
 use super::arrival::Arrival;
 use super::attempt::{ReadReply, Unread};
+use super::broken::Broken;
 use super::caller::FinalSlot;
 use super::outbound::{self, Road};
 use super::receive::Received;
@@ -31,9 +32,7 @@ use tollgate_dialect::conversation::Usage;
 use tollgate_dialect::relay::{OpenAiRelay, PassRelay, RelayOptions, relay_reply, rename_reply, reply_usage};
 use tollgate_dialect::rerank;
 use tollgate_dialect::translate::Translator;
-use tollgate_dialect::wire::{
-    CallerError, EventDecoder, Losses, Progress, Reading, ReplyFacts, ReplyFault, Transducer,
-};
+use tollgate_dialect::wire::{EventDecoder, Losses, Reading, ReplyFacts, ReplyFault, Transducer};
 use tollgate_upstream::{Failure, Kind, Phase, Reply, ReplyBody};
 
 /// Longest part of a stream that is held back until its first content, in bytes.
@@ -405,34 +404,9 @@ fn broken(
     (inner, slot, past): (Box<dyn Transducer>, Option<FinalSlot>, Option<Box<Past>>),
     fault: ReplyFault,
 ) -> AnswerBody {
-    let progress = Progress { complete: false, ..inner.progress().clone() };
-    let transducer = Box::new(Broken { inner, fault, progress });
+    let transducer = Box::new(Broken::new(inner, fault));
     let begun = Begun { upstream, transducer, ready, ended: false, slot, is_opaque: false, past };
     AnswerBody::Stream(Box::new(begun))
-}
-
-struct Broken {
-    inner: Box<dyn Transducer>,
-    fault: ReplyFault,
-    progress: Progress,
-}
-
-impl Transducer for Broken {
-    fn push(&mut self, _: Bytes, _: &mut Vec<Bytes>) -> Result<(), ReplyFault> {
-        Err(self.fault.clone())
-    }
-
-    fn finish(&mut self, _: &mut Vec<Bytes>) -> Result<(), ReplyFault> {
-        Err(self.fault.clone())
-    }
-
-    fn fail(&mut self, error: &CallerError<'_>, out: &mut Vec<Bytes>) {
-        self.inner.fail(error, out);
-    }
-
-    fn progress(&self) -> &Progress {
-        &self.progress
-    }
 }
 
 fn transducer(reading: ReadReply<'_>, created: u64) -> (Box<dyn Transducer>, Option<FinalSlot>) {
