@@ -15,6 +15,9 @@ use std::sync::{Arc, Mutex};
 /// What the log says before the address that is listened on.
 const LISTENING: &str = "address=";
 
+/// The number of the signal that asks a process to end.
+const SIGTERM: u32 = 15;
+
 /// Numbers the folders of the processes.
 static FOLDERS: AtomicUsize = AtomicUsize::new(0);
 
@@ -132,6 +135,13 @@ impl Gateway {
         line.split_whitespace().next().unwrap().parse().unwrap()
     }
 
+    /// Whether it has a handler for a signal.
+    fn catches(&self, signal: u32) -> bool {
+        let text = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
+        let mask = text.lines().find_map(|line| line.strip_prefix("SigCgt:")).unwrap();
+        u64::from_str_radix(mask.trim(), 16).unwrap() >> (signal - 1) & 1 == 1
+    }
+
     /// Ends it, and holds that nothing was left behind: no request in flight, no panic, a good exit.
     pub(crate) async fn stop(mut self) {
         patiently("no request is in flight", async {
@@ -141,6 +151,8 @@ impl Gateway {
         })
         .await;
         assert_eq!(self.counted("tollgate_bugs_total", &[]).await, 0, "{}", self.log_text());
+        // It listens a little before it minds signals.
+        until("the process minds signals", || self.catches(SIGTERM)).await;
         let asked = Command::new("kill").args(["-TERM", &self.child.id().to_string()]).status().unwrap();
         assert!(asked.success());
         let child = Mutex::new(&mut self.child);
