@@ -18,13 +18,14 @@ pub struct Translator<D, E> {
     events: Vec<StreamEvent>,
     progress: Progress,
     teller: Teller,
+    has_several: bool,
 }
 
 impl<D: EventDecoder, E: EventEncoder> Translator<D, E> {
     /// A transducer at the beginning of a stream.
     pub fn new(framing: Framing, decoder: D, encoder: E) -> Self {
         let (events, progress, teller) = (Vec::new(), Progress::default(), Teller::default());
-        Self { framing, decoder, encoder, events, progress, teller }
+        Self { framing, decoder, encoder, events, progress, teller, has_several: false }
     }
 
     /// Reads every whole frame into `events`, up to the first fault.
@@ -36,10 +37,16 @@ impl<D: EventDecoder, E: EventEncoder> Translator<D, E> {
         Ok(())
     }
 
+    /// The end mark was read, or the only answer has its reason to stop: nothing of it is missing then.
+    fn is_whole(&self) -> bool {
+        self.decoder.is_complete() || (self.progress.finished && !self.has_several)
+    }
+
     /// Writes the events read so far and notes what they mean for the attempt.
     fn write_events(&mut self, bytes: &mut Vec<u8>) {
         for event in &self.events {
             self.progress.note(event);
+            self.has_several |= event.choice() > 0;
         }
         self.progress.complete = self.decoder.is_complete();
         self.encoder.encode(&self.events, bytes);
@@ -77,7 +84,7 @@ impl<D: EventDecoder, E: EventEncoder> Transducer for Translator<D, E> {
         self.write_events(&mut bytes);
         let ending = match read {
             // A frame that was cut in the middle is the same as a stream that was cut: the end mark tells.
-            Ok(()) | Err(ReplyFault::Malformed(_)) if self.decoder.is_complete() => {
+            Ok(()) | Err(ReplyFault::Malformed(_)) if self.is_whole() => {
                 self.encoder.finish(&mut bytes);
                 self.teller.end(&self.encoder, &mut self.progress.lost);
                 Ok(())

@@ -23,6 +23,8 @@ pub(crate) struct Ask {
     pub(crate) prompt_tokens: u64,
     /// Text of the last message of the user.
     pub(crate) last_user: String,
+    /// The beginning of the answer, where the conversation ends with one.
+    pub(crate) begun: Option<String>,
     /// Text of the tool results that end the conversation, if it ends with some.
     pub(crate) tool_result: Option<String>,
     pub(crate) tools: Vec<Tool>,

@@ -103,6 +103,7 @@ pub(crate) fn compose(ask: &Ask, behaviour: &Behaviour) -> Composed {
             composed.calls = calls.iter().map(call).collect();
         }
     }
+    go_on(ask, &mut composed);
     stop_at_sequence(ask, &mut composed);
     fit(ask, &mut composed);
     if behaviour.finish.is_some() {
@@ -181,6 +182,14 @@ fn call_of(tool: &crate::ask::Tool, ask: &Ask) -> Call {
     let arguments = instance(&tool.schema, &ask.last_user);
     let arguments = if arguments.is_object() { arguments } else { json!({}) };
     Call { name: tool.name.clone(), arguments }
+}
+
+/// An answer that the request has begun is told from there; one that does not begin so is told whole.
+fn go_on(ask: &Ask, composed: &mut Composed) {
+    let rest = ask.begun.as_ref().and_then(|begun| composed.text.strip_prefix(begun.as_str()));
+    if let Some(rest) = rest.map(str::to_owned) {
+        composed.text = rest;
+    }
 }
 
 fn stop_at_sequence(ask: &Ask, composed: &mut Composed) {
@@ -297,6 +306,17 @@ mod tests {
 
     fn names(composed: &Composed) -> Vec<&str> {
         composed.calls.iter().map(|call| call.name.as_str()).collect()
+    }
+
+    #[test]
+    fn an_answer_that_was_begun_goes_on() {
+        let check = |begun: &str, expect: &str| {
+            let ask = Ask { begun: Some(begun.to_owned()), ..ask() };
+            assert_eq!(compose(&ask, &Behaviour::new().text("one two three")).text, expect, "{begun}");
+        };
+        check("one", " two three");
+        check("one two three", "");
+        check("two", "one two three");
     }
 
     #[test]

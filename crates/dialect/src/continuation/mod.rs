@@ -120,6 +120,11 @@ impl Sent {
         &self.reasoning
     }
 
+    /// Whether a provider that repeats the assistant's turn before it goes on would be noticed to do so.
+    pub fn shows_echoes(&self) -> bool {
+        self.text.trim_end().len() >= seam::ECHO_BYTES_MIN
+    }
+
     /// The text that the assistant's turn begins with: without white space at its end, which Anthropic refuses there.
     /// `None` where there is none, or where there was reasoning before it, which no such turn can say.
     pub fn prefill(&self) -> Option<&str> {

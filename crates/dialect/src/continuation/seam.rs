@@ -7,9 +7,10 @@ use crate::conversation::StreamEvent;
 use crate::wire::ReplyFault;
 use std::sync::Arc;
 
-/// A provider that knows nothing of prefilled turns answers from the beginning. That is noticed by its repeating all that
-/// was sent, if that was at least so many bytes; less may be repeated by chance.
-const ECHO_BYTES_MIN: usize = 32;
+/// A provider that knows nothing of prefilled turns answers from the beginning, and Mistral repeats them before it goes
+/// on. That is noticed by its repeating all of the turn, if that was at least so many bytes; less may be said twice by
+/// chance.
+pub(super) const ECHO_BYTES_MIN: usize = 32;
 
 /// The place in the new stream up to which the caller has the answer.
 #[derive(Debug)]
@@ -26,8 +27,8 @@ pub(super) struct Seam {
 enum Text {
     /// Asked anew: so many bytes of what was sent have come again.
     Repeats(usize),
-    /// Asked to go on, and so many bytes of what was sent have come again from the beginning, held back: it may be an
-    /// answer from the beginning after all.
+    /// Asked to go on, and so many bytes of the prefilled turn have come again, held back: it may be an answer from the
+    /// beginning after all.
     Echoes(usize),
     /// Asked to go on after a text without its white space, of which this many bytes are in what was sent.
     Gap(usize),
@@ -51,7 +52,7 @@ impl Seam {
         let text = match mode {
             Mode::Replay if sent.text.is_empty() => Text::New,
             Mode::Replay => Text::Repeats(0),
-            Mode::Prefill if sent.text.len() >= ECHO_BYTES_MIN => Text::Echoes(0),
+            Mode::Prefill if sent.text.trim_end().len() >= ECHO_BYTES_MIN => Text::Echoes(0),
             Mode::Prefill => Text::Gap(sent.text.trim_end().len()),
         };
         let thoughts = match text {
@@ -115,29 +116,26 @@ impl Seam {
             Text::New => self.speak(delta, out),
             Text::Gap(_) => self.skip_gap(delta, out),
             Text::Repeats(at) => match compare(&sent.text, at, delta) {
-                Some((at, rest)) => self.came_again(Text::Repeats(at), (at, rest), out),
+                Some((at, _)) if at < sent.text.len() => self.text = Text::Repeats(at),
+                Some((_, rest)) => {
+                    (self.text, self.thoughts) = (Text::New, Thoughts::New);
+                    self.speak(rest, out);
+                }
                 None => return Err(ReplyFault::Disagrees),
             },
-            Text::Echoes(at) => match compare(&sent.text, at, delta) {
-                Some((at, rest)) => self.came_again(Text::Echoes(at), (at, rest), out),
-                None => {
-                    let held = sent.text.get(..at).unwrap_or_default();
-                    self.bridge(&format!("{held}{delta}"), out);
+            Text::Echoes(at) => {
+                let turn = sent.text.trim_end();
+                match compare(turn, at, delta) {
+                    Some((at, _)) if at < turn.len() => self.text = Text::Echoes(at),
+                    Some((_, rest)) => self.bridge(rest, out),
+                    None => {
+                        let held = turn.get(..at).unwrap_or_default();
+                        self.bridge(&format!("{held}{delta}"), out);
+                    }
                 }
-            },
+            }
         }
         Ok(())
-    }
-
-    /// What was sent has come again up to here.
-    fn came_again(&mut self, next: Text, (at, rest): (usize, &str), out: &mut Vec<StreamEvent>) {
-        if at < self.sent.text.len() {
-            self.text = next;
-            return;
-        }
-        self.text = Text::New;
-        self.thoughts = Thoughts::New;
-        self.speak(rest, out);
     }
 
     /// Text that goes on from the prefilled turn.

@@ -44,6 +44,16 @@ impl Output {
         }
     }
 
+    /// The message or the reasoning that is going on.
+    pub(super) fn open_item(&mut self) -> Option<&mut Item> {
+        self.items.last_mut().filter(|_| self.is_open)
+    }
+
+    /// Puts other items in the place of those so far; the last is still going on.
+    pub(super) fn replace_items(&mut self, items: Vec<Item>) {
+        self.items = items;
+    }
+
     /// The words of a piece of text; `logprobs` are chat completions' for it.
     pub(super) fn text(&mut self, delta: &str, logprobs: Option<&Value>, events: &mut Events<'_>) {
         let entries = logprobs.and_then(|logprobs| logprobs.get("content")?.as_array());

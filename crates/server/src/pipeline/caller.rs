@@ -3,12 +3,15 @@
 //! Owns the choice of the dialect's functions, nothing of what they do.
 
 use super::receive::Received;
+use super::rescue::Onward;
 use crate::surface::Surface;
 use bytes::Bytes;
 use http::header::HeaderValue;
 use std::sync::{Arc, OnceLock};
+use tollgate_dialect::continuation::Sent;
 use tollgate_dialect::conversation::{ChatReply, ChatRequest};
 use tollgate_dialect::openai::{self, ChunkEncoder, StreamPlan, StreamShape};
+use tollgate_dialect::responses::{Echo, Passed};
 use tollgate_dialect::wire::{CallerError, Dialect, EventEncoder, Losses, ReplyFacts, RequestError};
 use tollgate_dialect::{anthropic, bedrock, cohere, gemini, responses};
 
@@ -69,18 +72,41 @@ pub(crate) fn stream_encoder(
     }
 }
 
-/// Writes the rest of a stream; `id` is that of the caller's chunks, where another than the gateway's.
+/// Writes the rest of a stream of which the caller has the beginning.
 pub(crate) fn continuing_encoder(
-    (surface, facts, id): (Surface, ReplyFacts, Option<&str>),
+    (surface, facts): (Surface, ReplyFacts),
     received: &Received<'_>,
+    onward: &Onward,
 ) -> (Box<dyn EventEncoder>, Option<FinalSlot>) {
-    match (surface, id) {
-        (Surface::Chat, Some(id)) => {
+    // What it writes for the beginning, the caller has.
+    let mut unheard = Vec::new();
+    match (surface, &onward.id, &onward.passed) {
+        (Surface::Chat, Some(id), _) => {
             let plan = StreamPlan { facts, shape: StreamShape::Chat };
-            (Box::new(ChunkEncoder::with_id(plan, id)), None)
+            let mut encoder = ChunkEncoder::with_id(plan, id);
+            encoder.encode(onward.sent.events(), &mut unheard);
+            (Box::new(encoder), None)
         }
-        _ => stream_encoder(surface, facts, received),
+        (Surface::Responses, _, Some(passed)) => {
+            let mut encoder = responses::StreamEncoder::new(facts, received.echo());
+            encoder.encode(onward.sent.events(), &mut unheard);
+            encoder.go_on_after(passed);
+            let slot = encoder.final_slot();
+            (Box::new(encoder), Some(slot))
+        }
+        _ => {
+            let (mut encoder, slot) = stream_encoder(surface, facts, received);
+            encoder.encode(onward.sent.events(), &mut unheard);
+            (encoder, slot)
+        }
     }
+}
+
+/// Whether the rest of a response that was passed on can be written here.
+pub(crate) fn can_take_place(sent: &Sent, passed: &Passed) -> bool {
+    let mut encoder = responses::StreamEncoder::new(ReplyFacts::default(), Echo::default());
+    encoder.encode(sent.events(), &mut Vec::new());
+    encoder.go_on_after(passed)
 }
 
 /// The type of a stream; `None` for server-sent events.

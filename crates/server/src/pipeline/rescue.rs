@@ -7,7 +7,7 @@
 //! **Invariant:** what a rescue needs it owns: it lives in the caller's stream and ends with it. **Invariant:** the caller
 //! sees of another answer only what comes after the seam; of one that disagrees, nothing.
 
-use super::attempt::{self, AttemptFailure, CallLimits, note_failure};
+use super::attempt::{self, note_failure};
 use super::outbound::{ReadPlan, Road};
 use super::receive::{self, Received};
 use super::respond::Continued;
@@ -16,7 +16,7 @@ use super::successors::{Rest, Successors};
 use super::thread::Thread;
 use super::walk::Boarding;
 use super::walk::Errand;
-use super::{Call, media};
+use super::{Call, caller};
 use crate::routing::Group;
 use crate::snapshot::Snapshot;
 use crate::surface::Surface;
@@ -27,9 +27,11 @@ use http::HeaderMap;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
+use tollgate_dialect::compat::Flavor;
 use tollgate_dialect::continuation::{Continuation, Mode, Sent, Unfit, can_prefill, read_again};
-use tollgate_dialect::conversation::StreamEvent;
+use tollgate_dialect::conversation::{ChatRequest, StreamEvent};
 use tollgate_dialect::json::{Limits, scan};
+use tollgate_dialect::responses::Passed;
 use tollgate_dialect::wire::{EventDecoder, Reading};
 use tollgate_policy::failure::FailureKind;
 
@@ -37,7 +39,7 @@ use tollgate_policy::failure::FailureKind;
 const PAST_BYTES_MAX: usize = 1 << 20;
 
 /// Where an answer goes on, and how it was asked for.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Onward {
     /// What the caller has.
     pub(crate) sent: Sent,
@@ -46,6 +48,8 @@ pub(crate) struct Onward {
     pub(crate) id: Option<String>,
     /// The time that the caller's answer has, in seconds since 1970.
     pub(crate) created: u64,
+    /// The items of a response that was passed on.
+    pub(crate) passed: Option<Passed>,
 }
 
 /// What is kept of a stream, so that what the caller has of it can be read again.
@@ -95,11 +99,7 @@ impl Past {
     }
 
     /// What the caller has, of a stream of which so many frames were passed on.
-    fn read(mut self, frames: u64, surface: Surface) -> Result<(Sent, Option<String>, u64), Unfit> {
-        // The ids and numbers of its items are the provider's own there.
-        if self.way == Way::Native && surface == Surface::Responses {
-            return Err(Unfit::Unreadable);
-        }
+    fn read(mut self, frames: u64, surface: Surface) -> Result<Onward, Unfit> {
         let raw = self.raw.take().ok_or(Unfit::Unreadable)?.freeze();
         let (framing, decoder) = self.speech.stream(self.reading);
         let mut decoder: Box<dyn EventDecoder> = match &self.before {
@@ -108,14 +108,35 @@ impl Past {
         };
         let is_translated = self.way == Way::Translated;
         let heard = read_again(raw.clone(), (framing, decoder.as_mut()), frames, is_translated)?;
-        let (mut events, id, created) = match &self.before {
-            Some(onward) => (onward.sent.events().to_vec(), onward.id.clone(), onward.created),
-            None => (Vec::new(), None, self.created),
+        if let Some(onward) = &self.before {
+            let mut events = onward.sent.events().to_vec();
+            events.extend(heard);
+            return Ok(Onward { sent: Sent::new(events)?, ..Onward::clone(onward) });
+        }
+        let mut onward = Onward {
+            sent: Sent::new(heard)?,
+            mode: Mode::Replay,
+            id: None,
+            created: self.created,
+            passed: None,
         };
-        events.extend(heard);
-        let id = id.or_else(|| (self.way == Way::Relayed).then(|| start_id(&events)).flatten());
-        let created = (self.way == Way::Relayed).then(|| created_of(&raw)).flatten().unwrap_or(created);
-        Ok((Sent::new(events)?, id, created))
+        match self.way {
+            Way::Relayed => {
+                onward.id = start_id(onward.sent.events());
+                onward.created = created_of(&raw).unwrap_or(self.created);
+            }
+            // The ids and numbers of its items are the provider's own.
+            Way::Native if surface == Surface::Responses => {
+                let passed = Passed::read(raw, frames);
+                if !caller::can_take_place(&onward.sent, &passed) {
+                    return Err(Unfit::Unreadable);
+                }
+                onward.created = passed.created().unwrap_or(self.created);
+                onward.passed = Some(passed);
+            }
+            Way::Native | Way::Translated => {}
+        }
+        Ok(onward)
     }
 }
 
@@ -222,7 +243,6 @@ impl Lifeline {
     }
 
     async fn go_on(&mut self, past: Past, frames: u64, mut kind: FailureKind) -> Result<Continued, Lost> {
-        let (sent, id, created) = past.read(frames, self.call.surface).map_err(Lost::Unfit)?;
         let extended = self.thread.as_ref().and_then(|thread| thread.extended.clone()).unwrap_or_default();
         let mut received = receive::read(&self.body, &self.call, &self.headers).map_err(|_| Lost::Nobody)?;
         if let Some(thread) = &self.thread {
@@ -233,26 +253,32 @@ impl Lifeline {
             received.follow(thread);
         }
         received.keep_past();
+        let several = |request: &ChatRequest| request.sampling.n.is_some_and(|count| count > 1);
+        if received.conversation(self.call.surface).is_ok_and(several) {
+            return Err(Lost::Unfit(Unfit::Several));
+        }
+        let onward = past.read(frames, self.call.surface).map_err(Lost::Unfit)?;
         let mut retry_after = None;
-        let of = (&self.worker, self.snapshot.as_ref());
-        while let Some(boarding) = self.successors.next(of, &received, kind) {
+        let (worker, snapshot, call) = (&self.worker, self.snapshot.as_ref(), &self.call);
+        while let Some(boarding) = self.successors.next((worker, snapshot), &received, kind) {
             let Boarding { target, limits, mut place, .. } = boarding;
-            let mode = mode_of(&received, self.call.surface, &target, &sent);
+            let mode = mode_of(&received, call.surface, &target, &onward.sent);
             for mode in [Some(mode), (mode == Mode::Prefill).then_some(Mode::Replay)].into_iter().flatten() {
-                received.go_on_from(Arc::new(Onward { sent: sent.clone(), mode, id: id.clone(), created }));
-                let failure = match self.attempt(&received, &target, limits).await {
+                received.go_on_from(Arc::new(Onward { mode, ..onward.clone() }));
+                let errand = Errand { worker, snapshot, call, received: &received };
+                let failure = match attempt::fetch_and_send(errand, &target, limits).await {
                     Ok(answer) => {
                         let bytes = received.body.len() as u64;
                         let lesson = place.answered(None);
-                        self.worker.gateway.alerts().learned(&target, &lesson);
+                        worker.gateway.alerts().learned(&target, &lesson);
                         return answer
-                            .into_continued(&self.worker, &self.call, bytes, mode)
+                            .into_continued(worker, call, bytes, mode)
                             .map(|continued| continued.with_place(place))
                             .ok_or(Lost::Nobody);
                     }
                     Err(failure) => failure,
                 };
-                note_failure(&self.worker, &self.call, &target, &failure);
+                note_failure(worker, call, &target, &failure);
                 (kind, retry_after) = (failure.kind, failure.retry_after);
                 // A model that does not go on from the assistant's turn refuses the request; it is asked anew.
                 let may_have_refused = mode == Mode::Prefill && kind == FailureKind::BadRequest;
@@ -261,27 +287,13 @@ impl Lifeline {
                 }
             }
             let lesson = place.failed(kind, retry_after, &target.health_rules);
-            self.worker.gateway.alerts().learned(&target, &lesson);
+            worker.gateway.alerts().learned(&target, &lesson);
             // What one deployment refuses the next may take: the caller's request was good at the first.
             if kind == FailureKind::BadRequest {
                 kind = FailureKind::NotExpressible;
             }
         }
         Err(Lost::Nobody)
-    }
-
-    async fn attempt(
-        &self,
-        received: &Received<'_>,
-        target: &Arc<Target>,
-        limits: CallLimits,
-    ) -> Result<super::respond::Answer, AttemptFailure> {
-        let (worker, snapshot, call) = (&self.worker, self.snapshot.as_ref(), &self.call);
-        if media::is_needed(received, call, target) {
-            let errand = Errand { worker, snapshot, call, received };
-            media::fetch(errand, (target, snapshot.media_rules()), limits).await?;
-        }
-        attempt::attempt(worker, call, received, target, limits).await
     }
 }
 
@@ -298,6 +310,9 @@ fn mode_of(received: &Received<'_>, surface: Surface, target: &Target, sent: &Se
     let speech = target.speech_for(surface);
     let received = received.for_deployment(&target.id, speech);
     let takes = target.options.takes_prefill && speech != Speech::Responses;
-    let can = takes && received.conversation(surface).is_ok_and(|request| can_prefill(request, sent));
+    // Mistral repeats the turn.
+    let is_noticed = speech != Speech::Compat(Flavor::Mistral) || sent.shows_echoes();
+    let can =
+        takes && is_noticed && received.conversation(surface).is_ok_and(|request| can_prefill(request, sent));
     if can { Mode::Prefill } else { Mode::Replay }
 }

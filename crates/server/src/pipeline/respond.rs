@@ -460,8 +460,7 @@ fn continuing(
     };
     let (framing, decoder) = speech.stream(reading);
     let decoder = Continuation::new(decoder, Arc::new(onward.sent.clone()), onward.mode);
-    let (mut encoder, slot) = caller::continuing_encoder((surface, facts, onward.id.as_deref()), received);
-    encoder.encode(onward.sent.events(), &mut Vec::new());
+    let (encoder, slot) = caller::continuing_encoder((surface, facts), received, onward);
     (Box::new(Translator::new(framing, decoder, encoder)), slot)
 }
 

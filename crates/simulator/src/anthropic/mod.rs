@@ -81,10 +81,9 @@ pub(crate) fn read(body: &Value) -> Ask {
         count.message();
         let (text, result) = content(message, &mut count);
         if text_at(message, "role") == "user" {
-            ask.tool_result = result;
-            ask.last_user = text;
+            (ask.last_user, ask.tool_result, ask.begun) = (text, result, None);
         } else {
-            ask.tool_result = None;
+            (ask.tool_result, ask.begun) = (None, Some(text));
         }
     }
     for tool in items_at(body, "tools") {

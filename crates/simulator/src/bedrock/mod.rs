@@ -193,9 +193,9 @@ fn read(body: &Value, model: &str, stream: bool) -> Ask {
         count.message();
         let (said, result) = content(items_at(message, "content"), &mut count);
         if text_at(message, "role") == "user" {
-            (ask.last_user, ask.tool_result) = (said, result);
+            (ask.last_user, ask.tool_result, ask.begun) = (said, result, None);
         } else {
-            ask.tool_result = None;
+            (ask.tool_result, ask.begun) = (None, Some(said));
         }
     }
     let none = Value::Null;

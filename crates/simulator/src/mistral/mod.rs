@@ -151,6 +151,8 @@ impl Wire for Mistral {
 fn read_chat(body: &Value) -> Ask {
     let model = text_at(body, "model");
     let mut ask = openai::read_chat(body, model);
+    // An answer that was begun (`prefix`) is told from its beginning all the same.
+    ask.begun = None;
     if text_at(body, "tool_choice") == "any" {
         ask.tool_choice = ToolChoice::Any;
     }

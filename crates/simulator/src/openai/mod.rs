@@ -59,7 +59,10 @@ pub(crate) fn read_chat(body: &Value, model: &str) -> Ask {
         match text_at(message, "role") {
             "user" => (ask.last_user, ask.tool_result) = (text, None),
             "tool" | "function" => ask.tool_result.get_or_insert_default().push_str(&text),
-            "assistant" => ask.tool_result = None,
+            "assistant" => {
+                ask.tool_result = None;
+                ask.begun = (message.get("prefix") == Some(&Value::Bool(true))).then_some(text);
+            }
             _ => {}
         }
     }

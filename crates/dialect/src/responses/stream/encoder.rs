@@ -58,6 +58,16 @@ impl StreamEncoder {
         Arc::clone(&self.last)
     }
 
+    /// The items so far.
+    pub(in crate::responses) fn output_mut(&mut self) -> &mut Output {
+        &mut self.output
+    }
+
+    /// Numbers the next event.
+    pub(in crate::responses) fn set_sequence(&mut self, next: u64) {
+        self.sequence = next;
+    }
+
     /// Writes an event that carries the response; gives the response.
     fn write_response(&mut self, status: Status<'_>, event: &str, out: &mut Vec<u8>) -> Vec<u8> {
         let is_end = !matches!(status, Status::InProgress);
