@@ -1,0 +1,132 @@
+//! A configuration of the page before simulated providers.
+//!
+//! **Invariant:** the simulator knows each deployment by its `model_info.id`.
+
+use crate::page::{self, Design};
+use crate::support::{Answer, CHAT, Connection, Site, Told, post, streamed};
+use serde_json::{Value, json};
+use tollgate_simulator::{Behaviour, Fault, Rule, Script};
+
+/// What stands before the name of a variable.
+const VARIABLE: &str = "os.environ/";
+/// What every provider answers.
+pub(crate) const TEXT: &str =
+    "Bonds fell, as yields rose on the news of the week, and nobody was much surprised by it.";
+
+/// A running configuration of the page.
+pub(crate) struct Stand {
+    pub(crate) site: Site,
+}
+
+/// Header lines of a request.
+pub(crate) type Headers<'h> = &'h [(&'h str, &'h str)];
+
+impl Stand {
+    /// With all providers well.
+    pub(crate) async fn start(design: Design) -> Self {
+        let yaml = at_the_simulator(&page::configuration(design));
+        Self { site: Site::start(&yaml, Script::new().rule(well())).await }
+    }
+
+    /// From now on these deployments fail like this, and all others answer.
+    pub(crate) fn let_fail(&self, deployments: &[&str], fault: &Fault) {
+        let failing = |name: &&str| Rule::deployment(*name, Behaviour::new().text(TEXT).fault(fault.clone()));
+        let rules = deployments.iter().map(failing).chain([well()]).collect();
+        self.site.simulator.script().set_rules(rules);
+    }
+
+    /// Asks, and reads the whole answer.
+    pub(crate) async fn ask(&self, body: &Value) -> Answer {
+        self.ask_with(&[], body).await
+    }
+
+    /// The same with headers of the caller's own.
+    pub(crate) async fn ask_with(&self, headers: Headers<'_>, body: &Value) -> Answer {
+        self.post(CHAT, headers, body).await
+    }
+
+    /// Posts to a path.
+    pub(crate) async fn post(&self, path: &str, headers: Headers<'_>, body: &Value) -> Answer {
+        let mut connection = self.send(path, headers, body).await;
+        connection.answer().await
+    }
+
+    /// Asks for a stream, and reads every byte of it.
+    pub(crate) async fn stream(&self, body: &Value) -> Told {
+        self.stream_with(&[], body).await
+    }
+
+    /// The same with headers of the caller's own.
+    pub(crate) async fn stream_with(&self, headers: Headers<'_>, body: &Value) -> Told {
+        let mut connection = self.send(CHAT, headers, &streamed(body.clone())).await;
+        Told::read(&mut connection).await
+    }
+
+    async fn send(&self, path: &str, headers: Headers<'_>, body: &Value) -> Connection {
+        let key = format!("Bearer {}", secret("TOLLGATE_MASTER_KEY"));
+        let headers = [headers, &[("authorization", &key)]].concat();
+        let mut connection = self.site.connect().await;
+        connection.write(&post(path, &headers, body.to_string().as_bytes())).await;
+        connection
+    }
+
+    /// The deployments that were sent to since the last time, in order.
+    pub(crate) fn sent(&self) -> Vec<String> {
+        let order = self.site.order();
+        self.site.simulator.forget_received();
+        order
+    }
+
+    /// Ends everything, and holds that nothing was left behind.
+    pub(crate) async fn stop(self) {
+        self.site.stop().await;
+    }
+}
+
+/// A question to a model.
+pub(crate) fn question(model: &str, text: &str) -> Value {
+    json!({"model": model, "messages": [{"role": "user", "content": text}]})
+}
+
+fn well() -> Rule {
+    Rule::any(Behaviour::new().text(TEXT))
+}
+
+/// The value of a variable.
+pub(crate) fn secret(name: &str) -> String {
+    format!("sk-{}", name.to_ascii_lowercase())
+}
+
+/// A configuration with its deployments at the simulator, its variables set, and its canned answers where the page is.
+fn at_the_simulator(yaml: &str) -> String {
+    let mut parts = yaml.split("  - model_name:");
+    let mut text = parts.next().unwrap().to_owned();
+    for part in parts {
+        let id = part.split_once("id: ").unwrap().1.split([',', '}']).next().unwrap();
+        let is_address = |line: &str| line.trim_start().starts_with("api_base:");
+        text.push_str("  - model_name:");
+        let mut is_placed = false;
+        for line in part.lines().filter(|line| !is_address(line)) {
+            text.push_str(&format!("{line}\n"));
+            let model = line.trim_start().strip_prefix("model: ").filter(|_| !is_placed);
+            if let Some(model) = model {
+                let base = if model.starts_with("openai/") { "/v1" } else { "" };
+                text.push_str(&format!("      api_base: http://{{sim}}/d/{id}{base}\n"));
+                is_placed = true;
+            }
+        }
+    }
+    with_values(&text).replace("faq: faq-", &format!("faq: {}/faq-", page::folder().display()))
+}
+
+fn with_values(yaml: &str) -> String {
+    let mut parts = yaml.split(VARIABLE);
+    let mut text = parts.next().unwrap().to_owned();
+    for part in parts {
+        let end = part.find(|c: char| !c.is_ascii_alphanumeric() && c != '_').unwrap_or(part.len());
+        let (name, rest) = part.split_at(end);
+        text.push_str(&secret(name));
+        text.push_str(rest);
+    }
+    text
+}

@@ -1,0 +1,90 @@
+//! The customer-support bot: two accounts of one cheap model, a careful one behind them, and canned answers.
+
+use crate::page::{Design, shows};
+use crate::stand::{Stand, TEXT, question};
+use serde_json::Value;
+use tollgate_simulator::Fault;
+
+const NORTH: &str = "flash-north";
+const SOUTH: &str = "flash-south";
+const HAIKU: &str = "haiku";
+
+async fn start() -> Stand {
+    Stand::start(Design::Support).await
+}
+
+fn kettle() -> Value {
+    question("support", "My kettle hums. Is that normal?")
+}
+
+fn order() -> Value {
+    question("support", "Where is my order, please?")
+}
+
+#[tokio::test]
+async fn all_is_well_and_the_accounts_take_turns() {
+    let stand = start().await;
+    for model in ["support", "support", "support-fast", "support-fast"] {
+        let mut body = kettle();
+        body["model"] = model.into();
+        let told = stand.stream(&body).await;
+        assert_eq!(told.complete(model), TEXT);
+        shows("support well", &told.head);
+    }
+    assert_eq!(stand.site.sends([NORTH, SOUTH, HAIKU]), [2, 2, 0]);
+    stand.stop().await;
+}
+
+#[tokio::test]
+async fn one_account_fails_and_the_other_answers_until_it_is_back() {
+    let stand = start().await;
+    stand.let_fail(&[NORTH], &Fault::status(500));
+    let mut retried = 0;
+    for _ in 0..20 {
+        let told = stand.stream(&kettle()).await;
+        assert_eq!(told.complete("support"), TEXT);
+        if told.header("x-litellm-attempted-retries") != Some("0") {
+            shows("support retried", &told.head);
+            retried += 1;
+        }
+    }
+    assert_eq!((retried, stand.site.sends([NORTH, SOUTH, HAIKU])), (3, [3, 20, 0]));
+    stand.let_fail(&[], &Fault::status(500));
+    stand.sent();
+    let is_back = |stand: &Stand| stand.site.sends([NORTH]) != [0];
+    while !is_back(&stand) {
+        assert_eq!(stand.ask(&kettle()).await.content(), TEXT);
+        tokio::time::sleep(crate::support::ms(50)).await;
+    }
+    stand.stop().await;
+}
+
+#[tokio::test]
+async fn the_cheap_model_is_slow_or_down_and_the_careful_one_answers() {
+    for fault in [Fault::status(429), Fault::status(500), Fault::Hang] {
+        let stand = start().await;
+        stand.let_fail(&[NORTH, SOUTH], &fault);
+        let told = stand.stream(&kettle()).await;
+        assert_eq!(told.complete("support"), TEXT, "{fault:?}");
+        shows("support careful", &told.head);
+        let mut sent = stand.sent();
+        assert_eq!(sent.pop().as_deref(), Some(HAIKU), "{fault:?}");
+        sent.sort();
+        assert_eq!(sent, [NORTH, SOUTH], "{fault:?}");
+        stand.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn nothing_answers_and_no_caller_sees_an_error() {
+    let stand = start().await;
+    stand.let_fail(&[NORTH, SOUTH, HAIKU], &Fault::status(500));
+    let answer = stand.ask(&order()).await;
+    shows("support canned", &answer);
+    assert!(answer.content().starts_with("Orders arrive within three working days."));
+    assert_eq!(stand.site.sends([NORTH, SOUTH, HAIKU]), [1, 1, 2]);
+    let told = stand.stream(&kettle()).await;
+    shows("support canned", &told.head);
+    assert!(told.text().starts_with("I cannot answer that right now."), "{}", told.body());
+    stand.stop().await;
+}

@@ -1,0 +1,153 @@
+//! The chatbot of the wealth manager: its tiers one after the other, and the way back.
+
+use crate::page::{Design, shows};
+use crate::stand::{Stand, TEXT, question};
+use serde_json::{Value, json};
+use tollgate_simulator::{Fault, Reason, ResetPoint};
+
+pub(crate) const AZURE: &str = "azure-sweden";
+pub(crate) const BEDROCK: &str = "bedrock-frankfurt";
+pub(crate) const MINI: &str = "openai-mini";
+
+pub(crate) async fn start() -> Stand {
+    Stand::start(Design::Wealth).await
+}
+
+/// A question that no canned answer is for.
+pub(crate) fn bonds() -> Value {
+    question("wealth-chat", "What moved the bond market this week?")
+}
+
+/// A question that one is for.
+pub(crate) fn adviser() -> Value {
+    question("wealth-chat", "How can I reach my adviser?")
+}
+
+/// A body with a member more.
+pub(crate) fn with(mut body: Value, member: &str, value: Value) -> Value {
+    body[member] = value;
+    body
+}
+
+#[tokio::test]
+async fn all_is_well_and_the_first_tier_answers() {
+    let stand = start().await;
+    let told = stand.stream(&bonds()).await;
+    assert_eq!(told.complete("wealth-chat"), TEXT);
+    shows("wealth well", &told.head);
+    let answer = stand.ask(&bonds()).await;
+    assert_eq!(answer.content(), TEXT);
+    shows("wealth well", &answer);
+    assert_eq!(stand.sent(), [AZURE, AZURE]);
+    stand.stop().await;
+}
+
+#[tokio::test]
+async fn azure_fails_in_any_way_and_the_second_tier_answers_the_same_request() {
+    for fault in [
+        Fault::status(429),
+        Fault::status(500),
+        Fault::status(503),
+        Fault::Reset(ResetPoint::BeforeHead),
+        Fault::Html { status: 200 },
+        Fault::Hang,
+    ] {
+        let stand = start().await;
+        stand.let_fail(&[AZURE], &fault);
+        let told = stand.stream(&bonds()).await;
+        assert_eq!(told.complete("wealth-chat"), TEXT, "{fault:?}");
+        shows("wealth second", &told.head);
+        assert_eq!(stand.sent(), [AZURE, BEDROCK], "{fault:?}");
+        stand.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn nothing_is_sent_to_azure_before_the_end_of_its_pause() {
+    let stand = start().await;
+    stand.let_fail(&[AZURE], &Fault::status_retry_after(429, "600"));
+    for _ in 0..5 {
+        let answer = stand.ask(&bonds()).await;
+        assert_eq!(answer.content(), TEXT);
+        shows("wealth second", &answer);
+    }
+    assert_eq!(stand.sent(), [AZURE, BEDROCK, BEDROCK, BEDROCK, BEDROCK, BEDROCK]);
+    stand.stop().await;
+}
+
+#[tokio::test]
+async fn what_azure_calls_wrong_or_refuses_for_its_content_stays_there() {
+    let stand = start().await;
+    for fault in [Fault::status(400), Fault::refusal(Reason::ContentPolicy)] {
+        stand.let_fail(&[AZURE], &fault);
+        assert_eq!(stand.ask(&bonds()).await.status, 400, "{fault:?}");
+        assert_eq!(stand.sent(), [AZURE], "{fault:?}");
+    }
+    stand.stop().await;
+}
+
+#[tokio::test]
+async fn a_request_may_ask_to_stay_in_its_tier() {
+    let stand = start().await;
+    stand.let_fail(&[AZURE], &Fault::status(500));
+    let answer = stand.ask(&with(bonds(), "disable_fallbacks", json!(true))).await;
+    assert_eq!((answer.status, stand.sent()), (500, vec![AZURE.to_owned()]));
+    stand.stop().await;
+}
+
+#[tokio::test]
+async fn azure_and_bedrock_fail_and_the_dependable_model_answers() {
+    let stand = start().await;
+    stand.let_fail(&[AZURE, BEDROCK], &Fault::status(500));
+    let answer = stand.ask(&bonds()).await;
+    assert_eq!(answer.content(), TEXT);
+    shows("wealth dependable", &answer);
+    assert_eq!(stand.sent(), [AZURE, BEDROCK, MINI]);
+    let good_or_none = with(bonds(), "metadata", json!({"min_quality": 0.8}));
+    assert_eq!(stand.ask(&good_or_none).await.status, 500);
+    assert!(!stand.sent().contains(&MINI.to_owned()));
+    stand.stop().await;
+}
+
+#[tokio::test]
+async fn nothing_answers_and_what_the_bank_has_written_goes_out() {
+    let stand = start().await;
+    stand.let_fail(&[AZURE, BEDROCK, MINI], &Fault::status(500));
+    let answer = stand.ask(&adviser()).await;
+    shows("wealth canned", &answer);
+    assert!(answer.content().starts_with("The assistant is not available at the moment."));
+    assert_eq!(answer.json()["model"], "wealth-chat");
+    assert_eq!(stand.sent(), [AZURE, BEDROCK, MINI]);
+    let told = stand.stream(&adviser()).await;
+    shows("wealth canned", &told.head);
+    assert_eq!(told.text(), answer.content());
+    assert!(told.is_whole && told.is_done() && told.error().is_none(), "{}", told.body());
+    let answer = stand.ask(&bonds()).await;
+    assert_eq!(answer.status, 500);
+    assert!(answer.error_message().contains("AzureException"), "{}", answer.text());
+    stand.stop().await;
+}
+
+#[tokio::test]
+async fn azures_quota_holds_exactly_and_the_rest_goes_to_the_second_tier() {
+    let stand = start().await;
+    for _ in 0..302 {
+        assert_eq!(stand.ask(&bonds()).await.status, 200);
+    }
+    assert_eq!(stand.site.sends([AZURE, BEDROCK, MINI]), [300, 2, 0]);
+    stand.stop().await;
+}
+
+#[tokio::test]
+async fn one_request_rehearses_a_failover_and_azure_is_not_called() {
+    let stand = start().await;
+    let answer = stand.ask(&with(bonds(), "mock_testing_fallbacks", json!(true))).await;
+    assert_eq!(answer.content(), TEXT);
+    shows("wealth mocked", &answer);
+    assert_eq!(stand.sent(), [BEDROCK]);
+    for member in ["mock_testing_rate_limit_error", "mock_testing_context_fallbacks"] {
+        assert_eq!(stand.ask(&with(bonds(), member, json!(true))).await.status, 200, "{member}");
+        assert_eq!(stand.sent(), [BEDROCK], "{member}");
+    }
+    stand.stop().await;
+}
