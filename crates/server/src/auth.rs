@@ -25,6 +25,11 @@ impl Caller {
 }
 
 impl Caller {
+    /// A number for the caller's key; none where no key is asked for.
+    pub(crate) fn key_hash(&self) -> Option<u64> {
+        Some(self.hash()).filter(|hash| *hash != 0)
+    }
+
     /// A number for the caller's key.
     pub(crate) fn hash(&self) -> u64 {
         let [a, b, c, d, e, f, g, h, ..] = self.digest;

@@ -322,6 +322,7 @@ impl Snapshot {
             attempt,
             idle: own.chunk_timeout,
             stream: received.stream,
+            is_fallback: false,
         }
     }
 }

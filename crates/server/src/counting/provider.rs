@@ -60,6 +60,7 @@ pub(super) async fn count(
         attempt: COUNT_TIMEOUT,
         idle: COUNT_TIMEOUT,
         stream: false,
+        is_fallback: false,
     };
     let gone = |detail: String| {
         tracing::info!(deployment = %target.id, %detail, "the provider did not count; counting here");

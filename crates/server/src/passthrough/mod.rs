@@ -241,6 +241,7 @@ async fn send(sending: Sending<'_>, mut prepared: Prepared) -> Result<Response<G
         // A stream that pauses has stalled; anything else may come as slowly as it is made.
         idle: if is_stream { config.tollgate.chunk_timeout } else { attempt },
         stream: true,
+        is_fallback: false,
     };
     way.target.metrics.attempts.inc();
     let authorized = way.target.authorization.put_on(&mut prepared, &way.endpoint, &worker.client).await;

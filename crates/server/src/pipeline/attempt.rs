@@ -80,6 +80,8 @@ pub(crate) struct CallLimits {
     pub(crate) idle: Duration,
     /// The reply is a stream.
     pub(crate) stream: bool,
+    /// Another group answers than the one that was asked for.
+    pub(crate) is_fallback: bool,
 }
 
 impl CallLimits {
@@ -214,7 +216,15 @@ pub(crate) async fn attempt(
     if !prepared.more.is_empty() {
         let bodies = Box::pin(send_all(worker, target, limits, prepared)).await?;
         let (plan, headers, bodies) = bodies;
-        let reading = ReadReply { call, received, target, plan, sent, head_by: timeouts.head_by };
+        let reading = ReadReply {
+            call,
+            received,
+            target,
+            plan,
+            sent,
+            head_by: timeouts.head_by,
+            is_fallback: limits.is_fallback,
+        };
         return respond::read_several(reading, headers, &bodies).map_err(|fault| from_fault(&fault, target));
     }
     let (outgoing, plan) = prepared.outgoing(timeouts);
@@ -231,7 +241,15 @@ pub(crate) async fn attempt(
         }
         return Err(failure);
     }
-    let reading = ReadReply { call, received, target, plan, sent, head_by: timeouts.head_by };
+    let reading = ReadReply {
+        call,
+        received,
+        target,
+        plan,
+        sent,
+        head_by: timeouts.head_by,
+        is_fallback: limits.is_fallback,
+    };
     respond::read_reply(reading, reply).await.map_err(|fault| match fault {
         Unread::Failure(failure) => from_failure(&failure, target, limits),
         Unread::Fault(fault) => from_fault(&fault, target),
@@ -279,6 +297,16 @@ pub(crate) struct ReadReply<'a> {
     pub(crate) plan: ReadPlan,
     pub(crate) sent: Instant,
     pub(crate) head_by: Instant,
+    /// Another group answers than the one that was asked for.
+    pub(crate) is_fallback: bool,
+}
+
+impl<'a> ReadReply<'a> {
+    /// The model that the reply names: the caller's word for it, or the model itself where another group answers, as at
+    /// LiteLLM.
+    pub(super) fn shown_model(&self) -> &'a str {
+        if self.is_fallback { &self.target.model } else { &self.received.model }
+    }
 }
 
 /// Why a reply that began well could not be used.

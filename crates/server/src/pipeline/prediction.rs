@@ -74,7 +74,15 @@ pub(super) async fn attempt(order: Order<'_>, prepared: Prepared) -> Result<Answ
         let life = timeouts.whole_by.saturating_duration_since(sent).as_secs_f64().ceil();
         outgoing.headers.insert(CANCEL_AFTER, life_header(life));
     }
-    let reading = ReadReply { call, received, target, plan, sent, head_by: timeouts.head_by };
+    let reading = ReadReply {
+        call,
+        received,
+        target,
+        plan,
+        sent,
+        head_by: timeouts.head_by,
+        is_fallback: limits.is_fallback,
+    };
     let reply = desk.send(&target.endpoint, outgoing).await?;
     let headers = reply.headers;
     let body = reply.body.collect().await.map_err(|failure| desk.broken(&failure))?;

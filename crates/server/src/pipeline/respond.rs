@@ -247,13 +247,14 @@ fn read_whole(
     let counted = embedding::counted_tokens(headers);
     let nothing = Bytes::new();
     let bytes = several.first().unwrap_or(&nothing);
+    let model = reading.shown_model();
     let ReadReply { call, received, plan, .. } = reading;
     let outbound::ReadPlan { road, speech, mut lost } = plan;
-    let facts = || facts(call, received);
+    let facts = || ReplyFacts { client_model: model.to_owned(), ..facts(call, received) };
     let mut units = Units::default();
     let (segments, usage, tier) = match road {
         Road::Relay => {
-            let view = relay_reply(bytes, Some(&received.model))?;
+            let view = relay_reply(bytes, Some(model))?;
             (view.body.iter().cloned().collect(), view.usage, view.service_tier)
         }
         Road::TranslateRerank(request) => {
@@ -266,7 +267,7 @@ fn read_whole(
         Road::Pass => (vec![bytes.clone()], reply_usage(bytes), None),
         Road::Native(reading) => {
             let reply = speech.decode_reply(bytes, &reading)?;
-            let text = rename_reply(bytes, speech.reply_model(), &received.model);
+            let text = rename_reply(bytes, speech.reply_model(), model);
             (vec![text], Some(reply.usage), reply.service_tier)
         }
         Road::Translate(reading) => {
@@ -410,6 +411,7 @@ fn broken(
 }
 
 fn transducer(reading: ReadReply<'_>, created: u64) -> (Box<dyn Transducer>, Option<FinalSlot>) {
+    let model = reading.shown_model();
     let ReadReply { call, received, target, plan, .. } = reading;
     let outbound::ReadPlan { road, speech, .. } = plan;
     let facts = ReplyFacts { created, ..facts(call, received) };
@@ -419,7 +421,7 @@ fn transducer(reading: ReadReply<'_>, created: u64) -> (Box<dyn Transducer>, Opt
     let reading = match road {
         Road::Relay => {
             let relay = Box::new(OpenAiRelay::new(RelayOptions {
-                client_model: Some(received.model.clone()),
+                client_model: Some(model.to_owned()),
                 hide_usage: !received.asks_usage,
                 drops_choiceless: target.provider.wire == Wire::Azure,
                 ..RelayOptions::default()
@@ -433,9 +435,9 @@ fn transducer(reading: ReadReply<'_>, created: u64) -> (Box<dyn Transducer>, Opt
                 if call.surface != Surface::Responses {
                     return decoder;
                 }
-                Box::new(Watching::new(decoder, Arc::clone(&slot), &received.model))
+                Box::new(Watching::new(decoder, Arc::clone(&slot), model))
             };
-            let relay = speech.relay(reading, encoder, &received.model, watch);
+            let relay = speech.relay(reading, encoder, model, watch);
             return (relay, Some(slot));
         }
         Road::Translate(reading) => reading,

@@ -292,7 +292,7 @@ impl<'a> Walk<'a> {
     }
 
     /// The leg has no answer.
-    pub(super) fn unanswered(&self) -> Over {
+    pub(crate) fn unanswered(&self) -> Over {
         let rejection = Rejection::internal();
         Over { setback: Setback::NotAllowed, kind: None, rejection: Box::new(rejection) }
     }
@@ -366,6 +366,7 @@ pub(super) fn limits_of(
     deadline: Instant,
 ) -> CallLimits {
     let mut limits = snapshot.call_limits(received, target, deadline);
+    limits.is_fallback = leg.depth > 0;
     if let Some(first_token) = leg.first_token {
         limits.attempt = limits.attempt.min(first_token);
     }

@@ -86,6 +86,11 @@ pub(crate) async fn open(
     let asked = Asked { intent: offer.intent.clone(), is_beta: offer.is_beta, message_bytes_max };
     let mut walk = Walk::begin(Errand { worker, snapshot, call, received: &received }, group).await?;
     let (boarding, opened) = loop {
+        // Nothing that was written down answers a session.
+        if walk.leg().group.is_none() {
+            walk.next_leg(walk.unanswered())?;
+            continue;
+        }
         let boarding = match walk.board().await {
             Ok(boarding) => boarding,
             Err(over) => {

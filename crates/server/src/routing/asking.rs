@@ -63,10 +63,8 @@ impl Asking {
         let received = errand.received;
         let held = received.holder.clone();
         self.patterns = group.matched_patterns(received.headers);
-        self.sticky_key = match &received.wish.session {
-            Some(session) => Some(stable_hash(session)),
-            None => Some(errand.call.caller.hash()),
-        };
+        let known = received.wish.session.as_deref().or(received.wish.user.as_deref());
+        self.sticky_key = known.map(stable_hash).or_else(|| errand.call.caller.key_hash());
         self.memory = Memory::of(errand, group);
         self.affinity = held.or_else(|| self.memory.holder(group));
     }

@@ -46,6 +46,8 @@ pub(crate) struct Wish {
     pub(crate) requirements: Requirements,
     /// What holds several requests together.
     pub(crate) session: Option<String>,
+    /// The end user, for consistent hashing where there is no session.
+    pub(crate) user: Option<String>,
     /// 0 is the most urgent.
     pub(crate) priority: Option<u8>,
     pub(crate) leaning: Leaning,
@@ -75,6 +77,7 @@ impl Wish {
                 "litellm_trace_id" | "prompt_cache_key" if wish.session.is_none() => {
                     wish.session = found.text().ok();
                 }
+                "user" => wish.user = found.text().ok(),
                 "priority" => wish.priority = Some(found.priority()?),
                 "fallbacks" => wish.fallbacks.general = Some(found.targets()?),
                 "context_window_fallbacks" => wish.fallbacks.context_window = Some(found.targets()?),
@@ -152,6 +155,7 @@ impl Wish {
                 "zero_data_retention" => self.requirements.zero_data_retention |= found.flag()?,
                 "capabilities" => self.requirements.capabilities = found.texts()?,
                 "min_quality" => self.requirements.min_quality = Some(found.share()?),
+                "user_id" => self.user = found.text().ok(),
                 "session_id" if self.session.is_none() => self.session = found.text().ok(),
                 "latency_sensitive" if found.flag()? => self.leaning = Leaning::Latency,
                 "cost_sensitive" if found.flag()? => self.leaning = Leaning::Cost,
@@ -284,7 +288,7 @@ mod tests {
 
     #[test]
     fn a_request_without_wishes_has_none() {
-        let wish = read(r#"{"model":"m","metadata":{"mine":[1]},"user":"u"}"#, &[]).unwrap();
+        let wish = read(r#"{"model":"m","metadata":{"mine":[1]}}"#, &[]).unwrap();
         assert_eq!(wish, Wish::default());
     }
 

@@ -38,6 +38,9 @@ async fn a_failed_group_goes_on_along_its_chain_and_the_head_says_so() {
         for body in [with(body.clone()), streamed(with(body.clone()))] {
             let answer = app.chat(&body).await;
             assert_eq!(served(&answer), (200, Some(group), Some(depth)), "{settings}: {}", answer.text());
+            // As at LiteLLM: the caller's own name, unless another group has answered.
+            let model = if depth == "0" { "\"model\":\"a\"" } else { "\"model\":\"gpt-4o\"" };
+            assert!(answer.text().contains(model), "{}", answer.text());
         }
         app.stop().await;
     };
