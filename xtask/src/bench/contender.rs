@@ -19,6 +19,7 @@ use crate::shell::Workspace;
 pub(crate) const CORE: usize = 1;
 /// Open files that a contender may have: a stream is two sockets to a proxy, and 1024 is a usual default.
 const FILES_MAX: u32 = 4096;
+const PROMPT: &str = "Answer in eight tokens, please.";
 const MASTER_KEY: &str = "sk-bench-master-key";
 /// Bytes of text in the large prompt.
 const LARGE_PROMPT_BYTES: usize = 200 * 1024;
@@ -85,18 +86,17 @@ impl Road {
 
     fn body(self, renames: bool) -> String {
         let model = self.model(renames);
-        let stream = match self {
-            Self::Plain | Self::Large | Self::Crossed { .. } => "",
-            Self::Stream | Self::Paced { .. } => "\"stream\":true,",
-        };
-        let prompt = match self {
-            Self::Large => large_prompt(),
-            _ => "Answer in eight tokens, please.".to_owned(),
-        };
-        format!(
-            "{{\"model\":\"{model}\",{stream}\"messages\":[{{\"role\":\"user\",\"content\":\"{prompt}\"}}]}}"
-        )
+        let stream = matches!(self, Self::Stream | Self::Paced { .. });
+        match self {
+            Self::Large => chat_body(&model, stream, &large_prompt()),
+            _ => chat_body(&model, stream, PROMPT),
+        }
     }
+}
+
+fn chat_body(model: &str, stream: bool, prompt: &str) -> String {
+    let stream = if stream { "\"stream\":true," } else { "" };
+    format!("{{\"model\":\"{model}\",{stream}\"messages\":[{{\"role\":\"user\",\"content\":\"{prompt}\"}}]}}")
 }
 
 /// Text with the escapes that real prompts have: a line feed and quotes in every hundred bytes or so.
@@ -182,12 +182,24 @@ impl Contender {
     /// # Errors
     /// When it does not start.
     pub(crate) fn tollgate(workspace: &Workspace, folder: &Path, upstream_port: u16) -> Result<Self, String> {
+        Self::gateway(workspace, folder, ("tollgate", &gateway_config(upstream_port)))
+    }
+
+    /// Starts the release build of the gateway with a configuration, under a name for its files.
+    ///
+    /// # Errors
+    /// When it does not start.
+    pub(crate) fn gateway(
+        workspace: &Workspace,
+        folder: &Path,
+        (name, config): (&str, &str),
+    ) -> Result<Self, String> {
         let port = free_port()?;
-        let file = folder.join("tollgate.yaml");
-        write(&file, &gateway_config(upstream_port))?;
+        let file = folder.join(format!("{name}.yaml"));
+        write(&file, config)?;
         let mut command = pinned(workspace, &workspace.target.join("release/tollgate"));
         command.args(["serve", "--host", "127.0.0.1", "--port", &port.to_string(), "--config"]).arg(&file);
-        log_to(&mut command, &folder.join("tollgate.log"))?;
+        log_to(&mut command, &folder.join(format!("{name}.log")))?;
         let server = Server::start(&mut command, port, "/health/liveliness")?;
         Ok(Self { kind: Kind::Tollgate, server: Some(server), port, headers: bearer() })
     }
@@ -200,7 +212,15 @@ impl Contender {
     /// The request of a road, as this contender wants it.
     pub(crate) fn target(&self, road: Road) -> Target {
         let renames = matches!(self.kind, Kind::Tollgate | Kind::Litellm);
-        let (path, body) = road.request(renames);
+        self.request(road.request(renames))
+    }
+
+    /// A short chat with a model of the gateway.
+    pub(crate) fn chat(&self, model: &str, stream: bool) -> Target {
+        self.request(("/v1/chat/completions".to_owned(), chat_body(model, stream, PROMPT)))
+    }
+
+    fn request(&self, (path, body): (String, String)) -> Target {
         let request = format!(
             "POST {path} HTTP/1.1\r\nhost: 127.0.0.1:{}\r\naccept: application/json\r\n\
              content-type: application/json\r\nuser-agent: OpenAI/Python 3.54.0\r\n{}content-length: {}\r\n\r\n{body}",
@@ -215,6 +235,22 @@ impl Contender {
 /// The header that carries the master key.
 pub(crate) fn bearer() -> String {
     format!("authorization: Bearer {MASTER_KEY}\r\n")
+}
+
+/// The configuration's section that asks for the master key.
+pub(crate) fn general_settings() -> String {
+    format!("general_settings:\n  master_key: \"{MASTER_KEY}\"\n")
+}
+
+/// A deployment in LiteLLM's configuration format; `more` are further lines of its `litellm_params`.
+pub(crate) fn deployment(group: &str, model: &str, number: usize, port: u16, more: &[&str]) -> String {
+    let more: String = more.iter().map(|line| format!("      {line}\n")).collect();
+    format!(
+        "  - model_name: \"{group}\"\n    litellm_params:\n      model: \"openai/{model}\"\n      \
+         api_base: \"http://127.0.0.1:{port}/v1\"\n      api_key: \"sk-upstream-{number}\"\n      \
+         input_cost_per_token: 0.0000025\n      output_cost_per_token: 0.00001\n{more}    \
+         model_info:\n      id: \"{group}-{number}\"\n"
+    )
 }
 
 /// A command that runs on the contenders' core.
@@ -253,7 +289,7 @@ pub(crate) fn gateway_config(upstream_port: u16) -> String {
         row(&name, &name);
     }
     text.push_str(&crossed::gateway_groups(upstream_port));
-    text.push_str(&format!("general_settings:\n  master_key: \"{MASTER_KEY}\"\n"));
+    text.push_str(&general_settings());
     text
 }
 

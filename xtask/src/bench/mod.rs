@@ -6,25 +6,33 @@
 //! **Invariant**: contenders take turns within every round (A B A B), and a figure is the median over rounds, so a
 //! machine that slows down slows all of them alike.
 
+mod arrivals;
 mod contender;
 mod crossed;
+mod hedging;
 mod load;
+mod loss;
 mod machine;
 mod peers;
 mod process;
 mod report;
+mod routed;
+mod routing;
 mod stats;
+mod tail;
 pub(crate) mod upstream;
 mod wire;
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Child;
+use std::process::{Child, Command};
 use std::time::Duration;
 
 use self::contender::{CORE, Contender, Kind, Road};
+use self::loss::LossPlan;
 use self::process::{CoreTime, Memory, Server, free_port};
 use self::report::{LatencyRow, MemoryRow, PaceRow, Results, RoadRow, StartRow};
+use self::routed::Routed;
 use crate::services;
 use crate::setup;
 use crate::shell::{self, Workspace};
@@ -63,6 +71,8 @@ struct Plan {
     low_window: Duration,
     starts: usize,
     paced: &'static [PacedRun],
+    loss: LossPlan,
+    hedge_window: Duration,
 }
 
 impl Plan {
@@ -76,6 +86,13 @@ impl Plan {
                 low_window: Duration::from_millis(2000),
                 starts: 5,
                 paced: short,
+                loss: LossPlan {
+                    warm: Duration::from_secs(1),
+                    steady: Duration::from_secs(3),
+                    lost: Duration::from_secs(5),
+                    back_max: Duration::from_secs(15),
+                },
+                hedge_window: Duration::from_secs(3),
             }
         } else {
             Self {
@@ -85,6 +102,13 @@ impl Plan {
                 low_window: Duration::from_secs(6),
                 starts: 15,
                 paced: long,
+                loss: LossPlan {
+                    warm: Duration::from_secs(2),
+                    steady: Duration::from_secs(20),
+                    lost: Duration::from_secs(20),
+                    back_max: Duration::from_secs(40),
+                },
+                hedge_window: Duration::from_secs(8),
             }
         }
     }
@@ -99,7 +123,8 @@ struct Options {
     only: Vec<String>,
 }
 
-const ROWS: [&str; 8] = ["plain", "stream", "large", "crossed", "latency", "pace", "memory", "start"];
+const ROWS: [&str; 11] =
+    ["plain", "stream", "large", "crossed", "latency", "pace", "loss", "hedge", "routing", "memory", "start"];
 
 impl Options {
     fn parse(args: &[String]) -> Result<Self, String> {
@@ -246,16 +271,49 @@ fn measure(workspace: &Workspace, options: &Options, folder: &Path) -> Result<Re
             .map(|(contender, idle)| MemoryRow { kind: contender.kind, idle, loaded: memory_of(contender) })
             .collect();
     }
+    drop(contenders);
+    if !options.without_gateway {
+        let place = (workspace, folder);
+        runtime.block_on(routed(&mut results.routed, (options, &plan), place, upstream_port))?;
+    }
     drop(upstream);
     Ok(results)
 }
 
+/// What is measured of the gateway alone, against itself.
+async fn routed(
+    results: &mut Routed,
+    (options, plan): (&Options, &Plan),
+    (workspace, folder): (&Workspace, &Path),
+    upstream_port: u16,
+) -> Result<(), String> {
+    if options.wants("loss") {
+        let _awake = Awake::start(workspace)?;
+        results.losses = loss::measure(workspace, folder, plan.loss).await?;
+    }
+    if options.wants("hedge") {
+        let _awake = Awake::start(workspace)?;
+        let place = (workspace, folder);
+        results.hedges = hedging::measure(place, upstream_port, plan.rounds, plan.hedge_window).await?;
+    }
+    if options.wants("routing") {
+        let (place, times) = ((workspace, folder), (plan.warm, plan.window));
+        results.routings = routing::measure(place, upstream_port, plan.rounds, times).await?;
+    }
+    Ok(())
+}
+
 fn start_upstream(workspace: &Workspace) -> Result<(Server, u16), String> {
     let port = free_port()?;
+    Ok((Server::start(&mut upstream_at(workspace, port)?, port, "/")?, port))
+}
+
+/// The command of a stand-in on a port.
+fn upstream_at(workspace: &Workspace, port: u16) -> Result<Command, String> {
     let program = std::env::current_exe().map_err(|error| format!("where is this program? {error}"))?;
     let mut command = workspace.command("taskset", &["--cpu-list", LOAD_CORE]);
     command.arg(program).args(["upstream", "--port", &port.to_string()]);
-    Ok((Server::start(&mut command, port, "/")?, port))
+    Ok(command)
 }
 
 fn memory_of(contender: &Contender) -> Memory {

@@ -8,6 +8,7 @@
 use super::contender::{Kind, Road};
 use super::crossed;
 use super::process::Memory;
+use super::routed::Routed;
 use super::stats::median;
 
 /// From which share of busy time on the contender's core was the limit.
@@ -114,6 +115,8 @@ pub(crate) struct Results {
     pub(crate) memory: Vec<MemoryRow>,
     /// Starts.
     pub(crate) starts: Vec<StartRow>,
+    /// Routing.
+    pub(crate) routed: Routed,
 }
 
 impl Results {
@@ -127,6 +130,7 @@ impl Results {
             paces: vec![],
             memory: vec![],
             starts: vec![],
+            routed: Routed::default(),
         }
     }
 
@@ -162,19 +166,21 @@ pub(crate) fn markdown(results: &Results, machine: &str) -> String {
     page.push_str(&crossed_pairs(results));
     page.push_str(&latencies(results));
     page.push_str(&paces(results));
+    page.push_str(&results.routed.sections());
     page.push_str(&memory(results));
     page.push_str(&starts(results));
     page
 }
 
 /// A measured figure beside its aim.
-struct Aim {
+pub(crate) struct Aim {
     what: &'static str,
     aim: &'static str,
     limit: f64,
     /// Whether the figure must not be below the limit; otherwise it must not be above.
     at_least: bool,
-    value: Option<f64>,
+    /// The figure; `None` where it was not measured.
+    pub(crate) value: Option<f64>,
     unit: &'static str,
     /// The same figure of nginx, where it is one.
     nginx: Option<f64>,
@@ -182,7 +188,7 @@ struct Aim {
 
 impl Aim {
     /// An aim that is a limit from above.
-    fn most(
+    pub(crate) fn most(
         what: &'static str,
         aim: &'static str,
         limit: f64,
@@ -238,7 +244,9 @@ fn aims(results: &Results) -> String {
         },
     ];
     let mut text = String::from("\n## Aims\n\n| | aim | measured | | nginx |\n|---|---|---|---|---|\n");
-    for Aim { what, aim, limit, at_least, value, unit, nginx } in list {
+    for Aim { what, aim, limit, at_least, value, unit, nginx } in
+        list.into_iter().chain(results.routed.aims())
+    {
         let Some(value) = value else { continue };
         let met = if at_least { value >= limit } else { value <= limit };
         let verdict = if met { "met" } else { "**not met**" };

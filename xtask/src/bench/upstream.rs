@@ -3,9 +3,10 @@
 //! Answers every POST as OpenAI's chat completions would, plain or streamed, with fixed words and a true usage, or as
 //! the wire of `crossed.rs` whose path it has. It judges nothing about the request; the strict stand-ins for tests are the simulator crate's.
 //!
-//! **Invariant**: the answer depends on the request's bytes alone, and a streamed token is a write of its own, as
-//! it is with a provider that generates it.
+//! **Invariant**: the answer depends on the request's bytes alone (the time that it takes may depend on how many came
+//! before: `tail.rs`), and a streamed token is a write of its own, as it is with a provider that generates it.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use memchr::memmem;
@@ -14,6 +15,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::time::{Instant, MissedTickBehavior};
 
 use super::crossed::Wire;
+use super::tail::Tail;
 use super::wire;
 
 /// Tokens in a stream that has no pace.
@@ -21,6 +23,12 @@ pub(crate) const TOKENS: usize = 8;
 
 /// The words of the plain answer; their number is its `completion_tokens`.
 const WORDS: [&str; TOKENS] = ["One", " small", " answer", " of", " just", " eight", " tokens", "."];
+
+/// Bytes of a request in which its model is looked for.
+const START_BYTES: usize = 2048;
+
+/// Requests so far whose model has a tail.
+static WITH_TAIL: AtomicU64 = AtomicU64::new(0);
 
 /// Serves `--port N` on loopback until it is killed.
 ///
@@ -57,6 +65,11 @@ async fn connection(mut socket: TcpStream, plain: Vec<u8>) -> std::io::Result<()
     loop {
         let Some(length) = wire::read_message(&mut socket, &mut buffer).await? else { return Ok(()) };
         let request = buffer.get(..length).unwrap_or_default();
+        if let Some(tail) =
+            Tail::of_request(request.get(..request.len().min(START_BYTES)).unwrap_or_default())
+        {
+            tokio::time::sleep(tail.delay(WITH_TAIL.fetch_add(1, Ordering::Relaxed))).await;
+        }
         match Answer::to(request) {
             Answer::Plain => socket.write_all(&plain).await?,
             Answer::Stream { pace, tokens } => stream(&mut socket, pace, tokens).await?,
@@ -86,7 +99,7 @@ impl Answer {
     /// `"stream":true` is looked for at both ends of the request, so that a large prompt is not searched.
     /// A model called `pace-MS-TOKENS` sets the stream's pace and length.
     fn to(request: &[u8]) -> Self {
-        let start = request.get(..request.len().min(2048)).unwrap_or_default();
+        let start = request.get(..request.len().min(START_BYTES)).unwrap_or_default();
         let end = request.get(request.len().saturating_sub(512)..).unwrap_or_default();
         let streams = |part: &[u8]| {
             memmem::find(part, b"\"stream\":true")

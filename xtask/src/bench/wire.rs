@@ -76,6 +76,7 @@ pub(crate) async fn read_message<R: AsyncRead + Unpin>(
 pub(crate) struct Client {
     socket: TcpStream,
     buffer: Vec<u8>,
+    head: Vec<u8>,
 }
 
 impl Client {
@@ -86,7 +87,7 @@ impl Client {
     pub(crate) async fn connect(port: u16) -> io::Result<Self> {
         let socket = TcpStream::connect(("127.0.0.1", port)).await?;
         socket.set_nodelay(true)?;
-        Ok(Self { socket, buffer: Vec::with_capacity(16 * 1024) })
+        Ok(Self { socket, buffer: Vec::with_capacity(16 * 1024), head: Vec::with_capacity(4 * 1024) })
     }
 
     /// Sends a request and reads its whole reply; `on_body` gets each part of the body as it arrives.
@@ -111,6 +112,8 @@ impl Client {
         let status = bytes.get(9..12).and_then(decimal).ok_or(io::ErrorKind::InvalidData)?;
         let length = header(bytes, "content-length").and_then(decimal);
         let chunked = header(bytes, "transfer-encoding").is_some_and(|value| value.ends_with(b"chunked"));
+        self.head.clear();
+        self.head.extend_from_slice(bytes);
         self.buffer.drain(..head);
         match length {
             Some(length) => self.body_of(length, &mut on_body).await?,
@@ -118,6 +121,11 @@ impl Client {
             None => return Err(io::ErrorKind::InvalidData.into()),
         }
         u16::try_from(status).map_err(|_| io::ErrorKind::InvalidData.into())
+    }
+
+    /// The head of the last reply.
+    pub(crate) fn head(&self) -> &[u8] {
+        &self.head
     }
 
     async fn fill(&mut self) -> io::Result<()> {
