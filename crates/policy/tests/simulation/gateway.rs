@@ -334,7 +334,7 @@ impl<'s> Gateway<'s> {
         if let Some((credential, attempt)) = live.of_credential {
             let change =
                 taught.for_credential().teach(&mut self.credentials[credential], attempt, now, rules);
-            self.oracle.credential_changed(self.timeline.now, credential, change);
+            self.oracle.credential_changed(self.timeline.now, credential, change)?;
         }
         Ok(())
     }

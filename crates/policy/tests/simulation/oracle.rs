@@ -49,8 +49,9 @@ struct Ward {
     /// Set while it is out.
     out_until: Option<u64>,
     probes: BTreeSet<usize>,
+    /// Whether the attempt that ended last was its probe.
+    was_probed: bool,
     last_failure: u64,
-    ejections: u64,
 }
 
 impl Ward {
@@ -58,18 +59,28 @@ impl Ward {
         self.out_until.is_none_or(|until| until <= now && self.probes.is_empty())
     }
 
-    fn change(&mut self, now: u64, change: Option<Change>) {
+    fn ended(&mut self, attempt: usize) {
+        self.was_probed = self.probes.remove(&attempt);
+    }
+
+    fn change(&mut self, now: u64, change: Option<Change>) -> Checked {
         if matches!(change, Some(Change::Ejected { .. } | Change::Recovered)) {
             // What was sent as a probe before is none any more, however long its answer takes.
             self.probes.clear();
         }
         match change {
             Some(Change::Ejected { for_, .. }) => {
+                let is_first = self.out_until.is_none();
                 self.out_until = Some(now + for_.as_micros() as u64);
-                self.ejections += 1;
+                require(is_first || self.was_probed, "only a probe lengthens an ejection", || {
+                    format!("at {now}")
+                })
             }
-            Some(Change::Recovered) => self.out_until = None,
-            Some(Change::Paused { .. }) | None => {}
+            Some(Change::Recovered) => {
+                self.out_until = None;
+                Ok(())
+            }
+            Some(Change::Paused { .. }) | None => Ok(()),
         }
     }
 }
@@ -348,9 +359,9 @@ impl<'s> Oracle<'s> {
         let record = &mut self.records[position];
         let was_there = record.in_flight.remove(&attempt).is_some();
         require(was_there, "one end per attempt", || format!("attempt {attempt} at {position}, {now}"))?;
-        record.health.probes.remove(&attempt);
+        record.health.ended(attempt);
         if let Some(credential) = self.scenario.deployments[position].credential {
-            self.credentials[credential].probes.remove(&attempt);
+            self.credentials[credential].ended(attempt);
         }
         if let Some(entry) = record.window.iter_mut().rev().find(|entry| entry.0 == attempt) {
             record.window_tokens = record.window_tokens - entry.2 + tokens;
@@ -372,7 +383,7 @@ impl<'s> Oracle<'s> {
     /// What the policy says has changed.
     pub(crate) fn changed(&mut self, now: u64, position: usize, change: Option<Change>) -> Checked {
         let record = &mut self.records[position];
-        record.health.change(now, change);
+        record.health.change(now, change)?;
         match change {
             Some(Change::Paused { for_ }) => {
                 self.tally.pauses += 1;
@@ -389,9 +400,14 @@ impl<'s> Oracle<'s> {
         Ok(())
     }
 
-    pub(crate) fn credential_changed(&mut self, now: u64, credential: usize, change: Option<Change>) {
-        self.credentials[credential].change(now, change);
+    pub(crate) fn credential_changed(
+        &mut self,
+        now: u64,
+        credential: usize,
+        change: Option<Change>,
+    ) -> Checked {
         self.tally.benched += u64::from(matches!(change, Some(Change::Ejected { .. })));
+        self.credentials[credential].change(now, change)
     }
 
     /// The provider said when to come back.
