@@ -124,6 +124,8 @@ pub enum Route {
     SupportedParams,
     /// `POST /utils/transform_request`.
     TransformRequest,
+    /// `POST /route/explain`.
+    RouteExplain,
     /// `GET /v1/capabilities`.
     Capabilities,
     /// Requests that pass through.

@@ -288,8 +288,12 @@ impl Snapshot {
 
     /// When all attempts of a request must have ended.
     pub(crate) fn deadline(&self, overrides: &Overrides) -> Instant {
-        let whole = overrides.timeout.or(self.request_timeout()).unwrap_or(REQUEST_TIMEOUT_DEFAULT);
-        Instant::now() + whole
+        Instant::now() + self.whole_time(overrides)
+    }
+
+    /// The time of all attempts of a request together.
+    pub(crate) fn whole_time(&self, overrides: &Overrides) -> Duration {
+        overrides.timeout.or(self.request_timeout()).unwrap_or(REQUEST_TIMEOUT_DEFAULT)
     }
 
     fn request_timeout(&self) -> Option<Duration> {

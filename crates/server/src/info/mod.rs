@@ -4,18 +4,22 @@ mod capabilities;
 mod health;
 mod models;
 mod openapi;
+mod route;
 mod stored;
 
 use crate::auth::Caller;
 use crate::error::Rejection;
-use crate::pipeline::json_response;
+use crate::pipeline::{json_response, preview, receive};
 use crate::reply::{GatewayBody, header_text};
 use crate::routes::Route;
 use crate::snapshot::Snapshot;
 use crate::worker::Worker;
 use http::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use http::{Request, Response, StatusCode};
+use hyper::body::Incoming;
 use tollgate_store::Owner;
+
+pub(crate) use route::dry_run;
 
 /// What is asked for, and by whom.
 pub(crate) struct Asked<'a> {
@@ -83,6 +87,28 @@ pub(crate) async fn answer<B>(
         Route::NotImplemented => Err(Rejection::not_implemented(request.uri().path())),
         _ => Err(Rejection::internal()),
     }
+}
+
+/// Whether a route is asked with a body.
+pub(crate) fn takes_body(route: Route) -> bool {
+    matches!(route, Route::TransformRequest | Route::RouteExplain)
+}
+
+/// Answers an authenticated request that has a body.
+pub(crate) async fn answer_body(
+    worker: &Worker,
+    snapshot: &Snapshot,
+    (route, caller): (Route, &Caller),
+    request: Request<Incoming>,
+) -> Result<Response<GatewayBody>, Rejection> {
+    let (head, body) = request.into_parts();
+    let body = receive::read_body(&head.headers, body, snapshot.receive_limits()).await?;
+    let answer = match route {
+        Route::TransformRequest => preview(worker, snapshot, &body)?,
+        Route::RouteExplain => route::explain(worker, snapshot, (caller, &head.headers), &body).await?,
+        _ => return Err(Rejection::internal()),
+    };
+    Ok(json_response(answer.to_string()))
 }
 
 fn metrics(worker: &Worker) -> Response<GatewayBody> {

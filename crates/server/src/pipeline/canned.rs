@@ -16,7 +16,7 @@ use tollgate_dialect::wire::Losses;
 const MODEL: &str = "canned";
 
 /// The answer to the last question of the conversation; none where nothing that was written down is like it.
-pub(super) fn answer(errand: Errand<'_>, canned: &CannedAnswers) -> Option<String> {
+pub(crate) fn answer(errand: Errand<'_>, canned: &CannedAnswers) -> Option<String> {
     let surface = errand.call.surface;
     let conversation = errand.received.conversation(surface).ok().filter(|_| surface.is_conversation())?;
     let question = conversation.messages.iter().rev().find(|message| message.role == Role::User)?;

@@ -7,7 +7,7 @@ mod arrival;
 pub(crate) mod attempt;
 mod broken;
 pub(crate) mod caller;
-mod canned;
+pub(crate) mod canned;
 mod embedding;
 mod hedge;
 pub(crate) mod media;
@@ -51,6 +51,7 @@ use std::time::Instant;
 use thread::Thread;
 use tollgate_dialect::wire::Dialect;
 use tollgate_store::Owner;
+use walk::Errand;
 
 pub(crate) use preview::preview;
 pub(crate) use probe::probe;
@@ -77,7 +78,7 @@ pub(crate) struct Call {
 }
 
 impl Call {
-    fn new(surface: Surface, path: PathModel, headers: &HeaderMap, started: Instant) -> Self {
+    pub(crate) fn new(surface: Surface, path: PathModel, headers: &HeaderMap, started: Instant) -> Self {
         let id = overrides::call_id(headers).unwrap_or_else(new_call_id);
         let body_kind = BodyKind::Json;
         let caller = Caller::default();
@@ -114,8 +115,8 @@ pub(crate) async fn answer(worker: &Worker, request: Request<Incoming>) -> Respo
                         .await
                         .map_err(|rejection| rejection.spoken_on(counting::voice(route)))
                 }
-                (Ok(_), None) if route == Route::TransformRequest => {
-                    Box::pin(transform_request(worker, &snapshot, request)).await
+                (Ok(caller), None) if info::takes_body(route) => {
+                    Box::pin(info::answer_body(worker, &snapshot, (route, &caller), request)).await
                 }
                 (Ok(caller), None) => {
                     let asked = info::Asked { route, name: model.name.as_deref(), caller: &caller };
@@ -136,17 +137,6 @@ pub(crate) async fn answer(worker: &Worker, request: Request<Incoming>) -> Respo
     finish_headers(response)
 }
 
-/// Shows a request as it would be sent.
-async fn transform_request(
-    worker: &Worker,
-    snapshot: &Snapshot,
-    request: Request<Incoming>,
-) -> Result<Response<GatewayBody>, Rejection> {
-    let (head, body) = request.into_parts();
-    let body = receive::read_body(&head.headers, body, snapshot.receive_limits()).await?;
-    Ok(json_response(preview(worker, snapshot, &body)?.to_string()))
-}
-
 /// Adds what every reply has.
 pub(crate) fn finish_headers(mut response: Response<GatewayBody>) -> Response<GatewayBody> {
     add_security_headers(response.headers_mut());
@@ -162,6 +152,9 @@ async fn model_call(
 ) -> Response<GatewayBody> {
     let gateway = &worker.gateway;
     let _in_flight = InFlight::new(gateway);
+    if let Err(rejection) = refuse_dry_run(&call, request.headers()) {
+        return failure(gateway, &call, rejection);
+    }
     if let Surface::Passed(passage) = call.surface {
         let served = Box::pin(passthrough::serve(worker, snapshot, (&call, passage), request)).await;
         return served.unwrap_or_else(|rejection| failure(gateway, &call, rejection));
@@ -179,6 +172,16 @@ async fn model_call(
         Err(rejection) => Err(rejection),
     };
     served.unwrap_or_else(|rejection| failure(gateway, &call, rejection))
+}
+
+/// Refuses a dry run of what has no plan to show: what is not to be sent must not be.
+fn refuse_dry_run(call: &Call, headers: &HeaderMap) -> Result<(), Rejection> {
+    const NAME: &str = "x-tollgate-dry-run";
+    let has_plan = !matches!(call.surface, Surface::Passed(_) | Surface::Realtime);
+    let Some(value) = headers.get(NAME).filter(|_| !has_plan) else { return Ok(()) };
+    let is_off = [&b"false"[..], b"0", b"no"].iter().any(|off| value.as_bytes().eq_ignore_ascii_case(off));
+    let reason = "sessions and requests that pass through are not rehearsed; ask /route/explain";
+    if is_off { Ok(()) } else { Err(Rejection::invalid(call.surface.path(), NAME, reason)) }
 }
 
 /// Counts and logs a failed call, and makes its reply.
@@ -219,6 +222,9 @@ async fn serve_call(
     receive::require_content(&received, call.surface)?;
     received.keeps_past = rescue::is_possible(snapshot, call, &received, group);
     let asked = Asked { worker, snapshot, call, headers: &head.headers, body: &body, thread: None };
+    if received.wish.is_dry_run && call.surface != Surface::Responses {
+        return Ok(rehearsed(Errand { worker, snapshot, call, received: &received }, group).await);
+    }
     if call.surface != Surface::Responses {
         return match attempt::walk(worker, snapshot, call, &received, group).await? {
             Walked::Answer(answered) => {
@@ -235,6 +241,9 @@ async fn serve_call(
         received.extended = Some(Box::new(receive::read(&extended, call, asked.headers)?));
     }
     received.follow(&thread);
+    if received.wish.is_dry_run {
+        return Ok(rehearsed(Errand { worker, snapshot, call, received: &received }, group).await);
+    }
     if received.keeps_past {
         received.keep_past();
     }
@@ -255,6 +264,11 @@ async fn serve_call(
         keeper.into_future().await;
     }
     Ok(respond::respond(worker, call, &received, answered, later))
+}
+
+/// The plan in place of the answer. Boxed: rare, and its state would be part of every request's.
+async fn rehearsed(errand: Errand<'_>, group: &Arc<Group>) -> Response<GatewayBody> {
+    finish_headers(Box::pin(info::dry_run(errand, group)).await)
 }
 
 /// Counts a request until its head is there; a stream counts itself until its end.

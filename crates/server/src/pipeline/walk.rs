@@ -359,7 +359,7 @@ impl<'a> Walk<'a> {
 }
 
 /// The time limits of an attempt on this leg.
-pub(super) fn limits_of(
+pub(crate) fn limits_of(
     snapshot: &Snapshot,
     received: &Received<'_>,
     (target, leg): (&Target, &Leg),
@@ -375,14 +375,14 @@ pub(super) fn limits_of(
 
 impl Errand<'_> {
     /// How urgent it is to get a place, and whose it is.
-    fn urgency(&self) -> Urgency {
+    pub(crate) fn urgency(&self) -> Urgency {
         let default = self.snapshot.default_priority();
         Urgency { priority: self.received.wish.priority.unwrap_or(default), team: self.call.caller.hash() }
     }
 }
 
 /// What it is to the chain that nobody could be asked.
-fn setback(nobody: Nobody) -> Setback {
+pub(crate) fn setback(nobody: Nobody) -> Setback {
     match nobody {
         Nobody::ContextWindow => Setback::Failed(FailureKind::ContextWindow),
         Nobody::Paused { .. } | Nobody::Full(_) => Setback::NoPlace,

@@ -181,6 +181,7 @@ pub const TABLE: &[Row] = &[
     post("/utils/token_counter", Route::TokenCounter, "Count the tokens of messages or a prompt"),
     get("/utils/supported_openai_params", Route::SupportedParams, "OpenAI's parameters that a model takes"),
     post("/utils/transform_request", Route::TransformRequest, "A request as it would be sent"),
+    post("/route/explain", Route::RouteExplain, "Where a request would go, and why; nothing is sent"),
     get("/v1/capabilities", Route::Capabilities, "What each provider does with each parameter"),
     get("/v1/models", Route::Models, "List the models that may be called"),
     get("/models", Route::Models, "List the models that may be called"),

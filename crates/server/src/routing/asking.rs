@@ -114,6 +114,11 @@ impl Asking {
         }
     }
 
+    /// The deployment that holds what the request continues, where one does.
+    pub(crate) fn affinity(&self) -> Option<&str> {
+        self.affinity.as_deref()
+    }
+
     /// What is reserved of a deployment's tokens per minute.
     pub(crate) fn tokens(&self) -> u64 {
         self.prompt_tokens.saturating_add(self.output_tokens.unwrap_or(OUTPUT_TOKENS_EXPECTED))

@@ -14,8 +14,9 @@ use std::sync::Arc;
 use std::time::Duration;
 use tollgate_policy::affinity::Affinities;
 use tollgate_policy::ask::Ask;
-use tollgate_policy::choice::{self, Candidate, Choice, Reading};
+use tollgate_policy::choice::{self, Candidate, Choice, Reading, Table};
 use tollgate_policy::latency::Measure;
+use tollgate_policy::strategy::StrategyState;
 
 /// A model group.
 #[derive(Debug)]
@@ -27,6 +28,15 @@ pub(crate) struct Group {
     clock: Clock,
     /// The `tag_regex` of its deployments, as written and compiled.
     patterns: Vec<(String, Regex)>,
+}
+
+/// A choice told in full.
+#[derive(Debug)]
+pub(crate) struct Explained {
+    /// How each deployment is, in the group's order.
+    pub(crate) readings: Vec<Reading>,
+    /// What came of it.
+    pub(crate) table: Table,
 }
 
 impl Group {
@@ -105,6 +115,30 @@ impl Group {
         choice::choose(&self.seen(&candidates, excluded), ask, &mut state, crate::chance::draw())
     }
 
+    /// The candidate table of a request, with the readings that it is made from. Nothing changes.
+    pub(crate) fn explain(&self, ask: &Ask<'_>, tokens: u64, draw: f64) -> Explained {
+        let candidates = self.candidates(ask, tokens);
+        let table = choice::table(&self.seen(&candidates, &[]), ask, &self.turns(), draw);
+        Explained { readings: candidates.iter().map(|candidate| candidate.now).collect(), table }
+    }
+
+    /// As [`Group::choose`], with whose turn it is in the caller's own copy. Nothing of the group's changes.
+    pub(crate) fn rehearse(
+        &self,
+        (ask, tokens): (&Ask<'_>, u64),
+        excluded: &[bool],
+        turns: &mut StrategyState,
+        draw: f64,
+    ) -> Choice {
+        let candidates = self.candidates(ask, tokens);
+        choice::choose(&self.seen(&candidates, excluded), ask, turns, draw)
+    }
+
+    /// Whose turn it is, as a copy.
+    pub(crate) fn turns(&self) -> StrategyState {
+        lock(&self.state.strategy).clone()
+    }
+
     fn seen<'c>(&self, candidates: &'c [Candidate<'c>], excluded: &'c [bool]) -> choice::Group<'c> {
         choice::Group { strategy: self.rules.strategy, rules: self.rules.choice, candidates, excluded }
     }
@@ -168,6 +202,11 @@ impl Group {
     /// Whether the group's budget has another retry.
     pub(crate) fn may_retry(&self) -> bool {
         lock(&self.state.retries).try_spend(self.clock.now())
+    }
+
+    /// How many retries the group's budget has.
+    pub(crate) fn retries_left(&self) -> u64 {
+        lock(&self.state.retries).left(self.clock.now())
     }
 
     /// Whether the group's budget has another hedge.

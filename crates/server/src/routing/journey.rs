@@ -122,6 +122,8 @@ fn targets(chain: &[FallbackTarget], overrides: &mut Vec<Map<String, Value>>) ->
 pub(crate) struct Leg {
     /// The group; none is the tier of canned answers.
     pub(crate) group: Option<String>,
+    /// Which list led to it, in a word.
+    pub(crate) source: &'static str,
     /// The tier's name.
     pub(crate) tier: Option<HeaderValue>,
     /// The tier's own time for the first token.
@@ -235,6 +237,7 @@ impl Journey {
         });
         Leg {
             group: current.group.clone(),
+            source: current.source.word(),
             tier: self.chain.tier().map(|tier| header_text(&tier.name)),
             first_token: current.first_token,
             canned: current.tier.and_then(|place| self.chains.canned.get(&place).cloned()),

@@ -5,12 +5,14 @@
 
 mod alerts;
 mod asking;
+mod explain;
 mod fleet;
 mod group;
 mod journey;
 mod learned;
 mod memory;
 mod place;
+mod rehearsal;
 mod route;
 mod rules;
 mod waiting;
@@ -18,11 +20,13 @@ mod wish;
 
 pub(crate) use alerts::Alerts;
 pub(crate) use asking::Asking;
+pub(crate) use explain::{candidates, seconds};
 pub(crate) use fleet::{Fleet, Live, LiveKey};
 pub(crate) use group::Group;
 pub(crate) use journey::{CannedAnswers, Chains, Journey, Leg};
 pub(crate) use learned::exhausted_for;
 pub(crate) use place::Place;
+pub(crate) use rehearsal::{RehearsedLeg, rehearse};
 pub(crate) use route::Route;
 pub(crate) use rules::{GroupRules, HedgeDelay, health_rules};
 pub(crate) use waiting::{Urgency, Waited};

@@ -12,6 +12,7 @@ mod azure;
 mod bodies;
 mod clouds;
 mod counting;
+mod explain;
 mod fallbacks;
 mod generate_content;
 mod hedging;

@@ -14,6 +14,7 @@ pub(crate) use raw_provider::{RawProvider, is_whole};
 use serde_json::{Value, json};
 use std::fmt::Write as _;
 use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpListener;
@@ -33,6 +34,7 @@ pub(crate) const REPLY_BYTES_MAX: u64 = 4 << 20;
 /// What a test starts with.
 pub(crate) struct Setup {
     yaml: String,
+    files: Vec<(&'static str, &'static str)>,
     script: Script,
     limits: ConnectionLimits,
     reply_bytes_max: u64,
@@ -51,11 +53,18 @@ impl Setup {
         };
         Self {
             yaml: yaml.into(),
+            files: Vec::new(),
             script: Script::new(),
             limits,
             reply_bytes_max: REPLY_BYTES_MAX,
             lookup: None,
         }
+    }
+
+    /// A file beside the configuration.
+    pub(crate) fn file(mut self, name: &'static str, text: &'static str) -> Self {
+        self.files.push((name, text));
+        self
     }
 
     /// What the providers do.
@@ -85,7 +94,7 @@ impl Setup {
     /// Starts everything.
     pub(crate) async fn start(self) -> App {
         let simulator = Simulator::bind(self.script).await.unwrap();
-        let config = read(&self.yaml, simulator.address());
+        let config = read(&self.yaml, &self.files, simulator.address());
         let gateway = Gateway::new(config, None).unwrap();
         let resolver = self.lookup.map_or_else(Resolver::default, Resolver::with_lookup);
         let limits = Limits { reply_bytes_max: self.reply_bytes_max, ..Limits::default() };
@@ -99,9 +108,15 @@ impl Setup {
 }
 
 /// Reads a configuration that must be good.
-fn read(yaml: &str, simulator: SocketAddr) -> Config {
+fn read(yaml: &str, files: &[(&str, &str)], simulator: SocketAddr) -> Config {
     let text = yaml.replace("{sim}", &simulator.to_string());
-    let loaded = Config::from_yaml_text(&text, &|_| None);
+    let mut open = |path: &Path| {
+        let others = files.iter().map(|(name, text)| (*name, *text));
+        let mut known = others.chain([("config.yaml", text.as_str())]);
+        let found = known.find(|(name, _)| path == Path::new(name));
+        found.map(|(_, text)| text.to_owned()).ok_or_else(|| std::io::ErrorKind::NotFound.into())
+    };
+    let loaded = tollgate_config::load(Path::new("config.yaml"), &mut open, &|_| None);
     let errors: Vec<String> = loaded
         .report
         .findings
@@ -195,7 +210,7 @@ impl App {
 
     /// Takes a new configuration over.
     pub(crate) fn reload(&self, yaml: &str) {
-        self.gateway.reload(read(yaml, self.simulator.address()), None).unwrap();
+        self.gateway.reload(read(yaml, &[], self.simulator.address()), None).unwrap();
     }
 
     /// Waits until something is so.
