@@ -85,7 +85,11 @@ pub(crate) fn answer(shared: &Shared, asked: &Asked, behaviour: &Behaviour, ids:
         return refused(&error, Verdict::Rejected(error.message.clone()));
     }
     match &behaviour.fault {
-        Some(Fault::Status(fault)) => return refused(&error::of_fault(fault, victim), Verdict::Faulted),
+        Some(Fault::Status(fault)) => {
+            let mut answered = refused(&error::of_fault(fault, victim), Verdict::Faulted);
+            with_own_headers(&mut answered.reply, behaviour);
+            return answered;
+        }
         Some(Fault::ErrorInOk) => {
             let mut answered = refused(&ApiError::new(500, "The server had an error."), Verdict::Faulted);
             answered.reply.status = 200;
@@ -99,7 +103,7 @@ pub(crate) fn answer(shared: &Shared, asked: &Asked, behaviour: &Behaviour, ids:
     };
     let mut reply = with_headers(made, surface, &request_id, behaviour.latency.as_millis());
     reply.headers.extend(standing.headers(surface, now()));
-    reply.headers.extend(behaviour.headers.iter().cloned());
+    with_own_headers(&mut reply, behaviour);
     let verdict = if behaviour.fault.is_some() { Verdict::Faulted } else { Verdict::Answered };
     Answered { reply, verdict, tokens }
 }
@@ -135,6 +139,13 @@ fn request_id(surface: Surface, ids: &mut Ids) -> String {
         Surface::OpenAi => ids.hex("req_", 32),
         _ => ids.hex("", 32),
     }
+}
+
+/// Puts a behaviour's headers in, in place of those that are there by the same name.
+fn with_own_headers(reply: &mut Reply, behaviour: &Behaviour) {
+    let own = |name: &str| behaviour.headers.iter().any(|(header, _)| header.eq_ignore_ascii_case(name));
+    reply.headers.retain(|(name, _)| !own(name));
+    reply.headers.extend(behaviour.headers.iter().cloned());
 }
 
 fn with_headers(reply: Reply, surface: Surface, request_id: &str, latency_ms: u128) -> Reply {

@@ -34,7 +34,7 @@ pub struct Behaviour {
     pub limit: Option<RateLimit>,
     /// The model's context window in tokens; a longer prompt gets the provider's own refusal.
     pub context_window: Option<u64>,
-    /// Extra headers of the reply, name and value.
+    /// Headers of the reply, name and value, an error's too; they take the place of those that it has by the same name.
     pub headers: Vec<(String, String)>,
     /// Accept any request body that is JSON (the provider's validation is off).
     pub lenient: bool,

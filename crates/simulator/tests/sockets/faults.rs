@@ -46,6 +46,19 @@ async fn a_cut_comes_after_the_same_number_of_tokens_on_every_wire() {
 }
 
 #[tokio::test]
+async fn a_behaviours_headers_take_the_place_of_the_providers_own_on_answers_and_errors() {
+    for behaviour in [Behaviour::new(), Behaviour::new().fault(Fault::status(429))] {
+        let own = behaviour.header("X-Request-Id", "req_own").header("retry-after-ms", "30000");
+        let simulator = Simulator::bind(Script::new().rule(Rule::any(own))).await.unwrap();
+        let answer = send(simulator.address(), &openai("m", &json!({}))).await;
+        let lines = answer.head.to_ascii_lowercase();
+        assert!(lines.contains("retry-after-ms: 30000"), "{lines}");
+        assert_eq!(lines.matches("x-request-id: ").count(), 1, "{lines}");
+        assert_eq!(answer.header("x-request-id"), Some("req_own"));
+    }
+}
+
+#[tokio::test]
 async fn the_ending_of_a_cut_shows_on_the_wire() {
     let cut = |ending| Fault::Cut { after: 2, ending };
     let simulator = failing(cut(CutEnding::Terminated)).await;

@@ -72,6 +72,37 @@ async fn r26_a_caller_that_leaves_after_any_token_frees_the_provider_and_is_coun
     site.stop().await;
 }
 
+#[tokio::test]
+async fn r26_a_caller_that_leaves_takes_along_all_that_is_in_flight_or_waits_for_it() {
+    let [a, b] = [open_ai("m", "a", ", weight: 1"), open_ai("m", "b", ", weight: 0")];
+    let full = open_ai("full", "c", ", max_parallel_requests: 1");
+    let yaml = format!(
+        "model_list:\n{a}{b}{full}tollgate_settings: \
+         {{hedge: {{after: 20ms, budget: 100%}}, queue: {{max_wait_seconds: 60}}}}\n"
+    );
+    let hang = Rule::any(Behaviour::new().fault(Fault::Hang));
+    let site = Site::start(&yaml, Script::new().rule(hang)).await;
+    // A hedge: both deployments are at it.
+    let caller = begin(&site, &hello("m")).await;
+    site.until("both are asked", |site| site.simulator.active_requests() == 2).await;
+    drop(caller);
+    site.until("both are let go", |site| site.simulator.active_requests() == 0).await;
+    assert_eq!(site.sends(["a", "b"]), [1, 1]);
+    // A place in the queue: who leaves it is not sent for when one is free.
+    let first = begin(&site, &hello("full")).await;
+    site.until("the only place is taken", |site| site.sends(["c"]) == [1]).await;
+    let impatient = begin(&site, &hello("full")).await;
+    let waiting = async || site.gateway.counted("litellm_in_flight_requests", &[]).await;
+    patiently("the second waits", async { while waiting().await < 2 {} }).await;
+    drop(impatient);
+    patiently("the second is gone", async { while waiting().await > 1 {} }).await;
+    site.simulator.script().clear();
+    drop(first);
+    assert!(!site.stream(&hello("full")).await.complete("full").is_empty());
+    assert_eq!(site.sends(["c"]), [2]);
+    site.stop().await;
+}
+
 /// Bytes of one event of the flood below.
 const EVENT: usize = 64 << 10;
 

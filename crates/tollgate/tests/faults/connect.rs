@@ -1,12 +1,13 @@
 //! R1 to R7: the way to a provider.
 
 use crate::support::{
-    ATTEMPTS, BlackHole, Eavesdropper, FAILURES, Load, RawProvider, Site, count, deployment, open_ai, until,
+    ATTEMPTS, BlackHole, Eavesdropper, FAILURES, Load, RawProvider, Site, count, deployment, ms, open_ai,
+    until, words,
 };
 use serde_json::json;
 use std::time::Instant;
 use tokio::net::TcpListener;
-use tollgate_simulator::{FaultProxy, Script, Simulator};
+use tollgate_simulator::{Behaviour, FaultProxy, Rule, Script, Simulator};
 
 /// Most attempts at a dead deployment that may follow its death under a load of `at_once`: three in a row, whatever
 /// was under way by then, and a few probes.
@@ -63,7 +64,7 @@ async fn r02_where_all_refuse_the_callers_hear_so_and_no_storm_follows() {
     let outcomes = site.load(Load::new(requests, 16)).await;
     let windows = started.elapsed().as_secs() / 10 + 1;
     for told in &outcomes.answers {
-        assert!([429, 500, 503].contains(&told.status()), "{}", told.body());
+        assert_eq!(told.status(), 500, "{}", told.body());
         assert!(!told.body().contains("127.0.0.1"), "{}", told.body());
         let retries = told.header("x-litellm-attempted-retries").and_then(|text| text.parse().ok());
         assert!(retries.unwrap_or(0) <= 2, "{retries:?} retries of one request");
@@ -189,5 +190,29 @@ async fn r07_a_reused_connection_that_was_closed_costs_the_caller_nothing() {
     assert_eq!(site.gateway.counted(ATTEMPTS, &[]).await, requests);
     // Nothing was asked twice either.
     assert_eq!(provider.written(), requests * reply.len());
+    site.stop().await;
+}
+
+#[tokio::test]
+async fn r01_one_that_dies_with_streams_under_way_costs_the_callers_nothing_either() {
+    let slowly = Behaviour::new().text(words(30)).latency(ms(10)).pace(ms(2));
+    let simulator = Simulator::bind(Script::new().rule(Rule::any(slowly))).await.unwrap();
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let proxy = FaultProxy::start(listener, simulator.address()).await.unwrap();
+    let [b, c] = ["b", "c"].map(|name| open_ai("m", name, ""));
+    let yaml = format!("model_list:\n{}{b}{c}", at("a", "proxy"));
+    let site = Site::before(simulator, &yaml, &[("proxy", proxy.address())]).await;
+    let requests = count(200, 2_000);
+    let dies = async {
+        site.until("the load is under way", |site| site.sends(["a"])[0] >= requests / 10).await;
+        proxy.handle().refuse(true);
+        proxy.handle().reset_all();
+    };
+    let (outcomes, ()) = tokio::join!(site.load(Load::new(requests, 16)), dies);
+    outcomes.all_answered();
+    let broken = site.received().iter().filter(|request| request.hung_up).count();
+    assert!(broken > 0, "nothing was under way when it died");
+    let tried = site.gateway.counted(FAILURES, &["model_id=\"a\""]).await;
+    assert!(tried <= tries_max(16), "the dead one was tried {tried} times");
     site.stop().await;
 }

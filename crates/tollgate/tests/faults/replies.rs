@@ -97,16 +97,43 @@ async fn r10_where_nobody_ever_answers_each_is_asked_once_and_the_caller_is_told
 async fn r11_a_limited_deployment_is_not_sent_to_before_its_time_whatever_form_that_has() {
     let limited = |code: Fault| Behaviour::new().fault(code);
     let in_header = limited(Fault::status(429)).header("retry-after-ms", "30000");
-    for (name, behaviour) in [
-        ("seconds", limited(Fault::status_retry_after(429, "30"))),
-        ("milliseconds", in_header),
-        ("date", limited(Fault::status_retry_after(429, "Wed, 21 Oct 2099 07:28:00 GMT"))),
-        ("far", limited(Fault::status_retry_after(429, "86400"))),
+    for (name, behaviour, told) in [
+        ("seconds", limited(Fault::status_retry_after(429, "30")), "30"),
+        ("milliseconds", in_header, "30"),
+        ("date", limited(Fault::status_retry_after(429, "Wed, 21 Oct 2099 07:28:00 GMT")), "3600"),
+        ("far", limited(Fault::status_retry_after(429, "86400")), "3600"),
     ] {
-        let script = Script::new().rule(Rule::deployment("a", behaviour).times(1));
+        let script = Script::new().rule(Rule::deployment("a", behaviour.clone()).times(1));
         let site = Site::start(&two(""), script).await;
         site.load(Load::new(60, 1)).await.all_answered();
         assert_eq!(site.sends(["a", "b"]), [1, 60], "{name}");
+        site.stop().await;
+        // Where there is nobody else the caller hears the same time.
+        let alone = format!("model_list:\n{}", open_ai("m", "a", ", num_retries: 0"));
+        let site = Site::start(&alone, Script::new().rule(Rule::any(behaviour))).await;
+        assert_eq!(site.hello("m").await.header("retry-after"), Some(told), "{name}");
+        site.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn r11_a_limit_that_headers_tell_of_is_kept_to_as_well() {
+    let left = |left: &str| {
+        Behaviour::new()
+            .header("x-ratelimit-limit-requests", "60")
+            .header("x-ratelimit-remaining-requests", left)
+            .header("x-ratelimit-reset-requests", "30s")
+    };
+    for (behaviour, sends) in [
+        // Refused without a word of when to come back, and answered with the last that there was.
+        (left("0").fault(Fault::status(429)), [1, 60]),
+        (left("0"), [1, 59]),
+        (left("1"), [60, 0]),
+    ] {
+        let script = Script::new().rule(Rule::deployment("a", behaviour));
+        let site = Site::start(&two(""), script).await;
+        site.load(Load::new(60, 1)).await.all_answered();
+        assert_eq!(site.sends(["a", "b"]), sends);
         site.stop().await;
     }
 }
@@ -485,4 +512,29 @@ async fn r19_a_reply_without_end_and_a_bomb_are_cut_at_the_cap() {
     let more = site.gateway.memory_max().saturating_sub(before);
     assert!(more <= REPLY_BYTES_MAX + (8 << 20), "{more} bytes more");
     site.stop().await;
+}
+
+#[tokio::test]
+async fn r13_six_sends_are_all_for_one_request_however_long_its_chain() {
+    let group = |group: &str, names: [&str; 2]| names.map(|name| open_ai(group, name, "")).concat();
+    let groups =
+        [group("m", ["a", "b"]), group("n", ["c", "d"]), group("o", ["e", "f"]), group("p", ["g", "h"])];
+    let yaml = format!(
+        "model_list:\n{}router_settings: {{num_retries: 1, fallbacks: [{{m: [n, o, p]}}]}}\n",
+        groups.concat()
+    );
+    let storm = Rule::any(Behaviour::new().fault(Fault::status(500)));
+    for body in [hello("m"), streamed(hello("m"))] {
+        let site = Site::start(&yaml, Script::new().rule(storm.clone())).await;
+        let answer = site.chat(&body).await;
+        assert_eq!(answer.status, 500, "{}", answer.text());
+        let order = site.order();
+        assert_eq!(order.len(), 6, "{order:?}");
+        for (pair, names) in order.chunks(2).zip([["a", "b"], ["c", "d"], ["e", "f"]]) {
+            let mut pair: Vec<&str> = pair.iter().map(String::as_str).collect();
+            pair.sort_unstable();
+            assert_eq!(pair, names, "{order:?}");
+        }
+        site.stop().await;
+    }
 }

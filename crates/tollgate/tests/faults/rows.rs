@@ -50,9 +50,12 @@ const ROWS: &[Row] = &[
     Row {
         number: 1,
         fault: "a provider refuses connections",
-        injected: "one of three deployments closes its port under load, and opens it again",
+        injected: "one of three deployments closes its port under load, also with streams under way, and opens it again",
         expected: "no caller notices; after three failures it gets probes alone; it comes back by itself with its share",
-        held: &[at(CONNECT, "r01_one_of_three_that_refuses_costs_the_callers_nothing_and_comes_back")],
+        held: &[
+            at(CONNECT, "r01_one_of_three_that_refuses_costs_the_callers_nothing_and_comes_back"),
+            at(CONNECT, "r01_one_that_dies_with_streams_under_way_costs_the_callers_nothing_either"),
+        ],
         follows: "",
     },
     Row {
@@ -160,10 +163,11 @@ const ROWS: &[Row] = &[
     Row {
         number: 11,
         fault: "429 with a time",
-        injected: "`Retry-After` in seconds, as a date, too far, as garbage; `retry-after-ms`",
+        injected: "`Retry-After` in seconds, as a date, too far, as garbage; `retry-after-ms`; `x-ratelimit-*` on errors and answers",
         expected: "not one request before the time is over, also where it is the last deployment; if all are limited the caller hears the soonest time",
         held: &[
             at(REPLIES, "r11_a_limited_deployment_is_not_sent_to_before_its_time_whatever_form_that_has"),
+            at(REPLIES, "r11_a_limit_that_headers_tell_of_is_kept_to_as_well"),
             at(REPLIES, "r11_a_limit_that_is_over_is_over"),
             at(
                 REPLIES,
@@ -183,10 +187,11 @@ const ROWS: &[Row] = &[
     Row {
         number: 13,
         fault: "500, 502, 503, 529 without end",
-        injected: "one of three; then all three, with and without a group to fall back on",
-        expected: "one of three: no caller notices, three attempts and then probes; all: the chain, or the provider's status with at most a tenth more sends and the floor of the retry budget",
+        injected: "one of three; then all three, with and without a group to fall back on; a long chain of groups that all fail",
+        expected: "one of three: no caller notices, three attempts and then probes; all: the chain, or the provider's status with at most a tenth more sends and the floor of the retry budget; six sends at most for one request",
         held: &[
             at(REPLIES, "r13_a_storm_of_errors_at_one_of_three_trips_it_and_the_callers_see_none"),
+            at(REPLIES, "r13_six_sends_are_all_for_one_request_however_long_its_chain"),
             at(
                 REPLIES,
                 "r13_a_storm_of_errors_at_all_goes_down_the_chain_and_where_there_is_none_fails_without_a_storm",
@@ -340,10 +345,11 @@ const ROWS: &[Row] = &[
     Row {
         number: 26,
         fault: "the caller leaves",
-        injected: "before the head; after each token",
+        injected: "before the head; after each token; while a hedge is under way; while it waits for a place",
         expected: "the provider is let go at once, nobody else is asked; what was made is billed once",
         held: &[
             at(CALLERS, "r26_a_caller_that_leaves_before_the_head_frees_the_provider"),
+            at(CALLERS, "r26_a_caller_that_leaves_takes_along_all_that_is_in_flight_or_waits_for_it"),
             at(CALLERS, "r26_a_caller_that_leaves_after_any_token_frees_the_provider_and_is_counted_once"),
         ],
         follows: "the entry in the ledger",
