@@ -554,10 +554,11 @@ pub(crate) fn respond(
     }
 }
 
-/// Whether a caller's stream takes comments: one of server-sent events that is written here.
+/// Whether a caller's stream takes comments: one of server-sent events that is written here, and not Google's, whose Python
+/// package reads a comment as JSON (google-genai 3.4.0; those of OpenAI, Anthropic and Cohere skip it).
 fn takes_comments(surface: Surface, received: &Received<'_>) -> bool {
     surface.is_conversation()
-        && !matches!(surface, Surface::Passed(_))
+        && !matches!(surface, Surface::Passed(_) | Surface::GenerateContent)
         && caller::stream_type(surface, received.as_array).is_none()
 }
 

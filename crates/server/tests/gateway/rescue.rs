@@ -427,7 +427,8 @@ fn voices() -> Vec<Voice> {
             body: json!({"contents": parts}),
             framing: Framing::events(),
             decoder: Box::new(gemini::StreamDecoder::new(&reading())),
-            takes_comments: true,
+            // Google's own package reads comments as JSON.
+            takes_comments: false,
         },
         Voice {
             name: "bedrock",
