@@ -98,7 +98,7 @@ impl Successors {
     ) -> Option<Boarding> {
         let Rest { group, asking, journey, .. } = &self.rest;
         let target = Arc::clone(group.targets().get(position)?);
-        let place = Place::take(&target, asking.tokens(), group.rules().latency).ok()?;
+        let place = Place::take(&target, why, asking.tokens(), group.rules().latency)?;
         let limits = limits_of(snapshot, received, (&target, journey.leg()), Instant::now());
         // The request's own time was for its beginning, which the caller has.
         let limits = super::attempt::CallLimits {

@@ -23,7 +23,11 @@ use tokio::time::Instant;
 use tollgate_policy::chain::Setback;
 use tollgate_policy::choice::{Choice, Nobody, Why};
 use tollgate_policy::failure::FailureKind;
+use tollgate_policy::limits::{Full, LimitKind};
 use tollgate_policy::plan::{AttemptPlan, SENDS_PER_REQUEST_MAX, Surroundings};
+
+/// Places that a request may miss in a row before it is told that there is none.
+const TAKES_MISSED_MAX: u32 = 100;
 
 /// Who walks, and for what.
 #[derive(Clone, Copy)]
@@ -113,11 +117,19 @@ impl<'a> Walk<'a> {
         if let Some((kind, rejection)) = self.journey.take_mock() {
             return Err(Over { setback: kind.into(), kind: Some(kind), rejection: Box::new(rejection) });
         }
+        self.line_up().await?;
+        let mut misses = 0;
         loop {
             match self.choose() {
                 Choice::Deployment { position, why } => {
                     if let Some(boarding) = self.take(position, why) {
                         return Ok(boarding);
+                    }
+                    // Another request was faster; whoever is always too late does not try for ever.
+                    misses += 1;
+                    if misses > TAKES_MISSED_MAX {
+                        let full = Full { by: LimitKind::Parallel, free_at: None };
+                        return Err(self.nobody(Nobody::Full(full), false));
                     }
                 }
                 Choice::None(nobody) => self.wait(nobody).await?,
@@ -127,7 +139,7 @@ impl<'a> Walk<'a> {
 
     /// A second place beside those that are held already, for a hedge; none where the policy or a budget says no.
     pub(super) fn board_beside<'b>(&mut self, held: impl Iterator<Item = &'b Boarding>) -> Option<Boarding> {
-        if self.sends >= SENDS_PER_REQUEST_MAX {
+        if self.sends >= SENDS_PER_REQUEST_MAX || self.plan.sends() > self.plan.retries_max() {
             return None;
         }
         let mut excluded = self.excluded();
@@ -139,7 +151,9 @@ impl<'a> Walk<'a> {
         }
         let choice = self.group.choose(&self.asking.ask(true), self.asking.tokens(), &excluded);
         let Choice::Deployment { position, why } = choice else { return None };
-        if !self.group.may_hedge() {
+        // Nobody who is being tried out, or is out, is worth a second request.
+        let is_sound = !matches!(why, Why::LeastBad | Why::Probe);
+        if !is_sound || !self.group.may_hedge() {
             return None;
         }
         let mut boarding = self.take(position, why)?;
@@ -168,7 +182,7 @@ impl<'a> Walk<'a> {
     /// Takes a place; none where another request was faster.
     fn take(&mut self, position: usize, why: Why) -> Option<Boarding> {
         let target = self.group.targets().get(position)?;
-        let place = Place::take(target, self.asking.tokens(), self.group.rules().latency).ok()?;
+        let place = Place::take(target, why, self.asking.tokens(), self.group.rules().latency)?;
         if self.plan.sends() == 0 {
             self.group.note_request();
             self.first_order = target.profile.order;
@@ -184,6 +198,31 @@ impl<'a> Walk<'a> {
         Some(Boarding { target: Arc::clone(target), limits, place, route, position })
     }
 
+    /// Whoever waits already goes first.
+    async fn line_up(&mut self) -> Result<(), Over> {
+        let is_new = self.plan.sends() == 0 && self.wait_until.is_none();
+        if !is_new || self.group.room().is_empty() || !self.group.rules().waiting.is_enabled {
+            return Ok(());
+        }
+        let full = Nobody::Full(Full { by: LimitKind::Parallel, free_at: None });
+        if self.journey.has_next(Setback::NoPlace) {
+            return Ok(());
+        }
+        let until = self.waits_until();
+        match self.group.room().line_up(self.errand.urgency(), until).await {
+            Waited::Turn => Ok(()),
+            Waited::Late => Err(self.nobody(full, false)),
+            Waited::Shed => Err(self.nobody(full, true)),
+        }
+    }
+
+    /// Until when this request may wait for a place in its group.
+    fn waits_until(&mut self) -> Instant {
+        let longest = self.group.rules().waiting.longest;
+        let deadline = self.deadline;
+        *self.wait_until.get_or_insert_with(|| (Instant::now() + longest).min(deadline))
+    }
+
     /// Nobody can be had now: waits where that helps, and else ends the leg.
     async fn wait(&mut self, nobody: Nobody) -> Result<(), Over> {
         if let Some(failed) = self.failed.take() {
@@ -195,8 +234,7 @@ impl<'a> Walk<'a> {
         if !may_wait || self.journey.has_next(setback) {
             return Err(self.nobody(nobody, false));
         }
-        let longest = || (Instant::now() + room.longest).min(self.deadline);
-        let until = *self.wait_until.get_or_insert_with(longest);
+        let until = self.waits_until();
         let free_at = nobody.until().map(|moment| self.group.clock().instant(moment));
         // A place that is free again only after the wait is not waited for.
         if free_at.is_some_and(|free_at| free_at > until) || until <= Instant::now() {

@@ -7,11 +7,13 @@ use super::fleet::{Live, lock};
 use crate::target::Target;
 use std::sync::Arc;
 use std::time::Duration;
+use tollgate_policy::choice::Why;
+use tollgate_policy::clock::Moment;
 use tollgate_policy::deployment::Outcome;
 use tollgate_policy::failure::{Blame, FailureKind};
-use tollgate_policy::health::{AllowedFails, Attempt, Change, Failed, HealthRules};
+use tollgate_policy::health::{AllowedFails, Attempt, Change, Failed, Forced, Health, HealthRules, Standing};
 use tollgate_policy::latency::{LatencyRules, Measure};
-use tollgate_policy::limits::{Full, Ticket};
+use tollgate_policy::limits::Ticket;
 
 /// When refusals bench a credential: at once, whatever the deployments allow themselves.
 const CREDENTIAL_RULES: HealthRules = HealthRules {
@@ -28,9 +30,22 @@ pub(crate) struct Place {
     ticket: Option<Ticket>,
     /// Tokens that were reserved.
     tokens: u64,
+    /// As its health knows it, to the end.
+    began: Attempt,
+    /// The same, until its health has learned of it.
     health: Option<Attempt>,
     credential: Option<Attempt>,
     latency: LatencyRules,
+}
+
+/// Begins an attempt where it is open. What is chosen as the least bad, or by an operator's word, is not: there a pause
+/// alone stands in the way.
+fn begin(health: &mut Health, is_past_ejections: bool, now: Moment) -> Option<Attempt> {
+    match health.standing(now) {
+        Standing::Paused { .. } => None,
+        _ if is_past_ejections => Some(health.begin(now)),
+        _ => health.begin_if_open(now),
+    }
 }
 
 /// What an attempt taught, where it changed something.
@@ -45,21 +60,28 @@ pub(crate) struct Lesson {
 }
 
 impl Place {
-    /// Takes a place for so many tokens, or says what is full.
-    pub(crate) fn take(target: &Arc<Target>, tokens: u64, latency: LatencyRules) -> Result<Self, Full> {
+    /// Takes a place for so many tokens; none where that is not possible any more: between a choice and this another
+    /// request may have taken it, or the probe's, and a pause or an ejection may have come.
+    pub(crate) fn take(target: &Arc<Target>, why: Why, tokens: u64, latency: LatencyRules) -> Option<Self> {
         let live = &target.live;
         let now = live.clock.now();
-        let ticket = lock(&live.limiter).take(now, target.profile.rates, tokens)?;
-        let health = lock(&live.health).begin(now);
-        let credential = lock(&live.credential).begin(now);
-        Ok(Self {
+        let (health, is_past_ejections) = {
+            let mut health = lock(&live.health);
+            let is_past_ejections = why == Why::LeastBad || health.forced(now) == Some(Forced::Up);
+            (begin(&mut health, is_past_ejections, now)?, is_past_ejections)
+        };
+        let mut place = Self {
             target: Arc::clone(target),
-            ticket: Some(ticket),
+            ticket: None,
             tokens,
+            began: health,
             health: Some(health),
-            credential: Some(credential),
+            credential: None,
             latency,
-        })
+        };
+        place.credential = Some(begin(&mut lock(&live.credential), is_past_ejections, now)?);
+        place.ticket = Some(lock(&live.limiter).take(now, target.profile.rates, tokens).ok()?);
+        Some(place)
     }
 
     fn live(&self) -> &Live {
@@ -102,9 +124,7 @@ impl Place {
 
     /// A stream that had begun broke.
     pub(crate) fn broke(&mut self, kind: FailureKind, rules: &HealthRules) -> Lesson {
-        let now = self.live().clock.now();
-        let again = lock(&self.live().health).begin(now);
-        self.health = Some(again);
+        self.health = Some(self.began);
         self.learn(kind, None, rules)
     }
 

@@ -88,6 +88,16 @@ impl WaitingRoom {
         }
     }
 
+    /// Waits behind those who are here, where there may be a place at once.
+    pub(crate) async fn line_up(&self, urgency: Urgency, deadline: Instant) -> Waited {
+        let Some((leaving, mut turn)) = self.enter(urgency) else { return Waited::Shed };
+        self.call_next();
+        match timeout_at(deadline, &mut turn).await {
+            Ok(waited) => leaving.over(waited),
+            Err(_) => Waited::Late,
+        }
+    }
+
     fn enter(&self, urgency: Urgency) -> Option<(Leaving<'_>, oneshot::Receiver<Waited>)> {
         let mut inner = lock(&self.0);
         let id = inner.next_id;
