@@ -71,7 +71,7 @@ pub struct Fault {
     pub retry_after: Option<Duration>,
     /// How late a late answer begins.
     pub delay: Duration,
-    /// Content events of a stream that go out before it fails.
+    /// Content events of a stream that go out before it fails; a reset after none of them takes the place of the reply.
     pub after: u32,
 }
 
@@ -88,6 +88,8 @@ impl Fault {
             }
         }
         let default = if kind == FaultKind::RateLimit { 429 } else { 500 };
+        // A reset comes before the answer, unless it is told to come later.
+        let after = if kind == FaultKind::Reset { 0 } else { 1 };
         let status = section.count("status").unwrap_or(default);
         let status = u16::try_from(status).ok().filter(|status| (400..=599).contains(status));
         if status.is_none() {
@@ -100,7 +102,7 @@ impl Fault {
             status: status.unwrap_or(500),
             retry_after: section.duration("retry_after"),
             delay: section.duration("delay").unwrap_or(Duration::from_secs(1)),
-            after: section.count32("after").unwrap_or(1),
+            after: section.count32("after").unwrap_or(after),
         })
     }
 }

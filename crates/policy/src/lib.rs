@@ -23,6 +23,7 @@ pub mod plan;
 pub mod profile;
 pub mod quantile;
 pub mod queue;
+pub mod share;
 pub mod shuffle;
 pub mod strategy;
 pub mod tags;

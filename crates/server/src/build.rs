@@ -181,6 +181,7 @@ impl Builder {
             prefix,
             live: self.live(deployment, group, model),
             profile: profile(deployment, facts.as_ref(), &prices),
+            fault: deployment.fault,
             health_rules: self.health.get(&deployment.id).copied().unwrap_or_default(),
             timeout: deployment.timeout,
             stream_timeout: deployment.stream_timeout,

@@ -3,7 +3,7 @@
 use crate::build::BuildError;
 use crate::drain::{Drain, Stage};
 use crate::routes::Routes;
-use crate::routing::{Alerts, Fleet};
+use crate::routing::{Alerts, Fleet, Leg, Tally};
 use crate::snapshot::Snapshot;
 use crate::telemetry::Metrics;
 use arc_swap::ArcSwap;
@@ -34,6 +34,7 @@ pub struct Gateway {
     drain: Arc<Drain>,
     fleet: Arc<Fleet>,
     alerts: Alerts,
+    tally: Tally,
     store: LazyStore,
     retention_seconds: i64,
 }
@@ -52,6 +53,8 @@ impl Gateway {
         let retention_seconds =
             i64::try_from(config.tollgate.responses_retention.as_secs()).unwrap_or(i64::MAX);
         let fleet = Fleet::new();
+        let alerts = Alerts::new(&metrics);
+        alerts.configure(&config);
         let snapshot = Snapshot::build(config, overlay, (&metrics, &fleet), None)?;
         let routes = Routes::new().map_err(GatewayError::Routes)?;
         Ok(Arc::new(Self {
@@ -60,7 +63,8 @@ impl Gateway {
             snapshot: ArcSwap::from_pointee(snapshot),
             drain: Arc::default(),
             fleet,
-            alerts: Alerts::default(),
+            alerts,
+            tally: Tally::default(),
             store: LazyStore::new(location, StoreOptions::default()),
             retention_seconds,
         }))
@@ -73,6 +77,7 @@ impl Gateway {
     pub fn reload(&self, config: Config, overlay: Option<Overlay>) -> Result<(), BuildError> {
         let known = (&self.metrics, &self.fleet);
         let snapshot = Snapshot::build(config, overlay, known, Some(&self.snapshot.load()))?;
+        self.alerts.configure(snapshot.config());
         self.snapshot.store(Arc::new(snapshot));
         self.fleet.prune();
         self.metrics.reloads.inc();
@@ -132,6 +137,15 @@ impl Gateway {
     /// What an operator should know at once.
     pub(crate) fn alerts(&self) -> &Alerts {
         &self.alerts
+    }
+
+    /// A leg of a request's way has answered it: counts its tier.
+    pub(crate) fn served(&self, leg: &Leg) {
+        let Some((list, tier)) = &leg.served else { return };
+        self.metrics.served_by_tier(list.label(), list.name_of(*tier));
+        for crossing in self.tally.note(list, *tier, self.fleet.clock().now()) {
+            self.alerts.crossed(list, crossing);
+        }
     }
 
     pub(crate) fn metrics(&self) -> &Metrics {

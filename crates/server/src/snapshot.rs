@@ -12,7 +12,7 @@ use crate::pipeline::media::MediaRules;
 use crate::pipeline::overrides::Overrides;
 use crate::pipeline::receive::{ReceiveLimits, Received};
 use crate::routes::Access;
-use crate::routing::{Chains, Fleet, Group, GroupRules, Wish};
+use crate::routing::{Chains, Fleet, Group, GroupRules, Sensitive, Wish};
 use crate::target::Target;
 use crate::telemetry::Metrics;
 use http::HeaderMap;
@@ -64,6 +64,7 @@ pub(crate) struct Snapshot {
     builder: Builder,
     accounts: Accounts,
     chains: Arc<Chains>,
+    sensitive: Sensitive,
     fleet: Arc<Fleet>,
 }
 
@@ -118,6 +119,7 @@ impl Snapshot {
             builder,
             accounts,
             chains: Arc::new(Chains::of(&config)),
+            sensitive: Sensitive::of(&config),
             fleet: Arc::clone(fleet),
             config,
         })
@@ -267,7 +269,7 @@ impl Snapshot {
 
     /// What a request's deployments must fulfil.
     pub(crate) fn requirements(&self, wish: &Wish) -> Requirements {
-        wish.requirements.clone()
+        self.sensitive.requirements(&wish.requirements, &wish.tags)
     }
 
     /// Prompts are counted before they are sent.

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tollgate_catalog::{Prices, Provider};
-use tollgate_config::{OnUnsupported, Secret};
+use tollgate_config::{Fault, OnUnsupported, Secret};
 use tollgate_dialect::watsonx::Place;
 use tollgate_dialect::wire::{Dialect, EncodeOptions};
 use tollgate_policy::health::HealthRules;
@@ -53,6 +53,8 @@ pub(crate) struct Target {
     pub(crate) profile: Profile,
     /// What is known of it while the process runs.
     pub(crate) live: Arc<Live>,
+    /// How it fails on purpose.
+    pub(crate) fault: Option<Fault>,
     /// When its failures take it out.
     pub(crate) health_rules: HealthRules,
     /// Its own limit on an attempt.

@@ -16,6 +16,7 @@ pub struct Worker {
 impl Worker {
     /// A worker of the gateway; make one per thread.
     pub fn new(gateway: Arc<Gateway>, shared: Arc<Shared>) -> Arc<Self> {
+        gateway.alerts().attach(&shared);
         Arc::new(Self { gateway, client: Arc::new(Client::new(shared)) })
     }
 }

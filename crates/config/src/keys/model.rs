@@ -168,7 +168,7 @@ pub(crate) static FAULT: Table = &[&[
     active(
         "after",
         Kind::Count,
-        "1",
+        "1, or 0 for `reset`",
         "Content events of a stream that go out before `stall`, `cut`, `malformed` or `reset`.",
     ),
 ]];

@@ -165,6 +165,12 @@ impl Found {
     }
 }
 
+/// The first requirement that a deployment does not fulfil, or does not say that it does: for whoever uses one without
+/// choosing it.
+pub fn unmet(requirements: &Requirements, profile: &Profile) -> Option<Reason> {
+    Required::new(requirements).unmet_by(profile)
+}
+
 /// The requirements of a request, held against one deployment after the other.
 struct Required<'a> {
     all: &'a Requirements,

@@ -21,6 +21,7 @@ pub(crate) mod testing;
 #[cfg(test)]
 mod tests;
 
+pub use filter::unmet;
 pub use reason::{Nobody, Reason, Why};
 pub use table::{Row, Table, table};
 

@@ -10,6 +10,7 @@ use crate::error::Rejection;
 use crate::pipeline::{json_response, receive};
 use crate::reply::GatewayBody;
 use crate::routes::Route;
+use crate::routing::Wish;
 use crate::snapshot::Snapshot;
 use crate::surface::Surface;
 use crate::target::Target;
@@ -23,8 +24,11 @@ use provider::NoCount;
 use serde_json::{Value, json};
 use std::sync::Arc;
 use tollgate_dialect::conversation::ChatRequest;
+use tollgate_dialect::json::{Limits, scan};
 use tollgate_dialect::wire::RequestError;
 use tollgate_dialect::{anthropic, gemini, openai};
+use tollgate_policy::ask::Requirements;
+use tollgate_policy::choice::unmet;
 
 /// A count and its origin.
 struct Counted {
@@ -61,7 +65,8 @@ pub(crate) async fn answer(
         return Err(Rejection::wrong_content_type());
     }
     let body = receive::read_body(&head.headers, body, snapshot.receive_limits()).await?;
-    let asking = Asking { worker, snapshot, headers: &head.headers };
+    let requirements = requirements(snapshot, &head.headers, &body)?;
+    let asking = Asking { worker, snapshot, headers: &head.headers, requirements };
     match route {
         Route::MessagesCount => asking.messages(&body).await,
         Route::GeminiCount => asking.contents(&body, &model.unwrap_or_default()).await,
@@ -79,6 +84,15 @@ struct Asking<'a> {
     worker: &'a Worker,
     snapshot: &'a Snapshot,
     headers: &'a HeaderMap,
+    /// What a deployment must fulfil to see the prompt.
+    requirements: Requirements,
+}
+
+/// What a request requires of whoever sees it. A body that cannot be read is refused by those who read it in full.
+fn requirements(snapshot: &Snapshot, headers: &HeaderMap, body: &[u8]) -> Result<Requirements, Rejection> {
+    let object = scan(body, &Limits::REQUEST).or_else(|_| scan(b"{}", &Limits::REQUEST));
+    let object = object.map_err(|error| Rejection::bad_json(&error.to_string()))?;
+    Ok(snapshot.requirements(&Wish::read("", headers, &object)?))
 }
 
 impl Asking<'_> {
@@ -153,11 +167,16 @@ impl Asking<'_> {
     /// One of the deployments that answer to a name.
     fn target(&self, model: &str) -> Option<Arc<Target>> {
         let group = self.snapshot.group(self.worker.gateway.metrics(), model)?;
-        group.targets().first().map(Arc::clone)
+        let may_see = |target: &&Arc<Target>| unmet(&self.requirements, &target.profile).is_none();
+        let targets = group.targets();
+        targets.iter().find(may_see).or_else(|| targets.first()).map(Arc::clone)
     }
 
     /// By the provider where it counts, else here.
     async fn count(&self, request: &ChatRequest, target: &Arc<Target>) -> Result<Counted, Rejection> {
+        if unmet(&self.requirements, &target.profile).is_some() {
+            return Ok(counted_here(Countable::of(request), &target.model).await);
+        }
         let by_provider = provider::name(target.speech);
         let betas = self.headers.get("anthropic-beta");
         match provider::count(self.worker, target, request, betas).await {

@@ -28,6 +28,11 @@ pub(crate) struct Arrival {
 }
 
 impl Arrival {
+    /// The tier that served it, and the groups before that.
+    pub(super) fn way(&self) -> (Option<HeaderValue>, u32) {
+        (self.tier.clone(), self.fallbacks)
+    }
+
     /// Says in the head how the request came to its deployment; the place there is the settlement's.
     pub(super) fn tell(self, headers: &mut ReplyHeaders, target: &Target) -> Place {
         headers.attempts(self.retries, self.retries_max).fallbacks(self.fallbacks);

@@ -11,6 +11,7 @@ use super::prediction;
 use super::receive::{self, Received};
 use super::respond::{self, Answer};
 use super::speech::Speech;
+use super::staged::Staged;
 use super::walk::{Errand, Over, Walk};
 use super::{canned, hedge};
 use crate::error::Rejection;
@@ -117,7 +118,9 @@ pub(crate) async fn walk(
     loop {
         let over = if let Some(canned) = &walk.leg().canned {
             if let Some(text) = canned::answer(errand, canned) {
-                let response = canned::respond(errand, walk.leg(), &text);
+                let mut response = canned::respond(errand, walk.leg(), &text);
+                walk.tell_met(response.headers_mut());
+                walk.served();
                 return Ok(Walked::Canned(Box::new(response)));
             }
             walk.unanswered()
@@ -186,6 +189,18 @@ pub(super) fn note_failure(worker: &Worker, call: &Call, target: &Target, failur
     );
 }
 
+/// One attempt at one deployment.
+#[derive(Clone, Copy)]
+pub(super) struct Order<'a> {
+    pub(super) worker: &'a Worker,
+    pub(super) call: &'a Call,
+    pub(super) received: &'a Received<'a>,
+    pub(super) target: &'a Arc<Target>,
+    pub(super) limits: CallLimits,
+    /// What the stream of its answer meets on purpose.
+    pub(super) staged: Option<Staged>,
+}
+
 /// Sends once and reads what came as far as it has to be read before the caller's head can be sent.
 pub(crate) async fn attempt(
     worker: &Worker,
@@ -194,6 +209,16 @@ pub(crate) async fn attempt(
     target: &Arc<Target>,
     limits: CallLimits,
 ) -> Result<Answer, AttemptFailure> {
+    let order = Order { worker, call, received, target, limits, staged: None };
+    match Staged::draw(target, limits) {
+        None => attempt_once(order).await,
+        // Boxed: for staging alone.
+        Some(staged) => Box::pin(staged.attempt(order)).await,
+    }
+}
+
+pub(super) async fn attempt_once(order: Order<'_>) -> Result<Answer, AttemptFailure> {
+    let Order { worker, call, received, target, limits, staged } = order;
     target.metrics.attempts.inc();
     let received = received.for_deployment(&target.id, target.speech_for(call.surface));
     let mut prepared =
@@ -208,8 +233,7 @@ pub(crate) async fn attempt(
     let authorized = target.authorization.put_on(&mut prepared, &target.endpoint, &worker.client).await;
     authorized.map_err(|failure| from_credential(&failure, target, limits))?;
     if prepared.plan.speech == Speech::Replicate {
-        let order = prediction::Order { worker, call, received, target, limits };
-        return Box::pin(prediction::attempt(order, prepared)).await;
+        return Box::pin(prediction::attempt(Order { received, ..order }, prepared)).await;
     }
     let sent = Instant::now();
     let timeouts = limits.timeouts();
@@ -224,6 +248,7 @@ pub(crate) async fn attempt(
             sent,
             head_by: timeouts.head_by,
             is_fallback: limits.is_fallback,
+            staged,
         };
         return respond::read_several(reading, headers, &bodies).map_err(|fault| from_fault(&fault, target));
     }
@@ -237,7 +262,7 @@ pub(crate) async fn attempt(
         let failure = from_error_reply(reply, plan.speech, target, timeouts).await;
         if plan.speech == Speech::Responses && failure.means_no_responses() && target.forgo_responses() {
             // The same provider answers in chat completions; what was learned serves every later request.
-            return Box::pin(attempt(worker, call, received, target, limits)).await;
+            return Box::pin(attempt_once(order)).await;
         }
         return Err(failure);
     }
@@ -249,6 +274,7 @@ pub(crate) async fn attempt(
         sent,
         head_by: timeouts.head_by,
         is_fallback: limits.is_fallback,
+        staged,
     };
     respond::read_reply(reading, reply).await.map_err(|fault| match fault {
         Unread::Failure(failure) => from_failure(&failure, target, limits),
@@ -297,6 +323,8 @@ pub(crate) struct ReadReply<'a> {
     pub(crate) plan: ReadPlan,
     pub(crate) sent: Instant,
     pub(crate) head_by: Instant,
+    /// What the stream of the reply meets on purpose.
+    pub(crate) staged: Option<Staged>,
     /// Another group answers than the one that was asked for.
     pub(crate) is_fallback: bool,
 }
@@ -410,6 +438,16 @@ pub(crate) async fn from_error_reply(
     headers.provider(&reply.headers, target.credential());
     failure.rejection.headers_mut().extend(headers.into_map());
     failure
+}
+
+/// An error that a deployment answers with on purpose.
+pub(super) fn from_refusal(
+    error: &ProviderError,
+    retry_after: Option<Duration>,
+    target: &Target,
+) -> AttemptFailure {
+    let failure = from_provider_error(error, None, target);
+    AttemptFailure { retry_after, rejection: failure.rejection.with_retry_after(retry_after), ..failure }
 }
 
 fn from_provider_error(

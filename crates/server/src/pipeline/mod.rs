@@ -21,6 +21,7 @@ pub(crate) mod rescue;
 pub(crate) mod respond;
 pub(crate) mod settle;
 pub(crate) mod speech;
+pub(crate) mod staged;
 mod successors;
 pub(crate) mod thread;
 pub(crate) mod units;

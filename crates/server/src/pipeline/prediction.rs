@@ -7,12 +7,10 @@
 //! **Invariant:** a prediction that is left before it is known to be over is cancelled once, and one that is known to be
 //! over never.
 
-use super::Call;
 use super::attempt::{
-    AttemptFailure, CallLimits, ReadReply, Unread, from_error_reply, from_failure, from_fault,
+    AttemptFailure, CallLimits, Order, ReadReply, Unread, from_error_reply, from_failure, from_fault,
 };
 use super::outbound::Prepared;
-use super::receive::Received;
 use super::respond::{self, Answer};
 use super::speech::Speech;
 use crate::reply::Upstream;
@@ -53,19 +51,9 @@ const LIFE_SECONDS_MIN: u64 = 5;
 const CANCEL_AFTER: HeaderName = HeaderName::from_static("cancel-after");
 const PREFER: HeaderName = HeaderName::from_static("prefer");
 
-/// What is to be answered, and by whom.
-#[derive(Clone, Copy)]
-pub(super) struct Order<'a> {
-    pub(super) worker: &'a Worker,
-    pub(super) call: &'a Call,
-    pub(super) received: &'a Received<'a>,
-    pub(super) target: &'a Arc<Target>,
-    pub(super) limits: CallLimits,
-}
-
 /// One attempt: makes a prediction, and reads it until it is over or its first content is there.
 pub(super) async fn attempt(order: Order<'_>, prepared: Prepared) -> Result<Answer, AttemptFailure> {
-    let Order { worker, call, received, target, limits } = order;
+    let Order { worker, call, received, target, limits, staged } = order;
     let timeouts = limits.timeouts();
     let sent = Instant::now();
     let (mut outgoing, plan) = prepared.outgoing(timeouts);
@@ -82,6 +70,7 @@ pub(super) async fn attempt(order: Order<'_>, prepared: Prepared) -> Result<Answ
         sent,
         head_by: timeouts.head_by,
         is_fallback: limits.is_fallback,
+        staged,
     };
     let reply = desk.send(&target.endpoint, outgoing).await?;
     let headers = reply.headers;

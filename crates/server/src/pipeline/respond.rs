@@ -12,6 +12,7 @@ use super::receive::Received;
 use super::rescue::{Asked, Lifeline, Onward, Past};
 use super::settle::{Billing, Settlement};
 use super::speech::Speech;
+use super::staged::X_TOLLGATE_FAULT;
 use super::thread::{Keeper, Watching};
 use super::units::Units;
 use super::{Call, caller, embedding};
@@ -55,9 +56,26 @@ pub(crate) struct Answer {
     arrival: Option<Box<Arrival>>,
     /// For a stream that can go on from elsewhere.
     lifeline: Option<Box<Lifeline>>,
+    /// The fault that the request has met on purpose.
+    met: Option<HeaderValue>,
 }
 
 impl Answer {
+    /// With a fault that it has met on purpose.
+    pub(super) fn met(self, fault: HeaderValue) -> Self {
+        Self { met: Some(fault), ..self }
+    }
+
+    /// With one that the request had met before, where it has met none itself.
+    pub(super) fn met_before(self, fault: Option<HeaderValue>) -> Self {
+        Self { met: self.met.or(fault), ..self }
+    }
+
+    /// It is there only now.
+    pub(super) fn late(self) -> Self {
+        Self { answered: Instant::now(), ..self }
+    }
+
     /// With what it takes to go on from elsewhere, where it is a stream that may need that.
     pub(super) fn with_lifeline(mut self, asked: Asked<'_>) -> Self {
         let keeps_past = matches!(&self.body, AnswerBody::Stream(begun) if begun.past.is_some());
@@ -193,6 +211,7 @@ pub(crate) async fn read_reply(reading: ReadReply<'_>, reply: Reply) -> Result<A
         answered: Instant::now(),
         arrival: None,
         lifeline: None,
+        met: None,
     })
 }
 
@@ -215,6 +234,7 @@ pub(crate) async fn read_stream(
         answered: Instant::now(),
         arrival: None,
         lifeline: None,
+        met: None,
     })
 }
 
@@ -236,6 +256,7 @@ pub(crate) fn read_several(
         answered: Instant::now(),
         arrival: None,
         lifeline: None,
+        met: None,
     })
 }
 
@@ -339,7 +360,11 @@ async fn read_passed(
 }
 
 /// Reads a stream until something the caller sees as content is there, or until its end.
-async fn read_stream_head(reading: ReadReply<'_>, mut upstream: Upstream) -> Result<AnswerBody, Unread> {
+async fn read_stream_head(reading: ReadReply<'_>, upstream: Upstream) -> Result<AnswerBody, Unread> {
+    let mut upstream = match reading.staged {
+        Some(staged) => staged.stream(upstream, &reading.plan),
+        None => upstream,
+    };
     let head_by = reading.head_by;
     let goes_on = reading.received.onward.is_some();
     let created = reading.received.onward.as_ref().map_or_else(now_seconds, |onward| onward.created);
@@ -499,7 +524,7 @@ pub(crate) fn respond(
     answer: Answer,
     keeper: Option<Keeper>,
 ) -> Response<GatewayBody> {
-    let Answer { target, provider_headers, body, lost, sent, answered, arrival, lifeline, .. } = answer;
+    let Answer { target, provider_headers, body, lost, sent, answered, arrival, lifeline, met, .. } = answer;
     let at_provider = answered.saturating_duration_since(sent);
     let total = call.started.elapsed();
     let mut headers = match &body {
@@ -507,13 +532,18 @@ pub(crate) fn respond(
         AnswerBody::Stream(_) => ReplyHeaders::stream(&target.reply_headers, &call.id),
     };
     headers.provider(&provider_headers, target.credential());
+    let (tier, fallbacks) = arrival.as_ref().map(|arrival| arrival.way()).unwrap_or_default();
     let place = arrival.map(|arrival| arrival.tell(&mut headers, &target));
+    if let Some(fault) = met {
+        headers.add(X_TOLLGATE_FAULT, fault);
+    }
     headers.not_yet_active(&received.overrides.not_yet_active).lost(&lost);
     headers.durations(total, total.saturating_sub(at_provider));
     if call.surface == Surface::Converse {
         headers.add(AMZN_REQUEST_ID, call.id.clone());
     }
-    let mut settlement = Settlement::new(worker, call, &target, received.body.len() as u64, at_provider);
+    let mut settlement = Settlement::new(worker, call, &target, received.body.len() as u64, at_provider)
+        .with_way(tier, fallbacks);
     if let Some(place) = place {
         settlement = settlement.with_place(place);
     }

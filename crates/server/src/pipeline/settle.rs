@@ -109,6 +109,8 @@ pub(crate) struct Settlement {
     units: Option<Box<Units>>,
     /// What the request holds at the deployment.
     place: Option<Box<Place>>,
+    /// The tier that serves it, and the groups before it.
+    way: (Option<HeaderValue>, u32),
     is_settled: bool,
 }
 
@@ -130,6 +132,7 @@ impl Settlement {
             at_provider,
             units: None,
             place: None,
+            way: (None, 0),
             is_settled: false,
         }
     }
@@ -137,6 +140,11 @@ impl Settlement {
     /// With what the request holds at the deployment, given back with the settlement.
     pub(crate) fn with_place(self, place: Place) -> Self {
         Self { place: Some(Box::new(place)), ..self }
+    }
+
+    /// With how it was come to: the tier that serves it, and the groups before it.
+    pub(crate) fn with_way(self, tier: Option<HeaderValue>, fallbacks: u32) -> Self {
+        Self { way: (tier, fallbacks), ..self }
     }
 
     /// With what the request uses beside tokens, for a reply that is not looked into.
@@ -338,6 +346,8 @@ impl Settlement {
             cost_usd = %spend.cost.map(|cost| cost.to_string()).unwrap_or_default(),
             estimated = spend.is_estimated,
             ending = ?ending,
+            tier = self.way.0.as_ref().and_then(|tier| tier.to_str().ok()).unwrap_or_default(),
+            fallbacks = self.way.1,
             duration_ms = total.as_millis() as u64,
             "request answered"
         );

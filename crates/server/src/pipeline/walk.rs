@@ -10,13 +10,16 @@ use super::arrival::Arrival;
 use super::attempt::{AttemptFailure, CallLimits, note_failure};
 use super::receive::Received;
 use super::respond::Answer;
+use super::staged;
 use super::successors::Rest;
 use crate::error::{Rejection, X_LITELLM_TIMEOUT};
 use crate::reply::header_text;
 use crate::routing::{Asking, Group, Journey, Leg, Place, Route, Urgency, Waited, exhausted_for};
 use crate::snapshot::Snapshot;
 use crate::target::Target;
+use crate::telemetry::FallbackFacts;
 use crate::worker::Worker;
+use http::{HeaderMap, HeaderValue};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 use tokio::time::Instant;
@@ -28,6 +31,8 @@ use tollgate_policy::plan::{AttemptPlan, SENDS_PER_REQUEST_MAX, Surroundings};
 
 /// Places that a request may miss in a row before it is told that there is none.
 const TAKES_MISSED_MAX: u32 = 100;
+/// The name of the tier without a model, where a group's would stand.
+const CANNED: &str = "canned";
 
 /// Who walks, and for what.
 #[derive(Clone, Copy)]
@@ -75,6 +80,10 @@ pub(crate) struct Walk<'a> {
     /// The `order` of the first deployment of the leg.
     first_order: Option<i64>,
     was_hedged: bool,
+    /// The last fault that it has met on purpose.
+    met: Option<HeaderValue>,
+    /// The status and the class of the failure that led to the leg.
+    fell: Option<(u16, &'static str)>,
 }
 
 impl<'a> Walk<'a> {
@@ -99,6 +108,8 @@ impl<'a> Walk<'a> {
             sends: 0,
             first_order: None,
             was_hedged: false,
+            met: None,
+            fell: None,
         })
     }
 
@@ -278,10 +289,19 @@ impl<'a> Walk<'a> {
     /// Notes a failure. `Ok`: there may be another attempt within the group.
     pub(crate) fn note(&mut self, boarding: Boarding, failure: AttemptFailure) -> Result<(), Over> {
         let Boarding { target, limits, place, position, .. } = boarding;
+        let mut failure = failure;
+        self.met = staged::met_by(&mut failure).or(self.met.take());
         note_failure(self.errand.worker, self.errand.call, &target, &failure);
         let kind = failure.kind;
         let lesson = place.failed(kind, failure.retry_after, &target.health_rules);
-        self.errand.worker.gateway.alerts().learned(&target, &lesson);
+        let alerts = self.errand.worker.gateway.alerts();
+        alerts.learned(&target, &lesson);
+        if kind == FailureKind::NotFound {
+            alerts.model_not_found(&target);
+        }
+        if lesson.is_ejection() && self.group.is_out() {
+            alerts.outage(self.group.label(), self.group.targets().len());
+        }
         let asked = failure.retry_after.or(lesson.pause).filter(|_| kind == FailureKind::RateLimit);
         self.soonest_retry = [self.soonest_retry, failure.retry_after, asked].into_iter().flatten().min();
         let mut rejection = failure.rejection;
@@ -302,6 +322,8 @@ impl<'a> Walk<'a> {
     /// Goes on to the next group of the chain, or says what the caller gets where none follows.
     pub(crate) fn next_leg(&mut self, over: Over) -> Result<(), Rejection> {
         let Over { setback, kind, rejection } = over;
+        self.count_fallback(false);
+        self.fell = Some((rejection.status().as_u16(), kind.map_or("no_place", FailureKind::word)));
         let is_limit = kind == Some(FailureKind::RateLimit);
         let rejection = rejection.with_retry_after(self.soonest_retry.filter(|_| is_limit));
         let first = self.first.take().unwrap_or(rejection);
@@ -326,7 +348,40 @@ impl<'a> Walk<'a> {
             self.first = Some(first);
             return Ok(());
         }
+        let mut first = first;
+        self.tell_met(first.headers_mut());
         Err(first)
+    }
+
+    /// Says in a reply's head which fault the request has met on purpose.
+    pub(super) fn tell_met(&self, headers: &mut HeaderMap) {
+        staged::tell(headers, self.met.as_ref());
+    }
+
+    /// The leg has answered the request: by a deployment, or by words of the operator's.
+    pub(super) fn served(&self) {
+        let Errand { worker, call, .. } = self.errand;
+        let leg = self.journey.leg();
+        worker.gateway.served(leg);
+        self.count_fallback(true);
+        if leg.depth > 0 {
+            tracing::info!(
+                call_id = %call.id.to_str().unwrap_or_default(),
+                group = leg.group.as_deref().unwrap_or(CANNED),
+                tier = leg.tier.as_ref().and_then(|tier| tier.to_str().ok()).unwrap_or_default(),
+                fallbacks = leg.depth,
+                "answered by a fallback"
+            );
+        }
+    }
+
+    fn count_fallback(&self, was_answered: bool) {
+        let Errand { worker, call, .. } = self.errand;
+        let Some(after) = self.fell else { return };
+        let requested = call.group.get().map(|group| group.label()).unwrap_or_default();
+        let is_canned = self.journey.leg().group.is_none();
+        let fallback = if is_canned { CANNED } else { self.group.label() };
+        worker.gateway.metrics().fell_back(FallbackFacts { requested, fallback, after }, was_answered);
     }
 
     /// The leg has no answer.
@@ -349,10 +404,11 @@ impl<'a> Walk<'a> {
         // Hedging is about whoever has nothing to show yet, plain answers too.
         self.group.note_first_token(took);
         self.asking.hold(&self.group, &target.id);
+        self.served();
         // A higher `order` is LiteLLM's fallback within the group.
         let is_next_order = target.profile.order != self.first_order;
         let leg = self.journey.leg();
-        answer.by(Arrival {
+        answer.met_before(self.met.clone()).by(Arrival {
             place,
             route,
             retries: self.plan.retries().saturating_sub(u32::from(is_next_order)),
@@ -381,6 +437,7 @@ impl<'a> Walk<'a> {
         let Boarding { target, mut place, .. } = boarding;
         let lesson = place.answered(None);
         self.errand.worker.gateway.alerts().learned(&target, &lesson);
+        self.served();
         (target, place, (self.plan.retries(), self.plan.retries_max()))
     }
 

@@ -9,6 +9,7 @@ use crate::pipeline::attempt::{
     AttemptFailure, CallLimits, from_credential, from_error_reply, from_failure, from_fault,
 };
 use crate::pipeline::speech::Speech;
+use crate::pipeline::staged::Staged;
 use crate::surface::Surface;
 use crate::target::Target;
 use crate::worker::Worker;
@@ -51,6 +52,7 @@ pub(super) async fn attempt(
     limits: CallLimits,
 ) -> Result<Opened, AttemptFailure> {
     target.metrics.attempts.inc();
+    Staged::open(target, limits).await?;
     let uri = address(target, asked.intent.as_deref()).ok_or_else(|| has_none(target))?;
     let mut headers = target.headers.clone();
     if asked.is_beta {

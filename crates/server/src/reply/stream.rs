@@ -14,6 +14,7 @@ use crate::pipeline::prediction::Streamed;
 use crate::pipeline::rescue::{Lifeline, Past, Rescue};
 use crate::pipeline::respond::Continued;
 use crate::pipeline::settle::{Ending, Settlement};
+use crate::pipeline::staged::StagedStream;
 use crate::pipeline::thread::Keeping;
 use bytes::{Bytes, BytesMut};
 use std::collections::VecDeque;
@@ -37,6 +38,8 @@ pub(crate) enum Upstream {
     Reply(ReplyBody),
     /// A prediction that the provider makes.
     Prediction(Box<Streamed>),
+    /// Either, with a fault on purpose.
+    Staged(Box<StagedStream>),
 }
 
 impl Upstream {
@@ -46,8 +49,9 @@ impl Upstream {
     }
 
     /// As [`Upstream::next`], for those who poll.
-    fn poll_next(&mut self, context: &mut Context<'_>) -> Poll<Option<Result<Bytes, Failure>>> {
+    pub(crate) fn poll_next(&mut self, context: &mut Context<'_>) -> Poll<Option<Result<Bytes, Failure>>> {
         match self {
+            Self::Staged(staged) => staged.poll_next(context),
             Self::Reply(body) => body.poll_next(context),
             Self::Prediction(streamed) => streamed.poll_next(context),
         }

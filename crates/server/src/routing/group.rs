@@ -15,6 +15,7 @@ use std::time::Duration;
 use tollgate_policy::affinity::Affinities;
 use tollgate_policy::ask::Ask;
 use tollgate_policy::choice::{self, Candidate, Choice, Reading, Table};
+use tollgate_policy::health::{Forced, Standing};
 use tollgate_policy::latency::Measure;
 use tollgate_policy::strategy::StrategyState;
 
@@ -137,6 +138,27 @@ impl Group {
     /// Whose turn it is, as a copy.
     pub(crate) fn turns(&self) -> StrategyState {
         lock(&self.state.strategy).clone()
+    }
+
+    /// Whether every deployment is ejected, or forced down.
+    pub(crate) fn is_out(&self) -> bool {
+        let now = self.clock.now();
+        self.targets.iter().all(|target| {
+            let health = lock(&target.live.health);
+            let reading = Reading {
+                standing: health.standing(now),
+                credential: lock(&target.live.credential).standing(now),
+                forced: health.forced(now),
+                ..Reading::default()
+            };
+            let is_ejected = matches!(reading.standing(), Standing::Ejected { .. } | Standing::Probing);
+            is_ejected || matches!(reading.forced, Some(Forced::Down | Forced::Draining))
+        })
+    }
+
+    /// The name that it has in metrics: a configured one.
+    pub(crate) fn label(&self) -> &str {
+        self.targets.first().map_or(&self.name, |target| target.metrics.group())
     }
 
     fn seen<'c>(&self, candidates: &'c [Candidate<'c>], excluded: &'c [bool]) -> choice::Group<'c> {

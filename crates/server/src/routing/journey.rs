@@ -4,6 +4,7 @@
 //! tier's name, canned answers. Leaves which leg is next to `policy::chain`. **Invariant:** what a leg puts into the body
 //! goes through the same checks as the caller's own members.
 
+use super::tiers::TierList;
 use super::wish::{Mock, Wish};
 use crate::error::Rejection;
 use crate::pipeline::receive::Received;
@@ -15,7 +16,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 use tollgate_config::{Canned, Config, FallbackTarget, Fallbacks, Tier, TierTarget};
-use tollgate_policy::chain::{self, Chain, ChainRules, MovesOn, Setback, Target, TierList, TierPlace};
+use tollgate_policy::chain::{self, Chain, ChainRules, MovesOn, Setback, Target, TierPlace};
 use tollgate_policy::failure::FailureKind;
 use tollgate_policy::faq::Faq;
 
@@ -51,6 +52,7 @@ pub(crate) struct Chains {
     /// What targets put into the request, by their numbers.
     overrides: Vec<Map<String, Value>>,
     canned: HashMap<TierPlace, Arc<CannedAnswers>>,
+    lists: Vec<Arc<TierList>>,
 }
 
 impl Chains {
@@ -82,7 +84,9 @@ impl Chains {
                 }
             }
         }
-        Self { rules: Arc::new(rules), overrides, canned }
+        let lists = config.tollgate.tiers.lists().map(|(name, tiers)| Arc::new(TierList::of(name, tiers)));
+        let lists = lists.collect();
+        Self { rules: Arc::new(rules), overrides, canned, lists }
     }
 
     /// The group in which a request begins that names a list of tiers.
@@ -91,7 +95,7 @@ impl Chains {
     }
 }
 
-fn tier_list(name: Option<&str>, tiers: &[Tier]) -> TierList {
+fn tier_list(name: Option<&str>, tiers: &[Tier]) -> chain::TierList {
     let tier = |tier: &Tier| chain::Tier {
         name: tier.name.clone(),
         group: tier.target.group().map(str::to_owned),
@@ -103,7 +107,7 @@ fn tier_list(name: Option<&str>, tiers: &[Tier]) -> TierList {
             first_token: tier.move_on.first_token,
         },
     };
-    TierList { name: name.map(str::to_owned), tiers: tiers.iter().map(tier).collect() }
+    chain::TierList { name: name.map(str::to_owned), tiers: tiers.iter().map(tier).collect() }
 }
 
 fn targets(chain: &[FallbackTarget], overrides: &mut Vec<Map<String, Value>>) -> Vec<Target> {
@@ -132,6 +136,8 @@ pub(crate) struct Leg {
     pub(crate) canned: Option<Arc<CannedAnswers>>,
     /// Groups before this one.
     pub(crate) depth: u32,
+    /// The list that its tier is of, and the tier's position.
+    pub(crate) served: Option<(Arc<TierList>, usize)>,
     overrides: Option<Map<String, Value>>,
 }
 
@@ -242,6 +248,9 @@ impl Journey {
             first_token: current.first_token,
             canned: current.tier.and_then(|place| self.chains.canned.get(&place).cloned()),
             depth: current.attempted_fallbacks,
+            served: current
+                .tier
+                .and_then(|place| Some((Arc::clone(self.chains.lists.get(place.list)?), place.tier))),
             overrides: overrides.cloned(),
         }
     }

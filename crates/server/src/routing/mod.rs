@@ -15,6 +15,8 @@ mod place;
 mod rehearsal;
 mod route;
 mod rules;
+mod sensitive;
+mod tiers;
 mod waiting;
 mod wish;
 
@@ -29,5 +31,7 @@ pub(crate) use place::Place;
 pub(crate) use rehearsal::{RehearsedLeg, rehearse};
 pub(crate) use route::Route;
 pub(crate) use rules::{GroupRules, HedgeDelay, health_rules};
+pub(crate) use sensitive::Sensitive;
+pub(crate) use tiers::Tally;
 pub(crate) use waiting::{Urgency, Waited};
 pub(crate) use wish::Wish;

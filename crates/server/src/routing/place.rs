@@ -59,6 +59,16 @@ pub(crate) struct Lesson {
     pub(crate) pause: Option<Duration>,
 }
 
+impl Lesson {
+    /// Whether the deployment, or its credential, is out from now on.
+    pub(crate) fn is_ejection(&self) -> bool {
+        [self.health, self.credential]
+            .into_iter()
+            .flatten()
+            .any(|change| matches!(change, Change::Ejected { .. }))
+    }
+}
+
 impl Place {
     /// Takes a place for so many tokens; none where that is not possible any more: between a choice and this another
     /// request may have taken it, or the probe's, and a pause or an ejection may have come.

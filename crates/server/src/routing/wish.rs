@@ -71,7 +71,7 @@ impl Wish {
             }
             match member.name.as_ref() {
                 "metadata" | "litellm_metadata" => wish.read_metadata(&found)?,
-                "tags" => wish.add_tags(found.texts()?),
+                "tags" => wish.add_tags(path, found.name, found.texts()?)?,
                 "allowed_model_region" => wish.requirements.region = Some(found.text()?),
                 "litellm_session_id" => wish.session = Some(found.text()?),
                 "litellm_trace_id" | "prompt_cache_key" if wish.session.is_none() => {
@@ -104,8 +104,14 @@ impl Wish {
             let wrong = || Rejection::invalid(path, name, "expected a short text");
             text.map(|text| Some(text.to_owned())).ok_or_else(wrong)
         };
-        if let Some(tags) = text("x-litellm-tags")? {
-            self.add_tags(tags.split(',').map(str::trim).filter(|tag| !tag.is_empty()).map(str::to_owned));
+        for value in headers.get_all("x-litellm-tags") {
+            let wrong = || Rejection::invalid(path, "x-litellm-tags", "expected short texts");
+            let tags = value.to_str().map_err(|_| wrong())?.split(',').map(str::trim);
+            let tags: Vec<String> = tags.filter(|tag| !tag.is_empty()).map(str::to_owned).collect();
+            if tags.iter().any(|tag| !is_name(tag)) {
+                return Err(wrong());
+            }
+            self.add_tags(path, "x-litellm-tags", tags)?;
         }
         if let Some(region) = text("x-tollgate-region")? {
             self.requirements.region = Some(region);
@@ -131,12 +137,17 @@ impl Wish {
         Ok(())
     }
 
-    fn add_tags(&mut self, tags: impl IntoIterator<Item = String>) {
+    /// None is lost: one of them may be what keeps the request where it belongs.
+    fn add_tags(&mut self, path: &str, name: &str, tags: Vec<String>) -> Result<(), Rejection> {
         for tag in tags {
-            if self.tags.len() < TAGS_MAX && !self.tags.contains(&tag) {
+            if !self.tags.contains(&tag) {
                 self.tags.push(tag);
             }
         }
+        if self.tags.len() > TAGS_MAX {
+            return Err(Rejection::invalid(path, name, "expected at most 64 tags in all"));
+        }
+        Ok(())
     }
 
     /// The members of `metadata` that speak of routing; all others are the caller's own.
@@ -149,7 +160,7 @@ impl Wish {
                 continue;
             }
             match member.name.as_ref() {
-                "tags" => self.add_tags(found.texts()?),
+                "tags" => self.add_tags(found.path, found.name, found.texts()?)?,
                 "region" | "allowed_model_region" => self.requirements.region = Some(found.text()?),
                 "data_residency" => self.requirements.data_residency = Some(found.text()?),
                 "zero_data_retention" => self.requirements.zero_data_retention |= found.flag()?,

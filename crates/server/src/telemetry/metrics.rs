@@ -58,6 +58,55 @@ struct RescueLabels {
     outcome: &'static str,
 }
 
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct AlertLabels {
+    kind: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct TierLabels {
+    list: String,
+    tier: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct FallbackLabels {
+    requested_model: String,
+    fallback_model: String,
+    exception_status: u16,
+    exception_class: &'static str,
+}
+
+/// A move to another group, as it is counted. The names are configured ones.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct FallbackFacts<'a> {
+    /// The group that was asked for.
+    pub(crate) requested: &'a str,
+    /// The group that was gone to.
+    pub(crate) fallback: &'a str,
+    /// The status and the class of the failure that led there.
+    pub(crate) after: (u16, &'static str),
+}
+
+/// What counts alerts.
+#[derive(Debug, Clone)]
+pub(crate) struct AlertMetrics {
+    raised: Family<AlertLabels, Counter>,
+    dropped: Counter,
+}
+
+impl AlertMetrics {
+    /// An alert was raised.
+    pub(crate) fn raised(&self, kind: &'static str) {
+        self.raised.get_or_create(&AlertLabels { kind }).inc();
+    }
+
+    /// Counts those that were not delivered.
+    pub(crate) fn dropped(&self) -> Counter {
+        self.dropped.clone()
+    }
+}
+
 /// All metrics of the process.
 pub(crate) struct Metrics {
     registry: Registry,
@@ -79,6 +128,10 @@ pub(crate) struct Metrics {
     unpriced: Family<TargetLabels, Counter>,
     estimated: Family<TargetLabels, Counter>,
     rescues: Family<RescueLabels, Counter>,
+    alerts: AlertMetrics,
+    tiers: Family<TierLabels, Counter>,
+    fallback_successes: Family<FallbackLabels, Counter>,
+    fallback_failures: Family<FallbackLabels, Counter>,
     /// Requests that are being answered.
     pub(crate) in_flight: Gauge,
     /// Callers that went away before their answer was complete.
@@ -151,6 +204,10 @@ impl Metrics {
             unpriced: Family::default(),
             estimated: Family::default(),
             rescues: Family::default(),
+            alerts: AlertMetrics { raised: Family::default(), dropped: Counter::default() },
+            tiers: Family::default(),
+            fallback_successes: Family::default(),
+            fallback_failures: Family::default(),
             in_flight: Gauge::default(),
             disconnects: Counter::default(),
             bugs: Counter::default(),
@@ -189,6 +246,10 @@ impl Metrics {
         );
         let help = "Times that a deployment was taken out for its failures";
         r.register("litellm_deployment_cooled_down", help, self.deployment_cooldowns.clone());
+        let help = "Requests that a fallback answered";
+        r.register("litellm_deployment_successful_fallbacks", help, self.fallback_successes.clone());
+        let help = "Fallbacks that did not answer";
+        r.register("litellm_deployment_failed_fallbacks", help, self.fallback_failures.clone());
         r.register("litellm_in_flight_requests", "Requests being answered", self.in_flight.clone());
     }
 
@@ -200,6 +261,11 @@ impl Metrics {
         r.register("tollgate_estimated_usage", help, self.estimated.clone());
         let help = "Streams that broke off within an answer, by what became of them";
         r.register("tollgate_rescues", help, self.rescues.clone());
+        r.register("tollgate_alerts", "Alerts that were raised", self.alerts.raised.clone());
+        let help = "Alerts that a webhook was not told";
+        r.register("tollgate_alerts_dropped", help, self.alerts.dropped.clone());
+        let help = "Requests that were answered, by the tier that answered";
+        r.register("tollgate_tier_requests", help, self.tiers.clone());
         let help = "Callers that went away before their answer was complete";
         r.register("tollgate_client_disconnects", help, self.disconnects.clone());
         let help =
@@ -263,6 +329,29 @@ impl Metrics {
     /// on with it (`failed`).
     pub(crate) fn rescued(&self, outcome: &'static str) {
         self.rescues.get_or_create(&RescueLabels { outcome }).inc();
+    }
+
+    /// What counts alerts.
+    pub(crate) fn alerts(&self) -> AlertMetrics {
+        self.alerts.clone()
+    }
+
+    /// A tier of a list has answered a request.
+    pub(crate) fn served_by_tier(&self, list: &str, tier: &str) {
+        let labels = TierLabels { list: list.to_owned(), tier: tier.to_owned() };
+        self.tiers.get_or_create(&labels).inc();
+    }
+
+    /// A request that had gone on to another group was answered there, or not.
+    pub(crate) fn fell_back(&self, facts: FallbackFacts<'_>, was_answered: bool) {
+        let labels = FallbackLabels {
+            requested_model: facts.requested.to_owned(),
+            fallback_model: facts.fallback.to_owned(),
+            exception_status: facts.after.0,
+            exception_class: facts.after.1,
+        };
+        let family = if was_answered { &self.fallback_successes } else { &self.fallback_failures };
+        family.get_or_create(&labels).inc();
     }
 
     /// A request ended without an answer. `requested_model` is a configured group's name, or empty.

@@ -2,4 +2,4 @@
 
 mod metrics;
 
-pub(crate) use metrics::{Metrics, TargetLabels, TargetMetrics};
+pub(crate) use metrics::{AlertMetrics, FallbackFacts, Metrics, TargetLabels, TargetMetrics};

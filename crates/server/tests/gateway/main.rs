@@ -8,6 +8,7 @@
 
 mod support;
 
+mod alerts;
 mod azure;
 mod bodies;
 mod clouds;
@@ -35,8 +36,11 @@ mod responses;
 mod retries;
 mod routing;
 mod secrets;
+mod sensitive;
 mod smuggling;
+mod staged;
 mod streams;
+mod tiers;
 mod told;
 mod traps;
 mod units;
