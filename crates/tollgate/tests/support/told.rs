@@ -107,15 +107,24 @@ impl Told {
         marks == 1
     }
 
+    /// The name that the answer has for its model: the caller's, but after a fallback that of the model which answered.
+    fn named<'a>(&'a self, model: &'a str) -> &'a str {
+        match self.header("x-litellm-attempted-fallbacks") {
+            None | Some("0") => model,
+            Some(_) => self.header("x-litellm-model-name").unwrap().rsplit('/').next().unwrap(),
+        }
+    }
+
     /// The answer's text, after it was held that the stream is a complete one: one reason to stop, one end mark, no
-    /// error, one id, the caller's name of the model.
+    /// error, one id, one name of the model.
     pub(crate) fn complete(&self, model: &str) -> String {
         let shown = self.shown();
         assert!(self.is_whole && self.is_done(), "not complete: {shown}");
         assert_eq!(self.error(), None, "{shown}");
         assert_eq!(self.finishes().len(), 1, "{shown}");
         let chunks = self.chunks();
-        assert!(chunks.iter().all(|chunk| chunk["model"] == model), "{shown}");
+        let named = self.named(model);
+        assert!(chunks.iter().all(|chunk| chunk["model"] == named), "{shown}");
         let first = chunks.first().map(|chunk| chunk["id"].clone());
         assert!(chunks.iter().all(|chunk| Some(&chunk["id"]) == first.as_ref()), "{shown}");
         self.text()
