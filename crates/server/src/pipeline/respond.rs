@@ -16,7 +16,7 @@ use super::staged::X_TOLLGATE_FAULT;
 use super::thread::{Keeper, Watching};
 use super::units::Units;
 use super::{Call, caller, embedding};
-use crate::reply::{GatewayBody, ReplyHeaders, StreamBody, StreamParts, Upstream};
+use crate::reply::{GatewayBody, Keep, ReplyHeaders, StreamBody, StreamParts, Upstream};
 use crate::routing::Place;
 use crate::surface::Surface;
 use crate::target::Target;
@@ -563,7 +563,7 @@ pub(crate) fn respond(
             }
             let keeping = keeper.zip(slot).map(|(keeper, slot)| {
                 let kept = Arc::clone(&slot);
-                (slot, keeper.with_slot(kept).into_future())
+                Keep::new(slot, keeper.with_slot(kept))
             });
             settlement.first_token(total);
             let parts = StreamParts {

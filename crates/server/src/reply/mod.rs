@@ -7,7 +7,7 @@ pub(crate) use headers::{
     ReplyHeaders, TargetFacts, TargetHeaders, X_TOLLGATE_HEDGED, X_TOLLGATE_ROUTE, add_security_headers,
     header_number, header_text,
 };
-pub(crate) use stream::{StreamBody, StreamParts, Upstream};
+pub(crate) use stream::{Keep, StreamBody, StreamParts, Upstream};
 
 use crate::drain::Drain;
 use bytes::Bytes;

@@ -15,7 +15,7 @@ use crate::pipeline::rescue::{Lifeline, Past, Rescue};
 use crate::pipeline::respond::Continued;
 use crate::pipeline::settle::{Ending, Settlement};
 use crate::pipeline::staged::StagedStream;
-use crate::pipeline::thread::Keeping;
+use crate::pipeline::thread::{Keeper, Keeping};
 use bytes::{Bytes, BytesMut};
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -76,7 +76,7 @@ pub(crate) struct StreamParts {
     /// The provider's body has ended.
     pub(crate) ended: bool,
     /// Keeps the answer once it is complete.
-    pub(crate) keeping: Option<(FinalSlot, Keeping)>,
+    pub(crate) keeping: Option<Keep>,
     /// What is due at the end.
     pub(crate) settlement: Settlement,
     /// What it takes to go on from elsewhere.
@@ -85,6 +85,35 @@ pub(crate) struct StreamParts {
     pub(crate) is_quiet: bool,
     /// The gateway's end.
     pub(crate) drain: DrainHandle,
+}
+
+/// Keeps an answer once it is complete.
+pub(crate) struct Keep {
+    /// Where the whole answer will be.
+    slot: FinalSlot,
+    /// Until it is there.
+    keeper: Option<Keeper>,
+    /// From then on.
+    keeping: Option<Keeping>,
+}
+
+impl Keep {
+    /// Keeps what will be in the slot.
+    pub(crate) fn new(slot: FinalSlot, keeper: Keeper) -> Self {
+        Self { slot, keeper: Some(keeper), keeping: None }
+    }
+
+    /// No single provider has the whole answer any more.
+    fn forget_holder(&mut self) {
+        self.keeper = self.keeper.take().map(|keeper| keeper.held_by(None));
+    }
+
+    fn poll(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        if let Some(keeper) = self.keeper.take() {
+            self.keeping = Some(keeper.into_future());
+        }
+        self.keeping.as_mut().map_or(Poll::Ready(()), |keeping| keeping.as_mut().poll(context))
+    }
 }
 
 /// Pieces that go out as one.
@@ -133,7 +162,7 @@ pub(crate) struct StreamBody {
     gathered: Gathered,
     settlement: Settlement,
     /// Keeps the answer once it is complete.
-    keeping: Option<(FinalSlot, Keeping)>,
+    keeping: Option<Keep>,
     /// The answer is complete and being kept; its last pieces wait for that.
     is_keeping: bool,
     /// Where the whole answer will be of a stream that went on from elsewhere.
@@ -237,8 +266,8 @@ impl StreamBody {
 
     /// Waits until the answer is kept, so that a caller who has its end can ask for it.
     fn poll_keeping(&mut self, context: &mut Context<'_>) -> Poll<()> {
-        if let Some((_, keeping)) = &mut self.keeping {
-            std::task::ready!(keeping.as_mut().poll(context));
+        if let Some(keep) = &mut self.keeping {
+            std::task::ready!(keep.poll(context));
         }
         self.keeping = None;
         self.is_keeping = false;
@@ -287,7 +316,7 @@ impl StreamBody {
 
     /// The whole answer is here: what goes out now may be the last that the caller waits for.
     fn look_for_whole(&mut self) {
-        let Some((slot, _)) = &self.keeping else { return };
+        let Some(Keep { slot, .. }) = &self.keeping else { return };
         if let Some(whole) = self.moved_slot.as_ref().and_then(|moved| moved.get()) {
             // Set once; the second time it is the same.
             let _ = slot.set(whole.clone());
@@ -316,6 +345,9 @@ impl StreamBody {
             let (deployment, mode) = (comment_word(continued.deployment()), continued.mode.name());
             let label = format!(": x-tollgate-rescued deployment={deployment} mode={mode}\n\n");
             self.ready.push_back(Bytes::from(label));
+        }
+        if let Some(keep) = &mut self.keeping {
+            keep.forget_holder();
         }
         let Continued { begun, settlement, lifeline, .. } = *continued;
         self.settlement = settlement;

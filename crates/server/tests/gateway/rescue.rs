@@ -518,7 +518,13 @@ async fn rest_of(mut stream: Stream) -> Vec<String> {
 
 #[tokio::test]
 async fn a_response_that_went_on_from_elsewhere_is_kept_and_continued() {
-    let app = App::start(two_of(Wire::Anthropic), script(Fault::cut(5))).await;
+    for wire in [Wire::Anthropic, Wire::OpenAi] {
+        check_kept(wire).await;
+    }
+}
+
+async fn check_kept(wire: Wire) {
+    let app = App::start(patient(wire), script(Fault::cut(5))).await;
     let body = json!({"model": "m", "stream": true, "input": "hello there"});
     let mut connection = app.connect().await;
     connection.write(&post("/v1/responses", &[], body.to_string().as_bytes())).await;
@@ -535,5 +541,14 @@ async fn a_response_that_went_on_from_elsewhere_is_kept_and_continued() {
     let id = response["id"].as_str().unwrap();
     let kept = app.get(&format!("/v1/responses/{id}")).await;
     assert_eq!(kept.json()["output"][0]["content"][0]["text"], TEXT);
+    // No provider has all of it, so the next turn takes it along.
+    let next = json!({"model": "m", "input": "and then?", "previous_response_id": id});
+    app.simulator.script().set_rules(vec![Rule::any(Behaviour::new().text("the end"))]);
+    assert_eq!(app.post("/v1/responses", &next).await.json()["output"][0]["content"][0]["text"], "the end");
+    let asked = app.received().last().unwrap().json();
+    assert!(
+        asked.get("previous_response_id").is_none() && asked.to_string().contains("every word"),
+        "{asked}"
+    );
     app.stop().await;
 }
