@@ -18,6 +18,7 @@
 mod support;
 
 mod page;
+mod rehearsals;
 mod sensitive;
 mod stand;
 mod support_bot;

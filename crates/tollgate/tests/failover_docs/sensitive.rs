@@ -81,6 +81,16 @@ async fn a_request_may_ask_for_a_region_by_a_header() {
 }
 
 #[tokio::test]
+async fn a_request_may_be_marked_by_a_tag_of_its_metadata() {
+    check(&[], json!({"tags": ["portfolio"]})).await;
+}
+
+#[tokio::test]
+async fn a_request_may_be_marked_by_a_tag_in_a_header() {
+    check(&[("x-litellm-tags", "portfolio")], Value::Null).await;
+}
+
+#[tokio::test]
 async fn what_is_asked_twice_adds_up_and_what_excludes_itself_admits_nobody() {
     let stand = start().await;
     let apart = with(bonds(), "metadata", json!({"data_residency": "us", "tags": ["portfolio"]}));

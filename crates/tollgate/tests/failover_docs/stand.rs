@@ -9,6 +9,8 @@ use tollgate_simulator::{Behaviour, Fault, Rule, Script};
 
 /// What stands before the name of a variable.
 const VARIABLE: &str = "os.environ/";
+/// Whom alerts are for, as the simulator knows him.
+const OPERATOR: &str = "operator";
 /// What every provider answers.
 pub(crate) const TEXT: &str =
     "Bonds fell, as yields rose on the news of the week, and nobody was much surprised by it.";
@@ -24,7 +26,12 @@ pub(crate) type Headers<'h> = &'h [(&'h str, &'h str)];
 impl Stand {
     /// With all providers well.
     pub(crate) async fn start(design: Design) -> Self {
-        let yaml = at_the_simulator(&page::configuration(design));
+        Self::start_changed(design, |yaml| yaml).await
+    }
+
+    /// The same with something put into the configuration, as the page tells to.
+    pub(crate) async fn start_changed(design: Design, change: impl Fn(String) -> String) -> Self {
+        let yaml = at_the_simulator(&change(page::configuration(design)));
         Self { site: Site::start(&yaml, Script::new().rule(well())).await }
     }
 
@@ -51,6 +58,15 @@ impl Stand {
         connection.answer().await
     }
 
+    /// The answer of a path.
+    pub(crate) async fn get(&self, path: &str) -> Answer {
+        let key = secret("TOLLGATE_MASTER_KEY");
+        let head = format!("GET {path} HTTP/1.1\r\nhost: gateway\r\nauthorization: Bearer {key}\r\n\r\n");
+        let mut connection = self.site.connect().await;
+        connection.write(head.as_bytes()).await;
+        connection.answer().await
+    }
+
     /// Asks for a stream, and reads every byte of it.
     pub(crate) async fn stream(&self, body: &Value) -> Told {
         self.stream_with(&[], body).await
@@ -72,15 +88,31 @@ impl Stand {
 
     /// The deployments that were sent to since the last time, in order.
     pub(crate) fn sent(&self) -> Vec<String> {
-        let order = self.site.order();
+        let mut order = self.site.order();
         self.site.simulator.forget_received();
+        order.retain(|name| name != OPERATOR);
         order
+    }
+
+    /// The alerts that reached the operator so far.
+    pub(crate) fn alerts(&self) -> Vec<Value> {
+        let received = self.site.received().into_iter();
+        let to_operator = received.filter(|request| request.deployment.as_deref() == Some(OPERATOR));
+        to_operator.map(|request| request.json()).collect()
     }
 
     /// Ends everything, and holds that nothing was left behind.
     pub(crate) async fn stop(self) {
+        let metrics = self.get("/metrics").await.text();
+        assert!(metrics.lines().any(|line| line == "tollgate_bugs_total 0"), "{metrics}");
         self.site.stop().await;
     }
+}
+
+/// Holds that a stream is a whole answer of a provider's: its text, one end, no error.
+pub(crate) fn answers(told: &Told) {
+    assert!(told.is_whole && told.is_done() && told.error().is_none(), "{}", told.body());
+    assert_eq!((told.text().as_str(), told.finishes().len()), (TEXT, 1), "{}", told.body());
 }
 
 /// A question to a model.
@@ -92,7 +124,12 @@ fn well() -> Rule {
     Rule::any(Behaviour::new().text(TEXT))
 }
 
-/// The value of a variable.
+/// The value of a variable: an address at the simulator, or a secret.
+fn value(name: &str) -> String {
+    if name.ends_with("_URL") { format!("http://{{sim}}/d/{OPERATOR}/alerts") } else { secret(name) }
+}
+
+/// A secret that a variable has.
 pub(crate) fn secret(name: &str) -> String {
     format!("sk-{}", name.to_ascii_lowercase())
 }
@@ -125,7 +162,7 @@ fn with_values(yaml: &str) -> String {
     for part in parts {
         let end = part.find(|c: char| !c.is_ascii_alphanumeric() && c != '_').unwrap_or(part.len());
         let (name, rest) = part.split_at(end);
-        text.push_str(&secret(name));
+        text.push_str(&value(name));
         text.push_str(rest);
     }
     text

@@ -1,0 +1,106 @@
+//! Rehearsals: a plan that is told, requests and deployments that fail on purpose, and the operator who is told.
+
+use crate::page::{Design, says, shows};
+use crate::stand::{Stand, TEXT, answers, question};
+use crate::support::until;
+use crate::wealth::{AZURE, BEDROCK, MINI, adviser, bonds, start, with};
+use serde_json::{Value, json};
+use tollgate_simulator::Fault;
+
+/// What a request of the page asks, which has nothing of its own but a tag.
+fn fund() -> Value {
+    with(question("wealth-chat", "How did my fund do?"), "metadata", json!({"tags": ["portfolio"]}))
+}
+
+#[tokio::test]
+async fn the_plan_is_told_and_nothing_is_sent() {
+    let stand = start().await;
+    let answer = stand.post("/route/explain", &[], &json!({"request": fund()})).await;
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    says("explains: a sensitive request", &answer.json());
+    let answer = stand.ask_with(&[("x-tollgate-dry-run", "true")], &fund()).await;
+    says("explains: a sensitive request", &answer.json());
+    assert_eq!(stand.sent(), [""; 0]);
+    stand.let_fail(&[AZURE, BEDROCK, MINI], &Fault::status(500));
+    assert_eq!(stand.ask(&fund()).await.status, 500);
+    assert_eq!(stand.sent(), [AZURE, BEDROCK], "as it was told");
+    stand.stop().await;
+}
+
+#[tokio::test]
+async fn one_request_rehearses_a_failover_and_azure_is_not_called() {
+    let stand = start().await;
+    let answer = stand.ask(&with(bonds(), "mock_testing_fallbacks", json!(true))).await;
+    assert_eq!(answer.content(), TEXT);
+    shows("wealth mocked", &answer);
+    assert_eq!(stand.sent(), [BEDROCK]);
+    for member in ["mock_testing_rate_limit_error", "mock_testing_context_fallbacks"] {
+        assert_eq!(stand.ask(&with(bonds(), member, json!(true))).await.status, 200, "{member}");
+        assert_eq!(stand.sent(), [BEDROCK], "{member}");
+    }
+    stand.stop().await;
+}
+
+/// The configuration with a fault at its first deployment.
+async fn staged(fault: &str) -> Stand {
+    let change = |yaml: String| {
+        let line = "      rpm: 300\n";
+        yaml.replacen(line, &format!("{line}      tollgate_fault: {fault}\n"), 1)
+    };
+    Stand::start_changed(Design::Wealth, change).await
+}
+
+#[tokio::test]
+async fn a_staged_fault_moves_requests_on_as_a_real_one_does() {
+    let stand = staged("{kind: rate_limit, retry_after: 30s}").await;
+    let told = stand.stream(&bonds()).await;
+    answers(&told);
+    shows("wealth staged", &told.head);
+    assert_eq!(stand.sent(), [BEDROCK]);
+    stand.stop().await;
+    for fault in
+        ["{kind: error}", "{kind: error, status: 503}", "{kind: latency, delay: 60s}", "{kind: reset}"]
+    {
+        let stand = staged(fault).await;
+        let told = stand.stream(&bonds()).await;
+        answers(&told);
+        shows("wealth second", &told.head);
+        assert_eq!(stand.sent().last().map(String::as_str), Some(BEDROCK), "{fault}");
+        stand.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn a_staged_break_of_a_stream_is_rescued_as_a_real_one_is() {
+    for fault in ["{kind: cut, after: 3}", "{kind: malformed}", "{kind: reset, after: 2}"] {
+        let stand = staged(fault).await;
+        let told = stand.stream(&bonds()).await;
+        answers(&told);
+        shows("wealth well", &told.head);
+        assert!(told.body().contains(": x-tollgate-rescued deployment=bedrock-frankfurt"), "{}", told.body());
+        assert_eq!(stand.sent(), [AZURE, BEDROCK], "{fault}");
+        stand.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn the_operator_is_told_when_the_last_tier_answers_too_often() {
+    let stand = start().await;
+    for _ in 0..49 {
+        assert_eq!(stand.ask(&bonds()).await.content(), TEXT);
+    }
+    stand.let_fail(&[AZURE, BEDROCK, MINI], &Fault::status(500));
+    shows("wealth canned", &stand.ask(&adviser()).await);
+    until("the operator is told", || !stand.alerts().is_empty()).await;
+    says("alert: the last tier", &stand.alerts()[0]);
+    let counted = async |tier: &str| {
+        let row = format!("tollgate_tier_requests_total{{list=\"default\",tier=\"{tier}\"}} ");
+        let metrics = stand.get("/metrics").await.text();
+        metrics.lines().find_map(|line| line.strip_prefix(&row)).map(str::to_owned)
+    };
+    assert_eq!(counted("primary").await.as_deref(), Some("49"));
+    assert_eq!(counted("canned").await.as_deref(), Some("1"));
+    shows("wealth canned", &stand.ask(&adviser()).await);
+    assert_eq!(stand.alerts().len(), 1, "it is said once");
+    stand.stop().await;
+}
