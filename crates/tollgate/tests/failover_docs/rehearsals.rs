@@ -3,7 +3,7 @@
 use crate::page::{Design, says, shows};
 use crate::stand::{Stand, TEXT, answers, question};
 use crate::support::until;
-use crate::wealth::{AZURE, BEDROCK, MINI, adviser, bonds, start, with};
+use crate::wealth::{AZURE, MINI, MISTRAL, adviser, bonds, start, with};
 use serde_json::{Value, json};
 use tollgate_simulator::Fault;
 
@@ -21,9 +21,9 @@ async fn the_plan_is_told_and_nothing_is_sent() {
     let answer = stand.ask_with(&[("x-tollgate-dry-run", "true")], &fund()).await;
     says("explains: a sensitive request", &answer.json());
     assert_eq!(stand.sent(), [""; 0]);
-    stand.let_fail(&[AZURE, BEDROCK, MINI], &Fault::status(500));
+    stand.let_fail(&[AZURE, MISTRAL, MINI], &Fault::status(500));
     assert_eq!(stand.ask(&fund()).await.status, 500);
-    assert_eq!(stand.sent(), [AZURE, BEDROCK], "as it was told");
+    assert_eq!(stand.sent(), [AZURE, MISTRAL], "as it was told");
     stand.stop().await;
 }
 
@@ -33,10 +33,10 @@ async fn one_request_rehearses_a_failover_and_azure_is_not_called() {
     let answer = stand.ask(&with(bonds(), "mock_testing_fallbacks", json!(true))).await;
     assert_eq!(answer.content(), TEXT);
     shows("wealth mocked", &answer);
-    assert_eq!(stand.sent(), [BEDROCK]);
+    assert_eq!(stand.sent(), [MISTRAL]);
     for member in ["mock_testing_rate_limit_error", "mock_testing_context_fallbacks"] {
         assert_eq!(stand.ask(&with(bonds(), member, json!(true))).await.status, 200, "{member}");
-        assert_eq!(stand.sent(), [BEDROCK], "{member}");
+        assert_eq!(stand.sent(), [MISTRAL], "{member}");
     }
     stand.stop().await;
 }
@@ -56,7 +56,7 @@ async fn a_staged_fault_moves_requests_on_as_a_real_one_does() {
     let told = stand.stream(&bonds()).await;
     answers(&told);
     shows("wealth staged", &told.head);
-    assert_eq!(stand.sent(), [BEDROCK]);
+    assert_eq!(stand.sent(), [MISTRAL]);
     stand.stop().await;
     for fault in
         ["{kind: error}", "{kind: error, status: 503}", "{kind: latency, delay: 60s}", "{kind: reset}"]
@@ -65,7 +65,7 @@ async fn a_staged_fault_moves_requests_on_as_a_real_one_does() {
         let told = stand.stream(&bonds()).await;
         answers(&told);
         shows("wealth second", &told.head);
-        assert_eq!(stand.sent().last().map(String::as_str), Some(BEDROCK), "{fault}");
+        assert_eq!(stand.sent().last().map(String::as_str), Some(MISTRAL), "{fault}");
         stand.stop().await;
     }
 }
@@ -77,19 +77,21 @@ async fn a_staged_break_of_a_stream_is_rescued_as_a_real_one_is() {
         let told = stand.stream(&bonds()).await;
         answers(&told);
         shows("wealth well", &told.head);
-        assert!(told.body().contains(": x-tollgate-rescued deployment=bedrock-frankfurt"), "{}", told.body());
-        assert_eq!(stand.sent(), [AZURE, BEDROCK], "{fault}");
+        assert!(told.body().contains(": x-tollgate-rescued deployment=mistral-eu"), "{}", told.body());
+        assert_eq!(stand.sent(), [AZURE, MISTRAL], "{fault}");
         stand.stop().await;
     }
 }
 
 #[tokio::test]
 async fn the_operator_is_told_when_the_last_tier_answers_too_often() {
-    let stand = start().await;
+    let told = "tollgate_settings:\n  alerts: {webhook_url: os.environ/ALERTS_URL}\n";
+    let change = |yaml: String| yaml.replace("tollgate_settings:\n", told);
+    let stand = Stand::start_changed(Design::Wealth, change).await;
     for _ in 0..49 {
         assert_eq!(stand.ask(&bonds()).await.content(), TEXT);
     }
-    stand.let_fail(&[AZURE, BEDROCK, MINI], &Fault::status(500));
+    stand.let_fail(&[AZURE, MISTRAL, MINI], &Fault::status(500));
     shows("wealth canned", &stand.ask(&adviser()).await);
     until("the operator is told", || !stand.alerts().is_empty()).await;
     says("alert: the last tier", &stand.alerts()[0]);

@@ -2,7 +2,7 @@
 
 use crate::page::shows;
 use crate::stand::{Headers, Stand, TEXT};
-use crate::wealth::{AZURE, BEDROCK, MINI, adviser, bonds, start, with};
+use crate::wealth::{AZURE, MINI, MISTRAL, adviser, bonds, start, with};
 use serde_json::{Value, json};
 use tollgate_simulator::{Behaviour, Fault, Rule};
 
@@ -37,8 +37,8 @@ async fn served_where_the_promise_is_made(mark: &Mark) {
     let down = Fault::status(500);
     stand.let_fail(&[AZURE], &down);
     shows("wealth second", &mark.ask(&stand, bonds()).await);
-    assert_eq!(stand.sent(), [AZURE, BEDROCK]);
-    stand.let_fail(&[AZURE, BEDROCK], &down);
+    assert_eq!(stand.sent(), [AZURE, MISTRAL]);
+    stand.let_fail(&[AZURE, MISTRAL], &down);
     let refused = mark.ask(&stand, bonds()).await;
     shows("wealth refused", &refused);
     assert!(refused.error_message().contains("AzureException"), "{}", refused.text());
@@ -53,12 +53,12 @@ async fn served_where_the_promise_is_made(mark: &Mark) {
 
 async fn not_taken_up_outside(mark: &Mark) {
     let stand = start().await;
-    stand.let_fail(&[BEDROCK], &Fault::status(500));
+    stand.let_fail(&[MISTRAL], &Fault::status(500));
     let cut = Behaviour::new().text(TEXT).fault(Fault::cut(5));
     stand.site.simulator.script().push_first(Rule::deployment(AZURE, cut));
     let told = stand.stream_with(mark.headers, &mark.on(bonds())).await;
     assert!(told.error().is_some(), "{}", told.body());
-    assert_eq!(stand.sent(), [AZURE, BEDROCK]);
+    assert_eq!(stand.sent(), [AZURE, MISTRAL]);
     stand.stop().await;
 }
 

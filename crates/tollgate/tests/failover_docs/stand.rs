@@ -60,8 +60,7 @@ impl Stand {
 
     /// The answer of a path.
     pub(crate) async fn get(&self, path: &str) -> Answer {
-        let key = secret("TOLLGATE_MASTER_KEY");
-        let head = format!("GET {path} HTTP/1.1\r\nhost: gateway\r\nauthorization: Bearer {key}\r\n\r\n");
+        let head = format!("GET {path} HTTP/1.1\r\nhost: gateway\r\n\r\n");
         let mut connection = self.site.connect().await;
         connection.write(head.as_bytes()).await;
         connection.answer().await
@@ -79,10 +78,8 @@ impl Stand {
     }
 
     async fn send(&self, path: &str, headers: Headers<'_>, body: &Value) -> Connection {
-        let key = format!("Bearer {}", secret("TOLLGATE_MASTER_KEY"));
-        let headers = [headers, &[("authorization", &key)]].concat();
         let mut connection = self.site.connect().await;
-        connection.write(&post(path, &headers, body.to_string().as_bytes())).await;
+        connection.write(&post(path, headers, body.to_string().as_bytes())).await;
         connection
     }
 
@@ -103,8 +100,6 @@ impl Stand {
 
     /// Ends everything, and holds that nothing was left behind.
     pub(crate) async fn stop(self) {
-        let metrics = self.get("/metrics").await.text();
-        assert!(metrics.lines().any(|line| line == "tollgate_bugs_total 0"), "{metrics}");
         self.site.stop().await;
     }
 }
@@ -140,18 +135,15 @@ fn at_the_simulator(yaml: &str) -> String {
     let mut text = parts.next().unwrap().to_owned();
     for part in parts {
         let id = part.split_once("id: ").unwrap().1.split([',', '}']).next().unwrap();
-        let is_address = |line: &str| line.trim_start().starts_with("api_base:");
-        text.push_str("  - model_name:");
-        let mut is_placed = false;
-        for line in part.lines().filter(|line| !is_address(line)) {
-            text.push_str(&format!("{line}\n"));
-            let model = line.trim_start().strip_prefix("model: ").filter(|_| !is_placed);
-            if let Some(model) = model {
-                let base = if model.starts_with("openai/") { "/v1" } else { "" };
-                text.push_str(&format!("      api_base: http://{{sim}}/d/{id}{base}\n"));
-                is_placed = true;
-            }
-        }
+        let (before, rest) = part.split_once("api_base: ").unwrap_or_else(|| panic!("{id} has no api_base"));
+        let (_, after) = rest.split_once('\n').unwrap();
+        let model = before.split_once("model: ").unwrap().1;
+        let base = match model.split('/').next().unwrap() {
+            "azure" => "",
+            "mistral" => "/mistral/v1",
+            _ => "/v1",
+        };
+        text.push_str(&format!("  - model_name:{before}api_base: http://{{sim}}/d/{id}{base}\n{after}"));
     }
     with_values(&text).replace("faq: faq-", &format!("faq: {}/faq-", page::folder().display()))
 }

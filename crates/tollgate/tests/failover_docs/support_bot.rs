@@ -1,13 +1,13 @@
-//! The customer-support bot: two accounts of one cheap model, a careful one behind them, and canned answers.
+//! The customer-support bot: two hosts of one cheap model, a careful one behind them, and canned answers.
 
 use crate::page::{Design, shows};
 use crate::stand::{Stand, TEXT, answers, question};
 use serde_json::Value;
 use tollgate_simulator::Fault;
 
-const NORTH: &str = "flash-north";
-const SOUTH: &str = "flash-south";
-const HAIKU: &str = "haiku";
+const GROQ: &str = "llama-groq";
+const TOGETHER: &str = "llama-together";
+const LARGE: &str = "openai-large";
 
 async fn start() -> Stand {
     Stand::start(Design::Support).await
@@ -22,7 +22,7 @@ fn order() -> Value {
 }
 
 #[tokio::test]
-async fn all_is_well_and_the_accounts_take_turns() {
+async fn all_is_well_and_the_hosts_take_turns() {
     let stand = start().await;
     for model in ["support", "support", "support-fast", "support-fast"] {
         let mut body = kettle();
@@ -31,14 +31,14 @@ async fn all_is_well_and_the_accounts_take_turns() {
         answers(&told);
         shows("support well", &told.head);
     }
-    assert_eq!(stand.site.sends([NORTH, SOUTH, HAIKU]), [2, 2, 0]);
+    assert_eq!(stand.site.sends([GROQ, TOGETHER, LARGE]), [2, 2, 0]);
     stand.stop().await;
 }
 
 #[tokio::test]
-async fn one_account_fails_and_the_other_answers_until_it_is_back() {
+async fn one_host_fails_and_the_other_answers_until_it_is_back() {
     let stand = start().await;
-    stand.let_fail(&[NORTH], &Fault::status(500));
+    stand.let_fail(&[GROQ], &Fault::status(500));
     let mut retried = 0;
     for _ in 0..20 {
         let told = stand.stream(&kettle()).await;
@@ -48,10 +48,10 @@ async fn one_account_fails_and_the_other_answers_until_it_is_back() {
             retried += 1;
         }
     }
-    assert_eq!((retried, stand.site.sends([NORTH, SOUTH, HAIKU])), (3, [3, 20, 0]));
+    assert_eq!((retried, stand.site.sends([GROQ, TOGETHER, LARGE])), (3, [3, 20, 0]));
     stand.let_fail(&[], &Fault::status(500));
     stand.sent();
-    let is_back = |stand: &Stand| stand.site.sends([NORTH]) != [0];
+    let is_back = |stand: &Stand| stand.site.sends([GROQ]) != [0];
     while !is_back(&stand) {
         assert_eq!(stand.ask(&kettle()).await.content(), TEXT);
         tokio::time::sleep(crate::support::ms(50)).await;
@@ -63,14 +63,14 @@ async fn one_account_fails_and_the_other_answers_until_it_is_back() {
 async fn the_cheap_model_is_slow_or_down_and_the_careful_one_answers() {
     for fault in [Fault::status(429), Fault::status(500), Fault::Hang] {
         let stand = start().await;
-        stand.let_fail(&[NORTH, SOUTH], &fault);
+        stand.let_fail(&[GROQ, TOGETHER], &fault);
         let told = stand.stream(&kettle()).await;
         answers(&told);
         shows("support careful", &told.head);
         let mut sent = stand.sent();
-        assert_eq!(sent.pop().as_deref(), Some(HAIKU), "{fault:?}");
+        assert_eq!(sent.pop().as_deref(), Some(LARGE), "{fault:?}");
         sent.sort();
-        assert_eq!(sent, [NORTH, SOUTH], "{fault:?}");
+        assert_eq!(sent, [GROQ, TOGETHER], "{fault:?}");
         stand.stop().await;
     }
 }
@@ -78,11 +78,11 @@ async fn the_cheap_model_is_slow_or_down_and_the_careful_one_answers() {
 #[tokio::test]
 async fn nothing_answers_and_no_caller_sees_an_error() {
     let stand = start().await;
-    stand.let_fail(&[NORTH, SOUTH, HAIKU], &Fault::status(500));
+    stand.let_fail(&[GROQ, TOGETHER, LARGE], &Fault::status(500));
     let answer = stand.ask(&order()).await;
     shows("support canned", &answer);
     assert!(answer.content().starts_with("Orders arrive within three working days."));
-    assert_eq!(stand.site.sends([NORTH, SOUTH, HAIKU]), [1, 1, 2]);
+    assert_eq!(stand.site.sends([GROQ, TOGETHER, LARGE]), [1, 1, 2]);
     let told = stand.stream(&kettle()).await;
     shows("support canned", &told.head);
     assert!(told.text().starts_with("I cannot answer that right now."), "{}", told.body());

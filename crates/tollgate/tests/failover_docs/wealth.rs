@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use tollgate_simulator::{Fault, Reason, ResetPoint};
 
 pub(crate) const AZURE: &str = "azure-sweden";
-pub(crate) const BEDROCK: &str = "bedrock-frankfurt";
+pub(crate) const MISTRAL: &str = "mistral-eu";
 pub(crate) const MINI: &str = "openai-mini";
 
 pub(crate) async fn start() -> Stand {
@@ -57,7 +57,7 @@ async fn azure_fails_in_any_way_and_the_second_tier_answers_the_same_request() {
         let told = stand.stream(&bonds()).await;
         answers(&told);
         shows("wealth second", &told.head);
-        assert_eq!(stand.sent(), [AZURE, BEDROCK], "{fault:?}");
+        assert_eq!(stand.sent(), [AZURE, MISTRAL], "{fault:?}");
         stand.stop().await;
     }
 }
@@ -71,7 +71,7 @@ async fn nothing_is_sent_to_azure_before_the_end_of_its_pause() {
         assert_eq!(answer.content(), TEXT);
         shows("wealth second", &answer);
     }
-    assert_eq!(stand.sent(), [AZURE, BEDROCK, BEDROCK, BEDROCK, BEDROCK, BEDROCK]);
+    assert_eq!(stand.sent(), [AZURE, MISTRAL, MISTRAL, MISTRAL, MISTRAL, MISTRAL]);
     stand.stop().await;
 }
 
@@ -82,9 +82,9 @@ async fn a_stream_that_breaks_goes_on_from_the_second_tier() {
     let told = stand.stream(&bonds()).await;
     answers(&told);
     shows("wealth well", &told.head);
-    let label = ": x-tollgate-rescued deployment=bedrock-frankfurt mode=";
+    let label = ": x-tollgate-rescued deployment=mistral-eu mode=";
     assert!(told.body().contains(label), "{}", told.body());
-    assert_eq!(stand.sent(), [AZURE, BEDROCK]);
+    assert_eq!(stand.sent(), [AZURE, MISTRAL]);
     stand.stop().await;
 }
 
@@ -109,13 +109,13 @@ async fn a_request_may_ask_to_stay_in_its_tier() {
 }
 
 #[tokio::test]
-async fn azure_and_bedrock_fail_and_the_dependable_model_answers() {
+async fn azure_and_mistral_fail_and_the_dependable_model_answers() {
     let stand = start().await;
-    stand.let_fail(&[AZURE, BEDROCK], &Fault::status(500));
+    stand.let_fail(&[AZURE, MISTRAL], &Fault::status(500));
     let answer = stand.ask(&bonds()).await;
     assert_eq!(answer.content(), TEXT);
     shows("wealth dependable", &answer);
-    assert_eq!(stand.sent(), [AZURE, BEDROCK, MINI]);
+    assert_eq!(stand.sent(), [AZURE, MISTRAL, MINI]);
     let good_or_none = with(bonds(), "metadata", json!({"min_quality": 0.8}));
     assert_eq!(stand.ask(&good_or_none).await.status, 500);
     assert!(!stand.sent().contains(&MINI.to_owned()));
@@ -125,11 +125,11 @@ async fn azure_and_bedrock_fail_and_the_dependable_model_answers() {
 #[tokio::test]
 async fn nothing_answers_and_what_the_bank_has_written_goes_out() {
     let stand = start().await;
-    stand.let_fail(&[AZURE, BEDROCK, MINI], &Fault::status(500));
+    stand.let_fail(&[AZURE, MISTRAL, MINI], &Fault::status(500));
     let answer = stand.ask(&adviser()).await;
     shows("wealth canned", &answer);
     assert!(answer.content().starts_with("The assistant is not available at the moment."));
-    assert_eq!(stand.sent(), [AZURE, BEDROCK, MINI]);
+    assert_eq!(stand.sent(), [AZURE, MISTRAL, MINI]);
     let told = stand.stream(&adviser()).await;
     shows("wealth canned", &told.head);
     assert_eq!(told.text(), answer.content());
@@ -146,6 +146,6 @@ async fn azures_quota_holds_exactly_and_the_rest_goes_to_the_second_tier() {
     for _ in 0..302 {
         assert_eq!(stand.ask(&bonds()).await.status, 200);
     }
-    assert_eq!(stand.site.sends([AZURE, BEDROCK, MINI]), [300, 2, 0]);
+    assert_eq!(stand.site.sends([AZURE, MISTRAL, MINI]), [300, 2, 0]);
     stand.stop().await;
 }
