@@ -11,6 +11,8 @@ use crate::shuffle::Share;
 pub struct Profile {
     /// The deployment's id (LiteLLM's `model_info.id`).
     pub id: String,
+    /// The configuration blocks it (LiteLLM's `blocked`): it gets nothing.
+    pub is_blocked: bool,
     /// Its part in `simple-shuffle`; its `weight` counts in `round-robin` and `consistent-hash` too.
     pub share: Share,
     /// LiteLLM's `order`: the lowest goes first. A deployment without one comes after all that have one.

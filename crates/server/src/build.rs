@@ -231,6 +231,7 @@ fn profile(deployment: &Deployment, facts: Option<&Model>, prices: &Prices) -> P
     let price = |price: Option<Price>| price.and_then(|price| u128::try_from(price.units()).ok());
     Profile {
         id: deployment.id.clone(),
+        is_blocked: deployment.is_blocked,
         share: Share { weight: deployment.weight, rpm: deployment.rpm, tpm: deployment.tpm },
         order: deployment.order,
         tags: deployment.tags.clone(),

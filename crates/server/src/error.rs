@@ -335,6 +335,15 @@ impl Rejection {
         rejection
     }
 
+    /// As many requests are served as may be, and the most urgent wait already.
+    pub(crate) fn not_admitted() -> Self {
+        let message = "Overloaded: no place to serve the request came free in time. Try again, or send it with a more urgent \
+                       priority.";
+        let mut rejection = Self::new(StatusCode::SERVICE_UNAVAILABLE, "internal_server_error", message);
+        rejection.retry_after = Some(Duration::from_secs(1));
+        rejection
+    }
+
     /// There is no room for the request, nor to wait for some.
     fn overloaded(model: &str) -> Self {
         let message = format!("Overloaded: no place came free in time for model={model}.");

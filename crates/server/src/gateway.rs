@@ -3,7 +3,7 @@
 use crate::build::BuildError;
 use crate::drain::{Drain, Stage};
 use crate::routes::Routes;
-use crate::routing::{Alerts, Fleet, Leg, Tally};
+use crate::routing::{Admission, Alerts, Fleet, Leg, Tally};
 use crate::snapshot::Snapshot;
 use crate::telemetry::Metrics;
 use arc_swap::ArcSwap;
@@ -35,6 +35,7 @@ pub struct Gateway {
     fleet: Arc<Fleet>,
     alerts: Alerts,
     tally: Tally,
+    admission: Arc<Admission>,
     store: LazyStore,
     retention_seconds: i64,
 }
@@ -55,6 +56,8 @@ impl Gateway {
         let fleet = Fleet::new();
         let alerts = Alerts::new(&metrics);
         alerts.configure(&config);
+        let admission = Arc::new(Admission::default());
+        admission.configure(&config);
         let snapshot = Snapshot::build(config, overlay, (&metrics, &fleet), None)?;
         let routes = Routes::new().map_err(GatewayError::Routes)?;
         Ok(Arc::new(Self {
@@ -65,6 +68,7 @@ impl Gateway {
             fleet,
             alerts,
             tally: Tally::default(),
+            admission,
             store: LazyStore::new(location, StoreOptions::default()),
             retention_seconds,
         }))
@@ -78,6 +82,7 @@ impl Gateway {
         let known = (&self.metrics, &self.fleet);
         let snapshot = Snapshot::build(config, overlay, known, Some(&self.snapshot.load()))?;
         self.alerts.configure(snapshot.config());
+        self.admission.configure(snapshot.config());
         self.snapshot.store(Arc::new(snapshot));
         self.fleet.prune();
         self.metrics.reloads.inc();
@@ -132,6 +137,11 @@ impl Gateway {
 
     pub(crate) fn routes(&self) -> &Routes {
         &self.routes
+    }
+
+    /// Who is served at one time.
+    pub(crate) fn admission(&self) -> &Arc<Admission> {
+        &self.admission
     }
 
     /// What an operator should know at once.

@@ -29,6 +29,8 @@ use tollgate_upstream::Client;
 /// Most names that wildcards have answered to and that are remembered; beyond it a name is worked out each time and
 /// counted under its pattern, so that callers cannot grow memory or metrics with invented names.
 const WILDCARD_NAMES_MAX: usize = 1_024;
+/// The priority of a request that names none: the middle of LiteLLM's span.
+const PRIORITY_DEFAULT: u8 = 128;
 /// Longest model name that a wildcard answers to, in bytes.
 const MODEL_NAME_BYTES_MAX: usize = 256;
 
@@ -208,12 +210,20 @@ impl Snapshot {
             .iter()
             .filter(|alias| !alias.hidden)
             .map(|alias| alias.name.as_str());
-        for name in written.chain(aliases) {
+        let lists = self.config.tollgate.tiers.by_name.iter().map(|(name, _)| name.as_str());
+        for name in written.chain(lists).chain(aliases) {
             if seen.insert(name) {
                 names.push(name);
             }
         }
         names
+    }
+
+    /// The group that a name is described by: an alias's, or the first of a list of tiers.
+    pub(crate) fn described_by<'n>(&'n self, name: &'n str) -> &'n str {
+        let name = self.resolve_alias(name);
+        let is_group = self.config.deployments.iter().any(|deployment| deployment.model_name == name);
+        if is_group { name } else { self.chains.first_group(name).unwrap_or(name) }
     }
 
     /// The group behind a visible alias.
@@ -285,7 +295,22 @@ impl Snapshot {
 
     /// The priority of requests that do not say theirs.
     pub(crate) fn default_priority(&self) -> u8 {
-        128
+        self.config.router.default_priority.unwrap_or(PRIORITY_DEFAULT)
+    }
+
+    /// Those of a request's tags that choose deployments: all, or those with the operator's prefix, without it.
+    pub(crate) fn routing_tags(&self, tags: &[String]) -> Vec<String> {
+        let prefix = self.config.router.tag_routing_prefix.as_str();
+        if prefix.is_empty() {
+            return tags.to_vec();
+        }
+        let routing = |tag: &String| {
+            let mark = if tag.starts_with(['!', '&']) { 1 } else { 0 };
+            let (mark, name) = tag.split_at(mark);
+            let name = name.strip_prefix(prefix).filter(|name| !name.is_empty())?;
+            Some(format!("{mark}{name}"))
+        };
+        tags.iter().filter_map(routing).collect()
     }
 
     /// When all attempts of a request must have ended.
@@ -329,6 +354,7 @@ impl Snapshot {
             idle: own.chunk_timeout,
             stream: received.stream,
             is_fallback: false,
+            checks_quality: false,
         }
     }
 }

@@ -135,7 +135,8 @@ fn keep_allowed(group: &Group<'_>, ask: &Ask<'_>, kept: &mut Vec<u32>, note: &mu
     // A position beyond 32 bits is of no group of this world.
     kept.extend((0u32..).zip(group.candidates).filter_map(|(position, candidate)| {
         let is_down = candidate.now.forced == Some(Forced::Down);
-        let reason = is_down.then_some(Reason::ForcedDown);
+        let is_blocked = candidate.profile.is_blocked;
+        let reason = is_blocked.then_some(Reason::Blocked).or(is_down.then_some(Reason::ForcedDown));
         let reason = reason.or_else(|| required.as_mut()?.unmet_by(candidate.profile));
         match reason {
             Some(reason) => {

@@ -10,6 +10,8 @@ use crate::limits::{Full, LimitKind};
 /// Why a deployment was passed over.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Reason {
+    /// The configuration blocks it.
+    Blocked,
     /// An operator forced it down.
     ForcedDown,
     /// An operator is draining it: it goes on with what it holds, and with nothing else.
@@ -56,6 +58,7 @@ impl Reason {
     /// One word for logs, metrics and tables.
     pub fn word(self) -> &'static str {
         match self {
+            Self::Blocked => "blocked",
             Self::ForcedDown => "forced_down",
             Self::Draining => "draining",
             Self::Contradiction => "contradiction",
@@ -81,6 +84,7 @@ impl Reason {
         let wanted = |what: &Option<String>| what.clone().unwrap_or_default();
         let seconds = |until: Moment| now.until(until).as_secs_f64();
         match self {
+            Self::Blocked => "the configuration blocks it".to_owned(),
             Self::ForcedDown => "an operator forced it down".to_owned(),
             Self::Draining => "an operator is draining it".to_owned(),
             Self::Contradiction => "the requirements of the request exclude each other".to_owned(),
@@ -117,7 +121,7 @@ impl Reason {
     /// How near a deployment came to being chosen: what is passed over last stands most usefully in the way.
     pub(crate) fn nearness(self) -> u8 {
         match self {
-            Self::ForcedDown | Self::Draining => 0,
+            Self::Blocked | Self::ForcedDown | Self::Draining => 0,
             Self::Contradiction
             | Self::Region
             | Self::DataResidency
@@ -238,7 +242,7 @@ impl Nobody {
         match reason {
             None => Self::Empty,
             Some(reason) => match reason {
-                Reason::ForcedDown | Reason::Draining => Self::ForcedDown,
+                Reason::Blocked | Reason::ForcedDown | Reason::Draining => Self::ForcedDown,
                 Reason::Contradiction
                 | Reason::Region
                 | Reason::DataResidency

@@ -432,6 +432,7 @@ fn every_reason_has_a_word_of_its_own_and_a_sentence() {
         assert_eq!((reason.word(), reason.sentence(&required, at(1)).as_str()), (word, sentence));
     };
     check(Reason::ForcedDown, "forced_down", "an operator forced it down");
+    check(Reason::Blocked, "blocked", "the configuration blocks it");
     check(Reason::Draining, "draining", "an operator is draining it");
     check(Reason::Contradiction, "contradiction", "the requirements of the request exclude each other");
     check(Reason::Region, "region", "it does not declare a region within eu");

@@ -61,6 +61,7 @@ pub(super) async fn count(
         idle: COUNT_TIMEOUT,
         stream: false,
         is_fallback: false,
+        checks_quality: false,
     };
     let gone = |detail: String| {
         tracing::info!(deployment = %target.id, %detail, "the provider did not count; counting here");

@@ -109,7 +109,7 @@ fn entry(snapshot: &Snapshot, name: &str, form: Form) -> Value {
 
 /// What the catalogue knows of a group's first deployment.
 fn facts_of(snapshot: &Snapshot, name: &str) -> Option<Model> {
-    let group = snapshot.resolve_alias(name);
+    let group = snapshot.described_by(name);
     let deployment =
         snapshot.config().deployments.iter().find(|deployment| deployment.model_name == group)?;
     snapshot.model_facts(deployment)
@@ -250,7 +250,7 @@ pub(super) fn groups(snapshot: &Snapshot, wanted: Option<&str>) -> Value {
     }
     let names = snapshot.names().into_iter().filter(|name| wanted.is_none_or(|wanted| *name == wanted));
     let data: Vec<Value> = names
-        .filter_map(|name| Some(group_info(snapshot, name, grouped.get(snapshot.resolve_alias(name))?)))
+        .filter_map(|name| Some(group_info(snapshot, name, grouped.get(snapshot.described_by(name))?)))
         .collect();
     json!({ "data": data })
 }

@@ -16,7 +16,7 @@ mod way;
 use crate::error::Rejection;
 use crate::pipeline::Call;
 use crate::pipeline::attempt::{
-    AttemptFailure, CallLimits, Unread, from_credential, from_failure, from_fault,
+    AttemptFailure, CallLimits, Unread, from_credential, from_failure, from_fault, from_quality,
 };
 use crate::pipeline::outbound::{Prepared, ReadPlan, Road};
 use crate::pipeline::receive;
@@ -242,6 +242,7 @@ async fn send(sending: Sending<'_>, mut prepared: Prepared) -> Result<Response<G
         idle: if is_stream { config.tollgate.chunk_timeout } else { attempt },
         stream: true,
         is_fallback: false,
+        checks_quality: false,
     };
     way.target.metrics.attempts.inc();
     let authorized = way.target.authorization.put_on(&mut prepared, &way.endpoint, &worker.client).await;
@@ -263,6 +264,7 @@ async fn send(sending: Sending<'_>, mut prepared: Prepared) -> Result<Response<G
         let failure = match unread {
             Unread::Failure(failure) => from_failure(&failure, &target, limits),
             Unread::Fault(fault) => from_fault(&fault, &target),
+            Unread::Quality(rule) => from_quality(rule, &target),
         };
         failed(worker, call, &target, failure)
     })

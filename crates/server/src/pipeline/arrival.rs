@@ -1,6 +1,7 @@
 //! How a request came to the deployment that answered it: told in the reply's head, and kept for what follows.
 
 use super::successors::Rest;
+use super::trail::X_LITELLM_FALLBACK_ERRORS;
 use crate::reply::{ReplyHeaders, X_TOLLGATE_HEDGED, X_TOLLGATE_ROUTE};
 use crate::routing::{Place, Route};
 use crate::target::Target;
@@ -23,6 +24,8 @@ pub(crate) struct Arrival {
     pub(super) tier: Option<HeaderValue>,
     /// Another deployment was asked beside it.
     pub(super) was_hedged: bool,
+    /// What was tried in vain, for a caller who asks for it.
+    pub(super) trail: Option<HeaderValue>,
     /// Who may go on with it, where it is a stream.
     pub(super) rest: Option<Rest>,
 }
@@ -38,6 +41,9 @@ impl Arrival {
         headers.attempts(self.retries, self.retries_max).fallbacks(self.fallbacks);
         headers.add(X_TOLLGATE_ROUTE, self.route.header(target));
         headers.tier(self.tier.as_ref());
+        if let Some(trail) = self.trail {
+            headers.add(X_LITELLM_FALLBACK_ERRORS, trail);
+        }
         if self.was_hedged {
             headers.add(X_TOLLGATE_HEDGED, HeaderValue::from_static("true"));
         }

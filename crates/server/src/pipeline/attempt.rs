@@ -83,6 +83,8 @@ pub(crate) struct CallLimits {
     pub(crate) stream: bool,
     /// Another group answers than the one that was asked for.
     pub(crate) is_fallback: bool,
+    /// An answer that does not do moves the request on.
+    pub(crate) checks_quality: bool,
 }
 
 impl CallLimits {
@@ -248,6 +250,7 @@ pub(super) async fn attempt_once(order: Order<'_>) -> Result<Answer, AttemptFail
             sent,
             head_by: timeouts.head_by,
             is_fallback: limits.is_fallback,
+            checks_quality: limits.checks_quality,
             staged,
         };
         return respond::read_several(reading, headers, &bodies).map_err(|fault| from_fault(&fault, target));
@@ -274,11 +277,13 @@ pub(super) async fn attempt_once(order: Order<'_>) -> Result<Answer, AttemptFail
         sent,
         head_by: timeouts.head_by,
         is_fallback: limits.is_fallback,
+        checks_quality: limits.checks_quality,
         staged,
     };
     respond::read_reply(reading, reply).await.map_err(|fault| match fault {
         Unread::Failure(failure) => from_failure(&failure, target, limits),
         Unread::Fault(fault) => from_fault(&fault, target),
+        Unread::Quality(rule) => from_quality(rule, target),
     })
 }
 
@@ -327,6 +332,8 @@ pub(crate) struct ReadReply<'a> {
     pub(crate) staged: Option<Staged>,
     /// Another group answers than the one that was asked for.
     pub(crate) is_fallback: bool,
+    /// An answer that does not do is a failure.
+    pub(crate) checks_quality: bool,
 }
 
 impl<'a> ReadReply<'a> {
@@ -343,6 +350,8 @@ pub(crate) enum Unread {
     Failure(Failure),
     /// The bytes.
     Fault(ReplyFault),
+    /// It could be read, and does not do.
+    Quality(&'static str),
 }
 
 /// No proof of who sends: where the service that gives it answered and refused, the deployment's credential is wrong;
@@ -383,6 +392,18 @@ pub(crate) fn from_failure(failure: &Failure, target: &Target, limits: CallLimit
     let detail = failure.to_string();
     let class = failure.kind.word();
     AttemptFailure { kind, retry_after: None, rejection, class, detail, names_model: false }
+}
+
+/// An answer that does not do.
+pub(crate) fn from_quality(rule: &'static str, target: &Target) -> AttemptFailure {
+    AttemptFailure {
+        kind: FailureKind::Quality,
+        retry_after: None,
+        rejection: Rejection::bad_gateway(target.provider.exception, rule),
+        class: "quality",
+        detail: rule.to_owned(),
+        names_model: false,
+    }
 }
 
 pub(crate) fn from_fault(fault: &ReplyFault, target: &Target) -> AttemptFailure {

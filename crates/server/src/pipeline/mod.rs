@@ -16,6 +16,7 @@ pub(crate) mod overrides;
 pub(crate) mod prediction;
 mod preview;
 mod probe;
+mod quality;
 pub(crate) mod receive;
 pub(crate) mod rescue;
 pub(crate) mod respond;
@@ -24,6 +25,7 @@ pub(crate) mod speech;
 pub(crate) mod staged;
 mod successors;
 pub(crate) mod thread;
+mod trail;
 pub(crate) mod units;
 pub(crate) mod walk;
 
@@ -37,7 +39,7 @@ use crate::percent;
 use crate::realtime;
 use crate::reply::{GatewayBody, ReplyHeaders, add_security_headers, header_text};
 use crate::routes::{Found, PathModel, Route};
-use crate::routing::Group;
+use crate::routing::{Admitted, Group, Urgency};
 use crate::snapshot::Snapshot;
 use crate::surface::Surface;
 use crate::worker::Worker;
@@ -156,9 +158,16 @@ async fn model_call(
     if let Err(rejection) = refuse_dry_run(&call, request.headers()) {
         return failure(gateway, &call, rejection);
     }
+    let mut place = None;
     if let Surface::Passed(passage) = call.surface {
-        let served = Box::pin(passthrough::serve(worker, snapshot, (&call, passage), request)).await;
-        return served.unwrap_or_else(|rejection| failure(gateway, &call, rejection));
+        let served = Box::pin(async {
+            let priority = request.headers().get("x-litellm-priority").and_then(|value| value.to_str().ok());
+            let priority = priority.and_then(|text| text.trim().parse().ok());
+            place = Some(admit(worker, snapshot, &call, priority).await?);
+            passthrough::serve(worker, snapshot, (&call, passage), request).await
+        });
+        let served = served.await.unwrap_or_else(|rejection| failure(gateway, &call, rejection));
+        return held(served, place);
     }
     if call.surface == Surface::Realtime {
         // Boxed: rare, and its state would be part of every request's.
@@ -168,11 +177,19 @@ async fn model_call(
     let served = match receive::check_content_type(request.headers(), call.surface) {
         Ok(kind) => {
             call.body_kind = kind;
-            serve_call(worker, snapshot, &call, request).await
+            serve_call(worker, snapshot, &call, request, &mut place).await
         }
         Err(rejection) => Err(rejection),
     };
-    served.unwrap_or_else(|rejection| failure(gateway, &call, rejection))
+    held(served.unwrap_or_else(|rejection| failure(gateway, &call, rejection)), place)
+}
+
+/// A reply that keeps its request's place until it is over.
+fn held(mut response: Response<GatewayBody>, place: Option<Admitted>) -> Response<GatewayBody> {
+    if let Some(place) = place {
+        response.body_mut().hold(place);
+    }
+    response
 }
 
 /// Refuses a dry run of what has no plan to show: what is not to be sent must not be.
@@ -206,12 +223,26 @@ fn failure(gateway: &Gateway, call: &Call, rejection: Rejection) -> Response<Gat
     finish_headers(response)
 }
 
-/// The road of a model call. Whoever comes here has been authenticated.
+/// A place among the requests that are served at one time, where the configuration limits them.
+async fn admit(
+    worker: &Worker,
+    snapshot: &Snapshot,
+    call: &Call,
+    priority: Option<u8>,
+) -> Result<Admitted, Rejection> {
+    let priority = priority.unwrap_or(snapshot.default_priority());
+    let urgency = Urgency { priority, team: call.caller.hash() };
+    worker.gateway.admission().enter(urgency).await.map_err(|_| Rejection::not_admitted())
+}
+
+/// The road of a model call. Whoever comes here has been authenticated. `place` is where its place is put, to be held
+/// until its reply is over.
 async fn serve_call(
     worker: &Worker,
     snapshot: &Arc<Snapshot>,
     call: &Call,
     request: Request<Incoming>,
+    place: &mut Option<Admitted>,
 ) -> Result<Response<GatewayBody>, Rejection> {
     let (head, body) = request.into_parts();
     let body = receive::read_body(&head.headers, body, snapshot.receive_limits()).await?;
@@ -221,6 +252,7 @@ async fn serve_call(
     })?;
     let group = call.group.get_or_init(|| group);
     receive::require_content(&received, call.surface)?;
+    *place = Some(admit(worker, snapshot, call, received.wish.priority).await?);
     received.keeps_past = rescue::is_possible(snapshot, call, &received, group);
     let asked = Asked { worker, snapshot, call, headers: &head.headers, body: &body, thread: None };
     if received.wish.is_dry_run && call.surface != Surface::Responses {

@@ -74,7 +74,7 @@ const MEMBERS: &[(&str, Meaning)] = &[
     ("guardrail_config", Meaning::NotYetActive),
     ("guardrails", Meaning::NotYetActive),
     ("headers", Meaning::Forbidden),
-    ("include_fallback_errors", Meaning::NotYetActive),
+    ("include_fallback_errors", Meaning::Active),
     ("langfuse_host", Meaning::Forbidden),
     ("langfuse_public_key", Meaning::Forbidden),
     ("langfuse_secret_key", Meaning::Forbidden),

@@ -9,6 +9,7 @@
 
 use super::attempt::{
     AttemptFailure, CallLimits, Order, ReadReply, Unread, from_error_reply, from_failure, from_fault,
+    from_quality,
 };
 use super::outbound::Prepared;
 use super::respond::{self, Answer};
@@ -70,6 +71,7 @@ pub(super) async fn attempt(order: Order<'_>, prepared: Prepared) -> Result<Answ
         sent,
         head_by: timeouts.head_by,
         is_fallback: limits.is_fallback,
+        checks_quality: limits.checks_quality,
         staged,
     };
     let reply = desk.send(&target.endpoint, outgoing).await?;
@@ -83,6 +85,7 @@ pub(super) async fn attempt(order: Order<'_>, prepared: Prepared) -> Result<Answ
         return read.map_err(|fault| match fault {
             Unread::Failure(failure) => desk.broken(&failure),
             Unread::Fault(fault) => desk.unread(&fault),
+            Unread::Quality(rule) => from_quality(rule, target),
         });
     }
     let seen = desk.until_over((made, body), timeouts.head_by).await?;

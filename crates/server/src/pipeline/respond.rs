@@ -8,6 +8,7 @@ use super::attempt::{ReadReply, Unread};
 use super::broken::Broken;
 use super::caller::FinalSlot;
 use super::outbound::{self, Road};
+use super::quality;
 use super::receive::Received;
 use super::rescue::{Asked, Lifeline, Onward, Past};
 use super::settle::{Billing, Settlement};
@@ -199,6 +200,9 @@ pub(crate) async fn read_reply(reading: ReadReply<'_>, reply: Reply) -> Result<A
         (read_stream_head(reading, Upstream::Reply(body)).await?, lost)
     } else {
         let bytes = body.collect().await.map_err(Unread::Failure)?;
+        if let Some(rule) = quality::rule_broken_by(&reading, &bytes) {
+            return Err(Unread::Quality(rule));
+        }
         read_whole(reading, std::slice::from_ref(&bytes), &headers).map_err(Unread::Fault)?
     };
     Ok(Answer {
@@ -365,7 +369,7 @@ async fn read_stream_head(reading: ReadReply<'_>, upstream: Upstream) -> Result<
         Some(staged) => staged.stream(upstream, &reading.plan),
         None => upstream,
     };
-    let head_by = reading.head_by;
+    let (head_by, checks_quality) = (reading.head_by, reading.checks_quality);
     let goes_on = reading.received.onward.is_some();
     let created = reading.received.onward.as_ref().map_or_else(now_seconds, |onward| onward.created);
     let mut past = if reading.received.keeps_past {
@@ -400,6 +404,9 @@ async fn read_stream_head(reading: ReadReply<'_>, upstream: Upstream) -> Result<
             Some(Err(failure)) => return Err(Unread::Failure(failure)),
             None => {
                 transducer.finish(&mut ready).map_err(Unread::Fault)?;
+                if checks_quality && !transducer.progress().content_started {
+                    return Err(Unread::Quality(quality::EMPTY));
+                }
                 return Ok(AnswerBody::Stream(Box::new(Begun {
                     upstream,
                     transducer,

@@ -12,6 +12,7 @@ use super::receive::Received;
 use super::respond::Answer;
 use super::staged;
 use super::successors::Rest;
+use super::trail::{Trail, X_LITELLM_FALLBACK_ERRORS};
 use crate::error::{Rejection, X_LITELLM_TIMEOUT};
 use crate::reply::header_text;
 use crate::routing::{Asking, Group, Journey, Leg, Place, Route, Urgency, Waited, exhausted_for};
@@ -84,6 +85,8 @@ pub(crate) struct Walk<'a> {
     met: Option<HeaderValue>,
     /// The status and the class of the failure that led to the leg.
     fell: Option<(u16, &'static str)>,
+    /// What was tried in vain, for a caller who asks for it.
+    trail: Trail,
 }
 
 impl<'a> Walk<'a> {
@@ -110,6 +113,7 @@ impl<'a> Walk<'a> {
             was_hedged: false,
             met: None,
             fell: None,
+            trail: Trail::default(),
         })
     }
 
@@ -323,6 +327,9 @@ impl<'a> Walk<'a> {
     pub(crate) fn next_leg(&mut self, over: Over) -> Result<(), Rejection> {
         let Over { setback, kind, rejection } = over;
         self.count_fallback(false);
+        if self.errand.received.wish.tells_fallback_errors {
+            self.trail.add(self.group.name(), &rejection);
+        }
         self.fell = Some((rejection.status().as_u16(), kind.map_or("no_place", FailureKind::word)));
         let is_limit = kind == Some(FailureKind::RateLimit);
         let rejection = rejection.with_retry_after(self.soonest_retry.filter(|_| is_limit));
@@ -353,9 +360,10 @@ impl<'a> Walk<'a> {
         Err(first)
     }
 
-    /// Says in a reply's head which fault the request has met on purpose.
+    /// Says in a reply's head which fault the request has met on purpose, and what was tried in vain.
     pub(super) fn tell_met(&self, headers: &mut HeaderMap) {
         staged::tell(headers, self.met.as_ref());
+        headers.extend(self.trail.header().map(|value| (X_LITELLM_FALLBACK_ERRORS, value)));
     }
 
     /// The leg has answered the request: by a deployment, or by words of the operator's.
@@ -416,6 +424,7 @@ impl<'a> Walk<'a> {
             fallbacks: leg.depth + u32::from(is_next_order),
             tier: leg.tier.clone(),
             was_hedged: self.was_hedged,
+            trail: self.trail.header(),
             rest: self.rest(answer_is_stream, position),
         })
     }
@@ -462,6 +471,7 @@ pub(crate) fn limits_of(
 ) -> CallLimits {
     let mut limits = snapshot.call_limits(received, target, deadline);
     limits.is_fallback = leg.depth > 0;
+    limits.checks_quality = leg.checks_quality;
     if let Some(first_token) = leg.first_token {
         limits.attempt = limits.attempt.min(first_token);
     }

@@ -10,6 +10,7 @@ pub(crate) use headers::{
 pub(crate) use stream::{Keep, StreamBody, StreamParts, Upstream};
 
 use crate::drain::Drain;
+use crate::routing::Admitted;
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use std::collections::VecDeque;
@@ -36,6 +37,13 @@ impl GatewayBody {
         let segments: VecDeque<Bytes> = segments.into_iter().filter(|segment| !segment.is_empty()).collect();
         let left = segments.iter().map(|segment| segment.len() as u64).sum();
         Self(Inner::Whole { segments, left })
+    }
+
+    /// Keeps a request's place until a stream is over; a body that is there already needs none.
+    pub(crate) fn hold(&mut self, place: Admitted) {
+        if let Inner::Stream(stream) = &mut self.0 {
+            stream.hold(place);
+        }
     }
 
     /// A body that comes piece by piece.

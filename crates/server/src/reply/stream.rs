@@ -16,6 +16,7 @@ use crate::pipeline::respond::Continued;
 use crate::pipeline::settle::{Ending, Settlement};
 use crate::pipeline::staged::StagedStream;
 use crate::pipeline::thread::{Keeper, Keeping};
+use crate::routing::Admitted;
 use bytes::{Bytes, BytesMut};
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -173,9 +174,16 @@ pub(crate) struct StreamBody {
     rescue: Option<(Rescue, String)>,
     comments: Comments,
     drain: DrainHandle,
+    /// The request's place among those that are served.
+    admitted: Option<Admitted>,
 }
 
 impl StreamBody {
+    /// Keeps the request's place until the stream is over.
+    pub(super) fn hold(&mut self, place: Admitted) {
+        self.admitted = Some(place);
+    }
+
     pub(crate) fn new(parts: StreamParts) -> Self {
         let mut body = Self {
             upstream: (!parts.ended).then_some(parts.upstream),
@@ -191,6 +199,7 @@ impl StreamBody {
             rescue: None,
             comments: Comments::new(parts.is_quiet),
             drain: parts.drain,
+            admitted: None,
         };
         body.settlement.stream_opened();
         if parts.ended {

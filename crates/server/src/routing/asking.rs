@@ -44,7 +44,7 @@ impl Asking {
             is_counted: false,
             output_tokens: maximum,
             is_stream: received.stream,
-            tags: wish.tags.clone(),
+            tags: errand.snapshot.routing_tags(&wish.tags),
             patterns: None,
             requirements: errand.snapshot.requirements(wish),
             sticky_key: None,

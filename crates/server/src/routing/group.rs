@@ -152,7 +152,9 @@ impl Group {
                 ..Reading::default()
             };
             let is_ejected = matches!(reading.standing(), Standing::Ejected { .. } | Standing::Probing);
-            is_ejected || matches!(reading.forced, Some(Forced::Down | Forced::Draining))
+            is_ejected
+                || target.profile.is_blocked
+                || matches!(reading.forced, Some(Forced::Down | Forced::Draining))
         })
     }
 

@@ -136,6 +136,8 @@ pub(crate) struct Leg {
     pub(crate) canned: Option<Arc<CannedAnswers>>,
     /// Groups before this one.
     pub(crate) depth: u32,
+    /// An answer that does not do moves the request on from its tier.
+    pub(crate) checks_quality: bool,
     /// The list that its tier is of, and the tier's position.
     pub(crate) served: Option<(Arc<TierList>, usize)>,
     overrides: Option<Map<String, Value>>,
@@ -248,6 +250,7 @@ impl Journey {
             first_token: current.first_token,
             canned: current.tier.and_then(|place| self.chains.canned.get(&place).cloned()),
             depth: current.attempted_fallbacks,
+            checks_quality: self.chain.tier().is_some_and(|tier| tier.moves_on.quality),
             served: current
                 .tier
                 .and_then(|place| Some((Arc::clone(self.chains.lists.get(place.list)?), place.tier))),

@@ -3,6 +3,7 @@
 //! Owns the life of that state over requests and configurations. Leaves every rule to `policy` and the road of a request
 //! to `pipeline`. **Invariant:** a request holds a place at every deployment that it is sent to, and gives it back once.
 
+mod admission;
 mod alerts;
 mod asking;
 mod explain;
@@ -20,6 +21,7 @@ mod tiers;
 mod waiting;
 mod wish;
 
+pub(crate) use admission::{Admission, Admitted};
 pub(crate) use alerts::Alerts;
 pub(crate) use asking::Asking;
 pub(crate) use explain::{candidates, seconds};

@@ -54,6 +54,8 @@ pub(crate) struct Wish {
     pub(crate) fallbacks: OwnFallbacks,
     pub(crate) disable_fallbacks: bool,
     pub(crate) mock: Option<Mock>,
+    /// The reply names what was tried in vain.
+    pub(crate) tells_fallback_errors: bool,
     /// Nothing is sent: the plan is the answer.
     pub(crate) is_dry_run: bool,
     /// Shares of the choice by deployment id, in place of the configured ones.
@@ -84,6 +86,7 @@ impl Wish {
                 "content_policy_fallbacks" => wish.fallbacks.content_policy = Some(found.targets()?),
                 "disable_fallbacks" => wish.disable_fallbacks = found.flag()?,
                 "router_settings_override" => wish.read_router_settings(&found)?,
+                "include_fallback_errors" => wish.tells_fallback_errors = found.flag()?,
                 "mock_testing_fallbacks" if found.flag()? => wish.mock = Some(Mock::Fallbacks),
                 "mock_testing_context_fallbacks" if found.flag()? => wish.mock = Some(Mock::Context),
                 "mock_testing_content_policy_fallbacks" if found.flag()? => {

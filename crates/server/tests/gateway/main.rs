@@ -8,6 +8,7 @@
 
 mod support;
 
+mod admission;
 mod alerts;
 mod azure;
 mod bodies;
