@@ -2,8 +2,8 @@
 
 use crate::page::{Design, shows};
 use crate::stand::{Stand, TEXT, answers, question};
-use serde_json::Value;
-use tollgate_simulator::Fault;
+use serde_json::{Value, json};
+use tollgate_simulator::{Behaviour, Fault, Rule};
 
 const GROQ: &str = "llama-groq";
 const TOGETHER: &str = "llama-together";
@@ -86,5 +86,25 @@ async fn nothing_answers_and_no_caller_sees_an_error() {
     let told = stand.stream(&kettle()).await;
     shows("support canned", &told.head);
     assert!(told.text().starts_with("I cannot answer that right now."), "{}", told.body());
+    stand.stop().await;
+}
+
+#[tokio::test]
+async fn an_answer_that_does_not_do_moves_on() {
+    let stand = start().await;
+    let says = |names: &[&str], text: &str| {
+        let rule = |name: &&str| Rule::deployment(*name, Behaviour::new().text(text));
+        names.iter().map(rule).chain([Rule::any(Behaviour::new().text(TEXT))]).collect()
+    };
+    stand.site.simulator.script().set_rules(says(&[GROQ, TOGETHER], ""));
+    let told = stand.stream(&kettle()).await;
+    answers(&told);
+    shows("support careful", &told.head);
+    assert_eq!(stand.sent().last().map(String::as_str), Some(LARGE));
+    let mut wants_json = question("support", "Is it normal that a kettle hums? Answer in JSON.");
+    wants_json["response_format"] = json!({"type": "json_object"});
+    let script = stand.site.simulator.script();
+    script.set_rules(says(&[GROQ, TOGETHER], "Not JSON at all."));
+    shows("support careful", &stand.ask(&wants_json).await);
     stand.stop().await;
 }
