@@ -435,6 +435,12 @@ impl Rejection {
         Self::new(StatusCode::BAD_GATEWAY, "internal_server_error", message)
     }
 
+    /// Where nothing is said of when to come back.
+    pub(crate) fn or_retry_after(mut self, retry_after: Option<Duration>) -> Self {
+        self.retry_after = self.retry_after.or(retry_after);
+        self
+    }
+
     pub(crate) fn with_retry_after(mut self, retry_after: Option<Duration>) -> Self {
         self.retry_after = retry_after.or(self.retry_after);
         self

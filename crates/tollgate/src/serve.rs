@@ -10,7 +10,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::runtime::Runtime;
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::Semaphore;
 use tollgate_catalog::Overlay;
 use tollgate_config::{Config, Loaded, Severity, diff};
@@ -157,9 +158,11 @@ pub(crate) fn run_plan(plan: Plan, ready: impl FnOnce(SocketAddr)) -> Result<(),
         threads.push(start_worker(number, listener, worker, connection_limits.clone())?);
     }
     drop(listener);
+    // Before anybody is told that it listens: who is told may ask it to end.
+    let (runtime, signals) = minding()?;
     tracing::info!(address = %address, workers = threads.len(), deployments = config.deployments.len(), "listening");
     ready(address);
-    mind(&gateway, config, entry)?;
+    mind((runtime, signals), &gateway, config, entry);
     wind_down(&gateway, threads, settings.drain_timeout);
     Ok(())
 }
@@ -210,22 +213,53 @@ fn start_worker(
     thread.map_err(|error| format!("no thread: {error}"))
 }
 
-/// Minds signals and the configuration's files until the process is told to end.
-fn mind(gateway: &Arc<Gateway>, config: Config, entry: Option<PathBuf>) -> Result<(), String> {
+/// The signals that the process minds.
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+    hangup: Signal,
+}
+
+/// The main thread's runtime, and the signals that it minds from now on.
+fn minding() -> Result<(Runtime, Signals), String> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .map_err(|error| format!("no runtime: {error}"))?;
+    let signals = {
+        let _within = runtime.enter();
+        let mind = |kind| signal(kind).map_err(|error| format!("signals: {error}"));
+        Signals {
+            terminate: mind(SignalKind::terminate())?,
+            interrupt: mind(SignalKind::interrupt())?,
+            hangup: mind(SignalKind::hangup())?,
+        }
+    };
+    Ok((runtime, signals))
+}
+
+/// Minds signals and the configuration's files until the process is told to end.
+fn mind(
+    (runtime, signals): (Runtime, Signals),
+    gateway: &Arc<Gateway>,
+    config: Config,
+    entry: Option<PathBuf>,
+) {
     runtime.block_on(async {
-        let mut hangup = signal(SignalKind::hangup()).map_err(|error| error.to_string())?;
+        let Signals { mut terminate, mut interrupt, mut hangup } = signals;
         let mut reloader = entry.map(|entry| Reloader::new(Arc::clone(gateway), config, entry));
         let mut purge = tokio::time::interval(PURGE_EVERY);
-        let ended = ended();
+        let ended = async {
+            tokio::select! {
+                _ = terminate.recv() => {}
+                _ = interrupt.recv() => {}
+            }
+        };
         tokio::pin!(ended);
         loop {
             match &mut reloader {
                 Some(reloader) => tokio::select! {
-                    () = &mut ended => return Ok(()),
+                    () = &mut ended => return,
                     _ = hangup.recv() => reloader.reload(true),
                     _ = purge.tick() => reloader.gateway.purge().await,
                     () = reloader.watch.changed() => {
@@ -234,13 +268,13 @@ fn mind(gateway: &Arc<Gateway>, config: Config, entry: Option<PathBuf>) -> Resul
                     }
                 },
                 None => tokio::select! {
-                    () = &mut ended => return Ok(()),
+                    () = &mut ended => return,
                     _ = hangup.recv() => tracing::info!("no configuration file to reload"),
                     _ = purge.tick() => gateway.purge().await,
                 },
             }
         }
-    })
+    });
 }
 
 /// Waits for SIGTERM or SIGINT.

@@ -10,14 +10,15 @@
 use super::attempt::{self, note_failure};
 use super::outbound::{ReadPlan, Road};
 use super::receive::{self, Received};
-use super::respond::Continued;
+use super::respond::Begun;
+use super::settle::Settlement;
 use super::speech::Speech;
 use super::successors::{Rest, Successors};
 use super::thread::Thread;
 use super::walk::Boarding;
 use super::walk::Errand;
 use super::{Call, caller};
-use crate::routing::Group;
+use crate::routing::{Group, Place};
 use crate::snapshot::Snapshot;
 use crate::surface::Surface;
 use crate::target::Target;
@@ -158,6 +159,31 @@ fn created_of(raw: &[u8]) -> Option<u64> {
             .and_then(|value| value.as_u64())
             .filter(|time| *time > 0)
     })
+}
+
+/// The rest of a stream that broke off elsewhere.
+pub(crate) struct Continued {
+    pub(crate) begun: Begun,
+    pub(crate) settlement: Settlement,
+    pub(crate) mode: Mode,
+    pub(crate) lifeline: Option<Box<Lifeline>>,
+}
+
+impl Continued {
+    /// The id of the deployment that goes on.
+    pub(crate) fn deployment(&self) -> &str {
+        &self.settlement.target().id
+    }
+
+    /// With what the request holds at that deployment.
+    pub(crate) fn with_place(self, place: Place) -> Self {
+        Self { settlement: self.settlement.with_place(place), ..self }
+    }
+
+    /// With what it takes to go on from elsewhere again.
+    pub(crate) fn with_lifeline(self, lifeline: Box<Lifeline>) -> Self {
+        Self { lifeline: Some(lifeline), ..self }
+    }
 }
 
 /// What it takes to ask again for a request whose stream is under way.

@@ -10,7 +10,7 @@ use super::caller::FinalSlot;
 use super::outbound::{self, Road};
 use super::quality;
 use super::receive::Received;
-use super::rescue::{Asked, Lifeline, Onward, Past};
+use super::rescue::{Asked, Continued, Lifeline, Onward, Past};
 use super::settle::{Billing, Settlement};
 use super::speech::Speech;
 use super::staged::X_TOLLGATE_FAULT;
@@ -18,7 +18,6 @@ use super::thread::{Keeper, Watching};
 use super::units::Units;
 use super::{Call, caller, embedding};
 use crate::reply::{GatewayBody, Keep, ReplyHeaders, StreamBody, StreamParts, Upstream};
-use crate::routing::Place;
 use crate::surface::Surface;
 use crate::target::Target;
 use crate::worker::Worker;
@@ -158,31 +157,6 @@ pub(crate) struct Begun {
     is_opaque: bool,
     /// What has come of it, where it may have to go on from elsewhere.
     pub(crate) past: Option<Box<Past>>,
-}
-
-/// The rest of a stream that broke off elsewhere.
-pub(crate) struct Continued {
-    pub(crate) begun: Begun,
-    pub(crate) settlement: Settlement,
-    pub(crate) mode: Mode,
-    pub(crate) lifeline: Option<Box<Lifeline>>,
-}
-
-impl Continued {
-    /// The id of the deployment that goes on.
-    pub(crate) fn deployment(&self) -> &str {
-        &self.settlement.target().id
-    }
-
-    /// With what the request holds at that deployment.
-    pub(crate) fn with_place(self, place: Place) -> Self {
-        Self { settlement: self.settlement.with_place(place), ..self }
-    }
-
-    /// With what it takes to go on from elsewhere again.
-    pub(crate) fn with_lifeline(self, lifeline: Box<Lifeline>) -> Self {
-        Self { lifeline: Some(lifeline), ..self }
-    }
 }
 
 /// Reads a successful reply.

@@ -31,12 +31,15 @@ pub(crate) struct Rest {
 #[derive(Debug)]
 pub(crate) struct Successors {
     rest: Rest,
+    /// The first send of a rescue is what the caller is owed, and no part of a storm: a provider that goes away breaks all
+    /// its streams at once. Those after it are within the group's budget of retries.
+    has_begun: bool,
 }
 
 impl Successors {
     /// Those that follow where a walk ended.
     pub(crate) fn new(rest: Rest) -> Self {
-        Self { rest }
+        Self { rest, has_begun: false }
     }
 
     /// Whether there may be any beside the one that will answer.
@@ -65,7 +68,7 @@ impl Successors {
         self.rest.plan.after_failure(self.rest.position, kind, None);
         loop {
             if let Some((position, why)) = self.fresh()
-                && self.rest.group.may_retry()
+                && (!std::mem::replace(&mut self.has_begun, true) || self.rest.group.may_retry())
                 && let Some(boarding) = self.board(snapshot, received, (position, why))
             {
                 return Some(boarding);

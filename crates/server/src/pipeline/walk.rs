@@ -26,7 +26,7 @@ use std::time::{Duration, SystemTime};
 use tokio::time::Instant;
 use tollgate_policy::chain::Setback;
 use tollgate_policy::choice::{Choice, Nobody, Why};
-use tollgate_policy::failure::FailureKind;
+use tollgate_policy::failure::{Blame, FailureKind};
 use tollgate_policy::limits::{Full, LimitKind};
 use tollgate_policy::plan::{AttemptPlan, SENDS_PER_REQUEST_MAX, Surroundings};
 
@@ -332,7 +332,10 @@ impl<'a> Walk<'a> {
         }
         self.fell = Some((rejection.status().as_u16(), kind.map_or("no_place", FailureKind::word)));
         let is_limit = kind == Some(FailureKind::RateLimit);
-        let rejection = rejection.with_retry_after(self.soonest_retry.filter(|_| is_limit));
+        let is_callers = kind.is_some_and(|kind| kind.blame() == Blame::Caller);
+        let back = if is_callers { None } else { self.group.soonest_return() };
+        let rejection =
+            rejection.with_retry_after(self.soonest_retry.filter(|_| is_limit)).or_retry_after(back);
         let first = self.first.take().unwrap_or(rejection);
         let Errand { worker, snapshot, received, call } = self.errand;
         let is_over = self.sends >= SENDS_PER_REQUEST_MAX || self.deadline <= Instant::now();

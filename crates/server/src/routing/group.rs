@@ -216,6 +216,17 @@ impl Group {
         look(&mut lock(&self.state.caches))
     }
 
+    /// When the first of its deployments is back, where all are out.
+    pub(crate) fn soonest_return(&self) -> Option<Duration> {
+        let now = self.clock.now();
+        let returns = self.targets.iter().map(|target| match lock(&target.live.health).standing(now) {
+            Standing::Ejected { until } | Standing::Paused { until } => Some(now.until(until)),
+            Standing::Up | Standing::HalfOpen | Standing::Probing => None,
+        });
+        // One that is not out makes the whole of them none.
+        returns.collect::<Option<Vec<Duration>>>()?.into_iter().min()
+    }
+
     /// A request begins.
     pub(crate) fn note_request(&self) {
         let now = self.clock.now();
