@@ -16,7 +16,7 @@ use serde_json::{Map, Value, json};
 use std::time::Duration;
 use tollgate_dialect::failure::{FailureClass, ProviderError};
 use tollgate_dialect::wire::{CallerError, Dialect};
-use tollgate_policy::choice::Nobody;
+use tollgate_policy::choice::{Nobody, Reason};
 use tollgate_policy::clock::Moment;
 use tollgate_policy::failure::FailureKind;
 use tollgate_policy::limits::{Full, LimitKind};
@@ -283,15 +283,7 @@ impl Rejection {
         match nobody {
             _ if was_shed => Self::overloaded(name),
             Nobody::Full(Full { by: LimitKind::Parallel, .. }) => Self::overloaded(name),
-            Nobody::NotAllowed(reason) => Self::new(
-                StatusCode::FORBIDDEN,
-                "permission_error",
-                format!(
-                    "No deployments available for selected model that meet the request's data policy ({}). Passed \
-                     model={name}.",
-                    reason.word()
-                ),
-            ),
+            Nobody::NotAllowed(reason) => Self::outside_policy(name, reason),
             Nobody::NoTags => Self::new(
                 StatusCode::UNAUTHORIZED,
                 "auth_error",
@@ -309,6 +301,15 @@ impl Rejection {
             | Nobody::Failed
             | Nobody::Full(_) => Self::none_available(group, until),
         }
+    }
+
+    /// Nobody whom a request's data policy admits would serve it; `model` is what it asks for.
+    pub(crate) fn outside_policy(model: &str, reason: Reason) -> Self {
+        let message = format!(
+            "No deployments available for selected model that meet the request's data policy ({}). Passed model={model}.",
+            reason.word()
+        );
+        Self::new(StatusCode::FORBIDDEN, "permission_error", message)
     }
 
     /// LiteLLM's words where every deployment is out or full.

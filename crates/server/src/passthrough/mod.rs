@@ -22,6 +22,7 @@ use crate::pipeline::outbound::{Prepared, ReadPlan, Road};
 use crate::pipeline::receive;
 use crate::reply::GatewayBody;
 use crate::routes::{Access, Found, Passage, PathModel, Route, passing};
+use crate::routing::Wish;
 use crate::snapshot::Snapshot;
 use crate::target::Target;
 use crate::telemetry::Metrics;
@@ -35,7 +36,10 @@ use std::sync::Arc;
 use tokio::time::Instant;
 use tollgate_config::PASS_THROUGH_TIMEOUT_DEFAULT;
 use tollgate_dialect::anthropic;
+use tollgate_dialect::json::{Limits, scan};
 use tollgate_dialect::wire::{Dialect, Losses};
+use tollgate_policy::ask::Requirements;
+use tollgate_policy::choice;
 use tollgate_upstream::SegmentBody;
 use way::Way;
 
@@ -52,9 +56,19 @@ struct Asking<'a> {
     /// The provider that LiteLLM's spelling of a resource begins with.
     provider: Option<&'a str>,
     is_post: bool,
+    /// What whoever sees the request must fulfil, by its headers: its body means nothing to the gateway.
+    requirements: &'a Requirements,
 }
 
 impl Asking<'_> {
+    /// Whether its data may go to a deployment or an account.
+    fn admits(&self, target: &Target) -> Result<(), Rejection> {
+        match choice::unmet(self.requirements, &target.profile) {
+            None => Ok(()),
+            Some(reason) => Err(Rejection::outside_policy(&target.model, reason)),
+        }
+    }
+
     /// Parameters of the query that are the gateway's.
     fn own_parameters(&self) -> &'static [&'static str] {
         match self.passage {
@@ -131,6 +145,7 @@ pub(crate) async fn serve(
             None => (None, passing::find(path).map(|(_, rest)| rest).unwrap_or_default()),
         },
     };
+    let requirements = requirements(snapshot, &head.headers, path)?;
     let asking = Asking {
         snapshot,
         metrics: worker.gateway.metrics(),
@@ -139,13 +154,24 @@ pub(crate) async fn serve(
         query: head.uri.query().unwrap_or_default(),
         provider,
         is_post: head.method == Method::POST,
+        requirements: &requirements,
     };
     let body = receive::read_body(&head.headers, body, snapshot.receive_limits()).await?;
     let sent = Sent::read(&head.headers, &body)?;
     let is_stream = sent.asks_stream() || rest.contains("stream") || rest.contains("Stream");
     let (way, out) = choose(&asking, &head.headers, &sent, &body)?;
+    asking.admits(&way.target)?;
     let prepared = prepare(&asking, &way, (head.method, &head.headers), out)?;
     send(Sending { worker, call, asking: &asking, way, is_stream }, prepared).await
+}
+
+/// What the headers of a request require of whoever sees it: a region, and what the operator ties to its tags.
+fn requirements(snapshot: &Snapshot, headers: &HeaderMap, path: &str) -> Result<Requirements, Rejection> {
+    if !["x-litellm-tags", "x-tollgate-region"].iter().any(|name| headers.contains_key(*name)) {
+        return Ok(Requirements::default());
+    }
+    let nothing = scan(b"{}", &Limits::REQUEST).map_err(|error| Rejection::bad_json(&error.to_string()))?;
+    Ok(snapshot.requirements(&Wish::read(path, headers, &nothing)?))
 }
 
 /// The way, and the body as it goes out.

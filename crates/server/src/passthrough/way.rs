@@ -80,6 +80,10 @@ pub(super) fn of_group(
 ) -> Option<Arc<Target>> {
     let group = asking.snapshot.group(asking.metrics, model)?;
     let fitting: Vec<&Arc<Target>> = group.targets().iter().filter(|target| is_fit(target)).collect();
+    // Where none is admitted, whoever is chosen is refused by name.
+    let admitted: Vec<&Arc<Target>> =
+        fitting.iter().copied().filter(|target| asking.admits(target).is_ok()).collect();
+    let fitting = if admitted.is_empty() { fitting } else { admitted };
     let shares: Vec<Share> = fitting.iter().map(|target| target.profile.share).collect();
     let position = shuffle::choose(&shares, crate::chance::draw())?;
     fitting.get(position).map(|target| Arc::clone(target))

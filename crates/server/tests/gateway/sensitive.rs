@@ -144,6 +144,29 @@ async fn more_tags_than_can_be_kept_are_refused_rather_than_forgotten() {
 }
 
 #[tokio::test]
+async fn what_passes_through_stays_within_the_allowed_deployments_too() {
+    let yaml = format!(
+        "{}tollgate_settings: {{{RULES}}}\nenvironment_variables: {{ANTHROPIC_API_KEY: sk-1, ANTHROPIC_API_BASE: \"http://{{sim}}\"}}\n",
+        config("")
+    );
+    let app = App::start(yaml, Script::new()).await;
+    for _ in 0..20 {
+        let body = json!({"model": "m", "messages": [{"role": "user", "content": "hello"}]}).to_string();
+        let answer =
+            app.ask(&post("/openai/chat/completions", &[("x-litellm-tags", "pii")], body.as_bytes())).await;
+        assert_eq!(answer.status, 200, "{}", answer.text());
+    }
+    assert_eq!((app.sends(["in"]), app.sends(OUTSIDE)), ([20], [0, 0, 0]));
+    let body = json!({"model": "claude-sonnet-4-5", "max_tokens": 9, "messages": [{"role": "user", "content": "hi"}]});
+    for (headers, expect) in [(vec![("x-tollgate-region", "eu")], 403), (vec![], 200)] {
+        let answer = app.ask(&post("/anthropic/v1/messages", &headers, body.to_string().as_bytes())).await;
+        assert_eq!(answer.status, expect, "{}", answer.text());
+    }
+    assert_eq!(app.received().len(), 21);
+    app.stop().await;
+}
+
+#[tokio::test]
 async fn the_tokens_of_a_sensitive_prompt_are_not_counted_outside() {
     let claude = Wire::Anthropic.parameters("claude");
     let yaml = model_list(&[("m", &claude)]) + &format!("tollgate_settings: {{{RULES}}}\n");
