@@ -97,6 +97,7 @@ pub struct Chain {
     client: Option<Vec<Target>>,
     is_disabled: bool,
     current: Leg,
+    /// Empty until the first leg is left: most requests never do, and remember nothing.
     visits: Vec<Visit>,
     rests: Vec<Rest>,
     fallbacks: u32,
@@ -106,10 +107,16 @@ impl Chain {
     /// The way of a request for `name`: a model group, or a list of tiers. `client` is the request's own list, which
     /// stands in the place of `fallbacks`.
     pub fn new(rules: Arc<ChainRules>, name: &str, client: Option<Vec<Target>>) -> Self {
-        let target = Target::new(name);
-        let current = leg(&rules, &target, Source::Asked);
-        let visits = vec![visit(&current)];
-        Self { rules, client, is_disabled: false, current, visits, rests: Vec::new(), fallbacks: 0 }
+        let current = leg(&rules, (name, None), Source::Asked);
+        Self {
+            rules,
+            client,
+            is_disabled: false,
+            current,
+            visits: Vec::new(),
+            rests: Vec::new(),
+            fallbacks: 0,
+        }
     }
 
     /// The same with nothing after the first leg, if `is_disabled` (LiteLLM's `disable_fallbacks`).
@@ -135,6 +142,9 @@ impl Chain {
         let ends = matches!(setback, Setback::Failed(FailureKind::BadRequest | FailureKind::TooLarge));
         if self.is_disabled || ends {
             return None;
+        }
+        if self.visits.is_empty() {
+            self.visits.push(visit(&self.current));
         }
         // Each tier says for itself whether the next follows: what the one before has opened does not hold for it.
         if let Some(place) = self.current.tier {
@@ -206,10 +216,12 @@ impl Chain {
 
     fn leg_of(&self, rules: &ChainRules, list: List, index: usize) -> Option<Leg> {
         let of = |fallbacks: &Fallbacks, chain: usize, source: Source| {
-            fallbacks.get(chain)?.1.get(index).map(|target| leg(rules, target, source))
+            fallbacks.get(chain)?.1.get(index).map(|target| leg(rules, target.parts(), source))
         };
         match list {
-            List::Client => self.client.as_ref()?.get(index).map(|target| leg(rules, target, Source::Client)),
+            List::Client => {
+                self.client.as_ref()?.get(index).map(|target| leg(rules, target.parts(), Source::Client))
+            }
             List::Fallbacks(chain) => of(&rules.fallbacks, chain, Source::Fallbacks),
             List::ContextWindow(chain) => of(&rules.context_window_fallbacks, chain, Source::ContextWindow),
             List::ContentPolicy(chain) => of(&rules.content_policy_fallbacks, chain, Source::ContentPolicy),
@@ -225,13 +237,13 @@ impl Rest {
 }
 
 /// A target's leg: the tier that it names or whose group it is, else the group.
-fn leg(rules: &ChainRules, target: &Target, source: Source) -> Leg {
-    let tier = rules.tier_for(&target.group);
-    tier.and_then(|place| tier_leg(rules, place, source, target.overrides)).unwrap_or_else(|| Leg {
-        group: Some(target.group.clone()),
+fn leg(rules: &ChainRules, (group, overrides): (&str, Option<usize>), source: Source) -> Leg {
+    let tier = rules.tier_for(group);
+    tier.and_then(|place| tier_leg(rules, place, source, overrides)).unwrap_or_else(|| Leg {
+        group: Some(group.to_owned()),
         source,
         tier: None,
-        overrides: target.overrides,
+        overrides,
         first_token: None,
         attempted_fallbacks: 0,
     })

@@ -22,6 +22,11 @@ impl Target {
     pub fn new(group: impl Into<String>) -> Self {
         Self { group: group.into(), overrides: None }
     }
+
+    /// Its parts.
+    pub(super) fn parts(&self) -> (&str, Option<usize>) {
+        (&self.group, self.overrides)
+    }
 }
 
 /// Chains of groups by the group (`*` for all) that they follow, in the order of the file.

@@ -432,9 +432,9 @@ impl<'a> Walk<'a> {
         })
     }
 
-    /// What is left, for a stream that may have to go on from elsewhere.
+    /// What is left, for a stream that may have to go on from elsewhere, and can.
     fn rest(&self, is_stream: bool, position: usize) -> Option<Rest> {
-        is_stream.then(|| Rest {
+        (is_stream && self.errand.received.keeps_past).then(|| Rest {
             journey: self.journey.clone(),
             group: Arc::clone(&self.group),
             asking: self.asking.clone(),

@@ -17,6 +17,7 @@ use tollgate_policy::ask::Ask;
 use tollgate_policy::choice::{self, Candidate, Choice, Reading, Table};
 use tollgate_policy::health::{Forced, Standing};
 use tollgate_policy::latency::Measure;
+use tollgate_policy::limits::Rates;
 use tollgate_policy::strategy::StrategyState;
 
 /// A model group.
@@ -38,6 +39,19 @@ pub(crate) struct Explained {
     pub(crate) readings: Vec<Reading>,
     /// What came of it.
     pub(crate) table: Table,
+}
+
+/// What is read of deployments besides their health and the limits that they have.
+#[derive(Debug, Clone, Copy)]
+struct Look {
+    /// How fast they were.
+    latency: bool,
+    /// What they are doing, where they have no limits too.
+    load: bool,
+}
+
+impl Look {
+    const EVERYWHERE: Self = Self { latency: true, load: true };
 }
 
 impl Group {
@@ -111,14 +125,14 @@ impl Group {
 
     /// The deployment for a request that reserves so many tokens. `excluded` says of each position whether it is out.
     pub(crate) fn choose(&self, ask: &Ask<'_>, tokens: u64, excluded: &[bool]) -> Choice {
-        let candidates = self.candidates(ask, tokens);
+        let candidates = self.candidates(tokens, self.look(ask));
         let mut state = lock(&self.state.strategy);
         choice::choose(&self.seen(&candidates, excluded), ask, &mut state, crate::chance::draw())
     }
 
     /// The candidate table of a request, with the readings that it is made from. Nothing changes.
     pub(crate) fn explain(&self, ask: &Ask<'_>, tokens: u64, draw: f64) -> Explained {
-        let candidates = self.candidates(ask, tokens);
+        let candidates = self.candidates(tokens, Look::EVERYWHERE);
         let table = choice::table(&self.seen(&candidates, &[]), ask, &self.turns(), draw);
         Explained { readings: candidates.iter().map(|candidate| candidate.now).collect(), table }
     }
@@ -131,7 +145,7 @@ impl Group {
         turns: &mut StrategyState,
         draw: f64,
     ) -> Choice {
-        let candidates = self.candidates(ask, tokens);
+        let candidates = self.candidates(tokens, self.look(ask));
         choice::choose(&self.seen(&candidates, excluded), ask, turns, draw)
     }
 
@@ -167,9 +181,13 @@ impl Group {
         choice::Group { strategy: self.rules.strategy, rules: self.rules.choice, candidates, excluded }
     }
 
-    fn candidates(&self, ask: &Ask<'_>, tokens: u64) -> Vec<Candidate<'_>> {
+    /// What a choice depends on.
+    fn look(&self, ask: &Ask<'_>) -> Look {
+        Look { latency: self.rules.reads_latency(ask.leaning), load: self.rules.reads_load(ask.leaning) }
+    }
+
+    fn candidates(&self, tokens: u64, look: Look) -> Vec<Candidate<'_>> {
         let now = self.clock.now();
-        let wants_latency = self.rules.reads_latency(ask.leaning);
         let read = |target: &Arc<Target>| {
             let live = &target.live;
             let mut reading = Reading::default();
@@ -180,12 +198,13 @@ impl Group {
                 reading.consecutive_failures = health.consecutive_failures();
             }
             reading.credential = lock(&live.credential).standing(now);
-            {
+            // What has no limits has room.
+            if look.load || target.profile.rates != Rates::default() {
                 let mut limiter = lock(&live.limiter);
                 reading.room = limiter.room(now, target.profile.rates, tokens);
                 reading.used = limiter.used(now);
             }
-            if wants_latency {
+            if look.latency {
                 let latency = lock(&live.latency);
                 reading.first_token = latency.score(now, Measure::FirstToken, &self.rules.latency);
                 reading.per_token = latency.score(now, Measure::PerToken, &self.rules.latency);
@@ -231,7 +250,9 @@ impl Group {
     pub(crate) fn note_request(&self) {
         let now = self.clock.now();
         lock(&self.state.retries).note_request(now);
-        lock(&self.state.hedges).note_request(now);
+        if self.rules.hedging.is_some() {
+            lock(&self.state.hedges).note_request(now);
+        }
     }
 
     /// Whether the group's budget has another retry.
@@ -249,9 +270,11 @@ impl Group {
         lock(&self.state.hedges).try_spend(self.clock.now())
     }
 
-    /// A stream's first token came so long after it was asked for.
+    /// A stream's first token came so long after it was asked for: worth knowing where hedges go by it.
     pub(crate) fn note_first_token(&self, took: Duration) {
-        lock(&self.state.first_tokens).observe(took);
+        if self.rules.hedging.is_some() {
+            lock(&self.state.first_tokens).observe(took);
+        }
     }
 
     /// What that takes in this share of cases; none before there are enough of them.

@@ -4,7 +4,7 @@
 //! `anthropic-ratelimit-*` (API reference, "Rate limits": a time by RFC 3339). **Invariant:** what cannot be read says
 //! nothing.
 
-use http::HeaderMap;
+use http::{HeaderMap, HeaderName};
 use std::time::{Duration, SystemTime};
 
 /// Longest pause that a header is believed.
@@ -21,8 +21,16 @@ const PAIRS: [(&str, &str); 7] = [
     ("anthropic-ratelimit-output-tokens-remaining", "anthropic-ratelimit-output-tokens-reset"),
 ];
 
+/// How all of them begin.
+const PREFIXES: [&str; 2] = ["x-ratelimit-", "anthropic-ratelimit-"];
+
 /// How long nothing more is to be had, by the headers of any reply; none where something is left.
 pub(crate) fn exhausted_for(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
+    // Most replies have none of them, and every reply is looked at.
+    let speaks = |name: &HeaderName| PREFIXES.iter().any(|prefix| name.as_str().starts_with(prefix));
+    if !headers.keys().any(speaks) {
+        return None;
+    }
     let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).map(str::trim);
     let used_up = PAIRS.iter().filter(|(left, _)| text(left) == Some("0"));
     let resets = used_up.filter_map(|(_, reset)| until(text(reset)?, now));
@@ -85,6 +93,13 @@ fn at(text: &str) -> Option<f64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn every_name_begins_as_it_is_looked_for() {
+        for name in PAIRS.iter().flat_map(|(left, reset)| [left, reset]) {
+            assert!(PREFIXES.iter().any(|prefix| name.starts_with(prefix)), "{name}");
+        }
+    }
 
     #[test]
     fn what_is_used_up_pauses_until_its_reset_and_what_is_left_does_not() {

@@ -6,6 +6,8 @@
 mod admission;
 mod alerts;
 mod asking;
+#[cfg(test)]
+mod cost;
 mod explain;
 mod fleet;
 mod group;

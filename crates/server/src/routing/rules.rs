@@ -124,6 +124,11 @@ impl GroupRules {
         }
     }
 
+    /// Whether choices look at what deployments are doing, limits apart.
+    pub(crate) fn reads_load(&self, leaning: Leaning) -> bool {
+        matches!(self.strategy, Strategy::LeastBusy | Strategy::Usage) || self.reads_latency(leaning)
+    }
+
     /// Whether choices look at how fast deployments were.
     pub(crate) fn reads_latency(&self, leaning: Leaning) -> bool {
         self.strategy == Strategy::Latency || leaning == Leaning::Latency
