@@ -223,6 +223,13 @@ impl Rejection {
         Self::new(StatusCode::NOT_FOUND, "invalid_request_error", message).at("model")
     }
 
+    /// A deployment that is not there.
+    pub(crate) fn no_such_deployment(id: &str) -> Self {
+        let id: String = id.chars().take(200).collect();
+        let message = format!("There is no deployment with the id `{id}`");
+        Self::new(StatusCode::NOT_FOUND, "invalid_request_error", message).at("model_id")
+    }
+
     /// Parameters that the provider's wire cannot express.
     pub(crate) fn unsupported_params(provider: &str, model: &str, params: &[String]) -> Self {
         let list = params.iter().map(|param| format!("'{param}'")).collect::<Vec<_>>().join(", ");

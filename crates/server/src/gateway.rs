@@ -1,6 +1,7 @@
 //! What all workers share: the routes, the metrics, the snapshot and the drain.
 
 use crate::build::BuildError;
+use crate::checks::Checks;
 use crate::drain::{Drain, Stage};
 use crate::routes::Routes;
 use crate::routing::{Admission, Alerts, Fleet, Leg, Tally};
@@ -8,6 +9,7 @@ use crate::snapshot::Snapshot;
 use crate::telemetry::Metrics;
 use arc_swap::ArcSwap;
 use std::sync::Arc;
+use tokio::sync::watch;
 use tollgate_catalog::Overlay;
 use tollgate_config::Config;
 use tollgate_store::{LazyStore, Location, StoreOptions};
@@ -36,6 +38,8 @@ pub struct Gateway {
     alerts: Alerts,
     tally: Tally,
     admission: Arc<Admission>,
+    checks: Checks,
+    reloads: watch::Sender<u64>,
     store: LazyStore,
     retention_seconds: i64,
 }
@@ -69,6 +73,8 @@ impl Gateway {
             alerts,
             tally: Tally::default(),
             admission,
+            checks: Checks::default(),
+            reloads: watch::Sender::default(),
             store: LazyStore::new(location, StoreOptions::default()),
             retention_seconds,
         }))
@@ -86,6 +92,7 @@ impl Gateway {
         self.snapshot.store(Arc::new(snapshot));
         self.fleet.prune();
         self.metrics.reloads.inc();
+        self.reloads.send_modify(|number| *number += 1);
         Ok(())
     }
 
@@ -133,6 +140,21 @@ impl Gateway {
     /// Closes the database; called once requests have ended.
     pub async fn close(&self) {
         self.store.close().await;
+    }
+
+    /// What is known of deployments.
+    pub(crate) fn fleet(&self) -> &Fleet {
+        &self.fleet
+    }
+
+    /// What the last health checks found.
+    pub(crate) fn checks(&self) -> &Checks {
+        &self.checks
+    }
+
+    /// Told of every configuration that is taken over.
+    pub(crate) fn reloads(&self) -> watch::Receiver<u64> {
+        self.reloads.subscribe()
     }
 
     pub(crate) fn routes(&self) -> &Routes {

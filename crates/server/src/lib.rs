@@ -12,6 +12,7 @@ mod auth;
 mod authorization;
 mod build;
 mod chance;
+mod checks;
 mod counting;
 mod drain;
 mod error;
@@ -33,6 +34,7 @@ mod worker;
 
 pub use accept::{ConnectionLimits, serve};
 pub use build::BuildError;
+pub use checks::check_deployments;
 pub use drain::{Drain, Stage};
 pub use gateway::{Gateway, GatewayError};
 pub use reply::GatewayBody;

@@ -104,6 +104,12 @@ pub enum Route {
     ModelGroupInfo,
     /// `GET /health`: asks every deployment.
     Health,
+    /// `GET /health/deployments`: what is known of every deployment.
+    HealthDeployments,
+    /// `GET /health/override`: what operators say of deployments.
+    HealthOverrides,
+    /// `POST /health/override`: says something of one.
+    HealthOverride,
     /// `GET /health/liveliness`.
     Liveliness,
     /// `GET /health/readiness`.

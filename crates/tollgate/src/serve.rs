@@ -162,7 +162,7 @@ pub(crate) fn run_plan(plan: Plan, ready: impl FnOnce(SocketAddr)) -> Result<(),
     let (runtime, signals) = minding()?;
     tracing::info!(address = %address, workers = threads.len(), deployments = config.deployments.len(), "listening");
     ready(address);
-    mind((runtime, signals), &gateway, config, entry);
+    mind((runtime, signals), &Worker::new(Arc::clone(&gateway), shared), config, entry);
     wind_down(&gateway, threads, settings.drain_timeout);
     Ok(())
 }
@@ -241,11 +241,14 @@ fn minding() -> Result<(Runtime, Signals), String> {
 /// Minds signals and the configuration's files until the process is told to end.
 fn mind(
     (runtime, signals): (Runtime, Signals),
-    gateway: &Arc<Gateway>,
+    worker: &Arc<Worker>,
     config: Config,
     entry: Option<PathBuf>,
 ) {
+    let gateway = &worker.gateway;
     runtime.block_on(async {
+        // On this thread, where they are in no request's way; they end with the runtime.
+        tokio::spawn(tollgate_server::check_deployments(Arc::clone(worker)));
         let Signals { mut terminate, mut interrupt, mut hangup } = signals;
         let mut reloader = entry.map(|entry| Reloader::new(Arc::clone(gateway), config, entry));
         let mut purge = tokio::time::interval(PURGE_EVERY);

@@ -64,9 +64,12 @@ pub(crate) async fn answer<B>(
         }
         Route::Liveliness => Ok(json_response("\"I'm alive!\"")),
         Route::Readiness => Ok(health::readiness(worker)),
-        Route::Health => {
-            Ok(health::ask_deployments(worker, snapshot, parameter(query, "model").as_deref()).await)
+        Route::Health => Ok(health::answers(worker, snapshot, parameter(query, "model").as_deref()).await),
+        Route::HealthDeployments => {
+            let wanted = parameter(query, "model");
+            Ok(json_response(health::deployments(worker, snapshot, wanted.as_deref()).to_string()))
         }
+        Route::HealthOverrides => Ok(json_response(health::overrides(worker).to_string())),
         Route::Capabilities => {
             let wanted = parameter(query, "provider");
             Ok(json_response(capabilities::all(wanted.as_deref())?.to_string()))
@@ -76,7 +79,7 @@ pub(crate) async fn answer<B>(
             let listed = capabilities::supported(snapshot, gateway.metrics(), wanted.as_deref())?;
             Ok(json_response(listed.to_string()))
         }
-        Route::Metrics => Ok(metrics(worker)),
+        Route::Metrics => Ok(metrics(worker, snapshot)),
         Route::OpenApi => Ok(json_response(openapi::description().to_string())),
         Route::DocsPage => Ok(openapi::page()),
         Route::Response => stored::get(gateway, &owner(), id).await,
@@ -91,7 +94,7 @@ pub(crate) async fn answer<B>(
 
 /// Whether a route is asked with a body.
 pub(crate) fn takes_body(route: Route) -> bool {
-    matches!(route, Route::TransformRequest | Route::RouteExplain)
+    matches!(route, Route::TransformRequest | Route::RouteExplain | Route::HealthOverride)
 }
 
 /// Answers an authenticated request that has a body.
@@ -106,13 +109,15 @@ pub(crate) async fn answer_body(
     let answer = match route {
         Route::TransformRequest => preview(worker, snapshot, &body)?,
         Route::RouteExplain => route::explain(worker, snapshot, (caller, &head.headers), &body).await?,
+        Route::HealthOverride => health::set_override(worker, snapshot, &body)?,
         _ => return Err(Rejection::internal()),
     };
     Ok(json_response(answer.to_string()))
 }
 
-fn metrics(worker: &Worker) -> Response<GatewayBody> {
-    let mut response = Response::new(GatewayBody::whole(worker.gateway.metrics().text()));
+fn metrics(worker: &Worker, snapshot: &Snapshot) -> Response<GatewayBody> {
+    let text = worker.gateway.metrics().text(health::gauges(worker, snapshot));
+    let mut response = Response::new(GatewayBody::whole(text));
     let kind = HeaderValue::from_static("application/openmetrics-text; version=1.0.0; charset=utf-8");
     response.headers_mut().insert(CONTENT_TYPE, kind);
     response

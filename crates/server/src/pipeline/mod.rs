@@ -57,7 +57,7 @@ use tollgate_store::Owner;
 use walk::Errand;
 
 pub(crate) use preview::preview;
-pub(crate) use probe::probe;
+pub(crate) use probe::{PROBE_TOKENS, Question, probe};
 
 /// One model call, from its arrival on.
 #[derive(Debug, Clone)]

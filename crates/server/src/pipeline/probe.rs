@@ -1,8 +1,12 @@
-//! A tiny real call to one deployment, for `/health`: the same road as a caller's request.
+//! A tiny real call to one deployment, for health checks: the same road as a caller's request.
+//!
+//! Owns the question for each kind of model. Leaves when to ask, and what follows, to `checks`. **Invariant:** a question
+//! costs a few tokens; a kind of model that has no such question is not asked.
 
-use super::Call;
-use super::outbound;
+use super::attempt::{self, AttemptFailure, CallLimits};
 use super::receive;
+use super::{Call, outbound};
+use crate::error::Rejection;
 use crate::routes::PathModel;
 use crate::surface::Surface;
 use crate::target::Target;
@@ -11,32 +15,90 @@ use http::HeaderMap;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
-use tollgate_upstream::{Client, Timeouts};
+use tollgate_catalog::Mode;
+use tollgate_policy::failure::FailureKind;
+use tollgate_upstream::Client;
 
-/// LiteLLM's question, and a limit that every model takes.
-const CHAT: &str = r#"{"model":"m","messages":[{"role":"user","content":"What's 1 + 1?"}],"max_tokens":16}"#;
-const EMBEDDING: &str = r#"{"model":"m","input":["What's 1 + 1?"]}"#;
+/// Tokens of a question and its answer, at most.
+pub(crate) const PROBE_TOKENS: u64 = 32;
 
-/// The reply's headers, or a status and a sentence.
+/// What a deployment is asked: LiteLLM's sum, and a limit that every model takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Question {
+    Chat,
+    Completion,
+    Embedding,
+    Ranking,
+    Moderation,
+}
+
+impl Question {
+    /// The question for a kind of model; pictures, sounds and sessions cost too much to be asked for nothing.
+    pub(crate) fn of(mode: Mode) -> Option<Self> {
+        match mode {
+            Mode::Chat | Mode::Responses | Mode::Unknown => Some(Self::Chat),
+            Mode::Completion => Some(Self::Completion),
+            Mode::Embedding => Some(Self::Embedding),
+            Mode::Rerank => Some(Self::Ranking),
+            Mode::Moderation => Some(Self::Moderation),
+            Mode::ImageGeneration
+            | Mode::ImageEdit
+            | Mode::AudioTranscription
+            | Mode::AudioSpeech
+            | Mode::VideoGeneration
+            | Mode::Realtime
+            | Mode::Search
+            | Mode::Ocr
+            | Mode::Evaluation
+            | Mode::Extraction
+            | Mode::Guardrail
+            | Mode::VectorStore => None,
+        }
+    }
+
+    fn body(self) -> (Surface, &'static str) {
+        match self {
+            Self::Chat => (
+                Surface::Chat,
+                r#"{"model":"m","messages":[{"role":"user","content":"What's 1 + 1?"}],"max_tokens":16}"#,
+            ),
+            Self::Completion => {
+                (Surface::Completions, r#"{"model":"m","prompt":"What's 1 + 1?","max_tokens":16}"#)
+            }
+            Self::Embedding => (Surface::Embeddings, r#"{"model":"m","input":["What's 1 + 1?"]}"#),
+            Self::Ranking => (Surface::Rerank, r#"{"model":"m","query":"1 + 1","documents":["2","3"]}"#),
+            Self::Moderation => (Surface::Moderation, r#"{"model":"m","input":"What's 1 + 1?"}"#),
+        }
+    }
+}
+
+/// The reply's headers, or what went wrong.
 pub(crate) async fn probe(
     client: &Arc<Client>,
     target: &Arc<Target>,
-    is_embedding: bool,
+    question: Question,
     limit: Duration,
-) -> Result<HeaderMap, (u16, String)> {
-    let (surface, body) = if is_embedding { (Surface::Embeddings, EMBEDDING) } else { (Surface::Chat, CHAT) };
+) -> Result<HeaderMap, AttemptFailure> {
+    let (surface, body) = question.body();
     let body = Bytes::from_static(body.as_bytes());
     let headers = HeaderMap::new();
     let call = Call::new(surface, PathModel::default(), &headers, std::time::Instant::now());
-    let rejection =
-        |rejection: crate::error::Rejection| (rejection.status().as_u16(), rejection.message().to_owned());
-    let received = receive::read(&body, &call, &headers).map_err(rejection)?;
-    let mut prepared = outbound::prepare(&received, call.surface, target).map_err(rejection)?;
-    let unreachable =
-        |failure: tollgate_upstream::Failure| (500, format!("Connection error: {}", failure.kind.word()));
-    target.authorization.put_on(&mut prepared, &target.endpoint, client).await.map_err(unreachable)?;
-    let by = Instant::now() + limit;
-    let timeouts = Timeouts { connect: limit, head_by: by, idle: limit, whole_by: by };
+    let received = receive::read(&body, &call, &headers).map_err(not_expressible)?;
+    let mut prepared = outbound::prepare(&received, call.surface, target).map_err(not_expressible)?;
+    let deadline = Instant::now() + limit;
+    let limits = CallLimits {
+        deadline,
+        connect: limit,
+        attempt: limit,
+        idle: limit,
+        stream: false,
+        is_fallback: false,
+        checks_quality: false,
+    };
+    let unreachable = |failure: tollgate_upstream::Failure| attempt::from_failure(&failure, target, limits);
+    let authorized = target.authorization.put_on(&mut prepared, &target.endpoint, client).await;
+    authorized.map_err(|failure| attempt::from_credential(&failure, target, limits))?;
+    let timeouts = limits.timeouts();
     let (outgoing, plan) = prepared.outgoing(timeouts);
     let reply = client.send(&target.endpoint, outgoing).await.map_err(unreachable)?;
     if reply.status.is_success() {
@@ -44,6 +106,16 @@ pub(crate) async fn probe(
         reply.body.collect().await.map_err(unreachable)?;
         return Ok(reply.headers);
     }
-    let failure = super::attempt::from_error_reply(reply, plan.speech, target, timeouts).await;
-    Err((failure.rejection.status().as_u16(), failure.rejection.message().to_owned()))
+    Err(attempt::from_error_reply(reply, plan.speech, target, timeouts).await)
+}
+
+fn not_expressible(rejection: Rejection) -> AttemptFailure {
+    AttemptFailure {
+        kind: FailureKind::NotExpressible,
+        retry_after: None,
+        rejection,
+        class: "bad_request",
+        detail: "the question cannot be written for this deployment".to_owned(),
+        names_model: false,
+    }
 }

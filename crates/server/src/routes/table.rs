@@ -193,6 +193,13 @@ pub const TABLE: &[Row] = &[
     get("/model/info", Route::ModelInfo, "Every deployment with its prices and capabilities"),
     get("/model_group/info", Route::ModelGroupInfo, "Every model group with what it offers"),
     get("/health", Route::Health, "Ask every deployment for a short answer"),
+    get(
+        "/health/deployments",
+        Route::HealthDeployments,
+        "What is known of every deployment, without asking any",
+    ),
+    get("/health/override", Route::HealthOverrides, "The deployments that are forced up, down or draining"),
+    post("/health/override", Route::HealthOverride, "Force a deployment up, down or draining, for a time"),
     open("/health/liveliness", Route::Liveliness, "The process is alive"),
     open("/health/liveness", Route::Liveliness, "The process is alive"),
     open("/health/readiness", Route::Readiness, "The process takes requests"),

@@ -12,9 +12,9 @@ use tokio::time::Instant;
 use tollgate_policy::affinity::Affinities;
 use tollgate_policy::budget::{BudgetRules, RatioBudget};
 use tollgate_policy::clock::Moment;
-use tollgate_policy::health::Health;
-use tollgate_policy::latency::Latency;
-use tollgate_policy::limits::Limiter;
+use tollgate_policy::health::{Forced, Health, Standing};
+use tollgate_policy::latency::{Latency, LatencyRules, Measure};
+use tollgate_policy::limits::{Limiter, Used};
 use tollgate_policy::quantile::Recent;
 use tollgate_policy::strategy::StrategyState;
 
@@ -52,6 +52,50 @@ pub(crate) struct Live {
     pub(crate) credential: Arc<Mutex<Health>>,
     /// Who waits for a place at it.
     pub(crate) room: Arc<WaitingRoom>,
+}
+
+/// How a deployment is at one moment.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct LiveReading {
+    pub(crate) standing: Standing,
+    /// Of its credential.
+    pub(crate) credential: Standing,
+    pub(crate) forced: Option<Forced>,
+    pub(crate) consecutive_failures: u32,
+    pub(crate) ejections: u32,
+    pub(crate) used: Used,
+}
+
+impl Default for LiveReading {
+    /// Of one that was not asked yet.
+    fn default() -> Self {
+        let (standing, credential) = (Standing::Up, Standing::Up);
+        let used = Used::default();
+        Self { standing, credential, forced: None, consecutive_failures: 0, ejections: 0, used }
+    }
+}
+
+impl Live {
+    /// How it is now.
+    pub(crate) fn read(&self) -> LiveReading {
+        let now = self.clock.now();
+        let credential = lock(&self.credential).standing(now);
+        let used = lock(&self.limiter).used(now);
+        let health = lock(&self.health);
+        LiveReading {
+            standing: health.standing(now),
+            credential,
+            forced: health.forced(now),
+            consecutive_failures: health.consecutive_failures(),
+            ejections: health.ejections(),
+            used,
+        }
+    }
+
+    /// How long it takes, by its last answers.
+    pub(crate) fn latency(&self, measure: Measure, rules: &LatencyRules) -> Option<Duration> {
+        lock(&self.latency).score(self.clock.now(), measure, rules)
+    }
 }
 
 /// A group's state.
@@ -102,6 +146,8 @@ pub(crate) struct Fleet {
     live: Mutex<HashMap<(String, String), Arc<Live>>>,
     limiters: Mutex<HashMap<String, Arc<Mutex<Limiter>>>>,
     credentials: Mutex<HashMap<u64, Arc<Mutex<Health>>>>,
+    /// What operators say of deployments, by their ids; it holds for those that are made later, too.
+    forced: Mutex<HashMap<String, (Forced, Moment)>>,
     groups: Mutex<HashMap<String, Arc<GroupState>>>,
     rooms: Mutex<HashMap<String, Arc<WaitingRoom>>>,
 }
@@ -115,6 +161,7 @@ impl Fleet {
             live: Mutex::default(),
             limiters: Mutex::default(),
             credentials: Mutex::default(),
+            forced: Mutex::default(),
             groups: Mutex::default(),
             rooms: Mutex::default(),
         })
@@ -158,9 +205,13 @@ impl Fleet {
         let credential = Arc::clone(lock(&self.credentials).entry(credential).or_default());
         let mut live = lock(&self.live);
         let state = live.entry((key.id.to_owned(), key.model.to_owned())).or_insert_with(|| {
+            let mut health = Health::default();
+            if let Some((forced, until)) = lock(&self.forced).get(key.id) {
+                health.force(Some(*forced), Some(*until));
+            }
             Arc::new(Live {
                 clock: self.clock,
-                health: Mutex::default(),
+                health: Mutex::new(health),
                 latency: Mutex::default(),
                 limiter,
                 credential,
@@ -168,6 +219,40 @@ impl Fleet {
             })
         });
         Arc::clone(state)
+    }
+
+    /// An operator's word on a deployment, whatever its model, and until when it holds; none takes the last one back.
+    pub(crate) fn force(&self, id: &str, word: Option<(Forced, Moment)>) {
+        // In this order everywhere: a state that is made meanwhile must not miss the word.
+        let live = lock(&self.live);
+        let mut known = lock(&self.forced);
+        match word {
+            Some(word) => known.insert(id.to_owned(), word),
+            None => known.remove(id),
+        };
+        for (_, state) in live.iter().filter(|((known, _), _)| known == id) {
+            lock(&state.health).force(word.map(|(forced, _)| forced), word.map(|(_, until)| until));
+        }
+    }
+
+    /// The operators' words that hold, by the deployments' ids.
+    pub(crate) fn forced(&self) -> Vec<(String, Forced, Moment)> {
+        let now = self.clock.now();
+        let mut known = lock(&self.forced);
+        known.retain(|_, (_, until)| *until > now);
+        let mut words: Vec<_> =
+            known.iter().map(|(id, (forced, until))| (id.clone(), *forced, *until)).collect();
+        words.sort_by(|(one, ..), (other, ..)| one.cmp(other));
+        words
+    }
+
+    /// What is known of a deployment: by its provider's models, in their order.
+    pub(crate) fn models_of(&self, id: &str) -> Vec<(String, Arc<Live>)> {
+        let live = lock(&self.live);
+        let of = live.iter().filter(|((known, _), _)| known == id);
+        let mut models: Vec<_> = of.map(|((_, model), state)| (model.clone(), Arc::clone(state))).collect();
+        models.sort_by(|(one, _), (other, _)| one.cmp(other));
+        models
     }
 
     /// Forgets what no configuration and no request holds any more.

@@ -6,6 +6,7 @@
 mod admission;
 mod alerts;
 mod asking;
+mod check_place;
 #[cfg(test)]
 mod cost;
 mod explain;
@@ -26,8 +27,9 @@ mod wish;
 pub(crate) use admission::{Admission, Admitted};
 pub(crate) use alerts::Alerts;
 pub(crate) use asking::Asking;
-pub(crate) use explain::{candidates, seconds};
-pub(crate) use fleet::{Fleet, Live, LiveKey};
+pub(crate) use check_place::{CheckPlace, NotAsked};
+pub(crate) use explain::{candidates, forced_word, limits_json, seconds, standing_seconds, standing_word};
+pub(crate) use fleet::{Fleet, Live, LiveKey, LiveReading};
 pub(crate) use group::Group;
 pub(crate) use journey::{CannedAnswers, Chains, Journey, Leg};
 pub(crate) use learned::exhausted_for;

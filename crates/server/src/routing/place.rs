@@ -5,7 +5,7 @@
 
 use super::fleet::{Live, lock};
 use crate::target::Target;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tollgate_policy::choice::Why;
 use tollgate_policy::clock::Moment;
@@ -92,6 +92,27 @@ impl Place {
         place.credential = Some(begin(&mut lock(&live.credential), is_past_ejections, now)?);
         place.ticket = Some(lock(&live.limiter).take(now, target.profile.rates, tokens).ok()?);
         Some(place)
+    }
+
+    /// A health check was answered well: that ends an ejection, and says nothing more than a request's answer would not.
+    pub(crate) fn checked(mut self) -> Lesson {
+        let now = self.live().clock.now();
+        let ends = |health: &Mutex<Health>, attempt: Option<Attempt>| {
+            let (mut health, attempt) = (lock(health), attempt?);
+            if health.standing(now) == Standing::Up {
+                health.abandon(attempt, now);
+                return None;
+            }
+            health.succeed(attempt, now)
+        };
+        let (health, credential) = (self.health.take(), self.credential.take());
+        let lesson = Lesson {
+            health: ends(&self.live().health, health),
+            credential: ends(&self.live().credential, credential),
+            pause: None,
+        };
+        self.settle(self.tokens);
+        lesson
     }
 
     fn live(&self) -> &Live {

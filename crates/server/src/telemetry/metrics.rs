@@ -11,8 +11,9 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
-use std::sync::OnceLock;
 use std::sync::atomic::AtomicU64;
+use std::sync::{Mutex, OnceLock, PoisonError};
+use tollgate_policy::health::Forced;
 
 type DollarCounter = Counter<f64, AtomicU64>;
 
@@ -51,6 +52,22 @@ struct FailureLabels {
     api_provider: String,
     exception_status: u16,
     exception_class: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ForcedLabels {
+    model_id: String,
+    state: &'static str,
+}
+
+/// How a deployment stands when the metrics are read.
+#[derive(Debug, Clone)]
+pub(crate) struct DeploymentGauges {
+    pub(crate) labels: TargetLabels,
+    /// LiteLLM's figure: 0 healthy, 1 partial outage, 2 complete outage.
+    pub(crate) state: i64,
+    /// An operator's word.
+    pub(crate) forced: Option<Forced>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -132,6 +149,10 @@ pub(crate) struct Metrics {
     tiers: Family<TierLabels, Counter>,
     fallback_successes: Family<FallbackLabels, Counter>,
     fallback_failures: Family<FallbackLabels, Counter>,
+    deployment_state: Family<TargetLabels, Gauge>,
+    deployment_forced: Family<ForcedLabels, Gauge>,
+    /// Gauges that are set when they are read are read by one at a time.
+    reading: Mutex<()>,
     /// Requests that are being answered.
     pub(crate) in_flight: Gauge,
     /// Callers that went away before their answer was complete.
@@ -208,6 +229,9 @@ impl Metrics {
             tiers: Family::default(),
             fallback_successes: Family::default(),
             fallback_failures: Family::default(),
+            deployment_state: Family::default(),
+            deployment_forced: Family::default(),
+            reading: Mutex::default(),
             in_flight: Gauge::default(),
             disconnects: Counter::default(),
             bugs: Counter::default(),
@@ -250,6 +274,8 @@ impl Metrics {
         r.register("litellm_deployment_successful_fallbacks", help, self.fallback_successes.clone());
         let help = "Fallbacks that did not answer";
         r.register("litellm_deployment_failed_fallbacks", help, self.fallback_failures.clone());
+        let help = "How deployments stand: 0 healthy, 1 partial outage, 2 complete outage";
+        r.register("litellm_deployment_state", help, self.deployment_state.clone());
         r.register("litellm_in_flight_requests", "Requests being answered", self.in_flight.clone());
     }
 
@@ -266,6 +292,8 @@ impl Metrics {
         r.register("tollgate_alerts_dropped", help, self.alerts.dropped.clone());
         let help = "Requests that were answered, by the tier that answered";
         r.register("tollgate_tier_requests", help, self.tiers.clone());
+        let help = "Deployments that an operator forces up, down or draining";
+        r.register("tollgate_deployment_forced", help, self.deployment_forced.clone());
         let help = "Callers that went away before their answer was complete";
         r.register("tollgate_client_disconnects", help, self.disconnects.clone());
         let help =
@@ -362,8 +390,21 @@ impl Metrics {
         self.failed_requests.get_or_create(&labels).inc();
     }
 
-    /// The text that Prometheus scrapes (OpenMetrics 1.0).
-    pub(crate) fn text(&self) -> String {
+    /// The text that Prometheus scrapes (OpenMetrics 1.0), with the deployments as they stand.
+    pub(crate) fn text(&self, deployments: Vec<DeploymentGauges>) -> String {
+        let _reading = self.reading.lock().unwrap_or_else(PoisonError::into_inner);
+        self.deployment_state.clear();
+        self.deployment_forced.clear();
+        for DeploymentGauges { labels, state, forced } in deployments {
+            for (word, is_meant) in
+                [("up", Forced::Up), ("draining", Forced::Draining), ("down", Forced::Down)]
+            {
+                let labels = ForcedLabels { model_id: labels.model_id.clone(), state: word };
+                let is_forced = i64::from(forced == Some(is_meant));
+                self.deployment_forced.get_or_create(&labels).set(is_forced);
+            }
+            self.deployment_state.get_or_create(&labels).set(state);
+        }
         let mut text = String::new();
         // Writing to a String cannot fail.
         let _ = encode(&mut text, &self.registry);
@@ -388,7 +429,7 @@ mod tests {
         metrics.answered(&target, Surface::Chat);
         metrics.request_failed("gpt-4o", 429, "/chat/completions");
         metrics.attempt_failed(&target, 500, "server");
-        let text = metrics.text();
+        let text = metrics.text(Vec::new());
         for line in [
             "litellm_spend_metric_total{requested_model=\"gpt-4o\",model=\"gpt-4o\",model_id=\"a\",api_provider=\"openai\"} 0.25",
             "litellm_proxy_total_requests_metric_total{requested_model=\"gpt-4o\",status_code=\"200\",route=\"/chat/completions\"} 1",

@@ -2,4 +2,6 @@
 
 mod metrics;
 
-pub(crate) use metrics::{AlertMetrics, FallbackFacts, Metrics, TargetLabels, TargetMetrics};
+pub(crate) use metrics::{
+    AlertMetrics, DeploymentGauges, FallbackFacts, Metrics, TargetLabels, TargetMetrics,
+};

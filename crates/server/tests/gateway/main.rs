@@ -17,6 +17,7 @@ mod counting;
 mod explain;
 mod fallbacks;
 mod generate_content;
+mod health;
 mod hedging;
 mod hostile;
 mod limits;
