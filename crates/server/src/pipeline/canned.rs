@@ -6,8 +6,9 @@
 use super::caller;
 use super::respond::{self, content_type};
 use super::walk::Errand;
-use crate::reply::{GatewayBody, ReplyHeaders};
+use crate::reply::{GatewayBody, ReplyHeaders, X_TOLLGATE_ROUTE};
 use crate::routing::{CannedAnswers, Leg};
+use http::header::HeaderValue;
 use http::{Response, StatusCode};
 use tollgate_dialect::conversation::{ChatReply, Choice, Part, Role, StopReason, StreamEvent};
 use tollgate_dialect::wire::Losses;
@@ -56,6 +57,7 @@ pub(super) fn respond(errand: Errand<'_>, leg: &Leg, text: &str) -> Response<Gat
         caller::encode_reply((call.surface, received), &reply, &facts, &mut Losses::default())
     };
     let mut headers = ReplyHeaders::canned(&call.id);
+    headers.add(X_TOLLGATE_ROUTE, HeaderValue::from_static("deployment=none; strategy=canned; reason=faq"));
     headers.tier(leg.tier.as_ref()).fallbacks(leg.depth);
     let mut map = headers.into_map();
     content_type(&mut map, call.surface, received);
