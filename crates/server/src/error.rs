@@ -338,26 +338,25 @@ impl Rejection {
     fn unavailable(model: &str, until: Option<Duration>) -> Self {
         let message =
             format!("No deployments available for selected model: all are taken out. Passed model={model}.");
-        let mut rejection = Self::new(StatusCode::SERVICE_UNAVAILABLE, "internal_server_error", message);
-        rejection.retry_after = Some(until.unwrap_or(Duration::from_secs(30)));
-        rejection
+        Self::later(message, until.unwrap_or(Duration::from_secs(30)))
     }
 
     /// As many requests are served as may be, and the most urgent wait already.
     pub(crate) fn not_admitted() -> Self {
-        let message = "Overloaded: no place to serve the request came free in time. Try again, or send it with a more urgent \
-                       priority.";
-        let mut rejection = Self::new(StatusCode::SERVICE_UNAVAILABLE, "internal_server_error", message);
-        rejection.retry_after = Some(Duration::from_secs(1));
-        rejection
+        let message = "Overloaded: no place to serve the request came free in time.";
+        Self::later(message, Duration::from_secs(1))
     }
 
     /// There is no room for the request, nor to wait for some.
     fn overloaded(model: &str) -> Self {
         let message = format!("Overloaded: no place came free in time for model={model}.");
-        let mut rejection = Self::new(StatusCode::SERVICE_UNAVAILABLE, "internal_server_error", message);
-        rejection.retry_after = Some(Duration::from_secs(1));
-        rejection
+        Self::later(message, Duration::from_secs(1))
+    }
+
+    /// A 503 that may be over after a time.
+    fn later(message: impl Into<String>, retry_after: Duration) -> Self {
+        let rejection = Self::new(StatusCode::SERVICE_UNAVAILABLE, "internal_server_error", message);
+        rejection.with_retry_after(Some(retry_after))
     }
 
     /// A failure that the caller asked to see (`mock_testing_*`).
