@@ -41,6 +41,35 @@ async fn one_request_rehearses_a_failover_and_azure_is_not_called() {
     stand.stop().await;
 }
 
+async fn force(stand: &Stand, deployment: &str, state: &str) {
+    let order = json!({"model_id": deployment, "state": state, "expires_in": "10m"});
+    let answer = stand.post("/health/override", &[], &order).await;
+    assert_eq!(answer.status, 200, "{}", answer.text());
+}
+
+#[tokio::test]
+async fn a_deployment_is_taken_out_for_everybody_and_taken_back() {
+    let stand = start().await;
+    force(&stand, AZURE, "down").await;
+    shows("wealth forced", &stand.ask(&bonds()).await);
+    shows("wealth forced", &stand.stream(&bonds()).await.head);
+    assert_eq!(stand.sent(), [MISTRAL, MISTRAL]);
+    let held = stand.get("/health/override").await.json();
+    assert_eq!(held["overrides"][0]["model_id"], AZURE);
+    assert_eq!(held["overrides"][0]["state"], "down");
+    assert_eq!(stand.get("/health/deployments").await.status, 200);
+    force(&stand, MISTRAL, "down").await;
+    shows("wealth dependable", &stand.ask(&bonds()).await);
+    assert_eq!(stand.sent(), [MINI]);
+    assert_eq!(stand.ask(&fund()).await.status, 503);
+    let sensitive = with(adviser(), "metadata", json!({"tags": ["portfolio"]}));
+    shows("wealth canned", &stand.ask(&sensitive).await);
+    assert_eq!(stand.sent(), [""; 0]);
+    force(&stand, AZURE, "auto").await;
+    shows("wealth well", &stand.ask(&fund()).await);
+    stand.stop().await;
+}
+
 /// The configuration with a fault at its first deployment.
 async fn staged(fault: &str) -> Stand {
     let change = |yaml: String| {
