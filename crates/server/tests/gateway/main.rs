@@ -12,6 +12,7 @@ mod admission;
 mod alerts;
 mod azure;
 mod bodies;
+mod choosing;
 mod clouds;
 mod counting;
 mod explain;
