@@ -4,6 +4,8 @@
 //! message has an upstream body, host, address or key in it; a provider's own sentence passes through with the
 //! deployment's credential struck out.
 
+mod rows;
+
 use crate::pipeline::caller::encode_error;
 use crate::reply::{GatewayBody, header_number};
 use crate::routing::Group;
@@ -402,7 +404,7 @@ impl Rejection {
     /// An error that a provider reported.
     pub(crate) fn from_provider(exception: &str, error: &ProviderError, secret: Option<&str>) -> Self {
         let sentence = strike_out(&error.message, secret);
-        let (status, kind, opening) = provider_row(error);
+        let (status, kind, opening) = rows::of_provider(error);
         let mut rejection = Self::new(status, kind, format!("{opening}{exception} - {sentence}"));
         if let Some(param) = &error.param {
             rejection.param = Param::Text(strike_out(param, secret));
@@ -551,58 +553,6 @@ pub(crate) fn strike_out(words: &str, secret: Option<&str>) -> String {
 /// Whole seconds, never too few.
 fn ceil_seconds(duration: Duration) -> u64 {
     duration.as_secs() + u64::from(duration.subsec_nanos() > 0)
-}
-
-/// The caller's status, type and opening words for a provider's error.
-fn provider_row(error: &ProviderError) -> (StatusCode, &'static str, &'static str) {
-    const BAD: &str = "invalid_request_error";
-    const INTERNAL: &str = "internal_server_error";
-    const UNAVAILABLE: (StatusCode, &str, &str) = (
-        StatusCode::SERVICE_UNAVAILABLE,
-        INTERNAL,
-        "litellm.ServiceUnavailableError: ServiceUnavailableError: ",
-    );
-    match error.class {
-        FailureClass::BadRequest => match StatusCode::from_u16(error.status) {
-            Ok(status) if status.is_client_error() => (status, BAD, "litellm.BadRequestError: "),
-            _ => (StatusCode::BAD_REQUEST, BAD, "litellm.BadRequestError: "),
-        },
-        FailureClass::ContextWindow => (
-            StatusCode::BAD_REQUEST,
-            BAD,
-            "litellm.ContextWindowExceededError: litellm.BadRequestError: ContextWindowExceededError: ",
-        ),
-        FailureClass::ContentPolicy => (
-            StatusCode::BAD_REQUEST,
-            BAD,
-            "litellm.BadRequestError: litellm.ContentPolicyViolationError: ContentPolicyViolationError: ",
-        ),
-        FailureClass::Authentication => (
-            StatusCode::UNAUTHORIZED,
-            "authentication_error",
-            "litellm.AuthenticationError: AuthenticationError: ",
-        ),
-        FailureClass::Permission => {
-            (StatusCode::FORBIDDEN, "permission_error", "litellm.APIError: APIError: ")
-        }
-        FailureClass::NotFound => (StatusCode::NOT_FOUND, BAD, "litellm.NotFoundError: "),
-        FailureClass::TooLarge => (StatusCode::PAYLOAD_TOO_LARGE, BAD, "litellm.BadRequestError: "),
-        FailureClass::RateLimit => {
-            (StatusCode::TOO_MANY_REQUESTS, "throttling_error", "litellm.RateLimitError: RateLimitError: ")
-        }
-        FailureClass::Timeout => (StatusCode::REQUEST_TIMEOUT, BAD, "litellm.Timeout: Timeout Error: "),
-        // Anthropic has one type for all its faults, a 503 among them; the status tells it apart.
-        FailureClass::Server if error.status == 503 => UNAVAILABLE,
-        FailureClass::Overloaded => UNAVAILABLE,
-        FailureClass::Server if error.status == 502 => {
-            (StatusCode::BAD_GATEWAY, INTERNAL, "litellm.BadGatewayError: BadGatewayError: ")
-        }
-        FailureClass::Server => (
-            StatusCode::INTERNAL_SERVER_ERROR,
-            INTERNAL,
-            "litellm.InternalServerError: InternalServerError: ",
-        ),
-    }
 }
 
 /// LiteLLM's header for the time limit that an error met.
