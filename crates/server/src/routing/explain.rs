@@ -12,6 +12,10 @@ use tollgate_policy::choice::{Reading, Reason, Row};
 use tollgate_policy::clock::Moment;
 use tollgate_policy::health::{Forced, Standing};
 use tollgate_policy::limits::{Rates, Used};
+use tollgate_policy::strategy::Unit;
+
+/// What the catalogue counts prices in; shown to people, a float does.
+const USD_PER_UNIT: f64 = 1e-24;
 
 /// Seconds to the millisecond.
 pub(crate) fn seconds(duration: Duration) -> f64 {
@@ -80,6 +84,7 @@ fn candidate(
     requirements: &Requirements,
     now: Moment,
 ) -> Value {
+    let is_price = row.unit == Some(Unit::Price);
     json!({
         "model_id": target.id,
         "provider": target.provider.name,
@@ -87,8 +92,8 @@ fn candidate(
         "eligible": row.passed.is_none(),
         "passed_over": row.passed.map(|reason| passed_over(reason, requirements, now)),
         "chosen": row.is_chosen,
-        "score": row.score,
-        "unit": row.unit.map(tollgate_policy::strategy::Unit::word),
+        "score": row.score.map(|score| if is_price { score * USD_PER_UNIT } else { score }),
+        "unit": row.unit.map(|unit| if is_price { "usd" } else { unit.word() }),
         "share": row.share,
         "order": target.profile.order,
         "standing": standing_word(reading.standing),

@@ -243,6 +243,9 @@ async fn what_the_request_says_of_itself_is_told() {
     assert_eq!(told["tags"], json!(["x", "y"]));
     assert_eq!((&told["leaning"], &told["decided_by"]), (&json!("cost"), &json!("cost-based-routing")));
     assert_eq!(told["priority"], 3);
+    let dollars = told["candidates"][0]["score"].as_f64().unwrap();
+    assert!(dollars > 1e-6 && dollars < 1e-2, "a short chat costs cents at most: {dollars}");
+    assert_eq!(told["candidates"][0]["unit"], "usd");
     let tokens = (body.to_string().len() as u64).div_ceil(4);
     assert_eq!(
         told["prompt"],

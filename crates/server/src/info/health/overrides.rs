@@ -103,7 +103,8 @@ pub(in crate::info) fn set(worker: &Worker, snapshot: &Snapshot, body: &[u8]) ->
     let until = fleet.clock().now().after(expires_in);
     fleet.force(&id, forced.map(|forced| (forced, until)));
     let state = forced.map_or("auto", forced_word);
-    tracing::warn!(deployment = %id, state, seconds = expires_in.as_secs_f64(), "an operator's word on a deployment");
+    let seconds = forced.map(|_| expires_in.as_secs_f64());
+    tracing::warn!(deployment = %id, state, seconds, "an operator's word on a deployment");
     Ok(row(&id, state, forced.map(|_| expires_in)))
 }
 
