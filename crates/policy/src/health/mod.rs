@@ -168,6 +168,14 @@ impl Health {
         self.forced = forced.map(|forced| (forced, until));
     }
 
+    /// Whether nothing speaks against it, at any moment from now on, until it is told something.
+    pub fn is_sound(&self) -> bool {
+        self.ejected_until.is_none()
+            && self.paused_until == Moment::ZERO
+            && self.forced.is_none()
+            && self.consecutive_failures == 0
+    }
+
     /// Failures since the last success, those of a class with an entry of its own apart.
     pub fn consecutive_failures(&self) -> u32 {
         self.consecutive_failures

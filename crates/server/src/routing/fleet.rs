@@ -4,6 +4,7 @@
 //! **Invariant:** a lock is held for the length of one call into `policy`, never across an await.
 
 use super::waiting::WaitingRoom;
+use super::watched::WatchedHealth;
 use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -44,12 +45,12 @@ impl Clock {
 #[derive(Debug)]
 pub(crate) struct Live {
     pub(crate) clock: Clock,
-    pub(crate) health: Mutex<Health>,
+    pub(crate) health: WatchedHealth,
     pub(crate) latency: Mutex<Latency>,
     /// Of the deployment, whatever the model.
     pub(crate) limiter: Arc<Mutex<Limiter>>,
     /// Of everyone who shows the same credential.
-    pub(crate) credential: Arc<Mutex<Health>>,
+    pub(crate) credential: Arc<WatchedHealth>,
     /// Who waits for a place at it.
     pub(crate) room: Arc<WaitingRoom>,
 }
@@ -79,9 +80,9 @@ impl Live {
     /// How it is now.
     pub(crate) fn read(&self) -> LiveReading {
         let now = self.clock.now();
-        let credential = lock(&self.credential).standing(now);
+        let credential = self.credential.condition(now).standing;
         let used = lock(&self.limiter).used(now);
-        let health = lock(&self.health);
+        let health = self.health.lock();
         LiveReading {
             standing: health.standing(now),
             credential,
@@ -145,7 +146,7 @@ pub(crate) struct Fleet {
     hasher: RandomState,
     live: Mutex<HashMap<(String, String), Arc<Live>>>,
     limiters: Mutex<HashMap<String, Arc<Mutex<Limiter>>>>,
-    credentials: Mutex<HashMap<u64, Arc<Mutex<Health>>>>,
+    credentials: Mutex<HashMap<u64, Arc<WatchedHealth>>>,
     /// What operators say of deployments, by their ids; it holds for those that are made later, too.
     forced: Mutex<HashMap<String, (Forced, Moment)>>,
     groups: Mutex<HashMap<String, Arc<GroupState>>>,
@@ -211,7 +212,7 @@ impl Fleet {
             }
             Arc::new(Live {
                 clock: self.clock,
-                health: Mutex::new(health),
+                health: WatchedHealth::new(health),
                 latency: Mutex::default(),
                 limiter,
                 credential,
@@ -231,7 +232,7 @@ impl Fleet {
             None => known.remove(id),
         };
         for (_, state) in live.iter().filter(|((known, _), _)| known == id) {
-            lock(&state.health).force(word.map(|(forced, _)| forced), word.map(|(_, until)| until));
+            state.health.lock().force(word.map(|(forced, _)| forced), word.map(|(_, until)| until));
         }
     }
 

@@ -158,11 +158,11 @@ impl Group {
     pub(crate) fn is_out(&self) -> bool {
         let now = self.clock.now();
         self.targets.iter().all(|target| {
-            let health = lock(&target.live.health);
+            let health = target.live.health.condition(now);
             let reading = Reading {
-                standing: health.standing(now),
-                credential: lock(&target.live.credential).standing(now),
-                forced: health.forced(now),
+                standing: health.standing,
+                credential: target.live.credential.condition(now).standing,
+                forced: health.forced,
                 ..Reading::default()
             };
             let is_ejected = matches!(reading.standing(), Standing::Ejected { .. } | Standing::Probing);
@@ -190,14 +190,14 @@ impl Group {
         let now = self.clock.now();
         let read = |target: &Arc<Target>| {
             let live = &target.live;
-            let mut reading = Reading::default();
-            {
-                let health = lock(&live.health);
-                reading.standing = health.standing(now);
-                reading.forced = health.forced(now);
-                reading.consecutive_failures = health.consecutive_failures();
-            }
-            reading.credential = lock(&live.credential).standing(now);
+            let health = live.health.condition(now);
+            let mut reading = Reading {
+                standing: health.standing,
+                credential: live.credential.condition(now).standing,
+                forced: health.forced,
+                consecutive_failures: health.consecutive_failures,
+                ..Reading::default()
+            };
             // What has no limits has room.
             if look.load || target.profile.rates != Rates::default() {
                 let mut limiter = lock(&live.limiter);
@@ -238,7 +238,7 @@ impl Group {
     /// When the first of its deployments is back, where all are out.
     pub(crate) fn soonest_return(&self) -> Option<Duration> {
         let now = self.clock.now();
-        let returns = self.targets.iter().map(|target| match lock(&target.live.health).standing(now) {
+        let returns = self.targets.iter().map(|target| match target.live.health.condition(now).standing {
             Standing::Ejected { until } | Standing::Paused { until } => Some(now.until(until)),
             Standing::Up | Standing::HalfOpen | Standing::Probing => None,
         });

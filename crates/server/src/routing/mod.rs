@@ -22,6 +22,7 @@ mod rules;
 mod sensitive;
 mod tiers;
 mod waiting;
+mod watched;
 mod wish;
 
 pub(crate) use admission::{Admission, Admitted};

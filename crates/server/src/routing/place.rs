@@ -4,8 +4,9 @@
 //! caller hung up, a hedge lost) frees what it held, keeps the tokens that it had reserved, and teaches nothing.
 
 use super::fleet::{Live, lock};
+use super::watched::WatchedHealth;
 use crate::target::Target;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 use tollgate_policy::choice::Why;
 use tollgate_policy::clock::Moment;
@@ -76,7 +77,7 @@ impl Place {
         let live = &target.live;
         let now = live.clock.now();
         let (health, is_past_ejections) = {
-            let mut health = lock(&live.health);
+            let mut health = live.health.lock();
             let is_past_ejections = why == Why::LeastBad || health.forced(now) == Some(Forced::Up);
             (begin(&mut health, is_past_ejections, now)?, is_past_ejections)
         };
@@ -89,7 +90,7 @@ impl Place {
             credential: None,
             latency,
         };
-        place.credential = Some(begin(&mut lock(&live.credential), is_past_ejections, now)?);
+        place.credential = Some(begin(&mut live.credential.lock(), is_past_ejections, now)?);
         place.ticket = Some(lock(&live.limiter).take(now, target.profile.rates, tokens).ok()?);
         Some(place)
     }
@@ -97,8 +98,8 @@ impl Place {
     /// A health check was answered well: that ends an ejection, and says nothing more than a request's answer would not.
     pub(crate) fn checked(mut self) -> Lesson {
         let now = self.live().clock.now();
-        let ends = |health: &Mutex<Health>, attempt: Option<Attempt>| {
-            let (mut health, attempt) = (lock(health), attempt?);
+        let ends = |health: &WatchedHealth, attempt: Option<Attempt>| {
+            let (mut health, attempt) = (health.lock(), attempt?);
             if health.standing(now) == Standing::Up {
                 health.abandon(attempt, now);
                 return None;
@@ -124,10 +125,10 @@ impl Place {
         let now = self.live().clock.now();
         let mut lesson = Lesson::default();
         if let Some(attempt) = self.health.take() {
-            lesson.health = lock(&self.live().health).succeed(attempt, now);
+            lesson.health = self.live().health.lock().succeed(attempt, now);
         }
         if let Some(attempt) = self.credential.take() {
-            lesson.credential = lock(&self.live().credential).succeed(attempt, now);
+            lesson.credential = self.live().credential.lock().succeed(attempt, now);
         }
         if let Some(first_token) = first_token {
             lock(&self.live().latency).observe(now, Measure::FirstToken, first_token, &self.latency);
@@ -138,7 +139,7 @@ impl Place {
     /// Its own headers say that nothing more is to be had for so long.
     pub(crate) fn pause(&self, pause: Duration) {
         let live = self.live();
-        lock(&live.health).pause_until(live.clock.now().after(pause));
+        live.health.lock().pause_until(live.clock.now().after(pause));
     }
 
     /// It failed. The place is free again.
@@ -166,7 +167,7 @@ impl Place {
         let (health, credential) = (self.health.take(), self.credential.take());
         let live = self.live();
         if let Some(attempt) = health {
-            let learned = outcome.for_deployment(true).teach(&mut lock(&live.health), attempt, now, rules);
+            let learned = outcome.for_deployment(true).teach(&mut live.health.lock(), attempt, now, rules);
             lesson.health = learned;
             if let Some(Change::Paused { for_ }) = learned {
                 lesson.pause = Some(for_);
@@ -174,7 +175,7 @@ impl Place {
         }
         if let Some(attempt) = credential {
             lesson.credential =
-                outcome.for_credential().teach(&mut lock(&live.credential), attempt, now, &CREDENTIAL_RULES);
+                outcome.for_credential().teach(&mut live.credential.lock(), attempt, now, &CREDENTIAL_RULES);
         }
         if kind.blame() == Blame::Deployment {
             lock(&live.latency).penalize(now, &self.latency);
@@ -205,10 +206,10 @@ impl Drop for Place {
     fn drop(&mut self) {
         let now = self.live().clock.now();
         if let Some(attempt) = self.health.take() {
-            lock(&self.live().health).abandon(attempt, now);
+            self.live().health.lock().abandon(attempt, now);
         }
         if let Some(attempt) = self.credential.take() {
-            lock(&self.live().credential).abandon(attempt, now);
+            self.live().credential.lock().abandon(attempt, now);
         }
         self.settle(self.tokens);
     }
