@@ -4,7 +4,9 @@
 //! reach without changing it.
 
 use crate::support::{App, Connection, Wire, hello, many, one_of, post, settle, streamed};
+use std::sync::LazyLock;
 use tollgate_simulator::{Behaviour, Fault, Rule, Script};
+use tracing::Dispatch;
 use tracing::field::{Field, Visit};
 use tracing::span;
 use tracing::subscriber::{DefaultGuard, Subscriber, set_default};
@@ -47,7 +49,12 @@ impl Subscriber for Panicking {
     fn exit(&self, _: &span::Id) {}
 }
 
+/// While there is one log alone, a line that is first met on another thread asks that thread's log, which is none, and is
+/// then silent everywhere; a second one lets both be asked.
+static SECOND: LazyLock<Dispatch> = LazyLock::new(|| Dispatch::new(Panicking));
+
 fn panic_at_telling_ones() -> DefaultGuard {
+    LazyLock::force(&SECOND);
     // The message of a panic that is meant is noise.
     set_default(Panicking)
 }

@@ -72,11 +72,9 @@ async fn the_caller_sees_the_error_that_the_provider_would_have_given() {
         for wire in [Wire::OpenAi, Wire::Anthropic, Wire::Gemini] {
             let app = App::start(one(wire, fault), script()).await;
             let answer = app.hello("m").await;
-            assert_eq!(
-                (answer.status, answer.header("retry-after")),
-                (status, retry_after),
-                "{wire:?} {fault}"
-            );
+            assert_eq!(answer.status, status, "{wire:?} {fault}");
+            // Where the provider names no time, it is up to the gateway to say when to come back.
+            assert!(retry_after.is_none() || answer.header("retry-after") == retry_after, "{wire:?} {fault}");
             assert!(answer.error_message().starts_with(opening), "{fault}: {}", answer.error_message());
             assert!(answer.header(FAULT).is_some(), "{fault}");
             assert_eq!(app.received().len(), 0);
