@@ -106,6 +106,25 @@ def keyed_gateway(tmp_path_factory, simulator):
         yield server
 
 
+TIERED = """
+model_list:
+  - {{model_name: first, litellm_params: {{model: openai/sim-error-500, api_base: "{url}/v1", api_key: sk-simulated-one}}}}
+  - {{model_name: second, litellm_params: {{model: openai/gpt-4o, api_base: "{url}/v1", api_key: sk-simulated-two}}}}
+  - {{model_name: third, litellm_params: {{model: openai/sim-error-500, api_base: "{url}/v1", api_key: sk-simulated-three}}}}
+  - {{model_name: fourth, litellm_params: {{model: openai/sim-error-501, api_base: "{url}/v1", api_key: sk-simulated-four}}}}
+router_settings: {{num_retries: 0, fallbacks: [{{third: [fourth]}}]}}
+tollgate_settings: {{database_file: ":memory:", tiers: [first, second]}}
+"""
+
+
+@pytest.fixture(scope="module")
+def tiered_gateway(tmp_path_factory, simulator):
+    """Two tiers, of which the first fails, and a chain that fails to its end."""
+    folder = tmp_path_factory.mktemp("tiered")
+    with servers.gateway(folder, TIERED.format(url=simulator.url), name="docs-tiered") as server:
+        yield server
+
+
 def run_block(block: Block, command: list[str], request, **env: str) -> None:
     server = request.getfixturevalue("keyed_gateway" if block.mark["which"] == "keyed" else "open_gateway")
     text = ADDRESS.sub(f"127.0.0.1:{server.port}", block.text)
@@ -247,11 +266,15 @@ def described_metrics() -> dict[str, tuple[str, set[str]]]:
     return {name: (kind, labels[name]) for name, kind, _ in rows}
 
 
-def test_the_page_of_metrics_lists_exactly_the_metrics_and_their_labels(open_gateway):
+def test_the_page_of_metrics_lists_exactly_the_metrics_and_their_labels(open_gateway, tiered_gateway):
     assert chat(open_gateway, "simulated/gpt-4o-mini").status_code == 200
     assert chat(open_gateway, "simulated/gpt-4o-mini", stream=True).status_code == 200
     assert chat(open_gateway, "simulated/sim-error-500", num_retries=0).status_code == 500
     text = httpx.get(open_gateway.url + "/metrics", trust_env=False).text
+    # Some count only what a configuration of more than one group has.
+    assert chat(tiered_gateway, "first").status_code == 200
+    assert chat(tiered_gateway, "third").status_code >= 500
+    text += httpx.get(tiered_gateway.url + "/metrics", trust_env=False).text
     kinds = dict(re.findall(r"^# TYPE (\w+) (\w+)$", text, re.M))
     described = described_metrics()
     assert kinds == {name: kind for name, (kind, _) in described.items()}

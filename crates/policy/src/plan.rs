@@ -48,7 +48,7 @@ impl RetriesByKind {
             FailureKind::NotFound => self.not_found,
             FailureKind::NotExpressible | FailureKind::Quality => None,
         };
-        own.or(self.default.filter(|_| kind.verdict() != Verdict::Never))
+        own.or(self.default)
     }
 }
 
@@ -132,7 +132,7 @@ impl AttemptPlan {
 
     /// An attempt failed. Whether there may be another within the group.
     ///
-    /// A caller's own fault is tried again only where the operator's policy for its kind says so, and elsewhere.
+    /// A caller's own fault never is, whatever the operator's policy says of its kind.
     pub fn after_failure(
         &mut self,
         position: usize,
@@ -144,9 +144,8 @@ impl AttemptPlan {
             Some(tried) => *tried = Tried { position, may_recover, retry_after },
             None => self.tried.push(Tried { position, may_recover, retry_after }),
         }
-        let own = self.rules.by_kind.of(kind);
-        let is_wanted = kind.verdict() != Verdict::Never || own.is_some_and(|retries| retries > 0);
-        is_wanted && self.sends <= own.unwrap_or(self.rules.num_retries)
+        let retries = self.rules.by_kind.of(kind).unwrap_or(self.rules.num_retries);
+        kind.verdict() != Verdict::Never && self.sends <= retries
     }
 
     /// Where no fresh deployment is left: the one to come back to. The shortest wait goes first; `draw` is uniform in
@@ -193,18 +192,23 @@ mod tests {
     }
 
     #[test]
-    fn the_callers_fault_is_tried_again_only_by_the_operators_own_word() {
-        for kind in [FailureKind::BadRequest, FailureKind::TooLarge, FailureKind::ContextWindow] {
+    fn the_callers_fault_is_never_tried_again() {
+        let by_kind = RetriesByKind {
+            bad_request: Some(3),
+            content_policy: Some(3),
+            default: Some(3),
+            ..RetriesByKind::default()
+        };
+        for kind in [
+            FailureKind::BadRequest,
+            FailureKind::TooLarge,
+            FailureKind::ContextWindow,
+            FailureKind::ContentPolicy,
+        ] {
             assert!(!fail(&mut plan(5), 0, kind), "{kind:?}");
+            let rules = RetryRules { num_retries: 5, by_kind, ..RetryRules::default() };
+            assert!(!fail(&mut AttemptPlan::new(rules), 0, kind), "{kind:?}");
         }
-        let by_kind = RetriesByKind { default: Some(3), ..RetriesByKind::default() };
-        let mut plan = AttemptPlan::new(RetryRules { by_kind, ..RetryRules::default() });
-        assert!(!fail(&mut plan, 0, FailureKind::BadRequest));
-        let by_kind = RetriesByKind { bad_request: Some(1), ..RetriesByKind::default() };
-        let mut plan = AttemptPlan::new(RetryRules { by_kind, ..RetryRules::default() });
-        assert!(fail(&mut plan, 0, FailureKind::BadRequest));
-        assert_eq!(plan.come_back(ALONE, 0.5, |_| true), None);
-        assert!(!fail(&mut plan, 1, FailureKind::BadRequest));
     }
 
     #[test]

@@ -81,6 +81,10 @@ pub(crate) struct Walk<'a> {
     /// The `order` of the first deployment of the leg.
     first_order: Option<i64>,
     was_hedged: bool,
+    /// A group was passed by whose deployments are all ejected, since another one follows.
+    has_passed_by: bool,
+    /// Nobody follows: the least bad is asked.
+    takes_least_bad: bool,
     /// The last fault that it has met on purpose.
     met: Option<HeaderValue>,
     /// The status and the class of the failure that led to the leg.
@@ -111,6 +115,8 @@ impl<'a> Walk<'a> {
             sends: 0,
             first_order: None,
             was_hedged: false,
+            has_passed_by: false,
+            takes_least_bad: false,
             met: None,
             fell: None,
             trail: Trail::default(),
@@ -136,6 +142,11 @@ impl<'a> Walk<'a> {
         let mut misses = 0;
         loop {
             match self.choose() {
+                Choice::Deployment { why: Why::LeastBad, .. } if self.passes_by() => {
+                    self.has_passed_by = true;
+                    let nobody = Nobody::Ejected { until: self.group.clock().now() };
+                    return Err(self.failed.take().unwrap_or_else(|| self.nobody(nobody, false)));
+                }
                 Choice::Deployment { position, why } => {
                     if let Some(boarding) = self.take(position, why) {
                         return Ok(boarding);
@@ -175,6 +186,12 @@ impl<'a> Walk<'a> {
         boarding.route.is_hedge = true;
         self.was_hedged = true;
         Some(boarding)
+    }
+
+    /// Whether a group whose deployments are all ejected is left for one that follows. The last usable deployment is that of
+    /// the whole chain.
+    fn passes_by(&self) -> bool {
+        !self.takes_least_bad && self.journey.has_next_group(Setback::Down)
     }
 
     /// Who has failed this request; nobody is the empty list.
@@ -332,19 +349,24 @@ impl<'a> Walk<'a> {
         }
         self.fell = Some((rejection.status().as_u16(), kind.map_or("no_place", FailureKind::word)));
         let is_limit = kind == Some(FailureKind::RateLimit);
-        let is_callers = kind.is_some_and(|kind| kind.blame() == Blame::Caller);
-        let back = if is_callers { None } else { self.group.soonest_return() };
+        let is_passing = |kind: FailureKind| matches!(kind.blame(), Blame::Deployment | Blame::Limit);
+        let back = if kind.is_none_or(is_passing) { self.group.soonest_return() } else { None };
         let rejection =
             rejection.with_retry_after(self.soonest_retry.filter(|_| is_limit)).or_retry_after(back);
         let first = self.first.take().unwrap_or(rejection);
         let Errand { worker, snapshot, received, call } = self.errand;
         let is_over = self.sends >= SENDS_PER_REQUEST_MAX || self.deadline <= Instant::now();
-        while !is_over && self.journey.advance(setback) {
+        loop {
+            if !self.journey.advance(setback) && !self.turns_back() {
+                break;
+            }
             let Some(name) = self.journey.leg().group.clone() else {
                 self.first = Some(first);
                 return Ok(());
             };
-            let Some(group) = snapshot.group(worker.gateway.metrics(), &name) else { continue };
+            // Answers that were written down take no send, and may still follow.
+            let found = if is_over { None } else { snapshot.group(worker.gateway.metrics(), &name) };
+            let Some(group) = found else { continue };
             tracing::info!(
                 call_id = %call.id.to_str().unwrap_or_default(),
                 group = %name,
@@ -358,8 +380,6 @@ impl<'a> Walk<'a> {
             self.first = Some(first);
             return Ok(());
         }
-        let mut first = first;
-        self.tell_met(first.headers_mut());
         Err(first)
     }
 
@@ -393,6 +413,19 @@ impl<'a> Walk<'a> {
         let is_canned = self.journey.leg().group.is_none();
         let fallback = if is_canned { CANNED } else { self.group.label() };
         worker.gateway.metrics().fell_back(FallbackFacts { requested, fallback, after }, was_answered);
+    }
+
+    /// Nobody was asked, since groups whose deployments are all ejected were passed by for others that cannot serve: once
+    /// more from the start, and the least bad is asked.
+    fn turns_back(&mut self) -> bool {
+        let turns = self.has_passed_by && self.sends == 0 && !self.takes_least_bad;
+        if turns {
+            let Errand { snapshot, received, .. } = self.errand;
+            let name = snapshot.resolve_alias(&received.model);
+            self.journey = Journey::new(snapshot.chains(), &received.wish, name);
+            self.takes_least_bad = true;
+        }
+        turns
     }
 
     /// The leg has no answer.

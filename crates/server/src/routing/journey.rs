@@ -212,6 +212,17 @@ impl Journey {
         self.chain.clone().after(setback).is_some()
     }
 
+    /// Whether a group follows such a setback; answers that were written down are none.
+    pub(crate) fn has_next_group(&self, setback: Setback) -> bool {
+        let mut chain = self.chain.clone();
+        while let Some(leg) = chain.after(setback) {
+            if leg.group.is_some() {
+                return true;
+            }
+        }
+        false
+    }
+
     /// Goes on to the next group; false where none follows.
     pub(crate) fn advance(&mut self, setback: Setback) -> bool {
         if self.chain.after(setback).is_none() {

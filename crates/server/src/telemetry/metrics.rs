@@ -124,6 +124,9 @@ impl AlertMetrics {
     }
 }
 
+/// What can come of a stream that broke.
+const RESCUE_OUTCOMES: [&str; 4] = ["prefill", "replay", "impossible", "failed"];
+
 /// All metrics of the process.
 pub(crate) struct Metrics {
     registry: Registry,
@@ -240,6 +243,9 @@ impl Metrics {
         };
         metrics.register_litellm();
         metrics.register_own();
+        for outcome in RESCUE_OUTCOMES {
+            drop(metrics.rescues.get_or_create(&RescueLabels { outcome }));
+        }
         metrics
     }
 

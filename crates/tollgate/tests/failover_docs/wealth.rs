@@ -149,3 +149,22 @@ async fn azures_quota_holds_exactly_and_the_rest_goes_to_the_second_tier() {
     assert_eq!(stand.site.sends([AZURE, MISTRAL, MINI]), [300, 2, 0]);
     stand.stop().await;
 }
+
+#[tokio::test]
+async fn a_tier_that_is_out_is_passed_by_at_once_and_is_back_when_azure_is() {
+    let stand = start().await;
+    stand.let_fail(&[AZURE], &Fault::status(500));
+    for _ in 0..10 {
+        let answer = stand.ask(&bonds()).await;
+        shows("wealth second", &answer);
+    }
+    assert_eq!(stand.site.sends([AZURE, MISTRAL]), [3, 10]);
+    stand.let_fail(&[], &Fault::status(500));
+    stand.sent();
+    while stand.site.sends([AZURE]) == [0] {
+        assert_eq!(stand.ask(&bonds()).await.content(), TEXT);
+        tokio::time::sleep(crate::support::ms(50)).await;
+    }
+    shows("wealth well", &stand.ask(&bonds()).await);
+    stand.stop().await;
+}
