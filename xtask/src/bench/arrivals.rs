@@ -117,7 +117,10 @@ impl Arrivals {
     }
 
     async fn ask(&self, target: &Target, reply: &mut Reply) -> Result<(), String> {
-        let idle = lock(&self.idle).pop();
+        let idle = {
+            let mut idle = lock(&self.idle);
+            std::iter::from_fn(|| idle.pop()).find(Client::is_open)
+        };
         let mut client = match idle {
             Some(client) => client,
             None => Client::connect(target.port).await.map_err(|error| format!("connect: {error}"))?,

@@ -123,6 +123,13 @@ impl Client {
         u16::try_from(status).map_err(|_| io::ErrorKind::InvalidData.into())
     }
 
+    /// Whether the other end may still answer: it closes connections that nobody uses, and whoever keeps one looks
+    /// before it is used again.
+    pub(crate) fn is_open(&self) -> bool {
+        let waiting = self.socket.try_read(&mut [0; 1]);
+        waiting.is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock)
+    }
+
     /// The head of the last reply.
     pub(crate) fn head(&self) -> &[u8] {
         &self.head
@@ -202,6 +209,17 @@ mod tests {
             assert_eq!(chunk_at(&whole[..cut]).unwrap(), None, "cut at {cut}");
         }
         assert!(chunk_at(b"zz\r\n").is_err());
+    }
+
+    #[tokio::test]
+    async fn a_connection_is_open_until_the_other_end_closes_it() {
+        let listener = tokio::net::TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+        let client = Client::connect(listener.local_addr().unwrap().port()).await.unwrap();
+        let (other, _) = listener.accept().await.unwrap();
+        assert!(client.is_open());
+        drop(other);
+        client.socket.readable().await.unwrap();
+        assert!(!client.is_open());
     }
 
     #[tokio::test]
