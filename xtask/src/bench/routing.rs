@@ -75,11 +75,11 @@ fn steps(workspace: &Workspace) -> Result<String, String> {
     shell::output(&mut command)
 }
 
-/// A line of it: `routing choice, 100 deployments: 1234 ns`.
+/// The end of a line of it: `routing choice, 100 deployments: 1234 ns`. The first has the test's name before it.
 fn figure(printed: &str, what: &str, size: usize) -> Option<f64> {
     let start = format!("routing {what}, {size} deployments: ");
-    let line = printed.lines().find_map(|line| line.trim().strip_prefix(&start))?;
-    line.strip_suffix(" ns")?.trim().parse().ok()
+    let (_, figure) = printed.lines().find_map(|line| line.split_once(&start))?;
+    figure.strip_suffix(" ns")?.trim().parse().ok()
 }
 
 fn group(size: usize) -> String {
@@ -99,7 +99,7 @@ mod tests {
 
     #[test]
     fn figures_are_found_among_what_a_test_prints() {
-        let printed = "running 1 test\nrouting choice, 1 deployments: 99 ns\nrouting choice, 100 deployments: 1234 ns\n\
+        let printed = "running 1 test\ntest of_a_step ... routing choice, 1 deployments: 99 ns\nrouting choice, 100 deployments: 1234 ns\n\
                        routing step, 100 deployments: 1500 ns\ntest ... ok\n";
         assert_eq!(figure(printed, "choice", 100), Some(1234.0));
         assert_eq!(figure(printed, "choice", 1), Some(99.0));
