@@ -49,6 +49,8 @@ pub(crate) struct Onward {
     pub(crate) id: Option<String>,
     /// The time that the caller's answer has, in seconds since 1970.
     pub(crate) created: u64,
+    /// The model that the caller's answer names, where it is not the one that was asked for.
+    pub(crate) model: Option<String>,
     /// The items of a response that was passed on.
     pub(crate) passed: Option<Passed>,
 }
@@ -118,6 +120,7 @@ impl Past {
             sent: Sent::new(heard)?,
             mode: Mode::Replay,
             id: None,
+            model: None,
             created: self.created,
             passed: None,
         };
@@ -194,6 +197,8 @@ pub(crate) struct Lifeline {
     headers: HeaderMap,
     body: Bytes,
     thread: Option<Thread>,
+    /// The model that the answer names, where another group gives it than the one that was asked for.
+    model: Option<String>,
     successors: Successors,
 }
 
@@ -224,6 +229,9 @@ impl Lifeline {
     /// For a stream that is answered where a walk has ended.
     pub(crate) fn new(asked: Asked<'_>, rest: Rest) -> Option<Box<Self>> {
         let Asked { worker, snapshot, call, headers, body, thread } = asked;
+        let answering = rest.group.targets().get(rest.position);
+        let is_fallback = rest.journey.leg().depth > 0;
+        let model = answering.filter(|_| is_fallback).map(|target| target.model.clone());
         let successors = Successors::new(rest);
         if successors.is_empty() {
             return None;
@@ -235,6 +243,7 @@ impl Lifeline {
             headers: headers.clone(),
             body: body.clone(),
             thread,
+            model,
             successors,
         }))
     }
@@ -290,7 +299,7 @@ impl Lifeline {
             let Boarding { target, limits, mut place, .. } = boarding;
             let mode = mode_of(&received, call.surface, &target, &onward.sent);
             for mode in [Some(mode), (mode == Mode::Prefill).then_some(Mode::Replay)].into_iter().flatten() {
-                received.go_on_from(Arc::new(Onward { mode, ..onward.clone() }));
+                received.go_on_from(Arc::new(Onward { mode, model: self.model.clone(), ..onward.clone() }));
                 let errand = Errand { worker, snapshot, call, received: &received };
                 let failure = match attempt::fetch_and_send(errand, &target, limits).await {
                     Ok(answer) => {

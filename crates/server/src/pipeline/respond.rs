@@ -420,7 +420,11 @@ fn transducer(reading: ReadReply<'_>, created: u64) -> (Box<dyn Transducer>, Opt
     let model = reading.shown_model();
     let ReadReply { call, received, target, plan, .. } = reading;
     let outbound::ReadPlan { road, speech, .. } = plan;
-    let client_model = model.to_owned();
+    // What goes on names the model that the answer began with.
+    let client_model = match &received.onward {
+        Some(onward) => onward.model.clone().unwrap_or_else(|| received.model.clone()),
+        None => model.to_owned(),
+    };
     let facts = ReplyFacts { created, client_model, ..facts(call, received) };
     if let Some(onward) = &received.onward {
         return continuing(onward, (call.surface, facts, received), (road, speech));
