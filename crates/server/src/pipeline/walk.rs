@@ -30,6 +30,8 @@ use tollgate_policy::failure::{Blame, FailureKind};
 use tollgate_policy::limits::{Full, LimitKind};
 use tollgate_policy::plan::{AttemptPlan, SENDS_PER_REQUEST_MAX, Surroundings};
 
+/// Longest wait for a deployment that has refused for its limits without a word on when to come back.
+const OWN_PAUSE_WAIT_MAX: Duration = Duration::from_secs(2);
 /// Places that a request may miss in a row before it is told that there is none.
 const TAKES_MISSED_MAX: u32 = 100;
 /// The name of the tier without a model, where a group's would stand.
@@ -324,12 +326,15 @@ impl<'a> Walk<'a> {
             alerts.outage(self.group.label(), self.group.targets().len());
         }
         let asked = failure.retry_after.or(lesson.pause).filter(|_| kind == FailureKind::RateLimit);
+        // The provider's own word is waited for; a pause that the gateway has set itself only while it is short.
+        let own = |pause: Duration| if pause > OWN_PAUSE_WAIT_MAX { Duration::MAX } else { pause };
+        let wait = failure.retry_after.or(lesson.pause.map(own)).filter(|_| kind == FailureKind::RateLimit);
         self.soonest_retry = [self.soonest_retry, failure.retry_after, asked].into_iter().flatten().min();
         let mut rejection = failure.rejection;
         let seconds = header_text(&format!("{:?}", limits.attempt.as_secs_f64()));
         rejection.headers_mut().insert(X_LITELLM_TIMEOUT, seconds);
         let over = Over { setback: kind.into(), kind: Some(kind), rejection: Box::new(rejection) };
-        let goes_on = self.plan.after_failure(position, kind, asked)
+        let goes_on = self.plan.after_failure(position, kind, wait)
             && self.sends < SENDS_PER_REQUEST_MAX
             && self.deadline > Instant::now()
             && self.group.may_retry();

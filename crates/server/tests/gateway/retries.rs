@@ -425,3 +425,19 @@ async fn a_parameter_that_one_deployment_cannot_express_goes_to_one_that_can() {
     app.stop().await;
     alone.stop().await;
 }
+
+#[tokio::test]
+async fn a_lone_deployment_that_refuses_without_a_word_is_not_waited_for_long() {
+    let app = App::start(
+        one_of(Wire::OpenAi).replace("num_retries: 0", "num_retries: 2"),
+        always(Fault::status(429)),
+    )
+    .await;
+    // The pause grows with every refusal, and beyond two seconds nobody waits for its end.
+    for _ in 0..6 {
+        assert_eq!(app.hello("m").await.status, 429);
+    }
+    let sends = app.received().len();
+    assert!((2..=4).contains(&sends), "{sends}");
+    app.stop().await;
+}
