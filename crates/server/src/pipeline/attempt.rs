@@ -203,6 +203,24 @@ pub(super) struct Order<'a> {
     pub(super) staged: Option<Staged>,
 }
 
+impl<'a> Order<'a> {
+    /// What reading the reply takes, to a request that was sent at this moment within these limits.
+    pub(super) fn reading(self, plan: ReadPlan, sent: Instant, timeouts: Timeouts) -> ReadReply<'a> {
+        let Self { call, received, target, limits, staged, .. } = self;
+        ReadReply {
+            call,
+            received,
+            target,
+            plan,
+            sent,
+            head_by: timeouts.head_by,
+            is_fallback: limits.is_fallback,
+            checks_quality: limits.checks_quality,
+            staged,
+        }
+    }
+}
+
 /// Sends once and reads what came as far as it has to be read before the caller's head can be sent.
 pub(crate) async fn attempt(
     worker: &Worker,
@@ -220,7 +238,7 @@ pub(crate) async fn attempt(
 }
 
 pub(super) async fn attempt_once(order: Order<'_>) -> Result<Answer, AttemptFailure> {
-    let Order { worker, call, received, target, limits, staged } = order;
+    let Order { worker, call, received, target, limits, .. } = order;
     target.metrics.attempts.inc();
     let received = received.for_deployment(&target.id, target.speech_for(call.surface));
     let mut prepared =
@@ -242,17 +260,7 @@ pub(super) async fn attempt_once(order: Order<'_>) -> Result<Answer, AttemptFail
     if !prepared.more.is_empty() {
         let bodies = Box::pin(send_all(worker, target, limits, prepared)).await?;
         let (plan, headers, bodies) = bodies;
-        let reading = ReadReply {
-            call,
-            received,
-            target,
-            plan,
-            sent,
-            head_by: timeouts.head_by,
-            is_fallback: limits.is_fallback,
-            checks_quality: limits.checks_quality,
-            staged,
-        };
+        let reading = Order { received, ..order }.reading(plan, sent, timeouts);
         return respond::read_several(reading, headers, &bodies).map_err(|fault| from_fault(&fault, target));
     }
     let (outgoing, plan) = prepared.outgoing(timeouts);
@@ -269,17 +277,7 @@ pub(super) async fn attempt_once(order: Order<'_>) -> Result<Answer, AttemptFail
         }
         return Err(failure);
     }
-    let reading = ReadReply {
-        call,
-        received,
-        target,
-        plan,
-        sent,
-        head_by: timeouts.head_by,
-        is_fallback: limits.is_fallback,
-        checks_quality: limits.checks_quality,
-        staged,
-    };
+    let reading = Order { received, ..order }.reading(plan, sent, timeouts);
     respond::read_reply(reading, reply).await.map_err(|fault| match fault {
         Unread::Failure(failure) => from_failure(&failure, target, limits),
         Unread::Fault(fault) => from_fault(&fault, target),

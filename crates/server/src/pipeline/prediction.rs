@@ -8,8 +8,7 @@
 //! over never.
 
 use super::attempt::{
-    AttemptFailure, CallLimits, Order, ReadReply, Unread, from_error_reply, from_failure, from_fault,
-    from_quality,
+    AttemptFailure, CallLimits, Order, Unread, from_error_reply, from_failure, from_fault, from_quality,
 };
 use super::outbound::Prepared;
 use super::respond::{self, Answer};
@@ -54,7 +53,7 @@ const PREFER: HeaderName = HeaderName::from_static("prefer");
 
 /// One attempt: makes a prediction, and reads it until it is over or its first content is there.
 pub(super) async fn attempt(order: Order<'_>, prepared: Prepared) -> Result<Answer, AttemptFailure> {
-    let Order { worker, call, received, target, limits, staged } = order;
+    let Order { worker, received, target, limits, .. } = order;
     let timeouts = limits.timeouts();
     let sent = Instant::now();
     let (mut outgoing, plan) = prepared.outgoing(timeouts);
@@ -63,17 +62,7 @@ pub(super) async fn attempt(order: Order<'_>, prepared: Prepared) -> Result<Answ
         let life = timeouts.whole_by.saturating_duration_since(sent).as_secs_f64().ceil();
         outgoing.headers.insert(CANCEL_AFTER, life_header(life));
     }
-    let reading = ReadReply {
-        call,
-        received,
-        target,
-        plan,
-        sent,
-        head_by: timeouts.head_by,
-        is_fallback: limits.is_fallback,
-        checks_quality: limits.checks_quality,
-        staged,
-    };
+    let reading = order.reading(plan, sent, timeouts);
     let reply = desk.send(&target.endpoint, outgoing).await?;
     let headers = reply.headers;
     let body = reply.body.collect().await.map_err(|failure| desk.broken(&failure))?;
