@@ -4,7 +4,7 @@ use crate::build::BuildError;
 use crate::checks::Checks;
 use crate::drain::{Drain, Stage};
 use crate::routes::Routes;
-use crate::routing::{Admission, Alerts, Fleet, Leg, Tally};
+use crate::routing::{Admission, Alerts, Fleet, Leg, Tally, Word, Words, recall};
 use crate::snapshot::Snapshot;
 use crate::telemetry::Metrics;
 use arc_swap::ArcSwap;
@@ -40,6 +40,7 @@ pub struct Gateway {
     admission: Arc<Admission>,
     checks: Checks,
     reloads: watch::Sender<u64>,
+    words: Words,
     store: LazyStore,
     retention_seconds: i64,
 }
@@ -75,6 +76,7 @@ impl Gateway {
             admission,
             checks: Checks::default(),
             reloads: watch::Sender::default(),
+            words: Words::default(),
             store: LazyStore::new(location, StoreOptions::default()),
             retention_seconds,
         }))
@@ -121,10 +123,24 @@ impl Gateway {
         self.retention_seconds
     }
 
+    /// Takes over what operators said of deployments before this start; called before anybody is served. What cannot be
+    /// read is logged and stops nothing.
+    pub async fn recall(&self) {
+        recall(&self.store, &self.fleet, self.snapshot.load().config()).await;
+    }
+
+    /// Lets an operator's word on a deployment hold, or takes the last one back; true once a restart cannot change that.
+    pub(crate) async fn speak(&self, id: &str, word: Option<Word>) -> bool {
+        self.words.speak(&self.store, &self.fleet, id, word).await
+    }
+
     /// Deletes what has expired, in bounded batches; nothing where the database is not in use.
     pub async fn purge(&self) {
         let Some(store) = self.store.opened() else { return };
         let now = crate::pipeline::thread::now_seconds();
+        if let Err(error) = store.overrides().purge_expired(now).await {
+            tracing::warn!(%error, "expired words of operators could not be deleted");
+        }
         loop {
             match store.responses().purge_expired(now, PURGE_BATCH).await {
                 Ok(purged) if purged == PURGE_BATCH => tokio::task::yield_now().await,

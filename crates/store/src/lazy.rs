@@ -48,6 +48,16 @@ impl LazyStore {
         &self.location
     }
 
+    /// Whether there is something to open, or it is open already: a file that nobody has written to yet is not made by
+    /// looking. Touches the disk.
+    pub fn exists(&self) -> bool {
+        let is_there = |location: &Location| match location {
+            Location::File(path) => path.exists(),
+            Location::Memory => false,
+        };
+        self.store.get().is_some() || is_there(&self.location)
+    }
+
     /// The store, opened now if it is not yet.
     ///
     /// # Errors

@@ -16,6 +16,7 @@ mod lazy;
 mod migrate;
 mod open;
 mod options;
+mod overrides;
 mod responses;
 mod store;
 mod threads;
@@ -23,6 +24,7 @@ mod threads;
 pub use error::StoreError;
 pub use lazy::LazyStore;
 pub use options::{Durability, Location, StoreOptions};
+pub use overrides::{Overrides, StoredOverride};
 pub use responses::{
     Chain, ChainLimits, Owner, RESPONSE_BYTES_MAX, RETENTION_DEFAULT_SECONDS, Responses, StoredResponse,
 };

@@ -26,8 +26,10 @@ pub(crate) struct Migration {
 }
 
 /// Every step, oldest first.
-pub(crate) const MIGRATIONS: &[Migration] =
-    &[Migration { version: 1, name: "responses", sql: include_str!("migrations/0001_responses.sql") }];
+pub(crate) const MIGRATIONS: &[Migration] = &[
+    Migration { version: 1, name: "responses", sql: include_str!("migrations/0001_responses.sql") },
+    Migration { version: 2, name: "overrides", sql: include_str!("migrations/0002_overrides.sql") },
+];
 
 /// Refuses files that are not ours or newer than this release. Reads only.
 pub(crate) fn inspect(connection: &Connection, location: &Location, known: i64) -> Result<(), Fault> {

@@ -13,6 +13,7 @@ use tokio::sync::oneshot;
 use crate::batch::{Entry, Outcome, Write};
 use crate::error::{Fault, StoreError};
 use crate::options::{Durability, Location, StoreOptions};
+use crate::overrides::Overrides;
 use crate::responses::Responses;
 use crate::threads::{self, Queues, Read};
 
@@ -46,6 +47,11 @@ impl Store {
     /// The stored responses.
     pub fn responses(&self) -> Responses<'_> {
         Responses::new(self)
+    }
+
+    /// The operators' words on deployments.
+    pub fn overrides(&self) -> Overrides<'_> {
+        Overrides::new(self)
     }
 
     /// Reads through the whole file and holds it against SQLite's rules (`PRAGMA quick_check`): takes as long as the file

@@ -10,8 +10,8 @@ use rusqlite::Connection;
 use crate::error::{Fault, StoreError};
 use crate::migrate::{self, MIGRATIONS, Migration};
 use crate::options::{Durability, Location, StoreOptions};
-use crate::responses;
 use crate::store::Store;
+use crate::{overrides, responses};
 
 async fn memory(options: &StoreOptions) -> Store {
     let store = Store::open(Location::Memory, options).await.unwrap();
@@ -214,7 +214,7 @@ fn steps_are_numbered_by_their_place() {
 fn every_statement_finds_its_rows_by_an_index() {
     let (connection, result) = migrated(MIGRATIONS);
     assert_eq!(result, Ok(()));
-    for (statement, expect) in responses::plans() {
+    for (statement, expect) in responses::plans().into_iter().chain(overrides::plans()) {
         let mut explained = connection.prepare(&format!("EXPLAIN QUERY PLAN {statement}")).unwrap();
         let arguments = explained.parameter_count();
         let arguments = rusqlite::params_from_iter((0..arguments).map(|_| 1));

@@ -137,6 +137,9 @@ pub(crate) fn run_plan(plan: Plan, ready: impl FnOnce(SocketAddr)) -> Result<(),
     let settings = config.tollgate.clone();
     let shared = shared(&config)?;
     let gateway = Gateway::new(config.clone(), overlay).map_err(|error| error.to_string())?;
+    // Signals first: who is told that it listens may ask it to end.
+    let (runtime, signals) = minding()?;
+    runtime.block_on(gateway.recall());
     let listener = bind(SocketAddr::new(host, port))?;
     let address = listener.local_addr().map_err(|error| error.to_string())?;
     let most = settings.connections_max.and_then(|most| usize::try_from(most).ok());
@@ -158,8 +161,6 @@ pub(crate) fn run_plan(plan: Plan, ready: impl FnOnce(SocketAddr)) -> Result<(),
         threads.push(start_worker(number, listener, worker, connection_limits.clone())?);
     }
     drop(listener);
-    // Before anybody is told that it listens: who is told may ask it to end.
-    let (runtime, signals) = minding()?;
     tracing::info!(address = %address, workers = threads.len(), deployments = config.deployments.len(), "listening");
     ready(address);
     mind((runtime, signals), &Worker::new(Arc::clone(&gateway), shared), config, entry);

@@ -109,7 +109,7 @@ pub(crate) async fn answer_body(
     let answer = match route {
         Route::TransformRequest => preview(worker, snapshot, &body)?,
         Route::RouteExplain => route::explain(worker, snapshot, (caller, &head.headers), &body).await?,
-        Route::HealthOverride => health::set_override(worker, snapshot, &body)?,
+        Route::HealthOverride => health::set_override(worker, snapshot, &body).await?,
         _ => return Err(Rejection::internal()),
     };
     Ok(json_response(answer.to_string()))

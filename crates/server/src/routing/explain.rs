@@ -42,6 +42,11 @@ pub(crate) fn forced_word(forced: Forced) -> &'static str {
     }
 }
 
+/// The operator's word of this name.
+pub(crate) fn forced_named(word: &str) -> Option<Forced> {
+    [Forced::Up, Forced::Down, Forced::Draining].into_iter().find(|forced| forced_word(*forced) == word)
+}
+
 /// How long that will last, in seconds, where it ends by itself.
 pub(crate) fn standing_seconds(standing: Standing, now: Moment) -> Option<f64> {
     match standing {

@@ -236,6 +236,11 @@ impl Fleet {
         }
     }
 
+    /// The operator's word that holds on a deployment, and until when.
+    pub(crate) fn word(&self, id: &str) -> Option<(Forced, Moment)> {
+        lock(&self.forced).get(id).copied()
+    }
+
     /// The operators' words that hold, by the deployments' ids.
     pub(crate) fn forced(&self) -> Vec<(String, Forced, Moment)> {
         let now = self.clock.now();

@@ -24,12 +24,15 @@ mod tiers;
 mod waiting;
 mod watched;
 mod wish;
+mod words;
 
 pub(crate) use admission::{Admission, Admitted};
 pub(crate) use alerts::Alerts;
 pub(crate) use asking::Asking;
 pub(crate) use check_place::{CheckPlace, NotAsked};
-pub(crate) use explain::{candidates, forced_word, limits_json, seconds, standing_seconds, standing_word};
+pub(crate) use explain::{
+    candidates, forced_named, forced_word, limits_json, seconds, standing_seconds, standing_word,
+};
 pub(crate) use fleet::{Fleet, Live, LiveKey, LiveReading};
 pub(crate) use group::Group;
 pub(crate) use journey::{CannedAnswers, Chains, Journey, Leg};
@@ -42,3 +45,4 @@ pub(crate) use sensitive::Sensitive;
 pub(crate) use tiers::Tally;
 pub(crate) use waiting::{Urgency, Waited};
 pub(crate) use wish::Wish;
+pub(crate) use words::{EXPIRY_MAX, Word, Words, recall};

@@ -34,7 +34,8 @@ async fn force(app: &App, id: &str, state: &str, expires_in: u64) {
     let answer = app.post("/health/override", &body).await;
     let left = if state == "auto" { Value::Null } else { json!(expires_in) };
     assert_eq!(answer.status, 200, "{}", answer.text());
-    assert_eq!(answer.json(), json!({"model_id": id, "state": state, "expires_in_seconds": left}));
+    let expect = json!({"model_id": id, "state": state, "expires_in_seconds": left, "is_kept": false});
+    assert_eq!(answer.json(), expect, "the database of tests is in memory");
 }
 
 /// Who answers so many requests.

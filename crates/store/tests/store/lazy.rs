@@ -19,9 +19,10 @@ async fn nothing_is_there_until_somebody_asks() {
     let lazy = lazy(&folder);
     assert_eq!(lazy.location(), &folder.location());
     assert!(lazy.opened().is_none() && lazy.last_error().await.is_none());
+    assert!(!lazy.exists());
     assert_eq!(folder.names(), [""; 0]);
     assert_eq!(lazy.get().await.unwrap().responses().get(&owner("a"), "r1", NOW).await, Ok(None));
-    assert!(lazy.opened().is_some());
+    assert!(lazy.opened().is_some() && lazy.exists());
     assert!(folder.names().contains(&"gate.db".to_owned()));
 }
 

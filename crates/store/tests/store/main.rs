@@ -6,6 +6,7 @@
 mod folder;
 mod lazy;
 mod opening;
+mod overrides;
 mod processes;
 mod responses;
 

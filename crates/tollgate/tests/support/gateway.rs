@@ -7,7 +7,7 @@
 use super::{Connection, patiently, until};
 use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -20,6 +20,31 @@ const SIGTERM: u32 = 15;
 
 /// Numbers the folders of the processes.
 static FOLDERS: AtomicUsize = AtomicUsize::new(0);
+
+/// The configuration in the folder of a process.
+pub(crate) const CONFIG: &str = "config.yaml";
+
+/// Starts a process in its folder, and reads its log.
+fn launch(folder: &Path) -> (Child, Arc<Mutex<Vec<String>>>) {
+    let mut child = Command::new(env!("CARGO_BIN_EXE_tollgate"))
+        .args(["serve", "--port", "0", "--num-workers", "2", "--debug", "--config"])
+        .arg(folder.join(CONFIG))
+        .current_dir(folder)
+        .env_clear()
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let log = Arc::new(Mutex::new(Vec::new()));
+    let (reader, lines) = (BufReader::new(child.stderr.take().unwrap()), Arc::clone(&log));
+    std::thread::spawn(move || {
+        for line in reader.lines().map_while(Result::ok) {
+            lines.lock().unwrap().push(line);
+        }
+    });
+    (child, log)
+}
 
 /// A running `tollgate serve`.
 pub(crate) struct Gateway {
@@ -36,39 +61,36 @@ impl Gateway {
         let name = format!("gateway-{}-{number}", std::process::id());
         let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(name);
         std::fs::create_dir_all(&folder).unwrap();
-        let config = folder.join("config.yaml");
-        std::fs::write(&config, yaml).unwrap();
-        let mut child = Command::new(env!("CARGO_BIN_EXE_tollgate"))
-            .args(["serve", "--port", "0", "--num-workers", "2", "--debug", "--config"])
-            .arg(&config)
-            .current_dir(&folder)
-            .env_clear()
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let log = Arc::new(Mutex::new(Vec::new()));
-        let (reader, lines) = (BufReader::new(child.stderr.take().unwrap()), Arc::clone(&log));
-        std::thread::spawn(move || {
-            for line in reader.lines().map_while(Result::ok) {
-                lines.lock().unwrap().push(line);
-            }
-        });
-        let mut started = Self { child, address: SocketAddr::from(([127, 0, 0, 1], 0)), log, folder };
+        std::fs::write(folder.join(CONFIG), yaml).unwrap();
+        let (child, log) = launch(&folder);
+        let address = SocketAddr::from(([127, 0, 0, 1], 0));
+        let mut started = Self { child, address, log, folder };
+        started.listens().await;
+        started
+    }
+
+    /// Kills it, as `kill -9` does, and starts it again where it was. What stands in its folder may be changed between.
+    pub(crate) async fn restart(&mut self, meanwhile: impl FnOnce(&Path)) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+        meanwhile(&self.folder);
+        (self.child, self.log) = launch(&self.folder);
+        self.listens().await;
+    }
+
+    async fn listens(&mut self) {
         patiently("the gateway listens", async {
             loop {
-                if let Some(address) = started.said(LISTENING) {
-                    started.address = address;
+                if let Some(address) = self.said(LISTENING) {
+                    self.address = address;
                     return;
                 }
-                let ended = started.child.try_wait().unwrap();
-                assert!(ended.is_none(), "{yaml}\nended with {ended:?}:\n{}", started.log_text());
+                let ended = self.child.try_wait().unwrap();
+                assert!(ended.is_none(), "ended with {ended:?}:\n{}", self.log_text());
                 tokio::time::sleep(super::ms(2)).await;
             }
         })
         .await;
-        started
     }
 
     /// The address that the log says it listens on.

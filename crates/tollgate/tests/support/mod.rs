@@ -18,7 +18,7 @@ mod site;
 mod told;
 
 pub(crate) use caller::{Answer, Connection, Stream, data, post};
-pub(crate) use gateway::Gateway;
+pub(crate) use gateway::{CONFIG, Gateway};
 pub(crate) use load::{Load, Outcomes};
 pub(crate) use network::{BlackHole, Eavesdropper};
 pub(crate) use raw_provider::{RawProvider, is_whole};

@@ -1,10 +1,12 @@
 //! `/health/override`: an operator forces a deployment up, down or draining, for a time.
 //!
-//! Owns the question and the answer. Leaves what it means to `policy::health`, and who is affected to the fleet.
-//! **Invariant:** no word of an operator's holds for ever: each has its end, a week away at most.
+//! Owns the question and the answer. Leaves what it means to `policy::health`, who is affected to the fleet, and how it
+//! outlives the process to `routing::words`.
+//! **Invariant:** no word of an operator's holds for ever: each has its end, a week away at most. **Invariant:** it holds
+//! at once, whatever the database does.
 
 use crate::error::Rejection;
-use crate::routing::forced_word;
+use crate::routing::{EXPIRY_MAX, Word, forced_named, forced_word};
 use crate::snapshot::Snapshot;
 use crate::worker::Worker;
 use serde_json::{Map, Value, json};
@@ -15,8 +17,6 @@ use tollgate_policy::health::Forced;
 const PATH: &str = "/health/override";
 /// How long a word holds that does not say.
 const EXPIRY_DEFAULT: Duration = Duration::from_secs(3_600);
-/// The longest that one can hold.
-const EXPIRY_MAX: Duration = Duration::from_secs(7 * 86_400);
 
 /// What an operator wants.
 #[derive(Debug, PartialEq)]
@@ -63,11 +63,8 @@ impl Order {
 
 fn read_state(value: &Value) -> Option<Option<Forced>> {
     match value.as_str() {
-        Some("up") => Some(Some(Forced::Up)),
-        Some("down") => Some(Some(Forced::Down)),
-        Some("draining") => Some(Some(Forced::Draining)),
         Some("auto") => Some(None),
-        Some(_) => None,
+        Some(word) => forced_named(word).map(Some),
         None => value.is_null().then_some(None),
     }
 }
@@ -94,18 +91,25 @@ fn read_expiry(value: &Value) -> Option<Duration> {
 }
 
 /// Answers `POST /health/override`.
-pub(in crate::info) fn set(worker: &Worker, snapshot: &Snapshot, body: &[u8]) -> Result<Value, Rejection> {
+pub(in crate::info) async fn set(
+    worker: &Worker,
+    snapshot: &Snapshot,
+    body: &[u8],
+) -> Result<Value, Rejection> {
     let Order { id, forced, expires_in } = Order::read(body)?;
     if !snapshot.config().deployments.iter().any(|deployment| deployment.id == id) {
         return Err(Rejection::no_such_deployment(&id));
     }
-    let fleet = worker.gateway.fleet();
-    let until = fleet.clock().now().after(expires_in);
-    fleet.force(&id, forced.map(|forced| (forced, until)));
     let state = forced.map_or("auto", forced_word);
     let seconds = forced.map(|_| expires_in.as_secs_f64());
     tracing::warn!(deployment = %id, state, seconds, "an operator's word on a deployment");
-    Ok(row(&id, state, forced.map(|_| expires_in)))
+    let word = forced.map(|forced| Word { forced, left: expires_in });
+    let is_kept = worker.gateway.speak(&id, word).await;
+    let mut row = row(&id, state, forced.map(|_| expires_in));
+    if let Some(row) = row.as_object_mut() {
+        row.insert("is_kept".to_owned(), json!(is_kept));
+    }
+    Ok(row)
 }
 
 /// Answers `GET /health/override`.
