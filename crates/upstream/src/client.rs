@@ -13,6 +13,7 @@ use crate::failure::{Failure, Kind, Phase};
 use crate::inflate::Inflate;
 use crate::pool::{Pool, PoolKey};
 use crate::resolve::Resolver;
+use crate::socket::Dial;
 use crate::tls;
 use crate::websocket;
 use http::header::{
@@ -80,6 +81,8 @@ pub struct Shared {
     pub(crate) resolver: Resolver,
     pub(crate) tls: Arc<rustls::ClientConfig>,
     pub(crate) limits: Limits,
+    /// Opens sockets in place of the machine's TCP.
+    pub(crate) dialer: Option<Arc<dyn Dial>>,
 }
 
 impl Shared {
@@ -92,7 +95,13 @@ impl Shared {
         limits: Limits,
         extra_roots: Vec<CertificateDer<'static>>,
     ) -> Result<Self, String> {
-        Ok(Self { resolver, tls: Arc::new(tls::client_config(extra_roots)?), limits })
+        Ok(Self { resolver, tls: Arc::new(tls::client_config(extra_roots)?), limits, dialer: None })
+    }
+
+    /// Connects in this way in place of the machine's TCP.
+    #[must_use]
+    pub fn with_dialer(self, dialer: Arc<dyn Dial>) -> Self {
+        Self { dialer: Some(dialer), ..self }
     }
 }
 

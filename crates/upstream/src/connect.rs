@@ -10,6 +10,7 @@ use crate::connection::{Connection, Meter, Metered};
 use crate::endpoint::Endpoint;
 use crate::failure::{Failure, Kind, Phase};
 use crate::guard::{classify, permits, permits_port};
+use crate::socket::{Dial, Stream, dial};
 use hyper::client::conn::http1::Builder;
 use hyper_util::rt::TokioIo;
 use rustls::pki_types::ServerName;
@@ -18,7 +19,6 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout_at};
 use tokio_rustls::TlsConnector;
@@ -44,9 +44,7 @@ pub(crate) async fn open(
     let deadline = now.checked_add(limit).unwrap_or(now + Duration::from_secs(86_400));
     let addresses =
         timeout_at(deadline, permitted_addresses(shared, endpoint)).await.map_err(|_| late(endpoint))??;
-    let stream = connect_any(addresses, endpoint, deadline).await?;
-    // Without this, a small write waits for the peer's delayed acknowledgement (40 ms).
-    stream.set_nodelay(true).map_err(|error| refused(endpoint, &error))?;
+    let stream = connect_any(shared.dialer.as_ref(), addresses, endpoint, deadline).await?;
     if !endpoint.key.tls {
         return handshake(&shared.limits, endpoint, stream).await;
     }
@@ -80,16 +78,17 @@ async fn permitted_addresses(shared: &Shared, endpoint: &Endpoint) -> Result<Vec
 
 /// Connects to the address that answers first.
 async fn connect_any(
+    dialer: Option<&Arc<dyn Dial>>,
     addresses: Vec<IpAddr>,
     endpoint: &Endpoint,
     deadline: Instant,
-) -> Result<TcpStream, Failure> {
+) -> Result<Stream, Failure> {
     let port = endpoint.key.port;
     if Instant::now() >= deadline {
         return Err(late(endpoint));
     }
     if let [address] = addresses.as_slice() {
-        let connecting = TcpStream::connect(SocketAddr::new(*address, port));
+        let connecting = dial(dialer.cloned(), SocketAddr::new(*address, port));
         let connected = timeout_at(deadline, connecting).await.map_err(|_| late(endpoint))?;
         return connected.map_err(|error| refused(endpoint, &error));
     }
@@ -99,7 +98,7 @@ async fn connect_any(
     let mut last = io::Error::other("no address");
     loop {
         if let Some(address) = waiting.next() {
-            trying.spawn(TcpStream::connect(SocketAddr::new(address, port)));
+            trying.spawn(dial(dialer.cloned(), SocketAddr::new(address, port)));
         }
         let until = if waiting.peek().is_some() { deadline.min(Instant::now() + STAGGER) } else { deadline };
         match timeout_at(until, trying.join_next()).await {

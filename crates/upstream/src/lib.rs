@@ -18,6 +18,7 @@ pub mod guard;
 mod inflate;
 mod pool;
 mod resolve;
+mod socket;
 mod tls;
 pub mod websocket;
 
@@ -27,4 +28,5 @@ pub use endpoint::{Endpoint, EndpointError};
 pub use failure::{Failure, Kind, Phase};
 pub use guard::Trust;
 pub use resolve::{Lookup, Resolver};
+pub use socket::{Dial, Dialing, Socket};
 pub use tls::{RootsError, extra_roots_from_pem};

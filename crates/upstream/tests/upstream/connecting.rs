@@ -3,10 +3,14 @@
 use crate::support::{GOOD, LONG, Provider, SHORT, call, client, client_asking, failure, patient, post};
 use std::io;
 use std::net::{IpAddr, SocketAddr, TcpStream};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
-use tollgate_upstream::{Endpoint, Kind, Lookup, Outgoing, Phase, Resolver, Timeouts, Trust};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tollgate_upstream::{
+    Client, Dial, Dialing, Endpoint, Kind, Limits, Lookup, Outgoing, Phase, Resolver, Shared, Socket,
+    Timeouts, Trust,
+};
 
 const HERE: [u8; 4] = [127, 0, 0, 1];
 
@@ -159,4 +163,41 @@ async fn when_every_address_is_dead_the_failure_says_how() {
     check((2..=250).map(refusing).collect(), Kind::Connect).await;
     check(vec![hole.address.ip(), refusing(9)], Kind::Timeout).await;
     check(vec![refusing(9), hole.address.ip()], Kind::Timeout).await;
+}
+
+/// A network on which every address answers once, and is noted.
+#[derive(Debug, Default)]
+struct Noted(Mutex<Vec<SocketAddr>>);
+
+impl Dial for Noted {
+    fn dial(&self, address: SocketAddr) -> Dialing {
+        self.0.lock().unwrap().push(address);
+        Box::pin(async {
+            let (ours, mut theirs) = tokio::io::duplex(1 << 10);
+            tokio::spawn(async move {
+                let mut request = [0; 1 << 10];
+                let _ = theirs.read(&mut request).await;
+                theirs.write_all(GOOD).await
+            });
+            Ok(Box::new(ours) as Box<dyn Socket>)
+        })
+    }
+}
+
+#[tokio::test]
+async fn a_network_that_is_given_is_dialed_at_judged_addresses_alone() {
+    let network = Arc::new(Noted::default());
+    let addresses = ["10.0.0.1", "8.8.8.8"].map(|address| address.parse().unwrap()).to_vec();
+    let shared = Shared::new(resolver(addresses), Limits::default(), Vec::new()).unwrap();
+    let client = Client::new(Arc::new(shared.with_dialer(Arc::clone(&network) as Arc<dyn Dial>)));
+    let check = async |url: &str, trust: Trust, dialed: &[&str]| {
+        let endpoint = Endpoint::parse(url, trust).unwrap();
+        let answered = call(&client, &endpoint).await;
+        assert_eq!(answered.is_ok(), !dialed.is_empty(), "{url}: {answered:?}");
+        let noted: Vec<String> = network.0.lock().unwrap().drain(..).map(|at| at.to_string()).collect();
+        assert_eq!(noted, dialed, "{url}");
+    };
+    check("http://192.168.7.7:8080", Trust::Operator, &["192.168.7.7:8080"]).await;
+    check("http://192.168.7.7", Trust::Catalogue, &[]).await;
+    check("http://x.test", Trust::Caller, &["8.8.8.8:80"]).await;
 }
