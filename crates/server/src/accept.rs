@@ -1,7 +1,7 @@
 //! The accept loop and what every connection is held to.
 //!
 //! Owns sockets of callers: how many, their time limits, the panic fence around a request. Leaves the requests to the
-//! pipeline. Takes its listener and its stop signal as arguments, so that a test owns both.
+//! pipeline. Takes its listener and its stop signal as arguments, so that a test owns both, and the network between.
 
 use crate::drain::Stage;
 use crate::error::Rejection;
@@ -17,11 +17,13 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use std::convert::Infallible;
 use std::future::Future;
+use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio::task::JoinError;
@@ -48,8 +50,30 @@ pub struct ConnectionLimits {
     pub write_stall_max: Duration,
 }
 
+/// Where callers' connections come from.
+pub trait Listener: Send {
+    /// A connected socket.
+    type Socket: AsyncRead + AsyncWrite + Unpin + Send + 'static;
+
+    /// Waits for the next caller. Dropped before that, it lets nobody in.
+    fn accept(&self) -> impl Future<Output = io::Result<Self::Socket>> + Send;
+}
+
+impl Listener for TcpListener {
+    type Socket = TcpStream;
+
+    async fn accept(&self) -> io::Result<TcpStream> {
+        let (stream, _) = TcpListener::accept(self).await?;
+        // Without this, every frame of a stream waits up to 40 ms for the caller's delayed acknowledgement.
+        if let Err(error) = stream.set_nodelay(true) {
+            tracing::debug!(%error, "TCP_NODELAY");
+        }
+        Ok(stream)
+    }
+}
+
 /// Accepts and serves connections until the drain begins, then waits until those that run have ended.
-pub async fn serve(listener: TcpListener, worker: Arc<Worker>, limits: ConnectionLimits) {
+pub async fn serve(listener: impl Listener, worker: Arc<Worker>, limits: ConnectionLimits) {
     let mut stage = worker.gateway.drain().subscribe();
     let mut connections = tokio::task::JoinSet::new();
     worker.gateway.snapshot().start_authorizations(&worker.client);
@@ -85,13 +109,13 @@ fn note_end(worker: &Worker, ended: &Result<(), JoinError>) {
     }
 }
 
-async fn accept(
-    listener: &TcpListener,
+async fn accept<L: Listener>(
+    listener: &L,
     connections: &Arc<Semaphore>,
-) -> Option<(TcpStream, tokio::sync::OwnedSemaphorePermit)> {
+) -> Option<(L::Socket, tokio::sync::OwnedSemaphorePermit)> {
     let permit = Arc::clone(connections).acquire_owned().await.ok()?;
     match listener.accept().await {
-        Ok((stream, _)) => Some((stream, permit)),
+        Ok(stream) => Some((stream, permit)),
         Err(error) => {
             tracing::warn!(%error, "accept failed");
             tokio::time::sleep(ACCEPT_PAUSE).await;
@@ -100,11 +124,10 @@ async fn accept(
     }
 }
 
-async fn connection(stream: TcpStream, worker: Arc<Worker>, limits: &ConnectionLimits) {
-    // Without this, every frame of a stream waits up to 40 ms for the caller's delayed acknowledgement.
-    if let Err(error) = stream.set_nodelay(true) {
-        tracing::debug!(%error, "TCP_NODELAY");
-    }
+async fn connection<S>(stream: S, worker: Arc<Worker>, limits: &ConnectionLimits)
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
     let mut stage = worker.gateway.drain().subscribe();
     if *stage.borrow() != Stage::Running {
         // The drain began between the accept and this line.

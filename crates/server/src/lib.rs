@@ -32,7 +32,7 @@ mod target;
 mod telemetry;
 mod worker;
 
-pub use accept::{ConnectionLimits, serve};
+pub use accept::{ConnectionLimits, Listener, serve};
 pub use build::BuildError;
 pub use checks::check_deployments;
 pub use drain::{Drain, Stage};

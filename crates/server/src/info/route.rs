@@ -89,7 +89,7 @@ pub(super) async fn explain(
 ) -> Result<Value, Rejection> {
     let question = Question::read(worker, body)?;
     let surface = question.surface;
-    let mut call = Call::new(surface, question.model, headers, std::time::Instant::now());
+    let mut call = Call::new(surface, question.model, headers, tokio::time::Instant::now());
     call.caller = caller.clone();
     call.asks_events = question.asks_events;
     let call = &call;

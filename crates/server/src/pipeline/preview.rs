@@ -61,7 +61,7 @@ pub(crate) fn preview(worker: &Worker, snapshot: &Snapshot, body: &[u8]) -> Resu
 
 fn shown(worker: &Worker, snapshot: &Snapshot, surface: Surface, body: &Bytes) -> Result<Value, Rejection> {
     let headers = HeaderMap::new();
-    let call = Call::new(surface, PathModel::default(), &headers, std::time::Instant::now());
+    let call = Call::new(surface, PathModel::default(), &headers, tokio::time::Instant::now());
     let received = receive::read(body, &call, &headers)?;
     let group = snapshot.group(worker.gateway.metrics(), &received.model);
     let group = group.ok_or_else(|| Rejection::unknown_model(surface.path(), Some(&received.model)))?;

@@ -82,7 +82,7 @@ pub(crate) async fn probe(
     let (surface, body) = question.body();
     let body = Bytes::from_static(body.as_bytes());
     let headers = HeaderMap::new();
-    let call = Call::new(surface, PathModel::default(), &headers, std::time::Instant::now());
+    let call = Call::new(surface, PathModel::default(), &headers, tokio::time::Instant::now());
     let received = receive::read(&body, &call, &headers).map_err(not_expressible)?;
     let mut prepared = outbound::prepare(&received, call.surface, target).map_err(not_expressible)?;
     let deadline = Instant::now() + limit;

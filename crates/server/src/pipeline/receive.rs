@@ -374,7 +374,7 @@ mod tests {
         let body = Bytes::copy_from_slice(body.as_bytes());
         let headers = HeaderMap::new();
         let call =
-            Call::new(Surface::Chat, PathModel::named(path_model), &headers, std::time::Instant::now());
+            Call::new(Surface::Chat, PathModel::named(path_model), &headers, tokio::time::Instant::now());
         let read = read(&body, &call, &headers);
         let received = read.map_err(|r| (r.status().as_u16(), r.message().to_owned()))?;
         require_content(&received, Surface::Chat)
