@@ -191,6 +191,24 @@ fn the_last_usage_stands_and_is_not_summed() {
 }
 
 #[test]
+fn content_behind_the_end_does_not_count_and_usage_does() {
+    let called = json!({"id": "c", "type": "function", "function": {"name": "f", "arguments": "{}"}});
+    let frames = [
+        content("content-delta", 0, json!({"thinking": "x"})),
+        end("COMPLETE"),
+        content("content-start", 1, json!({"text": "y"})),
+        content("content-delta", 1, json!({"thinking": "y"})),
+        json!({"type": "tool-plan-delta", "delta": {"message": {"tool_plan": "y"}}}),
+        json!({"type": "tool-call-start", "index": 0, "delta": {"message": {"tool_calls": called}}}),
+        json!({"type": "message-end", "delta": {"finish_reason": "COMPLETE", "usage":
+            {"tokens": {"input_tokens": 3, "output_tokens": 1}}}}),
+    ];
+    let (events, complete) = read_events(reading(), &frames);
+    let usage = StreamEvent::Usage(Usage { input_tokens: 3, output_tokens: 1, ..Usage::default() });
+    assert_eq!((events, complete), (vec![thought("x"), finish(StopReason::Stop), usage], Ok(true)));
+}
+
+#[test]
 fn a_stream_without_its_end_is_not_complete() {
     let frames = [content("content-delta", 0, json!({"text": "x"}))];
     assert_eq!(read_events(reading(), &frames).1, Ok(false));

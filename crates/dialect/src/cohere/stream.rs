@@ -1,8 +1,8 @@
 //! A streamed reply as events.
 //!
 //! Owns the order of the wire's events and the state between them. Leaves framing to [`sse`](crate::sse). Events of
-//! unknown type are passed over. **Invariant:** tool calls are numbered from 0 without gaps, one `Finish` comes, after
-//! all content, and usage is what the last report said.
+//! unknown type are passed over, and so is content behind the end: the caller's answer has ended there. **Invariant:** tool
+//! calls are numbered from 0 without gaps, one `Finish` comes, after all content, and usage is what the last report said.
 
 use super::citations::{self, Cited};
 use super::reply::{HOME, without_answer_call};
@@ -42,15 +42,14 @@ pub struct StreamDecoder {
     is_complete: bool,
 }
 
-/// Events that have a start behind them.
-const STARTED: [&str; 7] = [
+/// Events of what the answer says. They have a start behind them and the end before them.
+const CONTENT: [&str; 6] = [
     "content-start",
     "content-delta",
     "tool-plan-delta",
     "tool-call-start",
     "tool-call-delta",
     "citation-start",
-    "message-end",
 ];
 
 #[derive(Debug, Clone, Copy)]
@@ -233,8 +232,12 @@ impl EventDecoder for StreamDecoder {
         let event: Value =
             serde_json::from_slice(&frame.data).map_err(|_| ReplyFault::Malformed("an event is not JSON"))?;
         let kind = text(&event, "type").or(frame.event);
+        let is_content = kind.is_some_and(|kind| CONTENT.contains(&kind));
         // A start behind what it should begin begins nothing.
-        self.has_started |= kind.is_some_and(|kind| STARTED.contains(&kind));
+        self.has_started |= is_content || kind == Some("message-end");
+        if is_content && self.is_finished {
+            return Ok(());
+        }
         match kind {
             Some("message-start") => self.start(&event, out),
             Some("content-start" | "content-delta") => self.content(&event, out)?,
