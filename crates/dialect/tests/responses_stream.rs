@@ -494,6 +494,22 @@ fn usage_counts_at_the_end_only_and_is_never_summed() {
 }
 
 #[test]
+fn searches_are_counted_also_where_the_last_event_does_not_repeat_them() {
+    let done = |index: u64, action: &str| {
+        json!({"type": "response.output_item.done", "output_index": index, "item":
+            {"id": format!("ws_{index}"), "type": "web_search_call", "action": {"type": action}}})
+    };
+    let items = [done(0, "search"), done(1, "open_page"), done(2, "search")];
+    let repeated = items.iter().map(|event| event["item"].clone()).collect();
+    for output in [json!([]), repeated] {
+        let last = json!({"type": "response.completed", "response": response("completed", output)});
+        let events = read(&[&items[..], &items[..1], &[last]].concat()).1;
+        let Some(StreamEvent::Usage(usage)) = events.last() else { panic!("{events:?}") };
+        assert_eq!(usage.web_search_requests, 2);
+    }
+}
+
+#[test]
 fn a_call_that_comes_whole_has_its_arguments_once_also_where_two_share_a_chunk() {
     let call = |index: u64| {
         json!({"type": "response.output_item.done", "output_index": index, "item":

@@ -51,7 +51,7 @@ pub(super) fn read_response(response: &Value) -> Result<ChatReply, ReplyFault> {
             stop_sequence: None,
             logprobs,
         }],
-        usage: usage::of_response(response).unwrap_or_default(),
+        usage: usage::of_response(response, 0).unwrap_or_default(),
         system_fingerprint: None,
         service_tier: text("service_tier"),
     })

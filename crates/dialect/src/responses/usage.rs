@@ -43,26 +43,28 @@ pub(super) fn read(value: &Value) -> Option<Usage> {
 }
 
 /// The usage of a whole response object. Searches are counted where OpenAI counts them (`tool_usage`), or by the
-/// items that made them.
-pub(super) fn of_response(response: &Value) -> Option<Usage> {
+/// items that made them: those of its output, or `told` of them that came before it in a stream, if these are more.
+pub(super) fn of_response(response: &Value, told: u64) -> Option<Usage> {
     let mut usage = read(response.get("usage")?)?;
     if usage.web_search_requests == 0 {
         let counted =
             response.get("tool_usage").and_then(|tools| tools.get("web_search")?.get("num_requests"));
         usage.web_search_requests =
-            counted.and_then(Value::as_u64).unwrap_or_else(|| searches(response.get("output")));
+            counted.and_then(Value::as_u64).unwrap_or_else(|| searches(response.get("output")).max(told));
     }
     Some(usage)
 }
 
 fn searches(output: Option<&Value>) -> u64 {
     let items = output.and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
-    let is_search = |item: &&Value| {
-        item.get("type").is_some_and(|kind| kind == "web_search_call")
-            // Opening a page and finding in it are not billed as searches.
-            && item.get("action").and_then(|action| action.get("type")).is_none_or(|kind| kind == "search")
-    };
-    items.iter().filter(is_search).count() as u64
+    items.iter().filter(|item| is_search(item)).count() as u64
+}
+
+/// Whether an item of the output is a search of the web.
+pub(super) fn is_search(item: &Value) -> bool {
+    item.get("type").is_some_and(|kind| kind == "web_search_call")
+        // Opening a page and finding in it are not billed as searches.
+        && item.get("action").and_then(|action| action.get("type")).is_none_or(|kind| kind == "search")
 }
 
 /// Writes the object.
@@ -149,10 +151,12 @@ mod tests {
         let output =
             json!([call("search"), call("open_page"), {"type": "message"}, {"type": "web_search_call"}]);
         let usage = json!({"input_tokens": 1, "output_tokens": 1});
-        let counted = |response: Value| of_response(&response).unwrap().web_search_requests;
-        assert_eq!(counted(json!({"usage": usage, "output": output})), 2);
-        let told = json!({"web_search": {"num_requests": 7}});
-        assert_eq!(counted(json!({"usage": usage, "output": output, "tool_usage": told})), 7);
-        assert_eq!(of_response(&json!({"usage": null})), None);
+        let counted = |response: Value, told: u64| of_response(&response, told).unwrap().web_search_requests;
+        assert_eq!(counted(json!({"usage": usage, "output": output}), 0), 2);
+        assert_eq!(counted(json!({"usage": usage, "output": output}), 1), 2);
+        assert_eq!(counted(json!({"usage": usage}), 3), 3);
+        let stated = json!({"web_search": {"num_requests": 7}});
+        assert_eq!(counted(json!({"usage": usage, "output": output, "tool_usage": stated}), 9), 7);
+        assert_eq!(of_response(&json!({"usage": null}), 0), None);
     }
 }

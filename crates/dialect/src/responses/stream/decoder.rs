@@ -25,6 +25,8 @@ pub struct StreamDecoder {
     /// Items by their number in the output.
     items: BTreeMap<u64, Seen>,
     calls: u64,
+    /// Searches of the web among the items that were told.
+    searches: u64,
     /// A signature whose tool call is to follow.
     call_signature: Option<Signature>,
 }
@@ -250,6 +252,7 @@ impl StreamDecoder {
             _ if is_done => out.push(native(item)),
             _ => {}
         }
+        self.searches += u64::from(is_done && usage::is_search(item));
         if let Some(seen) = self.items.get_mut(&number) {
             seen.is_done = is_done;
         }
@@ -349,7 +352,7 @@ impl StreamDecoder {
             stop => stop,
         };
         out.push(StreamEvent::Finish { choice: 0, stop, stop_sequence: None });
-        out.extend(usage::of_response(response).map(StreamEvent::Usage));
+        out.extend(usage::of_response(response, self.searches).map(StreamEvent::Usage));
         self.is_complete = true;
         Ok(())
     }
