@@ -438,6 +438,25 @@ fn sources_of_a_second_text_count_from_the_beginning_of_the_message() {
 }
 
 #[test]
+fn a_source_that_comes_behind_a_refusal_keeps_its_place_when_it_is_read_back() {
+    let cite = |span| {
+        let citation = Citation { span, url: Some("u".to_owned()), ..Citation::default() };
+        StreamEvent::Citation { choice: 0, citation: Box::new(citation) }
+    };
+    let refusal = StreamEvent::Refusal { choice: 0, delta: "no".to_owned() };
+    let spans = |events: &[StreamEvent]| {
+        let spans = events.iter().filter_map(|event| match event {
+            StreamEvent::Citation { citation, .. } => citation.span,
+            _ => None,
+        });
+        spans.collect::<Vec<_>>()
+    };
+    let once = read(&written(&[text("abc"), refusal, cite(None), cite(Some((3, 3)))])).1;
+    assert_eq!(spans(&once), [(3, 3), (3, 3)]);
+    assert_eq!(spans(&read(&written(&once)).1), [(3, 3), (3, 3)]);
+}
+
+#[test]
 fn a_stream_that_fails_is_an_error() {
     let check = |frame: Value, class: FailureClass| match read(&[frame]).0 {
         Err(ReplyFault::Error(error)) => assert_eq!(error.class, class),

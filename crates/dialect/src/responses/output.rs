@@ -63,13 +63,9 @@ impl Output {
         }
         self.open_text(events);
         let place = self.place();
-        let before = self.text_chars;
         let chars = delta.chars().count() as u64;
         self.text_chars += chars;
         if let Some(Said::Text(speech)) = self.said() {
-            if speech.text.is_empty() {
-                speech.start = before;
-            }
             speech.text.push_str(delta);
             speech.chars += chars;
             speech.logprobs.extend_from_slice(entries);
@@ -102,26 +98,25 @@ impl Output {
         }
     }
 
-    /// A span of the answer's text as one of the text that is going on.
+    /// A span of the answer's text as one of the text that is going on, or of the one that would begin here.
     pub(super) fn within(&self, (from, to): (u64, u64)) -> (u64, u64) {
-        let start = match self.items.last() {
-            Some(Item::Message { said, .. }) if self.is_open => match said.last() {
-                Some(Said::Text(speech)) => speech.start,
-                _ => 0,
-            },
-            _ => 0,
-        };
+        let start = self.speech().map_or(self.text_chars, |speech| speech.start);
         (from.saturating_sub(start), to.saturating_sub(start))
     }
 
     /// How many characters the text that is going on has.
     pub(super) fn chars(&self) -> u64 {
+        self.speech().map_or(0, |speech| speech.chars)
+    }
+
+    /// The text that is going on.
+    fn speech(&self) -> Option<&Speech> {
         match self.items.last() {
             Some(Item::Message { said, .. }) if self.is_open => match said.last() {
-                Some(Said::Text(speech)) => speech.chars,
-                _ => 0,
+                Some(Said::Text(speech)) => Some(speech),
+                _ => None,
             },
-            _ => 0,
+            _ => None,
         }
     }
 
@@ -339,7 +334,8 @@ impl Output {
     fn open_text(&mut self, events: &mut Events<'_>) {
         self.open_message(events);
         if !matches!(self.said(), Some(Said::Text(_))) {
-            self.begin_said(Said::Text(Speech::default()), events);
+            let speech = Speech { start: self.text_chars, ..Speech::default() };
+            self.begin_said(Said::Text(speech), events);
         }
     }
 
