@@ -82,9 +82,12 @@ fn read_config(
     let (root, environment) = environment::resolve(&written, process, found);
     check(&root, Kind::Section(top::TABLE), "", found);
     let mut deployments = deployments(&root, &environment, found);
-    let router = router::resolve(&root, found);
+    let mut router = router::resolve(&root, found);
     router.complete(&mut deployments, &root, found);
-    let names: Vec<&str> = deployments.iter().map(|deployment| deployment.model_name.as_str()).collect();
+    router.name_groups(&deployments, &root, found);
+    let called = router.routing_groups.iter().filter(|group| group.is_callable);
+    let names = deployments.iter().map(|deployment| deployment.model_name.as_str());
+    let names: Vec<&str> = names.chain(called.map(|group| group.name.as_str())).collect();
     let groups = Groups::new(&left_out(&root, names), &router.model_group_alias, &root);
     targets::check(&router, &root, &groups, found);
     let mut reading = TierReading { groups: &groups, faqs: FaqFiles::new(read) };

@@ -309,9 +309,46 @@ impl Router {
         }
     }
 
-    /// How a deployment of the model group is chosen, with the arguments of [`Strategy::LatencyBased`].
+    /// Finds out which routing groups callers can ask for by name, and says of those that they cannot.
+    pub(crate) fn name_groups(&mut self, deployments: &[Deployment], root: &Node, found: &mut Collector) {
+        let aliases = &self.model_group_alias;
+        for group in &mut self.routing_groups {
+            let is_taken = deployments.iter().any(|deployment| deployment.model_name == group.name)
+                || aliases.iter().any(|alias| alias.name == group.name);
+            group.is_callable = !is_taken;
+            if !is_taken {
+                continue;
+            }
+            let (place, path) = targets::place_of(root, "routing_groups");
+            let name = printable(&group.name);
+            if group.strategy == Strategy::Priority {
+                found.error(place, &path, format!("a model group or an alias has the name {name} already"));
+            } else {
+                let message = format!(
+                    "a model group or an alias has the name {name} already: callers cannot ask for the routing group"
+                );
+                found.warning(place, &path, message);
+            }
+        }
+    }
+
+    /// The routing group that callers ask for by this name.
+    pub fn called(&self, name: &str) -> Option<&RoutingGroup> {
+        self.routing_groups.iter().find(|group| group.is_callable && group.name == name)
+    }
+
+    /// Whether the deployments of the model group `model_name` answer to `group`, which may be a routing group.
+    pub fn covers(&self, group: &str, model_name: &str) -> bool {
+        let is_member = |own: &RoutingGroup| own.models.iter().any(|model| model == model_name);
+        group == model_name || self.called(group).is_some_and(is_member)
+    }
+
+    /// How a deployment of the group is chosen, with the arguments of [`Strategy::LatencyBased`]. Requests for a member of
+    /// a routing group by [`Strategy::Priority`] are chosen as if there were none.
     pub fn strategy_of(&self, group: &str) -> (Strategy, &LatencyArgs) {
-        let own = self.routing_groups.iter().find(|own| own.models.iter().any(|model| model == group));
+        let is_member =
+            |own: &&RoutingGroup| own.is_of_members() && own.models.iter().any(|model| model == group);
+        let own = self.called(group).or_else(|| self.routing_groups.iter().find(is_member));
         own.map_or((self.strategy, &self.latency), |own| (own.strategy, &own.latency))
     }
 

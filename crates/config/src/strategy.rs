@@ -2,12 +2,12 @@
 //!
 //! Owns: names, resolved arguments, what is said of arguments without effect. Leaves to others: choosing (policy).
 //!
-//! **Invariant:** a model group is in one routing group at most.
+//! **Invariant:** a model group is in one routing group at most, those of `priority` apart.
 
 use std::collections::HashMap;
 use std::time::Duration;
 
-use crate::keys::router::{ROUTING_GROUP, STRATEGIES, STRATEGY_ARGS};
+use crate::keys::router::{GROUP_STRATEGIES, ROUTING_GROUP, STRATEGY_ARGS};
 use crate::report::{Collector, printable};
 use crate::section::{NOT_YET_ACTIVE, Section, items_of};
 use crate::yaml::Place;
@@ -34,10 +34,12 @@ pub enum Strategy {
     ConsistentHash,
     /// LiteLLM's preview of a learned one.
     Lar1,
+    /// By the priorities of a routing group's models; of routing groups alone.
+    Priority,
 }
 
 impl Strategy {
-    const ALL: [Strategy; 9] = [
+    const ALL: [Strategy; 10] = [
         Strategy::SimpleShuffle,
         Strategy::LeastBusy,
         Strategy::UsageBased,
@@ -47,12 +49,13 @@ impl Strategy {
         Strategy::RoundRobin,
         Strategy::ConsistentHash,
         Strategy::Lar1,
+        Strategy::Priority,
     ];
 
     /// Its name in the file.
     pub fn name(self) -> &'static str {
         let at = Self::ALL.iter().position(|strategy| *strategy == self);
-        at.and_then(|at| STRATEGIES.get(at)).copied().unwrap_or_default()
+        at.and_then(|at| GROUP_STRATEGIES.get(at)).copied().unwrap_or_default()
     }
 
     fn from_name(name: &str) -> Option<Self> {
@@ -126,7 +129,7 @@ impl LatencyArgs {
     }
 }
 
-/// Model groups whose deployments are chosen by a strategy of their own.
+/// Model groups whose deployments are chosen by a strategy of their own; by its name, all of them together.
 #[derive(Clone, Debug, PartialEq)]
 pub struct RoutingGroup {
     /// Its name.
@@ -137,8 +140,23 @@ pub struct RoutingGroup {
     pub strategy: Strategy,
     /// Arguments of the strategy.
     pub latency: LatencyArgs,
-    /// Priorities of the model groups, lower ones first.
+    /// Priorities of the model groups, lower ones first; of [`Strategy::Priority`] alone.
     pub priorities: Vec<(String, u64)>,
+    /// Callers can ask for it by its name: no model group and no alias has it.
+    pub is_callable: bool,
+}
+
+impl RoutingGroup {
+    /// The place of one of its model groups in the order in which they are tried, where there is one.
+    pub fn priority_of(&self, model: &str) -> Option<i64> {
+        let own = self.priorities.iter().find(|(name, _)| name == model)?;
+        i64::try_from(own.1).ok()
+    }
+
+    /// Whether requests for its model groups by their own names are chosen by its strategy.
+    pub(crate) fn is_of_members(&self) -> bool {
+        self.strategy != Strategy::Priority
+    }
 }
 
 /// Reads `routing_groups` of the router's section.
@@ -153,24 +171,40 @@ pub(crate) fn routing_groups(router: &Section<'_>, found: &mut Collector) -> Vec
             let message = format!("the name {} is taken", printable(&group.name));
             found.error(section.place("group_name").unwrap_or(node.place), &path, message);
         }
-        for (item, model) in
-            section.node("models").map(items_of).unwrap_or_default().iter().zip(&group.models)
-        {
+        let items = section.node("models").map(items_of).unwrap_or_default();
+        for (item, model) in items.iter().zip(&group.models).filter(|_| group.is_of_members()) {
             if let Some(owner) = owners.insert(model.clone(), group.name.clone()) {
                 let message =
                     format!("{} is in the routing group {} too", printable(model), printable(&owner));
                 found.error(item.place, &section.path_of("models"), message);
             }
         }
-        for entry in section.entries("model_priorities") {
-            if !group.models.iter().any(|model| **model == *entry.key) {
-                let message = format!("{} is not among the models of the group", printable(&entry.key));
-                found.warning(entry.place, &section.path_of("model_priorities"), message);
-            }
-        }
+        check_priorities(&group, &section, node.place, found);
         groups.push(group);
     }
     groups
+}
+
+/// Says which priorities are missing, are nobody's, or mean nothing.
+fn check_priorities(group: &RoutingGroup, section: &Section<'_>, place: Place, found: &mut Collector) {
+    let path = section.path_of("model_priorities");
+    let entries = section.entries("model_priorities");
+    let place = section.place("model_priorities").unwrap_or(place);
+    if group.is_of_members() {
+        // A strategy that is no name has been refused already.
+        let is_named = section.text("routing_strategy").as_deref() == Some(group.strategy.name());
+        if is_named && !entries.is_empty() {
+            found.warning(place, &path, format!("has no effect with {}", group.strategy.name()));
+        }
+        return;
+    }
+    for entry in entries.iter().filter(|entry| !group.models.iter().any(|model| **model == *entry.key)) {
+        let message = format!("{} is not among the models of the group", printable(&entry.key));
+        found.warning(entry.place, &path, message);
+    }
+    for model in group.models.iter().filter(|model| !entries.iter().any(|entry| *entry.key == ***model)) {
+        found.error(place, &path, format!("{} has no priority", printable(model)));
+    }
 }
 
 fn routing_group(section: &Section<'_>, place: Place, found: &mut Collector) -> Option<RoutingGroup> {
@@ -183,7 +217,8 @@ fn routing_group(section: &Section<'_>, place: Place, found: &mut Collector) -> 
     let (name, _) = (name?, strategy?);
     let strategy = Strategy::read(section);
     strategy.note_inactive(section, found);
-    let priorities = section.entries("model_priorities").iter();
+    let has_priorities = strategy == Strategy::Priority;
+    let priorities = section.entries("model_priorities").iter().filter(|_| has_priorities);
     Some(RoutingGroup {
         name,
         models,
@@ -192,5 +227,6 @@ fn routing_group(section: &Section<'_>, place: Place, found: &mut Collector) -> 
         priorities: priorities
             .filter_map(|entry| Some((entry.key.to_string(), u64::try_from(entry.value.integer()?).ok()?)))
             .collect(),
+        is_callable: false,
     })
 }

@@ -77,7 +77,11 @@ pub(crate) fn check(router: &Router, root: &Node, groups: &Groups<'_>, found: &m
     targets.extend(policies.map(|(group, _)| ("model_group_retry_policy", group.as_str())));
     let models = router.routing_groups.iter().flat_map(|group| &group.models);
     targets.extend(models.map(|model| ("routing_groups", model.as_str())));
-    let unknown = targets.into_iter().filter(|(_, target)| *target != "*" && !groups.is_reachable(target));
+    // A routing group is made of model groups, not of others of its kind.
+    let is_nested = |name: &str, target: &str| name == "routing_groups" && router.called(target).is_some();
+    let unknown = targets
+        .into_iter()
+        .filter(|(name, target)| *target != "*" && (!groups.is_reachable(target) || is_nested(name, target)));
     for (name, target) in unknown {
         let (place, path) = place_of(root, name);
         if found.is_full() {

@@ -102,15 +102,78 @@ fn a_routing_group_gives_its_models_a_strategy_of_their_own() {
     let router = config(
         "router_settings:\n  routing_strategy: least-busy\n  routing_groups:\n  \
          - group_name: fast\n    models: [b]\n    routing_strategy: latency-based-routing\n    \
-         routing_strategy_args: {ttl: 9}\n    model_priorities: {b: 2}\n",
+         routing_strategy_args: {ttl: 9}\n",
     )
     .router;
     let [group] = router.routing_groups.as_slice() else { panic!("{router:?}") };
     assert_eq!((group.name.as_str(), group.models.as_slice()), ("fast", ["b".to_owned()].as_slice()));
-    assert_eq!(group.priorities, [("b".to_owned(), 2)]);
     let of = |group: &str| (router.strategy_of(group).0, router.strategy_of(group).1.ttl.as_secs());
     assert_eq!(of("a"), (Strategy::LeastBusy, 3600));
     assert_eq!(of("b"), (Strategy::LatencyBased, 9));
+    assert_eq!(of("fast"), (Strategy::LatencyBased, 9), "all of them together too");
+    assert!(router.covers("fast", "b") && router.covers("b", "b"));
+    assert!(!router.covers("fast", "a") && !router.covers("b", "fast"));
+}
+
+#[test]
+fn priorities_order_the_models_of_requests_for_the_routing_group_alone() {
+    let router = config(
+        "router_settings:\n  routing_strategy: least-busy\n  routing_groups:\n  \
+         - {group_name: first-b, models: [a, b], routing_strategy: priority, model_priorities: {a: 2, b: 1}}\n  \
+         - {group_name: first-a, models: [a, b], routing_strategy: priority, model_priorities: {a: 1, b: 1}}\n  \
+         - {group_name: own, models: [b], routing_strategy: round-robin}\n  \
+         fallbacks: [{first-b: [first-a]}]\n",
+    )
+    .router;
+    let strategy = |group: &str| router.strategy_of(group).0;
+    assert_eq!((strategy("first-b"), strategy("first-a")), (Strategy::Priority, Strategy::Priority));
+    assert_eq!((strategy("a"), strategy("b")), (Strategy::LeastBusy, Strategy::RoundRobin));
+    let priorities = |group: &str| {
+        let group = router.called(group).unwrap();
+        ["a", "b", "c"].map(|model| group.priority_of(model))
+    };
+    assert_eq!(priorities("first-b"), [Some(2), Some(1), None]);
+    assert_eq!(priorities("first-a"), [Some(1), Some(1), None]);
+    assert_eq!(priorities("own"), [None, None, None]);
+}
+
+#[test]
+fn priorities_that_make_no_sense_are_told() {
+    let path = "router_settings.routing_groups";
+    check(
+        "router_settings:\n  routing_groups:\n  \
+         - {group_name: x, models: [a, b], routing_strategy: priority, model_priorities: {a: 1, c: 2}}\n  \
+         - {group_name: y, models: [b], routing_strategy: priority}\n  \
+         - {group_name: z, models: [a], routing_strategy: least-busy, model_priorities: {a: 1}}\n",
+        &[
+            &format!("config.yaml:8: error: {path}[0].model_priorities: b has no priority"),
+            &format!(
+                "config.yaml:8: warning: {path}[0].model_priorities: c is not among the models of the group"
+            ),
+            &format!("config.yaml:9: error: {path}[1].model_priorities: b has no priority"),
+            &format!("config.yaml:10: warning: {path}[2].model_priorities: has no effect with least-busy"),
+        ],
+    );
+    check(
+        "router_settings:\n  model_group_alias: {y: a}\n  routing_groups:\n  \
+         - {group_name: a, models: [a], routing_strategy: least-busy}\n  \
+         - {group_name: y, models: [b, z], routing_strategy: priority, model_priorities: {b: 1, z: 1}}\n  \
+         - {group_name: z, models: [b], routing_strategy: least-busy}\n",
+        &[
+            &format!(
+                "config.yaml:9: warning: {path}: a model group or an alias has the name a already: callers cannot ask for \
+                 the routing group"
+            ),
+            &format!("config.yaml:9: error: {path}: a model group or an alias has the name y already"),
+            &format!("config.yaml:9: warning: {path}: no model group is named z"),
+        ],
+    );
+    check(
+        "router_settings: {routing_strategy: priority}\n",
+        &["config.yaml:6: error: router_settings.routing_strategy: unknown value; wants one of simple-shuffle, least-busy, \
+           usage-based-routing, usage-based-routing-v2, latency-based-routing, cost-based-routing, round-robin, \
+           consistent-hash, lar1"],
+    );
 }
 
 #[test]
@@ -137,15 +200,10 @@ fn a_routing_group_that_makes_no_sense_is_told() {
                 "config.yaml:9: error: {path}[1].routing_strategy: unknown value `round-robbin` (nearest: round-robin)"
             ),
             &format!(
-                "config.yaml:9: warning: {path}[1].model_priorities: b is not among the models of the group"
-            ),
-            &format!(
                 "config.yaml:9: error: {path}[1].model_priorities.b: wants whole number, 1 or more, found another number"
             ),
             &format!("config.yaml:10: error: {path}[2]: the name default is taken"),
-            &format!(
-                "config.yaml:10: warning: {path}[2].model_priorities: a is not among the models of the group"
-            ),
+            &format!("config.yaml:10: warning: {path}[2].model_priorities: has no effect with round-robin"),
         ],
     );
 }

@@ -21,7 +21,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 use tokio::time::Instant;
 use tollgate_catalog::Overlay;
-use tollgate_config::{Config, Deployment, REQUEST_TIMEOUT_DEFAULT};
+use tollgate_config::{Config, Deployment, REQUEST_TIMEOUT_DEFAULT, RoutingGroup};
 use tollgate_policy::ask::Requirements;
 use tollgate_policy::plan::{RetriesByKind, RetryRules};
 use tollgate_upstream::Client;
@@ -70,6 +70,33 @@ pub(crate) struct Snapshot {
     fleet: Arc<Fleet>,
 }
 
+/// Makes the groups of the routing groups that callers ask for by name, each with the deployments of all its members. What
+/// is known of a deployment is the same by either name.
+fn call_together(
+    config: &Config,
+    groups: &mut HashMap<String, Group>,
+    (builder, metrics, fleet): (&Builder, &Metrics, &Arc<Fleet>),
+) -> Result<(), BuildError> {
+    let called: Vec<&RoutingGroup> =
+        config.router.routing_groups.iter().filter(|group| group.is_callable).collect();
+    fleet.let_in(called.iter().map(|group| (group.name.as_str(), group.models.as_slice())));
+    for called in called {
+        let rules = Arc::new(GroupRules::of(config, &called.name));
+        let mut group = Group::new(called.name.clone(), rules, fleet);
+        for model in called.models.iter().filter(|model| !model.contains('*')) {
+            for deployment in config.deployments.iter().filter(|deployment| deployment.model_name == *model) {
+                let mut target = builder.target(deployment, &called.name, &deployment.model, metrics)?;
+                if let Some(priority) = called.priority_of(model) {
+                    target.profile.order = Some(priority);
+                }
+                group.add(Arc::new(target));
+            }
+        }
+        groups.insert(called.name.clone(), group);
+    }
+    Ok(())
+}
+
 impl Snapshot {
     /// Makes a configuration ready. `previous` lends what can live on: tokens of Entra.
     pub(crate) fn build(
@@ -107,6 +134,7 @@ impl Snapshot {
             by_id.entry(deployment.id.clone()).or_insert_with(|| Arc::new(alone));
             group.add(target);
         }
+        call_together(&config, &mut groups, (&builder, metrics, fleet))?;
         patterns.sort_by_key(|pattern| std::cmp::Reverse(pattern.before.len() + pattern.after.len()));
         let accounts = Accounts::new(&config, &builder)?;
         let aliases =
@@ -211,7 +239,9 @@ impl Snapshot {
             .filter(|alias| !alias.hidden)
             .map(|alias| alias.name.as_str());
         let lists = self.config.tollgate.tiers.by_name.iter().map(|(name, _)| name.as_str());
-        for name in written.chain(lists).chain(aliases) {
+        let called = self.config.router.routing_groups.iter().filter(|group| group.is_callable);
+        let called = called.map(|group| group.name.as_str());
+        for name in written.chain(called).chain(lists).chain(aliases) {
             if seen.insert(name) {
                 names.push(name);
             }
@@ -219,11 +249,17 @@ impl Snapshot {
         names
     }
 
-    /// The group that a name is described by: an alias's, or the first of a list of tiers.
-    pub(crate) fn described_by<'n>(&'n self, name: &'n str) -> &'n str {
+    /// The deployments that a name is described by: a group's, those of all members of a routing group, an alias's, or
+    /// those of the first group of a list of tiers.
+    pub(crate) fn described_by(&self, name: &str) -> Vec<&Deployment> {
         let name = self.resolve_alias(name);
-        let is_group = self.config.deployments.iter().any(|deployment| deployment.model_name == name);
-        if is_group { name } else { self.chains.first_group(name).unwrap_or(name) }
+        let of = |name: &str| -> Vec<&Deployment> {
+            let router = &self.config.router;
+            let deployments = self.config.deployments.iter();
+            deployments.filter(|deployment| router.covers(name, &deployment.model_name)).collect()
+        };
+        let own = of(name);
+        if own.is_empty() { self.chains.first_group(name).map(of).unwrap_or_default() } else { own }
     }
 
     /// The group behind a visible alias.

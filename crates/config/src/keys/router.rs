@@ -22,6 +22,20 @@ pub(crate) const STRATEGIES: &[&str] = &[
     "lar1",
 ];
 
+/// `routing_strategy` of a routing group: those of [`STRATEGIES`], in their order, and `priority`.
+pub(crate) const GROUP_STRATEGIES: &[&str] = &[
+    "simple-shuffle",
+    "least-busy",
+    "usage-based-routing",
+    "usage-based-routing-v2",
+    "latency-based-routing",
+    "cost-based-routing",
+    "round-robin",
+    "consistent-hash",
+    "lar1",
+    "priority",
+];
+
 /// `optional_pre_call_checks`; those of [`PRE_CALL_CHECKS_ACTIVE`] act.
 pub(crate) const PRE_CALL_CHECKS: &[&str] = &[
     "prompt_caching",
@@ -163,20 +177,31 @@ static ROUTING_GROUP_VALUE: Kind = Kind::Section(ROUTING_GROUP);
 
 /// `routing_groups[]`.
 pub(crate) static ROUTING_GROUP: Table = &[&[
-    active("group_name", Kind::Text, "", "Name of the routing group; `default` is taken."),
-    active("models", TEXTS, "", "The model groups in it; each belongs to one routing group at most."),
+    active(
+        "group_name",
+        Kind::Text,
+        "",
+        "Name of the routing group, by which callers ask for all of its models together; `default` is taken.",
+    ),
+    active(
+        "models",
+        TEXTS,
+        "",
+        "The model groups in it; each belongs to one routing group at most, those of `priority` apart.",
+    ),
     active(
         "routing_strategy",
-        Kind::Choice(STRATEGIES),
+        Kind::Choice(GROUP_STRATEGIES),
         "",
-        "How a deployment of these model groups is chosen.",
+        "How a deployment of these model groups is chosen; `priority`: by `model_priorities`, of requests that ask for \
+         the routing group by its name.",
     ),
     active("routing_strategy_args", Kind::Section(STRATEGY_ARGS), "", "Arguments of that strategy."),
     active(
         "model_priorities",
         Kind::Map(&Kind::Positive),
         "",
-        "Which of the model groups is tried first: lower numbers before higher ones.",
+        "With `priority`, every model group's: lower numbers are tried first, equal ones share.",
     ),
 ]];
 

@@ -5,7 +5,6 @@ use crate::surface::Surface;
 use crate::telemetry::Metrics;
 use http::HeaderMap;
 use serde_json::{Map, Value, json};
-use std::collections::BTreeMap;
 use tollgate_catalog::{Mode, Model, Prices, Wire};
 use tollgate_config::Deployment;
 use tollgate_dialect::wire::{Capabilities, Support};
@@ -109,10 +108,7 @@ fn entry(snapshot: &Snapshot, name: &str, form: Form) -> Value {
 
 /// What the catalogue knows of a group's first deployment.
 fn facts_of(snapshot: &Snapshot, name: &str) -> Option<Model> {
-    let group = snapshot.described_by(name);
-    let deployment =
-        snapshot.config().deployments.iter().find(|deployment| deployment.model_name == group)?;
-    snapshot.model_facts(deployment)
+    snapshot.described_by(name).first().and_then(|deployment| snapshot.model_facts(deployment))
 }
 
 fn anthropics_entry(facts: Option<&Model>, name: &str) -> Value {
@@ -244,13 +240,11 @@ fn price(prices: &Prices, name: &str) -> Value {
 
 /// `GET /model_group/info`: every group, or the one of this name.
 pub(super) fn groups(snapshot: &Snapshot, wanted: Option<&str>) -> Value {
-    let mut grouped: BTreeMap<&str, Vec<&Deployment>> = BTreeMap::new();
-    for deployment in &snapshot.config().deployments {
-        grouped.entry(deployment.model_name.as_str()).or_default().push(deployment);
-    }
     let names = snapshot.names().into_iter().filter(|name| wanted.is_none_or(|wanted| *name == wanted));
-    let data: Vec<Value> = names
-        .filter_map(|name| Some(group_info(snapshot, name, grouped.get(snapshot.described_by(name))?)))
+    let described = names.map(|name| (name, snapshot.described_by(name)));
+    let data: Vec<Value> = described
+        .filter(|(_, deployments)| !deployments.is_empty())
+        .map(|(name, deployments)| group_info(snapshot, name, &deployments))
         .collect();
     json!({ "data": data })
 }

@@ -235,7 +235,7 @@ impl<'a> Walk<'a> {
     /// Whoever waits already goes first.
     async fn line_up(&mut self) -> Result<(), Over> {
         let is_new = self.plan.sends() == 0 && self.wait_until.is_none();
-        if !is_new || self.group.room().is_empty() || !self.group.rules().waiting.is_enabled {
+        if !is_new || !self.group.room().has_line() || !self.group.rules().waiting.is_enabled {
             return Ok(());
         }
         let full = Nobody::Full(Full { by: LimitKind::Parallel, free_at: None });

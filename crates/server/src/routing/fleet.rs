@@ -198,6 +198,23 @@ impl Fleet {
         Arc::clone(lock(&self.rooms).entry(group.to_owned()).or_default())
     }
 
+    /// Lets those who wait in the rooms of routing groups know of places that become free at their members: of each, its
+    /// name and its models. Until the next configuration.
+    pub(crate) fn let_in<'a>(&self, groups: impl Iterator<Item = (&'a str, &'a [String])>) {
+        let mut beside: HashMap<&str, Vec<Arc<WaitingRoom>>> = HashMap::new();
+        for (name, models) in groups {
+            for model in models {
+                beside.entry(model).or_default().push(self.room(name));
+            }
+        }
+        for model in beside.keys() {
+            self.room(model);
+        }
+        for (name, room) in lock(&self.rooms).iter() {
+            room.set_beside(beside.remove(name.as_str()).unwrap_or_default());
+        }
+    }
+
     /// A deployment's state, made when it is first asked for.
     pub(crate) fn live(&self, key: LiveKey<'_>, group: &str) -> Arc<Live> {
         let room = self.room(group);

@@ -69,7 +69,8 @@ impl GroupRules {
         let (named, latency) = router.strategy_of(group);
         let has_tags =
             |deployment: &Deployment| deployment.enable_tag_filtering.unwrap_or(router.enable_tag_filtering);
-        let mut deployments = config.deployments.iter().filter(|deployment| deployment.model_name == group);
+        let mut deployments =
+            config.deployments.iter().filter(|deployment| router.covers(group, &deployment.model_name));
         let hedge = own.hedge_of(group);
         let hedging = hedge.map(|hedge| Hedging {
             after: match hedge.after {

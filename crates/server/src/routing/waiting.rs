@@ -5,7 +5,7 @@
 
 use super::fleet::lock;
 use std::collections::HashMap;
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 use tokio::sync::oneshot;
 use tokio::time::{Instant, timeout_at};
 use tollgate_policy::queue::{Pushed, WaitQueue};
@@ -35,12 +35,22 @@ struct Inner {
     queue: WaitQueue<u64>,
     calls: HashMap<u64, oneshot::Sender<Waited>>,
     next_id: u64,
+    /// The rooms of routing groups to which this one's group belongs: a place of the one is a place of the other.
+    beside: Vec<Arc<WaitingRoom>>,
+    /// Counts calls, so that the rooms take turns.
+    called: usize,
 }
 
 impl Default for WaitingRoom {
     /// Nobody may wait before it has a size.
     fn default() -> Self {
-        Self(Mutex::new(Inner { queue: WaitQueue::new(0), calls: HashMap::new(), next_id: 0 }))
+        Self(Mutex::new(Inner {
+            queue: WaitQueue::new(0),
+            calls: HashMap::new(),
+            next_id: 0,
+            beside: Vec::new(),
+            called: 0,
+        }))
     }
 }
 
@@ -54,20 +64,55 @@ impl WaitingRoom {
         lock(&self.0).queue.set_capacity(waiting_max);
     }
 
-    /// Whether someone was here first.
-    pub(crate) fn is_empty(&self) -> bool {
-        lock(&self.0).calls.is_empty()
+    /// The rooms of routing groups that this one's group belongs to; they have none beside them.
+    pub(super) fn set_beside(&self, rooms: Vec<Arc<WaitingRoom>>) {
+        lock(&self.0).beside = rooms;
     }
 
-    /// A place may be free: the next one looks.
+    /// Whether someone was here first.
+    pub(crate) fn has_line(&self) -> bool {
+        !lock(&self.0).calls.is_empty()
+    }
+
+    /// Whether nobody waits here, nor in a room beside this one.
+    pub(crate) fn is_empty(&self) -> bool {
+        let inner = lock(&self.0);
+        inner.calls.is_empty() && inner.beside.iter().all(|room| room.is_empty())
+    }
+
+    /// A place may be free: the next one looks, here or in a room beside this one, by turns.
     pub(crate) fn call_next(&self) {
+        let mut inner = lock(&self.0);
+        if inner.beside.is_empty() {
+            drop(inner);
+            self.call_own();
+            return;
+        }
+        let beside = inner.beside.clone();
+        inner.called = inner.called.wrapping_add(1);
+        let first = inner.called;
+        drop(inner);
+        let rooms = beside.len() + 1;
+        for turn in (0..rooms).map(|number| first.wrapping_add(number) % rooms) {
+            let is_called = match beside.get(turn) {
+                Some(room) => room.call_own(),
+                None => self.call_own(),
+            };
+            if is_called {
+                return;
+            }
+        }
+    }
+
+    /// Calls the next one of this room; whether there was one.
+    fn call_own(&self) -> bool {
         loop {
             let mut inner = lock(&self.0);
-            let Some(id) = inner.queue.pop() else { return };
+            let Some(id) = inner.queue.pop() else { return false };
             let Some(call) = inner.calls.remove(&id) else { continue };
             drop(inner);
             if call.send(Waited::Turn).is_ok() {
-                return;
+                return true;
             }
         }
     }
@@ -79,7 +124,9 @@ impl WaitingRoom {
         if let Some(free_at) = free_at.filter(|free_at| *free_at < deadline) {
             match timeout_at(free_at, &mut turn).await {
                 Ok(waited) => return leaving.over(waited),
-                Err(_) => self.call_next(),
+                Err(_) => {
+                    self.call_own();
+                }
             }
         }
         match timeout_at(deadline, &mut turn).await {
@@ -91,7 +138,7 @@ impl WaitingRoom {
     /// Waits behind those who are here, where there may be a place at once.
     pub(crate) async fn line_up(&self, urgency: Urgency, deadline: Instant) -> Waited {
         let Some((leaving, mut turn)) = self.enter(urgency) else { return Waited::Shed };
-        self.call_next();
+        self.call_own();
         match timeout_at(deadline, &mut turn).await {
             Ok(waited) => leaving.over(waited),
             Err(_) => Waited::Late,

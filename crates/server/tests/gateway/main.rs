@@ -12,6 +12,7 @@ mod admission;
 mod alerts;
 mod azure;
 mod bodies;
+mod called_groups;
 mod choosing;
 mod clouds;
 mod counting;

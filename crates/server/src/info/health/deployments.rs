@@ -56,7 +56,10 @@ pub(in crate::info) fn list(worker: &Worker, snapshot: &Snapshot, wanted: Option
     let mut rows = Vec::new();
     for known in known(worker, snapshot) {
         let deployment = known.deployment;
-        if wanted.is_some_and(|wanted| wanted != deployment.model_name && wanted != deployment.id) {
+        let router = &snapshot.config().router;
+        let is_meant =
+            |wanted: &str| router.covers(wanted, &deployment.model_name) || wanted == deployment.id;
+        if wanted.is_some_and(|wanted| !is_meant(wanted)) {
             continue;
         }
         let rules = rules

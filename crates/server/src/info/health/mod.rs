@@ -39,7 +39,9 @@ pub(super) async fn answers(
     group: Option<&str>,
 ) -> Response<GatewayBody> {
     let is_meant = |deployment: &Deployment| {
-        group.is_none_or(|group| deployment.model_name == group || deployment.id == group)
+        group.is_none_or(|group| {
+            snapshot.config().router.covers(group, &deployment.model_name) || deployment.id == group
+        })
     };
     let config = snapshot.config();
     let in_background = config.general.background_health_checks;
