@@ -122,8 +122,10 @@ fn what_is_no_reply_is_malformed() {
         let fault = decode_reply(body.as_bytes(), &reading()).unwrap_err();
         assert!(matches!(fault, ReplyFault::Malformed(_)), "{body}");
     }
-    let call = json!({"role": "assistant", "tool_calls": [{"type": "function"}]});
-    assert!(matches!(fault(reply(call, "TOOL_CALL")), ReplyFault::Malformed(_)));
+    for call in [json!({"type": "function"}), json!({"id": "c", "function": {"name": ""}})] {
+        let message = json!({"role": "assistant", "tool_calls": [call]});
+        assert!(matches!(fault(reply(message, "TOOL_CALL")), ReplyFault::Malformed(_)));
+    }
 }
 
 #[test]

@@ -235,6 +235,16 @@ fn errors_in_a_stream_are_faults() {
 }
 
 #[test]
+fn a_call_without_a_name_is_malformed() {
+    for call in [json!({"id": "c"}), json!({"id": "c", "function": {"name": ""}})] {
+        let start =
+            json!({"type": "tool-call-start", "index": 0, "delta": {"message": {"tool_calls": call}}});
+        let fault = read_events(reading(), &[start]).1;
+        assert_eq!(fault, Err(ReplyFault::Malformed("a tool call has no id or no name")));
+    }
+}
+
+#[test]
 fn the_answer_of_the_stand_in_is_text() {
     let reading = Reading { answer_tool: Some("json_tool_call".to_owned()), ..reading() };
     let open = |index: u64, name: &str| {

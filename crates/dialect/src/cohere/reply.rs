@@ -84,7 +84,7 @@ fn read_block(block: &Value) -> Part {
 
 fn read_call(call: &Value) -> Result<Part, ReplyFault> {
     let function = call.get("function").unwrap_or(&Value::Null);
-    let (Some(id), Some(name)) = (text(call, "id"), text(function, "name")) else {
+    let (Some(id), Some(name)) = (text(call, "id"), filled_text(function, "name")) else {
         return Err(ReplyFault::Malformed("a tool call has no id or no name"));
     };
     Ok(Part::ToolCall {

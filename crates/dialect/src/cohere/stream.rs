@@ -134,7 +134,7 @@ impl StreamDecoder {
     fn open_call(&mut self, event: &Value, out: &mut Vec<StreamEvent>) -> Result<(), ReplyFault> {
         let call = call_of(event).ok_or(ReplyFault::Malformed("tool-call-start has no call"))?;
         let function = call.get("function").unwrap_or(&Value::Null);
-        let (Some(id), Some(name)) = (text(call, "id"), text(function, "name")) else {
+        let (Some(id), Some(name)) = (text(call, "id"), filled_text(function, "name")) else {
             return Err(ReplyFault::Malformed("a tool call has no id or no name"));
         };
         if self.calls.len() >= NUMBERS_MAX {
