@@ -7,6 +7,7 @@
 use crate::drain::Stage;
 use crate::pipeline::attempt::AttemptFailure;
 use crate::pipeline::settle::book_overhead;
+use crate::pipeline::staged::X_TOLLGATE_FAULT;
 use crate::pipeline::{PROBE_TOKENS, Question, probe};
 use crate::routing::{CheckPlace, NotAsked};
 use crate::snapshot::Snapshot;
@@ -128,8 +129,14 @@ impl Check {
                     let lesson = place.failed(failure.kind, failure.retry_after);
                     alerts.learned(&self.target, &lesson);
                 }
-                let rejection = failure.rejection;
-                Some(Err((rejection.status().as_u16(), rejection.message().to_owned())))
+                let mut rejection = failure.rejection;
+                let mut message = rejection.message().to_owned();
+                let met = rejection.headers_mut().remove(X_TOLLGATE_FAULT);
+                let met = met.as_ref().and_then(|fault| fault.to_str().ok());
+                if let Some(fault) = met.filter(|_| !message.contains("tollgate_fault")) {
+                    message = format!("{message} (tollgate_fault: {fault})");
+                }
+                Some(Err((rejection.status().as_u16(), message)))
             }
         }
     }

@@ -5,6 +5,7 @@
 
 use super::attempt::{self, AttemptFailure, CallLimits};
 use super::receive;
+use super::staged::Staged;
 use super::{Call, outbound};
 use crate::error::Rejection;
 use crate::routes::PathModel;
@@ -72,22 +73,15 @@ impl Question {
     }
 }
 
-/// The reply's headers, or what went wrong.
+/// The reply's headers, or what went wrong. A deployment that fails on purpose fails its checks as well.
 pub(crate) async fn probe(
     client: &Arc<Client>,
     target: &Arc<Target>,
     question: Question,
     limit: Duration,
 ) -> Result<HeaderMap, AttemptFailure> {
-    let (surface, body) = question.body();
-    let body = Bytes::from_static(body.as_bytes());
-    let headers = HeaderMap::new();
-    let call = Call::new(surface, PathModel::default(), &headers, tokio::time::Instant::now());
-    let received = receive::read(&body, &call, &headers).map_err(not_expressible)?;
-    let mut prepared = outbound::prepare(&received, call.surface, target).map_err(not_expressible)?;
-    let deadline = Instant::now() + limit;
     let limits = CallLimits {
-        deadline,
+        deadline: Instant::now() + limit,
         connect: limit,
         attempt: limit,
         idle: limit,
@@ -95,6 +89,28 @@ pub(crate) async fn probe(
         is_fallback: false,
         checks_quality: false,
     };
+    let asking = ask(client, target, question, limits);
+    match Staged::draw(target, limits) {
+        None => asking.await,
+        Some(staged) => {
+            let speech = target.speech_for(question.body().0);
+            Box::pin(staged.check((target, speech, limits), asking)).await
+        }
+    }
+}
+
+async fn ask(
+    client: &Arc<Client>,
+    target: &Arc<Target>,
+    question: Question,
+    limits: CallLimits,
+) -> Result<HeaderMap, AttemptFailure> {
+    let (surface, body) = question.body();
+    let body = Bytes::from_static(body.as_bytes());
+    let headers = HeaderMap::new();
+    let call = Call::new(surface, PathModel::default(), &headers, Instant::now());
+    let received = receive::read(&body, &call, &headers).map_err(not_expressible)?;
+    let mut prepared = outbound::prepare(&received, call.surface, target).map_err(not_expressible)?;
     let unreachable = |failure: tollgate_upstream::Failure| attempt::from_failure(&failure, target, limits);
     let authorized = target.authorization.put_on(&mut prepared, &target.endpoint, client).await;
     authorized.map_err(|failure| attempt::from_credential(&failure, target, limits))?;

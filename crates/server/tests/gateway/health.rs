@@ -276,6 +276,37 @@ async fn health_asks_each_deployment_that_may_be_asked_once() {
     app.stop().await;
 }
 
+#[tokio::test]
+async fn a_deployment_that_fails_on_purpose_looks_ill_to_who_asks_it() {
+    let check = async |fault: &str, expect: Option<u64>, sends: usize| {
+        let more = format!(", tollgate_fault: {{{fault}}}");
+        let yaml = list(&[("m", "a", &more, ", health_check_timeout: 1"), ("m", "b", "", "")]);
+        let app = App::start(yaml, Script::new()).await;
+        let told = app.get("/health").await.json();
+        let ill = told["unhealthy_endpoints"].as_array().unwrap();
+        let found = ill.first().map(|row| row["exception_status"].as_u64().unwrap());
+        assert_eq!(
+            (found, ids(&told["healthy_endpoints"]).contains(&"b")),
+            (expect, true),
+            "{fault}: {told}"
+        );
+        assert!(ill.iter().all(|row| row["error"].as_str().unwrap().matches("tollgate_fault").count() == 1));
+        assert_eq!(app.sends(["a", "b"]), [sends, 1], "{fault}");
+        assert_eq!(row(&app, "a").await["consecutive_failures"], 0, "asking teaches nothing");
+        app.stop().await;
+    };
+    check("kind: error", Some(500), 0).await;
+    check("kind: error, status: 401", Some(401), 0).await;
+    check("kind: rate_limit, retry_after: 7", Some(429), 0).await;
+    check("kind: reset", Some(500), 0).await;
+    check("kind: cut", Some(500), 1).await;
+    check("kind: malformed", Some(502), 1).await;
+    check("kind: stall", Some(408), 1).await;
+    check("kind: latency, delay: 30", Some(408), 1).await;
+    check("kind: latency, delay: 10ms", None, 1).await;
+    check("kind: error, rate: 0", None, 1).await;
+}
+
 /// Checks beside the requests, as often as the clock says.
 fn checked(more: &str, router: &str) -> String {
     let entries = [
@@ -364,6 +395,32 @@ async fn passing_failures_of_checks_count_for_nothing_where_that_is_wanted() {
         let checker = checker(&app);
         until_checked(&app, (1, 1)).await;
         assert_eq!(row(&app, "a").await["standing"], standing, "{router}");
+        app.gateway.advance(Stage::Draining);
+        patiently("the checker ends", checker).await.unwrap();
+        app.stop_while_draining().await;
+    }
+}
+
+#[tokio::test]
+async fn checks_of_a_deployment_that_fails_on_purpose_rehearse_its_outage() {
+    let staged = |fault: &str| {
+        let yaml = checked("", ", enable_health_check_routing: true");
+        yaml.replacen("order: 1", &format!("order: 1, tollgate_fault: {{{fault}}}"), 1)
+    };
+    for (fault, standing) in
+        [("kind: error, status: 404", "ejected"), ("kind: rate_limit, retry_after: 100", "paused")]
+    {
+        let app = App::start(staged(fault), Script::new()).await;
+        let checker = checker(&app);
+        until_checked(&app, (1, 1)).await;
+        assert_eq!(row(&app, "a").await["standing"], standing, "{fault}");
+        assert_eq!(served(&app, "m", 2).await, ["b", "b"], "no caller has seen the failure");
+        // The rehearsal is over: the next check that may ask finds it well.
+        app.reload(&checked("", ", enable_health_check_routing: true"));
+        advance(seconds(300)).await;
+        until_checked(&app, (2, 0)).await;
+        assert_eq!(row(&app, "a").await["standing"], "up", "{fault}");
+        assert_eq!(served(&app, "m", 1).await, ["a"]);
         app.gateway.advance(Stage::Draining);
         patiently("the checker ends", checker).await.unwrap();
         app.stop_while_draining().await;

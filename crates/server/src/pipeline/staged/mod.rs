@@ -55,9 +55,14 @@ impl Staged {
                 target.metrics.attempts.inc();
                 Err(failure)
             }
-            None if self.fault.kind == FaultKind::Latency => self.delayed(order).await,
+            None if self.fault.kind == FaultKind::Latency => {
+                let late = self.delayed((target, limits), attempt_once(order)).await;
+                late.map(Answer::late)
+            }
             // What is not read event by event breaks half way like a plain reply.
-            None if !order.received.stream || call.surface.resource().is_some() => self.halfway(order).await,
+            None if !order.received.stream || call.surface.resource().is_some() => {
+                Err(self.halfway((target, limits), attempt_once(order)).await)
+            }
             None => attempt_once(Order { staged: Some(self), ..order }).await,
         };
         met.map(|answer| answer.met(self.name())).map_err(|failure| self.marked(failure))
@@ -77,6 +82,20 @@ impl Staged {
             }
         }
         Ok(())
+    }
+
+    /// A health check that meets the fault: as a plain request does.
+    pub(super) async fn check<T>(
+        self,
+        (target, speech, limits): (&Target, Speech, CallLimits),
+        asking: impl Future<Output = Result<T, AttemptFailure>>,
+    ) -> Result<T, AttemptFailure> {
+        let met = match self.instead(target, speech, limits) {
+            Some(failure) => Err(failure),
+            None if self.fault.kind == FaultKind::Latency => self.delayed((target, limits), asking).await,
+            None => Err(self.halfway((target, limits), asking).await),
+        };
+        met.map_err(|failure| self.marked(failure))
     }
 
     /// The failure that takes the place of the provider's answer; nothing is sent.
@@ -99,30 +118,39 @@ impl Staged {
     }
 
     /// The answer is the provider's, but comes late; or too late.
-    async fn delayed(self, order: Order<'_>) -> Result<Answer, AttemptFailure> {
-        let (now, by) = (Instant::now(), end_of(order.limits));
-        let outcome = attempt_once(order).await;
+    async fn delayed<T>(
+        self,
+        (target, limits): (&Target, CallLimits),
+        asking: impl Future<Output = Result<T, AttemptFailure>>,
+    ) -> Result<T, AttemptFailure> {
+        let (now, by) = (Instant::now(), end_of(limits));
+        let outcome = asking.await;
         let until = now + self.fault.delay;
         sleep_until(until.min(by)).await;
         if until >= by {
-            return Err(from_failure(&timeout(Phase::AwaitingHead), order.target, order.limits));
+            return Err(from_failure(&timeout(Phase::AwaitingHead), target, limits));
         }
-        outcome.map(Answer::late)
+        outcome
     }
 
     /// The provider answers, and the answer is lost on its way.
-    async fn halfway(self, order: Order<'_>) -> Result<Answer, AttemptFailure> {
-        let by = end_of(order.limits);
-        drop(attempt_once(order).await?);
-        let Order { target, limits, .. } = order;
-        Err(match self.fault.kind {
+    async fn halfway<T>(
+        self,
+        (target, limits): (&Target, CallLimits),
+        asking: impl Future<Output = Result<T, AttemptFailure>>,
+    ) -> AttemptFailure {
+        let by = end_of(limits);
+        if let Err(failure) = asking.await {
+            return failure;
+        }
+        match self.fault.kind {
             FaultKind::Malformed => from_fault(&ReplyFault::Malformed("it is not JSON"), target),
             FaultKind::Stall => {
                 sleep_until(by).await;
                 from_failure(&timeout(Phase::Reading), target, limits)
             }
             _ => from_failure(&reset(Phase::Reading), target, limits),
-        })
+        }
     }
 
     /// A stream that breaks off as the fault says.
