@@ -370,6 +370,7 @@ fn errors_have_their_class() {
     check(409, "conflict_error", "In use", FailureClass::BadRequest);
     check(413, "request_too_large", "Request exceeds the maximum size", FailureClass::TooLarge);
     check(429, "rate_limit_error", "This request would exceed your limit", FailureClass::RateLimit);
+    check(429, "api_error", "Slow down", FailureClass::RateLimit);
     check(500, "api_error", "Internal server error", FailureClass::Server);
     check(504, "timeout_error", "Timed out", FailureClass::Timeout);
     check(529, "overloaded_error", "Overloaded", FailureClass::Overloaded);

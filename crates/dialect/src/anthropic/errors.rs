@@ -100,6 +100,10 @@ fn read(body: &Value) -> Option<ProviderError> {
 }
 
 fn class(error: &ProviderError, status: u16) -> FailureClass {
+    // Whoever says 429 wants to be left alone, also where what stands before the provider words it in a type of its own.
+    if status == 429 {
+        return FailureClass::RateLimit;
+    }
     let class =
         error.kind.as_deref().and_then(of_type).map_or_else(|| class_of_status(status), |(_, class)| class);
     if !matches!(class, FailureClass::BadRequest | FailureClass::TooLarge) {
