@@ -4,7 +4,7 @@
 //! budget. **Invariant:** a caller gets one answer and pays for one; what a loser may have cost is booked as the
 //! gateway's own.
 
-use super::attempt::{AttemptFailure, fetch_and_send};
+use super::attempt::fetch_and_send;
 use super::respond::Answer;
 use super::walk::{Boarding, Errand, Over, Walk};
 use crate::routing::HedgeDelay;
@@ -35,7 +35,6 @@ pub(super) async fn race(
     let hedges_max = walk.group().rules().hedging.map_or(0, |hedging| hedging.max);
     let mut flights = FuturesUnordered::new();
     let mut boardings: Vec<Option<Boarding>> = Vec::new();
-    let mut failures: Vec<(Boarding, AttemptFailure)> = Vec::new();
     let fly = |number: usize, boarding: &Boarding| {
         let (target, limits) = (std::sync::Arc::clone(&boarding.target), boarding.limits);
         async move { (number, fetch_and_send(errand, &target, limits).await) }
@@ -56,16 +55,15 @@ pub(super) async fn race(
                         for loser in boardings.into_iter().flatten() {
                             walk.lost(&loser);
                         }
-                        for (boarding, failure) in failures {
-                            // The answer is there: what follows from the failure is of no use any more.
-                            let _ = walk.note(boarding, failure);
-                        }
                         return Ok(Some(walk.arrived(answer, boarding)));
                     }
-                    Err(failure) => failures.push((boarding, failure)),
-                }
-                if flights.is_empty() {
-                    break;
+                    // At once: others are not to meet it while this request still waits for the second.
+                    Err(failure) => {
+                        let ended = walk.note(boarding, failure);
+                        if flights.is_empty() {
+                            return ended.map(|()| None);
+                        }
+                    }
                 }
             }
             () = sleep_until(next_at), if may_hedge => {
@@ -81,9 +79,4 @@ pub(super) async fn race(
             }
         }
     }
-    let mut ended = Ok(());
-    for (boarding, failure) in failures {
-        ended = walk.note(boarding, failure);
-    }
-    ended.map(|()| None)
 }

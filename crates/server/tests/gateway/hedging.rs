@@ -1,6 +1,6 @@
 //! A second deployment beside a slow first one.
 
-use crate::support::{App, Wire, hello, model_list, seconds, streamed};
+use crate::support::{App, Wire, hello, model_list, post, seconds, settle, streamed};
 use std::time::Duration;
 use tollgate_simulator::{Behaviour, Fault, Rule, Script};
 
@@ -81,5 +81,24 @@ async fn where_both_fail_the_next_deployment_is_tried() {
     let app = App::start(hedged("{after: 20ms, max: 1, budget: 1.0}"), script).await;
     let answer = app.hello("m").await;
     assert_eq!((answer.status, app.sends(["a", "b", "c"])), (200, [1, 1, 1]), "{}", answer.text());
+    app.stop().await;
+}
+
+#[tokio::test]
+async fn what_a_failed_attempt_says_holds_while_the_request_waits_for_the_other() {
+    let refusing = Behaviour::new().latency(Duration::from_millis(100));
+    let refusing = refusing.fault(Fault::status_retry_after(429, "60"));
+    let script = slow(&["b"]).rule(Rule::deployment("a", refusing));
+    let app = App::start(hedged("{after: 20ms, max: 1, budget: 1.0}"), script).await;
+    let mut waiting = app.connect().await;
+    waiting.write(&post("/v1/chat/completions", &[], hello("m").to_string().as_bytes())).await;
+    app.until("a has refused and b is silent", |app| {
+        app.sends(["a", "b"]) == [1, 1] && app.simulator.active_requests() == 1
+    })
+    .await;
+    settle().await;
+    let answer = app.hello("m").await;
+    assert_eq!((answer.status, app.sends(["a", "b", "c"])), (200, [1, 2, 1]), "a is paused");
+    drop(waiting);
     app.stop().await;
 }
