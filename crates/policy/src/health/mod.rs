@@ -35,8 +35,12 @@ pub const PAUSE_BASE: Duration = Duration::from_secs(1);
 pub const PAUSE_MAX: Duration = Duration::from_secs(25);
 /// The longest Retry-After that is believed.
 pub const RETRY_AFTER_MAX: Duration = Duration::from_secs(3_600);
-/// A probe of which nothing was heard for so long has lost its place: longer than an answer takes, shorter than for ever.
-pub const PROBE_FORGOTTEN_AFTER: Duration = Duration::from_secs(600);
+/// A probe of which nothing was heard for so long has lost its place, and the next one may go: what hangs must not keep a
+/// deployment out that is well again.
+pub const PROBE_FORGOTTEN_AFTER: Duration = Duration::from_secs(10);
+/// After a failed probe it is out at most so long from the probe's begin, save for a configured cooldown that is longer:
+/// of what came after that begin the failure says nothing.
+pub const OUT_AFTER_PROBE_MAX: Duration = Duration::from_secs(30);
 
 /// Where a deployment stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -115,6 +119,12 @@ struct Probe {
     since: Moment,
 }
 
+impl Probe {
+    fn is_forgotten(&self, now: Moment) -> bool {
+        now.since(self.since) >= PROBE_FORGOTTEN_AFTER
+    }
+}
+
 /// What is known of the health of a deployment or a credential. It allocates nothing until a failure is counted by
 /// `allowed_fails`.
 #[derive(Debug, Default)]
@@ -152,7 +162,7 @@ impl Health {
         match (self.ejected_until, self.probe) {
             (None, _) => Standing::Up,
             (Some(until), _) if until > now => Standing::Ejected { until },
-            (Some(_), Some(probe)) if now.since(probe.since) < PROBE_FORGOTTEN_AFTER => Standing::Probing,
+            (Some(_), Some(probe)) if !probe.is_forgotten(now) => Standing::Probing,
             (Some(_), _) => Standing::HalfOpen,
         }
     }
@@ -209,7 +219,7 @@ impl Health {
     /// everything else was out; one that began before it ends nothing. To be told at the first token: that a long answer
     /// ends well says nothing of now.
     pub fn succeed(&mut self, attempt: Attempt, now: Moment) -> Option<Change> {
-        self.end_probe(attempt);
+        self.end_probe(attempt, now);
         if attempt.stamp >= self.pause_turn {
             self.pause_growth = 0;
         }
@@ -227,7 +237,7 @@ impl Health {
     }
 
     /// An attempt failed. One that began before the last ejection or recovery counts for nothing but its pause; while
-    /// ejected only the probe's failure ejects again. May follow [`Self::succeed`] for the same attempt, where a stream
+    /// ejected only the probe's failure ejects again, unless it comes so late that the probe is forgotten. May follow [`Self::succeed`] for the same attempt, where a stream
     /// breaks after its first token: by its own attempt, not one that begins then, which could be taken for the probe.
     pub fn fail(
         &mut self,
@@ -236,7 +246,7 @@ impl Health {
         failed: Failed,
         rules: &HealthRules,
     ) -> Option<Change> {
-        let was_probe = self.end_probe(attempt);
+        let probed_since = self.end_probe(attempt, now);
         let pause = match failed.kind.blame() {
             Blame::Limit => self.pause(attempt, now, failed),
             _ => None,
@@ -250,18 +260,21 @@ impl Health {
         }
         let ejection = match self.ejected_until {
             None => self.count(now, failed.kind, rules),
-            Some(_) => self.fail_while_ejected(was_probe, failed.kind),
+            Some(_) => self.fail_while_ejected(probed_since.is_some(), failed.kind),
         };
-        match ejection {
-            Some(failures) => Some(Change::Ejected { for_: self.eject(now, rules, failed.draw), failures }),
-            None => pause,
-        }
+        let Some(failures) = ejection else { return pause };
+        let length = jittered(grown(rules.cooldown, self.growth, EJECTION_MAX), failed.draw);
+        let out_max = OUT_AFTER_PROBE_MAX.max(jittered(rules.cooldown, 1.0));
+        let left = probed_since.map(|since| now.until(since.after(out_max)));
+        let length = left.map_or(length, |left| length.min(left));
+        self.eject(now, length);
+        Some(Change::Ejected { for_: length, failures })
     }
 
     /// An attempt ended without a verdict (the caller hung up, a hedge lost): a probe's place is free again, and
     /// nothing is learned.
-    pub fn abandon(&mut self, attempt: Attempt, _now: Moment) {
-        self.end_probe(attempt);
+    pub fn abandon(&mut self, attempt: Attempt, now: Moment) {
+        self.end_probe(attempt, now);
     }
 
     /// Pauses it until then, as its own headers ask (`x-ratelimit-reset-*` with nothing remaining). A pause that
@@ -275,13 +288,11 @@ impl Health {
         self.turns
     }
 
-    /// Frees the probe's place where this was the probe, and says whether it was.
-    fn end_probe(&mut self, attempt: Attempt) -> bool {
-        let was_probe = attempt.is_probe && self.probe.is_some_and(|probe| probe.stamp == attempt.stamp);
-        if was_probe {
-            self.probe = None;
-        }
-        was_probe
+    /// Frees the probe's place where this was the probe. Since when it was, where it still counts as the probe.
+    fn end_probe(&mut self, attempt: Attempt, now: Moment) -> Option<Moment> {
+        let probe = self.probe.filter(|probe| attempt.is_probe && probe.stamp == attempt.stamp)?;
+        self.probe = None;
+        (!probe.is_forgotten(now)).then_some(probe.since)
     }
 
     /// What a failure while up counts for; the number of failures where they are enough to eject.
@@ -324,14 +335,12 @@ impl Health {
         Some(self.consecutive_failures)
     }
 
-    /// Ejects it, and says for how long.
-    fn eject(&mut self, now: Moment, rules: &HealthRules, draw: f64) -> Duration {
-        let length = jittered(grown(rules.cooldown, self.growth, EJECTION_MAX), draw);
+    /// Ejects it for so long.
+    fn eject(&mut self, now: Moment, length: Duration) {
         self.ejected_until = Some(now.after(length));
         self.ejections = self.ejections.saturating_add(1);
         self.troubled_at = now;
         self.begin_era();
-        length
     }
 
     fn recover(&mut self) {

@@ -371,16 +371,69 @@ fn a_probe_that_ends_without_a_verdict_makes_room_for_the_next() {
 }
 
 #[test]
-fn a_forgotten_probe_loses_its_place_and_its_word() {
+fn a_probe_that_hangs_lets_the_next_one_go_every_ten_seconds() {
+    let mut health = ejected_health();
+    for hung in 0..4 {
+        let now = 5_000 + hung * 10_000;
+        assert_eq!(health.standing(at(now)), Standing::HalfOpen);
+        assert!(health.begin(at(now)).is_probe);
+        assert!(!health.begin(at(now + 9_999)).is_probe, "one at a time");
+        assert_eq!(health.standing(at(now + 9_999)), Standing::Probing);
+    }
+    assert_eq!(succeed(&mut health, 45_000), Some(Change::Recovered));
+    assert_eq!(health.standing(at(45_000)), Standing::Up);
+}
+
+#[test]
+fn the_late_failure_of_a_forgotten_probe_neither_ejects_nor_frees_the_place_of_the_next() {
     let mut health = ejected_health();
     let forgotten = health.begin(at(5_000));
-    assert_eq!(health.standing(at(604_999)), Standing::Probing);
-    assert_eq!(health.standing(at(605_000)), Standing::HalfOpen);
-    let next = health.begin(at(605_000));
-    assert!(next.is_probe);
-    assert_eq!(health.fail(forgotten, at(605_001), failed(Server), &rules()), None);
-    assert_eq!(health.standing(at(605_001)), Standing::Probing, "the next probe is still out");
-    assert_eq!(health.fail(next, at(605_002), failed(Server), &rules()), ejected(10_000, 5));
+    let next = health.begin(at(15_000));
+    assert_eq!(health.fail(forgotten, at(15_001), failed(Timeout), &rules()), None);
+    assert_eq!(health.consecutive_failures(), 4, "it is a failure all the same");
+    assert_eq!(health.standing(at(15_001)), Standing::Probing, "the next probe is still out");
+    assert_eq!(health.fail(next, at(15_002), failed(Server), &rules()), ejected(10_000, 5));
+    let alone = health.begin(at(25_002));
+    assert_eq!(health.fail(alone, at(35_002), failed(Timeout), &rules()), None);
+    assert_eq!(health.standing(at(35_002)), Standing::HalfOpen, "nor where none has followed");
+    assert_eq!(health.ejections(), 2);
+}
+
+#[test]
+fn the_late_success_of_a_forgotten_probe_ends_the_ejection_and_the_next_probe_is_none_any_more() {
+    let mut health = ejected_health();
+    let forgotten = health.begin(at(5_000));
+    let next = health.begin(at(15_000));
+    assert_eq!(health.succeed(forgotten, at(16_000)), Some(Change::Recovered));
+    assert_eq!(health.standing(at(16_000)), Standing::Up);
+    assert_eq!(health.fail(next, at(17_000), failed(Server), &rules()), None);
+    assert_eq!((health.standing(at(17_000)), health.consecutive_failures()), (Standing::Up, 0));
+}
+
+#[test]
+fn after_a_slow_probes_failure_it_is_out_at_most_thirty_seconds_from_the_probes_begin() {
+    let check = |cooldown: u64, took: u64, expect: u64| {
+        let rules = HealthRules { cooldown: Duration::from_secs(cooldown), ..rules() };
+        let mut health = Health::default();
+        let slow = Failed { draw: 1.0, ..failed(NotFound) };
+        let attempt = health.begin(at(0));
+        assert!(health.fail(attempt, at(0), slow, &rules).is_some());
+        let mut now = 1_000_000;
+        let mut found = None;
+        for _ in 0..5 {
+            let probe = health.begin(at(now));
+            found = health.fail(probe, at(now + took), slow, &rules);
+            now += 1_000_000;
+        }
+        let Some(Change::Ejected { for_, .. }) = found else { panic!("{found:?}") };
+        assert_eq!(for_, Duration::from_millis(expect), "cooldown {cooldown} s, a probe of {took} ms");
+    };
+    check(5, 0, 30_000);
+    check(5, 1_000, 29_000);
+    check(5, 9_999, 20_001);
+    check(20, 9_000, 21_000);
+    // A longer cooldown is the operator's own.
+    check(60, 9_000, 63_000);
 }
 
 #[test]

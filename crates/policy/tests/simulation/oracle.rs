@@ -4,7 +4,7 @@
 //! believes nothing that the policy says of itself, save whether a limiter has room. **Invariant:** every check names
 //! the rule that it holds.
 
-use crate::scenario::{SECOND, Scenario};
+use crate::scenario::{PROBE_INTERVAL_MAX, SECOND, Scenario};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use tollgate_policy::failure::FailureKind;
 use tollgate_policy::health::{Change, Forced};
@@ -12,10 +12,10 @@ use tollgate_policy::plan::SENDS_PER_REQUEST_MAX;
 
 const MINUTE: u64 = 60 * SECOND;
 const BUDGET_WINDOW: u64 = 10 * SECOND;
-/// What a deployment takes at most from its recovery to being half-open, under default cooldowns.
-const PROBE_INTERVAL_MAX: u64 = 30 * SECOND;
 /// What it then takes to be probed with a request a second, each of which may probe another one.
 const PROBED_WITHIN: u64 = 10 * SECOND;
+/// A probe that has said nothing for so long keeps no other from going.
+const PROBE_PATIENCE: u64 = 10 * SECOND;
 
 /// What was broken.
 #[derive(Debug)]
@@ -48,32 +48,45 @@ pub(crate) enum Outcome {
 struct Ward {
     /// Set while it is out.
     out_until: Option<u64>,
-    probes: BTreeSet<usize>,
-    /// Whether the attempt that ended last was its probe.
-    was_probed: bool,
+    /// Attempt and begin of those that are under way.
+    probes: BTreeMap<usize, u64>,
+    /// The begin of the attempt that ended last, where it was its probe and had not been silent for too long.
+    was_probed: Option<u64>,
     last_failure: u64,
 }
 
 impl Ward {
     fn is_usable(&self, now: u64) -> bool {
-        self.out_until.is_none_or(|until| until <= now && self.probes.is_empty())
+        self.out_until.is_none_or(|until| until <= now && self.probes_awaited(now) == 0)
     }
 
-    fn ended(&mut self, attempt: usize) {
-        self.was_probed = self.probes.remove(&attempt);
+    /// Probes that have not been silent for too long.
+    fn probes_awaited(&self, now: u64) -> usize {
+        self.probes.values().filter(|&&since| now < since + PROBE_PATIENCE).count()
     }
 
-    fn change(&mut self, now: u64, change: Option<Change>) -> Checked {
+    fn ended(&mut self, now: u64, attempt: usize) {
+        self.was_probed = self.probes.remove(&attempt).filter(|since| now < since + PROBE_PATIENCE);
+    }
+
+    /// `interval`: the longest from the begin of a probe that fails to the next one.
+    fn change(&mut self, now: u64, change: Option<Change>, interval: u64) -> Checked {
         if matches!(change, Some(Change::Ejected { .. } | Change::Recovered)) {
             // What was sent as a probe before is none any more, however long its answer takes.
             self.probes.clear();
         }
         match change {
             Some(Change::Ejected { for_, .. }) => {
-                let is_first = self.out_until.is_none();
-                self.out_until = Some(now + for_.as_micros() as u64);
-                require(is_first || self.was_probed, "only a probe lengthens an ejection", || {
+                let until = now + for_.as_micros() as u64;
+                let is_first = self.out_until.replace(until).is_none();
+                let probed = self.was_probed;
+                require(is_first || probed.is_some(), "only a probe lengthens an ejection", || {
                     format!("at {now}")
+                })?;
+                // It may have been well again right after the probe was sent.
+                let latest = probed.filter(|_| !is_first).map(|since| since + interval);
+                require(latest.is_none_or(|latest| until <= latest), "traffic back in time", || {
+                    format!("until {until}, probed at {probed:?}")
                 })
             }
             Some(Change::Recovered) => {
@@ -150,10 +163,11 @@ pub(crate) struct Tally {
     pub(crate) rejected: u64,
     pub(crate) deadlines: u64,
     pub(crate) benched: u64,
+    pub(crate) second_probes: u64,
 }
 
 impl Tally {
-    fn fields(&mut self) -> [(&'static str, &mut u64); 15] {
+    fn fields(&mut self) -> [(&'static str, &mut u64); 16] {
         [
             ("requests", &mut self.requests),
             ("replies", &mut self.replies),
@@ -170,6 +184,7 @@ impl Tally {
             ("rejected", &mut self.rejected),
             ("deadlines", &mut self.deadlines),
             ("benched", &mut self.benched),
+            ("second_probes", &mut self.second_probes),
         ]
     }
 
@@ -272,18 +287,19 @@ impl<'s> Oracle<'s> {
         record.window.push_back((send.attempt, now, send.tokens));
         record.window_tokens += send.tokens;
         self.tally.sends += 1;
-        self.begin_probes(send)
+        self.begin_probes(now, send)
     }
 
-    fn begin_probes(&mut self, send: Send) -> Checked {
+    fn begin_probes(&mut self, now: u64, send: Send) -> Checked {
         let credential = self.scenario.deployments[send.position].credential;
         let of_credential =
             credential.filter(|_| send.is_probe.1).map(|credential| &mut self.credentials[credential]);
         let of_deployment = Some(&mut self.records[send.position].health).filter(|_| send.is_probe.0);
         for ward in of_deployment.into_iter().chain(of_credential) {
             self.tally.probes += 1;
-            ward.probes.insert(send.attempt);
-            let probes = ward.probes.len();
+            self.tally.second_probes += u64::from(!ward.probes.is_empty());
+            ward.probes.insert(send.attempt, now);
+            let probes = ward.probes_awaited(now);
             require(probes == 1, "one probe at a time", || format!("{probes} at {}", send.position))?;
         }
         Ok(())
@@ -359,9 +375,9 @@ impl<'s> Oracle<'s> {
         let record = &mut self.records[position];
         let was_there = record.in_flight.remove(&attempt).is_some();
         require(was_there, "one end per attempt", || format!("attempt {attempt} at {position}, {now}"))?;
-        record.health.ended(attempt);
+        record.health.ended(now, attempt);
         if let Some(credential) = self.scenario.deployments[position].credential {
-            self.credentials[credential].ended(attempt);
+            self.credentials[credential].ended(now, attempt);
         }
         if let Some(entry) = record.window.iter_mut().rev().find(|entry| entry.0 == attempt) {
             record.window_tokens = record.window_tokens - entry.2 + tokens;
@@ -382,8 +398,9 @@ impl<'s> Oracle<'s> {
 
     /// What the policy says has changed.
     pub(crate) fn changed(&mut self, now: u64, position: usize, change: Option<Change>) -> Checked {
+        let interval = self.scenario.probe_interval();
         let record = &mut self.records[position];
-        record.health.change(now, change)?;
+        record.health.change(now, change, interval)?;
         match change {
             Some(Change::Paused { for_ }) => {
                 self.tally.pauses += 1;
@@ -407,7 +424,7 @@ impl<'s> Oracle<'s> {
         change: Option<Change>,
     ) -> Checked {
         self.tally.benched += u64::from(matches!(change, Some(Change::Ejected { .. })));
-        self.credentials[credential].change(now, change)
+        self.credentials[credential].change(now, change, self.scenario.probe_interval())
     }
 
     /// The provider said when to come back.
@@ -532,7 +549,7 @@ impl<'s> Oracle<'s> {
 
     /// Whoever is well again is half-open within the probe's interval, and up as soon as traffic can have shown it.
     fn check_recovery(&mut self, now: u64) -> Checked {
-        let interval = PROBE_INTERVAL_MAX.max(self.scenario.rules.cooldown.as_micros() as u64 * 12 / 10);
+        let interval = self.scenario.probe_interval();
         let traffic_ends = self.scenario.arrivals.last().map_or(0, |arrival| arrival.at);
         for position in 0..self.records.len() {
             let record = &self.records[position];
@@ -548,8 +565,9 @@ impl<'s> Oracle<'s> {
                     format!("{position}: out until {until:?}, last failure at {last_failure}")
                 })?;
             }
-            let in_the_way =
-                [record.paused_until, record.forced_until, record.full_at, self.scenario.quiet_from];
+            // A probe that was sent into the trouble may still hang.
+            let quiet_from = self.scenario.quiet_from + PROBE_PATIENCE;
+            let in_the_way = [record.paused_until, record.forced_until, record.full_at, quiet_from];
             let from = in_the_way.into_iter().chain([half_open_by]).max().unwrap_or(0);
             let is_shown =
                 (from + PROBED_WITHIN..=traffic_ends).contains(&now) && self.scenario.gives_all_a_part();

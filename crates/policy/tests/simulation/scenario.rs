@@ -15,6 +15,8 @@ use tollgate_policy::strategy::Strategy;
 /// Microseconds.
 pub(crate) const MS: u64 = 1_000;
 pub(crate) const SECOND: u64 = 1_000 * MS;
+/// What a deployment takes at most from its recovery to being half-open, under default cooldowns.
+pub(crate) const PROBE_INTERVAL_MAX: u64 = 30 * SECOND;
 
 /// Random numbers of one seed (splitmix64).
 pub(crate) struct Draws(u64);
@@ -178,7 +180,8 @@ impl Scenario {
             hedges: draws.chance(40).then_some(BudgetRules::HEDGES),
             queue_size: draws.one_of(&[0, 2, 8, 1_000]),
             queue_wait: draws.one_of(&[0, 1, 1, 5, 30]) * SECOND,
-            attempt_timeout: draws.between(2, 12) * SECOND,
+            // Some longer than any caller waits for: what is silent then hangs until its caller goes.
+            attempt_timeout: draws.one_of(&[2, 5, 9, 12, 55, 600]) * SECOND,
             overrides: overrides(draws, count, quiet_from),
             jumps: jumps(draws, quiet_from),
             deployments,
@@ -187,6 +190,11 @@ impl Scenario {
             quiet_from,
             draws_seed: draws.next(),
         }
+    }
+
+    /// As [`PROBE_INTERVAL_MAX`], under these.
+    pub(crate) fn probe_interval(&self) -> u64 {
+        PROBE_INTERVAL_MAX.max(self.rules.cooldown.as_micros() as u64 * 12 / 10)
     }
 
     /// Whether every deployment that may be probed is probed by the next request.
@@ -324,7 +332,7 @@ fn arrival(draws: &mut Draws, count: usize, at: u64) -> Arrival {
     let real = if draws.chance(10) { estimate + draws.below(500) } else { draws.between(1, estimate) };
     Arrival {
         at,
-        deadline: at + draws.one_of(&[500, 3_000, 20_000, 60_000]) * MS,
+        deadline: at + draws.one_of(&[500, 3_000, 20_000, 60_000, 60_000]) * MS,
         priority: draws.one_of(&[0, 0, 5, 255]),
         team: draws.below(3),
         estimate,
