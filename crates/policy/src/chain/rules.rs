@@ -29,7 +29,8 @@ impl Target {
     }
 }
 
-/// Chains of groups by the group (`*` for all) that they follow, in the order of the file.
+/// Chains of groups by the group that they follow (a pattern with a star for several, `*` for all), in the order of the
+/// file.
 pub type Fallbacks = Vec<(String, Vec<Target>)>;
 
 /// What brings an end to a request's attempts within a group.
@@ -196,7 +197,8 @@ impl ChainRules {
 }
 
 /// The chain for a group: by its name, by its name without the provider (`openai/gpt-4o` and an entry `gpt-4o`), by an
-/// entry with a provider (`gpt-4o` and an entry `openai/gpt-4o`), or by `*`.
+/// entry with a provider (`gpt-4o` and an entry `openai/gpt-4o`), by the longest pattern that it matches (`openai/*`), or
+/// by `*`.
 pub(super) fn find(fallbacks: &Fallbacks, group: &str) -> Option<usize> {
     let position = |is_wanted: &dyn Fn(&str) -> bool| fallbacks.iter().position(|(name, _)| is_wanted(name));
     let bare = group.split_once('/').map(|(_, bare)| bare);
@@ -206,5 +208,17 @@ pub(super) fn find(fallbacks: &Fallbacks, group: &str) -> Option<usize> {
             let is_prefixed = |name: &str| name.split_once('/').is_some_and(|(_, bare)| bare == group);
             position(&is_prefixed)
         })
+        .or_else(|| longest_pattern(fallbacks, group))
         .or_else(|| position(&|name| name == "*"))
+}
+
+/// The entry whose pattern says most of `group`, the first of several. As in the name of a model group, one star stands
+/// for a text that is not empty.
+fn longest_pattern(fallbacks: &Fallbacks, group: &str) -> Option<usize> {
+    let matching = fallbacks.iter().enumerate().filter_map(|(index, (name, _))| {
+        let (before, after) = name.split_once('*')?;
+        let star = group.strip_prefix(before)?.strip_suffix(after)?;
+        (name != "*" && !star.is_empty()).then_some((name.len(), index))
+    });
+    matching.max_by_key(|&(length, index)| (length, std::cmp::Reverse(index))).map(|(_, index)| index)
 }

@@ -78,6 +78,32 @@ fn a_chain_is_found_with_and_without_the_provider() {
 }
 
 #[test]
+fn a_pattern_is_the_chain_of_every_group_that_it_matches() {
+    check(&["w/* > b"], "w/gpt-4o", Server, "w/gpt-4o b");
+    check(&["w/* > b"], "v/gpt-4o", Server, "v/gpt-4o");
+    check(&["w/* > b"], "w/", Server, "w/");
+    check(&["*-mini > b"], "w/gpt-4o-mini", Server, "w/gpt-4o-mini b");
+    // What says more of the group goes first, wherever it stands.
+    check(&["* > z", "w/* > b", "w/gpt-* > c", "w/*-4o > d"], "w/gpt-4o", Server, "w/gpt-4o c z");
+    check(&["w/* > b", "w/gpt-4o > c"], "w/gpt-4o", Server, "w/gpt-4o c");
+    check(&["w/* > b", "gpt-4o > c"], "w/gpt-4o", Server, "w/gpt-4o c");
+    check(&["gpt-* > b", "w/gpt-4o > c"], "gpt-4o", Server, "gpt-4o c");
+    check(&["* > z", "w/* > b"], "w/gpt-4o", Server, "w/gpt-4o b z");
+    check(&["* > z", "w/* > b"], "gpt-4o", Server, "gpt-4o z");
+    // A target's own chain may be one of them too.
+    check(&["a > w/x c", "w/* > b"], "a", Server, "a w/x b c");
+}
+
+#[test]
+fn a_pattern_leads_on_after_long_prompts_and_refusals_too() {
+    let special = fallbacks(&["w/* > big"]);
+    let long = ChainRules { context_window_fallbacks: special.clone(), ..ChainRules::default() };
+    assert_eq!(way(&mut chain(&long, "w/x"), ContextWindow), "w/x big");
+    let refused = ChainRules { content_policy_fallbacks: special, ..ChainRules::default() };
+    assert_eq!(way(&mut chain(&refused, "w/x"), ContentPolicy), "w/x big");
+}
+
+#[test]
 fn fallbacks_are_bounded() {
     let mut bounded = rules(&["a > b c d e f g h"]);
     assert_eq!(way(&mut chain(&bounded, "a"), Server), "a b c d e f");
