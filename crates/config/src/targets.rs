@@ -35,6 +35,11 @@ impl<'a> Groups<'a> {
         Self { exact, lists, patterns, aliases }
     }
 
+    /// Whether a group or an alias has this very name.
+    pub(crate) fn is_exact(&self, name: &str) -> bool {
+        self.exact.contains(name)
+    }
+
     pub(crate) fn is_known(&self, name: &str) -> bool {
         self.exact.contains(name) || self.patterns.iter().any(|pattern| matches_pattern(pattern, name))
     }
@@ -98,6 +103,11 @@ pub(crate) fn place_of(root: &Node, name: &str) -> (Place, String) {
     in_section("router_settings")
         .or_else(|| in_section("litellm_settings"))
         .unwrap_or((root.place, name.to_owned()))
+}
+
+/// Whether the name stands for whatever matches it.
+pub(crate) fn is_pattern(name: &str) -> bool {
+    name.contains('*')
 }
 
 /// Whether `name` is `pattern`, in which each `*` stands for any text.

@@ -2,7 +2,8 @@
 //!
 //! Owns: the resolved lists and their rules. Leaves to others: FAQ files (canned), walking (policy).
 //!
-//! **Invariant:** every group of a tier exists, aliases are resolved, and no list has a group or a name twice.
+//! **Invariant:** every group of a tier exists and is no pattern, aliases are resolved, and no list has a group or a name
+//! twice. **Invariant:** a list that has the name of a group contains the group.
 //! **Invariant:** only the last tier of a list is canned.
 
 use std::time::Duration;
@@ -12,8 +13,8 @@ use crate::keys::tiers::{GROUP, MOVE_ON, TIER};
 use crate::report::{Collector, Message, printable};
 use crate::routing::Hedge;
 use crate::section::{Section, entries_of, items_of};
-use crate::targets::Groups;
-use crate::yaml::{Data, Node};
+use crate::targets::{Groups, is_pattern};
+use crate::yaml::{Data, Node, Place};
 
 /// The share of requests above which the last tier raises an alert.
 pub const LAST_TIER_ALERT_SHARE: f64 = 0.01;
@@ -142,6 +143,7 @@ impl TierReading<'_, '_> {
         for entry in entries_of(node) {
             let path = format!("{path}.{}", printable(&entry.key));
             let list = self.list(&entry.value, &path, found);
+            self.check_name((entry.place, &path), &entry.key, &list, found);
             tiers.add(&entry.key, list);
         }
         tiers
@@ -163,10 +165,13 @@ impl TierReading<'_, '_> {
                 found.error(entry.place, &path, self.groups.unknown(&entry.key));
             }
             if let Some(node) = group.node("tiers") {
+                let path = group.path_of("tiers");
+                let list = self.list(node, &path, found);
                 if has_tiers {
-                    found.error(node.place, &group.path_of("tiers"), "tollgate_settings.tiers has them too");
+                    found.error(node.place, &path, "tollgate_settings.tiers has them too");
+                } else {
+                    self.check_name((node.place, &path), &entry.key, &list, found);
                 }
-                let list = self.list(node, &group.path_of("tiers"), found);
                 tiers.add(&entry.key, list);
             }
             if let Some(node) = group.node("hedge") {
@@ -174,6 +179,36 @@ impl TierReading<'_, '_> {
             }
         }
         hedges
+    }
+
+    /// A list by the name of a group is the group's own: a request for it enters there, at the group itself.
+    fn check_name(&self, at: (Place, &str), name: &str, list: &[Tier], found: &mut Collector) {
+        let shown = printable(name);
+        if is_pattern(name) {
+            let message = format!(
+                "{shown} is a pattern, and a list of tiers has one name; router_settings.fallbacks may follow a pattern"
+            );
+            found.error(at.0, at.1, message);
+            return;
+        }
+        let group = self.groups.behind(name);
+        match list.iter().position(|tier| tier.target.group() == Some(group)) {
+            Some(0) => {}
+            Some(_) => {
+                let message = format!(
+                    "a request for {shown} enters at {shown}: the tiers before it serve only who asks for their groups"
+                );
+                found.warning(at.0, at.1, message);
+            }
+            None if self.groups.is_exact(name) && !list.is_empty() => {
+                let message = format!(
+                    "{shown} is a model group, and its own tiers have to contain it: name the list otherwise, or the \
+                     group among its tiers"
+                );
+                found.error(at.0, at.1, message);
+            }
+            None => {}
+        }
     }
 
     /// Reads one list.
@@ -266,7 +301,14 @@ impl TierReading<'_, '_> {
                     let message: Message = self.groups.unknown(&model);
                     found.error(place, &section.path_of("model"), message);
                 }
-                Some(TierTarget::Group(self.groups.behind(&model).to_owned()))
+                let group = self.groups.behind(&model);
+                if is_pattern(group) {
+                    let place = section.place("model").unwrap_or(node.place);
+                    let message =
+                        format!("{} is a pattern: name one model that it matches", printable(group));
+                    found.error(place, &section.path_of("model"), message);
+                }
+                Some(TierTarget::Group(group.to_owned()))
             }
         }
     }

@@ -170,9 +170,11 @@ fn priorities_that_make_no_sense_are_told() {
     );
     check(
         "router_settings: {routing_strategy: priority}\n",
-        &["config.yaml:6: error: router_settings.routing_strategy: unknown value; wants one of simple-shuffle, least-busy, \
+        &[
+            "config.yaml:6: error: router_settings.routing_strategy: unknown value; wants one of simple-shuffle, least-busy, \
            usage-based-routing, usage-based-routing-v2, latency-based-routing, cost-based-routing, round-robin, \
-           consistent-hash, lar1"],
+           consistent-hash, lar1",
+        ],
     );
 }
 

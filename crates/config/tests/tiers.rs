@@ -202,6 +202,69 @@ fn a_list_that_makes_no_sense_is_told() {
 }
 
 #[test]
+fn a_tier_is_one_model_and_no_pattern() {
+    let check = |tiers: &str, expect: &[&str]| {
+        let yaml = format!(
+            "model_list:\n- {{model_name: 'w/*', litellm_params: {{model: 'openai/*', api_key: k}}}}\n\
+             - {{model_name: a, litellm_params: {{model: openai/a, api_key: k}}}}\n\
+             router_settings: {{model_group_alias: {{any: 'w/*'}}}}\n\
+             tollgate_settings:\n  tiers:\n{tiers}"
+        );
+        let loaded = Config::from_yaml_text(&yaml, &|_| None);
+        let found: Vec<String> = loaded.report.findings.iter().map(ToString::to_string).collect();
+        assert_eq!(found, expect, "{tiers}");
+        assert_eq!(loaded.config.is_some(), expect.is_empty());
+    };
+    check("  - w/gpt-4o\n  - a\n", &[]);
+    let message = "w/* is a pattern: name one model that it matches";
+    check(
+        "  - a\n  - w/*\n",
+        &[&format!("config.yaml:8: error: tollgate_settings.tiers[1].model: {message}")],
+    );
+    check(
+        "    z: ['w/*', a]\n    y: [a, {model: any}]\n",
+        &[
+            &format!("config.yaml:7: error: tollgate_settings.tiers.z[0].model: {message}"),
+            &format!("config.yaml:8: error: tollgate_settings.tiers.y[1].model: {message}"),
+        ],
+    );
+    let message =
+        "w/* is a pattern, and a list of tiers has one name; router_settings.fallbacks may follow a pattern";
+    check(
+        "    'w/*': [w/gpt-4o, a]\n",
+        &[&format!("config.yaml:7: error: tollgate_settings.tiers.w/*: {message}")],
+    );
+    check(
+        "    z: [a]\n  model_groups:\n    'w/*': {tiers: [a], hedge: true}\n",
+        &[&format!("config.yaml:9: error: tollgate_settings.model_groups.w/*.tiers: {message}")],
+    );
+}
+
+#[test]
+fn a_list_by_the_name_of_a_group_contains_the_group() {
+    let tiers = |lists: &str| format!("tollgate_settings: {{tiers: {{{lists}}}}}\n");
+    let groups = |group: &str| format!("tollgate_settings: {{model_groups: {{{group}}}}}\n");
+    let lacks = |name: &str, path: &str| {
+        format!(
+            "etc/main.yaml:6: error: tollgate_settings.{path}: {name} is a model group, and its own tiers have to contain \
+             it: name the list otherwise, or the group among its tiers"
+        )
+    };
+    check(&tiers("cheap: [cheap, azure], chat: [azure], best: [azure, second]"), &[]);
+    check(&groups("cheap: {tiers: [cheap, azure]}, best: {tiers: [best]}"), &[]);
+    check(&tiers("cheap: [azure]"), &[&lacks("cheap", "tiers.cheap")]);
+    check(&tiers("best: [second]"), &[&lacks("best", "tiers.best")]);
+    check(&groups("cheap: {tiers: [azure]}"), &[&lacks("cheap", "model_groups.cheap.tiers")]);
+    check(
+        &tiers("cheap: [azure, cheap]"),
+        &[
+            "etc/main.yaml:6: warning: tollgate_settings.tiers.cheap: a request for cheap enters at cheap: the tiers \
+             before it serve only who asks for their groups",
+        ],
+    );
+}
+
+#[test]
 fn what_moves_a_request_on_is_one_of_a_few_words_or_a_time() {
     let at = "etc/main.yaml:6: error: tollgate_settings.tiers[0].move_on[0]";
     let tiers =

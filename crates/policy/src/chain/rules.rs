@@ -175,18 +175,16 @@ pub struct TierPlace {
 }
 
 impl ChainRules {
-    /// Where a request for `name` enters the tiers: the first tier of the list of that name, else the tier whose group
-    /// it is.
+    /// Where a request for `name` enters the tiers: in the list of that name, at the group of that name or else at the
+    /// first tier; where no list has the name, at the tier whose group it is.
     pub fn tier_for(&self, name: &str) -> Option<TierPlace> {
-        let named = self.tiers.iter().position(|list| list.name.as_deref() == Some(name));
-        if let Some(list) =
-            named.filter(|&list| self.tiers.get(list).is_some_and(|list| !list.tiers.is_empty()))
-        {
-            return Some(TierPlace { list, tier: 0 });
-        }
-        self.tiers.iter().enumerate().find_map(|(list, tiers)| {
-            let tier = tiers.tiers.iter().position(|tier| tier.group.as_deref() == Some(name));
-            tier.map(|tier| TierPlace { list, tier })
+        let group_in =
+            |list: &TierList| list.tiers.iter().position(|tier| tier.group.as_deref() == Some(name));
+        let is_named = |list: &&TierList| list.name.as_deref() == Some(name) && !list.tiers.is_empty();
+        let lists = || self.tiers.iter().enumerate();
+        let named = lists().find(|(_, list)| is_named(list));
+        named.map(|(list, tiers)| TierPlace { list, tier: group_in(tiers).unwrap_or(0) }).or_else(|| {
+            lists().find_map(|(list, tiers)| group_in(tiers).map(|tier| TierPlace { list, tier }))
         })
     }
 
