@@ -99,6 +99,11 @@ impl FailureKind {
         }
     }
 
+    /// Whether the deployment has said nothing: the attempt ended without a word of its own, or was never sent.
+    pub fn is_silent(self) -> bool {
+        matches!(self, Self::Timeout | Self::Connection | Self::NotExpressible)
+    }
+
     /// One word for logs, metrics and tables.
     pub fn word(self) -> &'static str {
         match self {

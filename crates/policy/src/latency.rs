@@ -5,6 +5,7 @@
 //! explores it. **Invariant:** at most [`SAMPLES_LIMIT`] samples a measure, none of them older than the rules allow.
 
 use crate::clock::Moment;
+use crate::silence::Silence;
 use std::collections::VecDeque;
 use std::time::Duration;
 
@@ -48,6 +49,8 @@ impl Default for LatencyRules {
 pub struct Latency {
     first_token: Samples,
     per_token: Samples,
+    /// Whom it keeps waiting.
+    pub silence: Silence,
 }
 
 impl Latency {

@@ -25,5 +25,6 @@ pub mod quantile;
 pub mod queue;
 pub mod share;
 pub mod shuffle;
+pub mod silence;
 pub mod strategy;
 pub mod tags;

@@ -32,6 +32,7 @@ use crate::clock::Moment;
 use crate::health::{Forced, Standing};
 use crate::limits::{Full, Used};
 use crate::profile::Profile;
+use crate::silence::Silent;
 use crate::strategy::{self, Strategy, StrategyState};
 use crate::tags::TagRules;
 use std::time::Duration;
@@ -55,6 +56,8 @@ pub struct Reading {
     pub first_token: Option<Duration>,
     /// Time per token of an answer; `None` where it has not been tried.
     pub per_token: Option<Duration>,
+    /// Whether it keeps its callers waiting for longer than usual.
+    pub silent: Option<Silent>,
 }
 
 impl Default for Reading {
@@ -69,6 +72,7 @@ impl Default for Reading {
             used: Used::default(),
             first_token: None,
             per_token: None,
+            silent: None,
         }
     }
 }

@@ -29,7 +29,7 @@ pub enum Strategy {
     SimpleShuffle,
     /// In turn, by weight, as evenly spread as can be (nginx's smooth weighted round robin).
     RoundRobin,
-    /// The one with the fewest requests in flight.
+    /// The one with the fewest requests in flight, those included that were given up unanswered since its last answer.
     LeastBusy,
     /// One of the fastest: time to the first token for streams, time per token otherwise.
     Latency,

@@ -40,7 +40,7 @@ pub(super) fn of(strategy: Strategy, group: &Group<'_>, ask: &Ask<'_>, kept: &[u
                 known(part.unwrap_or(candidate.now.used.tokens as f64))
             }));
         }
-        _ => ranks.extend(candidates().map(|candidate| known(f64::from(candidate.now.used.in_flight)))),
+        _ => ranks.extend(candidates().map(|candidate| known(busy(candidate)))),
     }
 }
 
@@ -73,11 +73,24 @@ pub(super) fn at_random(ranks: &[Rank], limit: Option<Rank>, draw: f64) -> Optio
 
 fn latency(candidate: &Candidate<'_>, ask: &Ask<'_>) -> Rank {
     let measured = if ask.is_stream { candidate.now.first_token } else { candidate.now.per_token };
-    match (measured, candidate.now.used.in_flight) {
-        (Some(time), _) => Rank { class: Class::Known, figure: time.as_secs_f64() },
-        (None, 0) => Rank { class: Class::Untried, figure: 0.0 },
-        (None, in_flight) => Rank { class: Class::Unknown, figure: f64::from(in_flight) },
+    let silent = candidate.now.silent;
+    match measured {
+        // It takes at least as long as it has been silent. Where a token is the measure, that is as if it were one.
+        Some(time) => {
+            let time = silent.map_or(time, |silent| silent.lasted.max(time));
+            Rank { class: Class::Known, figure: time.as_secs_f64() }
+        }
+        None if silent.is_none() && candidate.now.used.in_flight == 0 => {
+            Rank { class: Class::Untried, figure: 0.0 }
+        }
+        None => Rank { class: Class::Unknown, figure: busy(candidate) },
     }
+}
+
+/// Requests in flight, and those that were given up unanswered: a provider that hangs gets no idler by that.
+fn busy(candidate: &Candidate<'_>) -> f64 {
+    let given_up = candidate.now.silent.map_or(0, |silent| silent.given_up);
+    f64::from(candidate.now.used.in_flight) + f64::from(given_up)
 }
 
 /// The cost of this very request, in the unit of the prices. What has no price comes last (LiteLLM reckons with 5.0

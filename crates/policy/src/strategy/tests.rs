@@ -8,6 +8,7 @@ use crate::choice::{Choice, Row, Why};
 use crate::health::Standing::{HalfOpen, Up};
 use crate::profile::Profile;
 use crate::shuffle::{self, Share};
+use crate::silence::Silent;
 use std::time::Duration;
 
 fn anything() -> Requirements {
@@ -238,6 +239,41 @@ fn within_the_buffer_all_fast_ones_share() {
     check(1.0, [250, 250, 250, 250]);
     check(-1.0, [1_000, 0, 0, 0]);
     check(f64::NAN, [1_000, 0, 0, 0]);
+}
+
+#[test]
+fn a_deployment_that_keeps_its_callers_waiting_is_as_slow_as_that_or_no_longer_untried() {
+    let required = anything();
+    let ask = Ask::new(&required);
+    let check = |measured: [Option<u64>; 2], lasted: u64, expect: [usize; 2]| {
+        let mut scene = Scene::new(Latency, 2);
+        for (reading, millis) in scene.readings.iter_mut().zip(measured) {
+            reading.per_token = millis.map(Duration::from_millis);
+        }
+        scene.readings[0].silent = Some(Silent { lasted: Duration::from_millis(lasted), given_up: 1 });
+        assert_eq!(scene.tally(&ask), expect, "{measured:?}, silent for {lasted}");
+    };
+    check([Some(10), Some(50)], 500, [0, 1_000]);
+    check([Some(10), Some(50)], 49, [1_000, 0]);
+    check([Some(50), Some(40)], 45, [0, 1_000]);
+    check([None, Some(50)], 1, [0, 1_000]);
+    check([None, None], 500, [0, 1_000]);
+}
+
+#[test]
+fn who_was_given_up_unanswered_is_busy_still() {
+    let required = anything();
+    let ask = Ask::new(&required);
+    let mut scene = Scene::new(LeastBusy, 2);
+    scene.readings[0].silent = Some(Silent { lasted: Duration::from_secs(1), given_up: 3 });
+    let mut check = |in_flight: u32, expect: [usize; 2]| {
+        scene.readings[1].used.in_flight = in_flight;
+        assert_eq!(scene.tally(&ask), expect, "{in_flight} in flight at the other");
+    };
+    check(0, [0, 1_000]);
+    check(2, [0, 1_000]);
+    check(3, [500, 500]);
+    check(4, [1_000, 0]);
 }
 
 #[test]

@@ -202,6 +202,7 @@ impl<'s> Gateway<'s> {
                 used: state.limiter.used(now),
                 first_token: state.latency.score(now, Measure::FirstToken, &self.latency),
                 per_token: state.latency.score(now, Measure::PerToken, &self.latency),
+                silent: state.latency.silence.read(now),
             };
             candidates.push(Candidate { profile: &spec.profile, now: reading });
         }
@@ -224,6 +225,7 @@ impl<'s> Gateway<'s> {
         let credentials = &mut self.credentials;
         let of_credential =
             spec.credential.map(|credential| (credential, credentials[credential].begin(now)));
+        state.latency.silence.begin(now);
         self.requests[request].plan.note_send();
         let number = self.attempts;
         self.attempts += 1;
@@ -320,6 +322,14 @@ impl<'s> Gateway<'s> {
         let state = &mut self.deployments[live.position];
         state.limiter.settle(now, live.ticket, tokens);
         state.penalize(now, taught, &self.latency);
+        let silence = &mut state.latency.silence;
+        let took = Duration::from_micros(self.timeline.now - live.sent_at);
+        match taught {
+            Taught::Success => silence.answer(now, took),
+            Taught::Failure(failed) if failed.kind.is_silent() => silence.end(),
+            Taught::Failure(_) => silence.speak(now),
+            Taught::Abandoned => silence.give_up(now, took),
+        }
         let of_deployment = taught.for_deployment(live.of_credential.is_some());
         let change = of_deployment.teach(&mut state.health, live.attempt, now, rules);
         let standing = state.health.standing(now);

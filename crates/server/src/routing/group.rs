@@ -48,10 +48,12 @@ struct Look {
     latency: bool,
     /// What they are doing, where they have no limits too.
     load: bool,
+    /// Whom they keep waiting.
+    silence: bool,
 }
 
 impl Look {
-    const EVERYWHERE: Self = Self { latency: true, load: true };
+    const EVERYWHERE: Self = Self { latency: true, load: true, silence: true };
 }
 
 impl Group {
@@ -183,7 +185,11 @@ impl Group {
 
     /// What a choice depends on.
     fn look(&self, ask: &Ask<'_>) -> Look {
-        Look { latency: self.rules.reads_latency(ask.leaning), load: self.rules.reads_load(ask.leaning) }
+        Look {
+            latency: self.rules.reads_latency(ask.leaning),
+            load: self.rules.reads_load(ask.leaning),
+            silence: self.rules.reads_silence(ask.leaning),
+        }
     }
 
     fn candidates(&self, tokens: u64, look: Look) -> Vec<Candidate<'_>> {
@@ -208,6 +214,9 @@ impl Group {
                 let latency = lock(&live.latency);
                 reading.first_token = latency.score(now, Measure::FirstToken, &self.rules.latency);
                 reading.per_token = latency.score(now, Measure::PerToken, &self.rules.latency);
+            }
+            if look.silence {
+                reading.silent = lock(&live.latency).silence.read(now);
             }
             reading
         };

@@ -1,7 +1,8 @@
 //! A place at a deployment: what an attempt holds there while it runs, and what is learned when it ends.
 //!
 //! Owns the pairing: whatever is taken is given back once. **Invariant:** a place that is dropped without a word (the
-//! caller hung up, a hedge lost) frees what it held, keeps the tokens that it had reserved, and teaches nothing.
+//! caller hung up, a hedge lost) frees what it held, keeps the tokens that it had reserved, and teaches health nothing:
+//! how long it was waited for in vain is all that is learned.
 
 use super::fleet::{Live, lock};
 use super::watched::WatchedHealth;
@@ -37,6 +38,8 @@ pub(crate) struct Place {
     health: Option<Attempt>,
     credential: Option<Attempt>,
     latency: LatencyRules,
+    /// When it was taken, until something is heard.
+    awaited_since: Option<Moment>,
 }
 
 /// Begins an attempt where it is open. What is chosen as the least bad, or by an operator's word, is not: there a pause
@@ -89,9 +92,12 @@ impl Place {
             health: Some(health),
             credential: None,
             latency,
+            awaited_since: None,
         };
         place.credential = Some(begin(&mut live.credential.lock(), is_past_ejections, now)?);
         place.ticket = Some(lock(&live.limiter).take(now, target.profile.rates, tokens).ok()?);
+        lock(&live.latency).silence.begin(now);
+        place.awaited_since = Some(now);
         Some(place)
     }
 
@@ -112,6 +118,9 @@ impl Place {
             credential: ends(&self.live().credential, credential),
             pause: None,
         };
+        if self.awaited_since.take().is_some() {
+            lock(&self.live().latency).silence.end();
+        }
         self.settle(self.tokens);
         lesson
     }
@@ -130,9 +139,15 @@ impl Place {
         if let Some(attempt) = self.credential.take() {
             lesson.credential = self.live().credential.lock().succeed(attempt, now);
         }
-        if let Some(first_token) = first_token {
-            lock(&self.live().latency).observe(now, Measure::FirstToken, first_token, &self.latency);
+        let since = self.awaited_since.take();
+        let mut latency = lock(&self.live().latency);
+        if let Some(since) = since {
+            latency.silence.answer(now, now.since(since));
         }
+        if let Some(first_token) = first_token {
+            latency.observe(now, Measure::FirstToken, first_token, &self.latency);
+        }
+        drop(latency);
         lesson
     }
 
@@ -165,6 +180,7 @@ impl Place {
         let outcome = Outcome::Failure(Failed { kind, retry_after, draw: crate::chance::draw() });
         let mut lesson = Lesson::default();
         let (health, credential) = (self.health.take(), self.credential.take());
+        let was_awaited = self.awaited_since.take().is_some();
         let live = self.live();
         if let Some(attempt) = health {
             let learned = outcome.for_deployment(true).teach(&mut live.health.lock(), attempt, now, rules);
@@ -177,9 +193,16 @@ impl Place {
             lesson.credential =
                 outcome.for_credential().teach(&mut live.credential.lock(), attempt, now, &CREDENTIAL_RULES);
         }
+        let mut latency = lock(&live.latency);
         if kind.blame() == Blame::Deployment {
-            lock(&live.latency).penalize(now, &self.latency);
+            latency.penalize(now, &self.latency);
         }
+        match (was_awaited, kind.is_silent()) {
+            (true, true) => latency.silence.end(),
+            (true, false) => latency.silence.speak(now),
+            (false, _) => {}
+        }
+        drop(latency);
         lesson
     }
 
@@ -210,6 +233,9 @@ impl Drop for Place {
         }
         if let Some(attempt) = self.credential.take() {
             self.live().credential.lock().abandon(attempt, now);
+        }
+        if let Some(since) = self.awaited_since.take() {
+            lock(&self.live().latency).silence.give_up(now, now.since(since));
         }
         self.settle(self.tokens);
     }

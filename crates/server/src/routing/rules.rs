@@ -130,6 +130,11 @@ impl GroupRules {
         matches!(self.strategy, Strategy::LeastBusy | Strategy::Usage) || self.reads_latency(leaning)
     }
 
+    /// Whether choices look at whom deployments keep waiting.
+    pub(crate) fn reads_silence(&self, leaning: Leaning) -> bool {
+        self.strategy == Strategy::LeastBusy || self.reads_latency(leaning)
+    }
+
     /// Whether choices look at how fast deployments were.
     pub(crate) fn reads_latency(&self, leaning: Leaning) -> bool {
         self.strategy == Strategy::Latency || leaning == Leaning::Latency

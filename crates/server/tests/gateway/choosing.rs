@@ -89,6 +89,56 @@ async fn least_busy_goes_where_the_fewest_requests_are_under_way() {
     app.stop().await;
 }
 
+/// Asks, and hangs up on whoever has `a`, which never answers, after half a second. How often each was sent to.
+async fn ask_impatiently(app: &App, times: usize) -> [usize; 3] {
+    app.simulator.forget_received();
+    let mut waited = 0;
+    for asked in 0..times {
+        let mut connection = app.connect().await;
+        let body = hello("m").to_string();
+        connection.write(&crate::support::post("/v1/chat/completions", &[], body.as_bytes())).await;
+        app.until("it is sent", |app| app.received().len() == asked + 1).await;
+        if app.sends(["a"]) == [waited] {
+            assert_eq!(connection.answer().await.status, 200);
+        } else {
+            waited += 1;
+            crate::support::settle().await;
+            crate::support::advance(Duration::from_millis(500)).await;
+        }
+        drop(connection);
+        app.until("nothing is under way", |app| app.simulator.active_requests() == 0).await;
+        crate::support::settle().await;
+    }
+    app.sends(["a", "b", "c"])
+}
+
+#[tokio::test]
+async fn whose_callers_hang_up_unanswered_is_not_preferred_for_being_untried_or_idle() {
+    for strategy in ["latency-based-routing", "least-busy"] {
+        let silent = Rule::deployment("a", Behaviour::new().latency(Duration::from_secs(3_000)));
+        let settings = format!("router_settings: {{routing_strategy: {strategy}}}\n");
+        let app = App::start(group(["", "", ""], &settings), Script::new().rule(silent)).await;
+        let [a, b, c] = ask_impatiently(&app, 12).await;
+        assert!(a <= 1, "{strategy}: {a}, {b} and {c}");
+        assert_eq!(a + b + c, 12, "{strategy}");
+        app.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn who_has_served_fast_and_hangs_now_is_left_for_the_others() {
+    let slow = |name: &str| Rule::deployment(name, Behaviour::new().latency(Duration::from_millis(100)));
+    let script = Script::new().rule(slow("b")).rule(slow("c"));
+    let by_latency = "router_settings: {routing_strategy: latency-based-routing}\n";
+    let app = App::start(group(["", "", ""], by_latency), script.clone()).await;
+    assert_eq!(send(&app, json!({}), 3).await, [1, 1, 1]);
+    assert_eq!(send(&app, json!({}), 5).await, [5, 0, 0]);
+    let hangs = Rule::deployment("a", Behaviour::new().latency(Duration::from_secs(3_000)));
+    app.simulator.script().replace(script.rule(hangs));
+    assert_eq!(ask_impatiently(&app, 4).await[0], 1);
+    app.stop().await;
+}
+
 #[tokio::test]
 async fn a_session_stays_with_its_deployment_and_hashing_needs_no_memory() {
     let sticky = "router_settings: {optional_pre_call_checks: [session_affinity]}\n";
