@@ -289,6 +289,8 @@ pub trait EventEncoder: Send {
 pub struct Progress {
     /// The last usage that the provider reported.
     pub usage: Option<Usage>,
+    /// Nothing that counts as content came after it, so that it counts all of the answer.
+    pub usage_is_last: bool,
     /// The tier that serves it, in the provider's word.
     pub service_tier: Option<String>,
     /// Something that the caller sees as content has been passed on, so the attempt can no longer be repeated.
@@ -322,6 +324,7 @@ impl Progress {
             }
             StreamEvent::Usage(usage) => {
                 self.usage = Some(*usage);
+                self.usage_is_last = true;
                 false
             }
             StreamEvent::ServiceTier(tier) => {
@@ -340,6 +343,7 @@ impl Progress {
             StreamEvent::Start { .. } | StreamEvent::Logprobs { .. } | StreamEvent::Citation { .. } => false,
         };
         self.content_started |= is_content;
+        self.usage_is_last &= !is_content;
     }
 }
 

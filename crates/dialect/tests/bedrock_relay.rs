@@ -76,6 +76,18 @@ fn a_relay_stops_before_an_exception_and_before_what_is_broken() {
     assert_eq!(messages(&bytes.concat())[0].0, "throttlingException");
 }
 
+#[test]
+fn a_relay_that_is_cut_behind_the_reason_to_stop_has_ended() {
+    let stopped = stream(&[start(), delta(0, json!({"text": "a"})), stop("end_turn")]);
+    for size in 1..stopped.len() {
+        let (out, result, progress) = relayed(&stopped, vec![size; stopped.len() / size]);
+        assert_eq!((out.as_slice(), result), (stopped.as_slice(), Ok(())), "{size}");
+        assert!(progress.finished && !progress.complete, "what was used is missing");
+    }
+    let (_, result, _) = relayed(&stopped[..stopped.len() - 1], [4]);
+    assert!(result.is_err(), "half of the reason came");
+}
+
 proptest! {
     #[test]
     fn a_relay_gives_the_same_bytes_for_every_cutting(sizes in prop::collection::vec(0..200_usize, 0..30)) {

@@ -346,8 +346,34 @@ fn a_stream_without_its_end_mark_is_completed_only_after_a_finish_reason() {
     // Cut within the next frame: the half of it is not passed on.
     check(format!("{text}{stop}data: {{\"cho"), format!("{text}{stop}{done}"), &None);
     check(format!("{text}data: {{\"cho"), text.clone(), &early);
+    // Some providers say an empty reason all along.
+    let empty = frame(&chunk(&json!({"content": "a"}), Some(""), None));
+    check(empty.clone(), empty, &early);
+    // Of two answers both have to have theirs.
+    let second = |finish| frame(&json!({"choices": [{"index": 1, "delta": {}, "finish_reason": finish}]}));
+    let (speaks, stops) = (second(None::<&str>), second(Some("length")));
+    check(format!("{speaks}{stop}"), format!("{speaks}{stop}"), &early);
+    check(format!("{text}{stops}"), format!("{text}{stops}"), &early);
+    check(format!("{speaks}{stop}{stops}"), format!("{speaks}{stop}{stops}{done}"), &None);
     let strict = RelayOptions { demands_done: true, ..options(None, false) };
     assert_eq!(relay(&format!("{text}{stop}"), &strict).fault, early);
+}
+
+#[test]
+fn a_usage_counts_all_of_an_answer_where_no_content_follows_it() {
+    let usage = json!({"prompt_tokens": 1, "completion_tokens": 2});
+    let (text, empty) = (json!({"content": "a"}), json!({}));
+    let told = frame(&chunk(&empty, None, Some(&usage)));
+    let along = frame(&chunk(&text, None, Some(&usage)));
+    let (said, stop) = (frame(&chunk(&text, None, None)), frame(&chunk(&empty, Some("stop"), None)));
+    let check = |stream: String, expect: bool| {
+        let relayed = relay_every_way(&stream, &options(None, false));
+        assert_eq!(relayed.progress.usage_is_last, expect, "{stream}");
+    };
+    check(said.clone(), false);
+    check(format!("{said}{stop}{told}"), true);
+    check(format!("{told}{said}{stop}"), false);
+    check(format!("{said}{along}{stop}"), true);
 }
 
 #[test]

@@ -524,6 +524,7 @@ fn a_stream_cut_at_any_byte_gives_the_same_bytes() {
         service_tier: None,
         lost: Losses::default(),
         usage: Some(Usage { input_tokens: 12, output_tokens: 5, ..Usage::default() }),
+        usage_is_last: true,
         content_started: true,
         complete: true,
         finished: true,

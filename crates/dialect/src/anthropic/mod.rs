@@ -40,7 +40,7 @@ pub use params::{CAPABILITIES, NATIVE_PARAMS};
 pub(crate) use reasoning::one_of_both;
 pub use reply::decode_reply;
 pub use request::{encode_chat, encode_chat_for, encode_count};
-pub use stream::StreamDecoder;
+pub use stream::{END_MARK, StreamDecoder};
 pub use tokens::{decode_count_reply, encode_count_reply};
 pub use tools::ANSWER_TOOL;
 

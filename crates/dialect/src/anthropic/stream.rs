@@ -28,6 +28,9 @@ const HELD_BYTES_MAX: usize = 1 << 20;
 /// Most citations of one text block; they are held back until it is known how far the text reaches.
 const CITATIONS_MAX: usize = 4_096;
 
+/// The event that ends a stream, behind the one with the reason to stop (Messages API, "Streaming messages").
+pub const END_MARK: &[u8] = b"event: message_stop\ndata: {\"type\":\"message_stop\"}\n\n";
+
 /// Events that say something of the answer, so that it has begun by then.
 const CONTENT_EVENTS: [&str; 5] =
     ["content_block_start", "content_block_delta", "content_block_stop", "message_delta", "message_stop"];

@@ -78,7 +78,8 @@ impl Transducer for StreamRelay {
     }
 
     fn finish(&mut self, _out: &mut Vec<Bytes>) -> Result<(), ReplyFault> {
-        if self.progress.complete {
+        // Behind the reason to stop comes what was used, and no end mark.
+        if self.progress.complete || self.progress.finished {
             return Ok(());
         }
         Err(ReplyFault::Malformed("the stream ended without its end mark"))

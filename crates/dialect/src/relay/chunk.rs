@@ -23,8 +23,10 @@ pub(super) struct ChunkFacts {
     pub(super) has_choices: bool,
     /// `choices` is an empty array.
     pub(super) has_no_choices: bool,
-    /// Some choice has a finish reason.
-    pub(super) has_finish_reason: bool,
+    /// How many of the choices have a finish reason.
+    pub(super) finishes: usize,
+    /// The highest index of a choice.
+    pub(super) last_choice: usize,
     /// Something that the caller sees as content.
     pub(super) has_content: bool,
     /// Bytes of answer text: text, reasoning, refusals, arguments.
@@ -95,7 +97,17 @@ impl ChunkFacts {
                 "delta" => object_or_skip(walker, |walker, name| self.read_delta(walker, name)),
                 "text" => self.read_text(walker),
                 "finish_reason" => {
-                    self.has_finish_reason |= walker.skip()? == Kind::String;
+                    let start = walker.position();
+                    // Some providers say an empty one while the answer goes on.
+                    let is_said = walker.skip()? == Kind::String && walker.position() > start + "\"\"".len();
+                    self.finishes += usize::from(is_said);
+                    Ok(())
+                }
+                "index" if walker.peek() != Some(b'0') => {
+                    let start = walker.position();
+                    walker.skip()?;
+                    let index = walker.slice(start, walker.position()).parse().unwrap_or(0);
+                    self.last_choice = self.last_choice.max(index);
                     Ok(())
                 }
                 _ => walker.skip().map(drop),

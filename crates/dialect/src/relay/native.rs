@@ -26,8 +26,11 @@ pub struct NativeRelay<D, E> {
     place: ModelPlace,
     /// The caller's name for the model as JSON text.
     model_json: Vec<u8>,
+    /// What ends a stream that has its reason to stop and not its end mark; empty where a dialect has none.
+    end_mark: &'static [u8],
     events: Vec<StreamEvent>,
     progress: Progress,
+    has_several: bool,
 }
 
 impl<D: EventDecoder, E: EventEncoder> NativeRelay<D, E> {
@@ -36,12 +39,24 @@ impl<D: EventDecoder, E: EventEncoder> NativeRelay<D, E> {
         let mut model_json = Vec::new();
         write_string(&mut model_json, client_model);
         let (events, progress) = (Vec::new(), Progress::default());
-        Self { framer, decoder, encoder, place, model_json, events, progress }
+        let (end_mark, has_several) = (&b""[..], false);
+        Self { framer, decoder, encoder, place, model_json, end_mark, events, progress, has_several }
+    }
+
+    /// In a dialect whose streams end with this frame, behind the reason to stop.
+    pub fn ending_with(self, end_mark: &'static [u8]) -> Self {
+        Self { end_mark, ..self }
+    }
+
+    /// The only answer has its reason to stop: nothing but the end mark can be missing.
+    fn lacks_mark_alone(&self) -> bool {
+        self.progress.finished && !self.has_several && !self.end_mark.is_empty()
     }
 
     fn note(&mut self) {
         for event in &self.events {
             self.progress.note(event);
+            self.has_several |= event.choice() > 0;
         }
         self.events.clear();
         self.progress.complete = self.decoder.is_complete();
@@ -99,7 +114,8 @@ impl<D: EventDecoder, E: EventEncoder> Transducer for NativeRelay<D, E> {
         if let Some(frame) = self.framer.take_pending() {
             let mut output = Output::default();
             read = self.decoder.read(&frame, &mut self.events);
-            if read.is_ok() {
+            // Half a frame that says nothing is no part of what was mended.
+            if read.is_ok() && (!frame.data.is_empty() || self.decoder.is_complete()) {
                 self.progress.frames += u64::from(frame.has_data());
                 keep(&frame, self.place, &self.model_json, &mut output);
                 output.end_frame();
@@ -110,6 +126,10 @@ impl<D: EventDecoder, E: EventEncoder> Transducer for NativeRelay<D, E> {
         match read {
             Err(fault @ ReplyFault::Error(_)) => Err(fault),
             _ if self.progress.complete => Ok(()),
+            _ if self.lacks_mark_alone() => {
+                out.push(Bytes::from_static(self.end_mark));
+                Ok(())
+            }
             _ => Err(ReplyFault::Malformed("the stream ended without its end mark")),
         }
     }
@@ -156,7 +176,8 @@ mod tests {
 
     fn relayed(text: &str, size: usize) -> (String, Result<(), ReplyFault>, Progress) {
         let parts = (StreamDecoder::new(Reading::default()), ChunkEncoder::new(StreamPlan::default()));
-        let mut relay = NativeRelay::new(Framer::new(), parts, &["message", "model"], "mine");
+        let mut relay = NativeRelay::new(Framer::new(), parts, &["message", "model"], "mine")
+            .ending_with(crate::anthropic::END_MARK);
         let mut out = Vec::new();
         let mut result = Ok(());
         for chunk in text.as_bytes().chunks(size) {
@@ -180,10 +201,29 @@ mod tests {
 
     #[test]
     fn a_cut_stream_is_told_and_what_came_is_kept() {
-        let cut = STREAM.rfind("event: message_stop").unwrap();
+        let cut = STREAM.rfind("event: message_delta").unwrap();
         let (text, result, progress) = relayed(&STREAM[..cut], 7);
         assert!(result.is_err() && !progress.complete);
         assert_eq!(text, STREAM[..cut].replace("claude-x", "mine"));
+    }
+
+    #[test]
+    fn a_stream_that_is_cut_behind_its_reason_to_stop_gets_its_end_mark() {
+        let (whole, stop) =
+            (STREAM.replace("claude-x", "mine"), STREAM.rfind("event: message_stop").unwrap());
+        // Wherever in the last frame: half of it is not passed on, and its data without its blank line is whole.
+        for cut in stop..STREAM.len() {
+            let (text, result, progress) = relayed(&STREAM[..cut], 7);
+            assert_eq!((text.as_str(), result), (whole.as_str(), Ok(())), "{:?}", &STREAM[stop..cut]);
+            assert!(progress.finished && progress.usage_is_last);
+        }
+        let delta = STREAM.rfind("event: message_delta").unwrap();
+        let stop_reason = "\"stop_reason\":\"end_turn\"";
+        let open = STREAM.replace(stop_reason, "\"stop_reason\":null");
+        let (_, result, _) = relayed(&open[..open.rfind("event: message_stop").unwrap()], 7);
+        assert!(result.is_err(), "no reason to stop came");
+        let (_, result, _) = relayed(&STREAM[..delta + 60], 7);
+        assert!(result.is_err(), "half of it came");
     }
 
     #[test]

@@ -55,6 +55,8 @@ impl OpenAiRelay {
             demands_done: options.demands_done,
             drops_choiceless: options.drops_choiceless,
             progress: Progress::default(),
+            last_choice: 0,
+            finishes: 0,
         };
         Self { framer: Framer::new(), reader }
     }
@@ -92,7 +94,7 @@ impl Transducer for OpenAiRelay {
         if self.reader.progress.complete {
             return Ok(());
         }
-        if self.reader.demands_done || !self.reader.progress.finished {
+        if self.reader.demands_done || !self.reader.is_whole() {
             return Err(ReplyFault::Malformed("the stream ended early"));
         }
         out.push(Bytes::from_static(DONE_FRAME));
@@ -118,9 +120,18 @@ struct FrameReader {
     demands_done: bool,
     drops_choiceless: bool,
     progress: Progress,
+    /// The highest index of an answer.
+    last_choice: usize,
+    /// Reasons for the end of an answer.
+    finishes: usize,
 }
 
 impl FrameReader {
+    /// Every answer has its reason to stop: nothing of them is missing.
+    fn is_whole(&self) -> bool {
+        self.finishes > self.last_choice
+    }
+
     fn pass(&mut self, frame: &Frame<'_>, output: &mut Output) -> Result<(), ReplyFault> {
         // Nothing that comes after the end mark belongs to the answer.
         if self.progress.complete {
@@ -152,12 +163,16 @@ impl FrameReader {
     }
 
     fn learn(&mut self, facts: &ChunkFacts, data: &[u8]) {
-        self.progress.finished |= facts.has_finish_reason;
+        self.finishes += facts.finishes;
+        self.last_choice = self.last_choice.max(facts.last_choice);
+        self.progress.finished |= facts.finishes > 0;
         self.progress.content_started |= facts.has_content;
+        self.progress.usage_is_last &= !facts.has_content;
         self.progress.content_bytes += facts.content_bytes as u64;
         let usage = facts.usage.clone().and_then(|span| std::str::from_utf8(data.get(span)?).ok());
         if let UsageMember::Counted(usage) = read_member(usage) {
             self.progress.usage = Some(usage);
+            self.progress.usage_is_last = true;
         }
         if let Some(tier) = facts.service_tier.clone().and_then(|span| data.get(span)) {
             self.learn_tier(tier);

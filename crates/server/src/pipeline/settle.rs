@@ -30,6 +30,8 @@ pub(crate) const TOKENS_MAX: u64 = 100_000_000;
 pub(crate) enum Ending {
     /// As it should.
     Complete,
+    /// The provider broke it off behind its reason to stop; the caller has a proper end.
+    Mended,
     /// The provider broke it off, or the gateway did.
     Cut,
     /// The caller went away.
@@ -182,6 +184,18 @@ impl Settlement {
         }
     }
 
+    /// A stream broke off where nothing but its end was missing, and was ended here.
+    fn tell_mended(&self) {
+        self.gateway.metrics().rescued("mended");
+        let call_id = self.call_id.to_str().unwrap_or_default();
+        let deployment = self.target.id.as_str();
+        tracing::warn!(
+            call_id,
+            deployment,
+            "a stream broke behind its reason to stop and was ended as it should"
+        );
+    }
+
     /// A stream's body is handed to the caller's connection: the request is being answered until that lets go of it.
     pub(crate) fn stream_opened(&self) {
         self.gateway.metrics().in_flight.inc();
@@ -212,6 +226,9 @@ impl Settlement {
             return;
         }
         self.warn_of(&progress.lost);
+        if ending == Ending::Mended {
+            self.tell_mended();
+        }
         // A stream that was cut may have reported its prompt only; then what was delivered is the lower bound.
         let delivered = progress.content_bytes.div_ceil(BYTES_PER_TOKEN);
         let reported = progress.usage.filter(is_plausible);
@@ -229,7 +246,8 @@ impl Settlement {
             self.settle(&billing, self.started.elapsed(), ending);
             return;
         }
-        let usage = reported.filter(|usage| ending == Ending::Complete || usage.output_tokens >= delivered);
+        let is_final = ending == Ending::Complete || (ending == Ending::Mended && progress.usage_is_last);
+        let usage = reported.filter(|usage| is_final || usage.output_tokens >= delivered);
         let mut billing =
             Billing::new(usage, self.prompt_bytes, progress.content_bytes, progress.service_tier.as_deref());
         if let (true, Some(reported)) = (billing.is_estimated, reported) {
@@ -307,7 +325,7 @@ impl Settlement {
     /// Gives the place back, and lets the policies learn of the end.
     fn leave(&mut self, spend: &SessionSpend, ending: Ending) {
         let Some(mut place) = self.place.take() else { return };
-        if ending == Ending::Cut {
+        if matches!(ending, Ending::Cut | Ending::Mended) {
             let lesson = place.broke(FailureKind::Connection, &self.target.health_rules);
             self.gateway.alerts().learned(&self.target, &lesson);
         }

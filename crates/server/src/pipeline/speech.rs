@@ -119,7 +119,11 @@ impl Speech {
         };
         match self.stream(reading) {
             (Framing::Events(framer), decoder) => {
-                Box::new(NativeRelay::new(framer, (watch(decoder), encoder), place, client_model))
+                let relay = NativeRelay::new(framer, (watch(decoder), encoder), place, client_model);
+                Box::new(match self {
+                    Self::Anthropic(_) => relay.ending_with(anthropic::END_MARK),
+                    _ => relay,
+                })
             }
             (framing, decoder) => Box::new(Translator::new(framing, decoder, encoder)),
         }

@@ -293,33 +293,49 @@ impl StreamBody {
                 let turned = self.turn(|transducer, out| transducer.push(chunk, out));
                 self.look_for_whole();
                 if let Err(fault) = turned {
-                    self.broke(self.fault_sentence(&fault), fault_kind(&fault));
+                    self.met(&fault);
                 }
             }
             None => {
                 self.upstream = None;
-                if let Err(fault) = self.finish() {
-                    self.broke(self.fault_sentence(&fault), fault_kind(&fault));
+                if let Err(fault) = self.finish(Ending::Complete) {
+                    self.met(&fault);
                 }
             }
-            // What comes after the end of the answer cannot hurt it.
             Some(Err(failure)) => {
-                let progress = self.transducer.progress();
-                let may_be_whole = progress.complete || progress.finished;
-                if !may_be_whole || self.finish().is_err() {
+                if !self.mend() {
                     self.broke(failure_sentence(&failure).to_owned(), failure_kind(&failure));
                 }
             }
         }
     }
 
+    /// The provider's stream cannot be read on.
+    fn met(&mut self, fault: &ReplyFault) {
+        // What a provider calls an error is one, also behind the answer.
+        let is_break = matches!(fault, ReplyFault::Malformed(rule) if *rule != BUG_RULE);
+        if !(is_break && self.mend()) {
+            self.broke(self.fault_sentence(fault), fault_kind(fault));
+        }
+    }
+
+    /// Ends a broken stream as it should have ended, where nothing of the answer is missing. What comes behind the end mark
+    /// cannot hurt it at all; where that is missing too, the deployment's health hears of the break.
+    fn mend(&mut self) -> bool {
+        let progress = self.transducer.progress();
+        let ending = if progress.complete { Ending::Complete } else { Ending::Mended };
+        let may_be_whole = progress.complete || progress.finished;
+        // A fault that came along with the first content is told first.
+        may_be_whole && (self.finish(ending).is_ok() || self.finish(ending).is_ok())
+    }
+
     /// Ends the stream as it should; an error where it is not complete.
-    fn finish(&mut self) -> Result<(), ReplyFault> {
+    fn finish(&mut self, ending: Ending) -> Result<(), ReplyFault> {
         self.turn(|transducer, out| transducer.finish(out))?;
         self.upstream = None;
         self.look_for_whole();
         self.is_keeping = self.keeping.is_some();
-        self.settle(Ending::Complete);
+        self.settle(ending);
         Ok(())
     }
 

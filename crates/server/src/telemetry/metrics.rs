@@ -360,7 +360,7 @@ impl Metrics {
     }
 
     /// A stream broke off within its answer: it went on by `prefill` or `replay`, could not (`impossible`), or nobody went
-    /// on with it (`failed`).
+    /// on with it (`failed`); or behind it, and was ended here (`mended`).
     pub(crate) fn rescued(&self, outcome: &'static str) {
         self.rescues.get_or_create(&RescueLabels { outcome }).inc();
     }

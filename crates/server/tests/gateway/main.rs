@@ -24,6 +24,7 @@ mod hedging;
 mod hostile;
 mod limits;
 mod media;
+mod mended;
 mod messages;
 mod money;
 mod panics;
