@@ -12,7 +12,7 @@ pub(crate) const QUIET_FROM: Duration = Duration::from_secs(20);
 /// Within so long after that, a fresh request is answered.
 pub(crate) const RECOVERY_MAX: Duration = Duration::from_secs(30);
 /// Time for all attempts of a request, until its first content where it is streamed.
-pub(crate) const REQUEST_MAX: Duration = Duration::from_secs(12);
+pub(crate) const REQUEST_MAX: Duration = Duration::from_secs(8);
 /// Time for one plain attempt.
 const ATTEMPT_MAX: Duration = Duration::from_secs(4);
 /// Time for a stream's first content.
@@ -265,11 +265,12 @@ impl Scenario {
         let calls = calls(&mut draws);
         let mut num_retries = u32::try_from(draws.between(0, 3)).unwrap();
         let hedges = draws.chance(30);
-        if draws.chance(20) {
+        let is_stormy = draws.chance(35);
+        if is_stormy {
             num_retries = 4;
             storm(&mut draws, &mut deployments);
         }
-        let retry_budget = if draws.chance(30) {
+        let retry_budget = if draws.chance(35) {
             RetryBudget { ratio: 0.1, floor_per_second: 0.3 }
         } else {
             RetryBudget { ratio: 0.1, floor_per_second: 3.0 }
@@ -279,6 +280,10 @@ impl Scenario {
         let mut scenario =
             Self { seed, deployments, calls, faults, num_retries, hedges, retry_budget, rests, config };
         scenario.config = scenario.config(&mut draws);
+        if is_stormy && draws.chance(75) {
+            // Or nobody would be asked so often.
+            scenario.config["router_settings"]["disable_cooldowns"] = json!(true);
+        }
         scenario
     }
 
@@ -400,16 +405,22 @@ fn trouble(draws: &mut Draws) -> Trouble {
 
 /// All providers fail at once, now and then.
 fn storm(draws: &mut Draws, deployments: &mut [Spec]) {
-    let (from, to) = draws.span(6_000);
+    let from = draws.ms(500, 8_000);
+    let to = from + draws.ms(3_000, 8_000);
+    let refuses = |status| Act::Refuse { status, retry_after: None };
     let act = draws.one_of(&[
-        Act::Refuse { status: 500, retry_after: None },
-        Act::Refuse { status: 503, retry_after: None },
+        refuses(500),
+        refuses(502),
+        refuses(503),
+        refuses(529),
+        Act::Cut(0),
         Act::Cut(2),
         Act::ErrorEvent(3),
         Act::Silent,
+        Act::Silent,
     ]);
     for spec in deployments {
-        spec.troubles.insert(0, Trouble { from, to, percent: draws.between(60, 100), act });
+        spec.troubles.insert(0, Trouble { from, to, percent: draws.between(85, 100), act });
     }
 }
 

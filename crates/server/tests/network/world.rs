@@ -1,4 +1,4 @@
-//! One play: the hosts, what befalls the network between them, and the questions that are asked once all is well again.
+//! One play: the hosts, what befalls the network between them, and the questions that are asked once all is well.
 //!
 //! Owns time and the faults. Leaves to others what must hold (oracle). **Invariant:** all hosts run in one thread by turns,
 //! in virtual time, and every draw comes from the seed, the gateway's own included.
@@ -50,6 +50,8 @@ struct Stage {
     inside: Arc<Mutex<Option<Inside>>>,
     permits: Arc<Semaphore>,
     entered: Arc<AtomicUsize>,
+    /// Accept loops that run.
+    serving: Arc<AtomicUsize>,
 }
 
 /// What came of a play.
@@ -69,6 +71,7 @@ pub(crate) fn play(scenario: Scenario, is_traced: bool) -> Played {
         inside: Arc::default(),
         permits: Arc::new(Semaphore::new(CONNECTIONS_MAX)),
         entered: Arc::default(),
+        serving: Arc::default(),
     };
     let mut sim = turmoil::Builder::new()
         .tick_duration(TICK)
@@ -119,7 +122,9 @@ async fn gateway(stage: Stage) -> turmoil::Result {
         headers_max: 100,
         write_stall_max: CALLER_MAX,
     };
+    stage.serving.fetch_add(1, Ordering::Relaxed);
     serve(Door::open(Arc::clone(&stage.entered)).await?, worker, limits).await;
+    stage.serving.fetch_sub(1, Ordering::Relaxed);
     Ok(())
 }
 
@@ -279,5 +284,11 @@ async fn baseline(stage: &Stage) {
             }
         }
         Err(error) => ledger.broken(format!("no metrics: {error}")),
+    }
+    inside.gateway.advance(tollgate_server::Stage::Draining);
+    sleep(Duration::from_secs(1)).await;
+    let missing = CONNECTIONS_MAX - stage.permits.available_permits();
+    if missing != 0 || stage.serving.load(Ordering::Relaxed) != 0 {
+        ledger.broken(format!("the gateway does not end: {missing} permits are missing"));
     }
 }
