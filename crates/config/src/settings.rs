@@ -153,6 +153,8 @@ pub struct TollgateSettings {
     pub body_timeout: Duration,
     /// Time to connect to a provider, TLS included.
     pub connect_timeout: Duration,
+    /// Time of all attempts of a request together, where it names none itself.
+    pub total_timeout: Duration,
     /// Time to the first part of a stream, where no `stream_timeout` says so.
     pub first_token_timeout: Duration,
     /// Longest pause between two parts of a stream.
@@ -220,6 +222,7 @@ impl TollgateSettings {
             header_timeout: seconds("header_timeout_seconds", 10),
             body_timeout: seconds("body_timeout_seconds", 30),
             connect_timeout: seconds("connect_timeout_seconds", 3),
+            total_timeout: seconds("total_timeout_seconds", 6_000),
             first_token_timeout: seconds("first_token_timeout_seconds", 60),
             chunk_timeout: seconds("chunk_timeout_seconds", 30),
             client_stall_timeout: seconds("client_stall_timeout_seconds", 60),

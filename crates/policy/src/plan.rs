@@ -96,6 +96,7 @@ pub struct AttemptPlan {
     tried: Vec<Tried>,
     rules: RetryRules,
     sends: u32,
+    failures: u32,
     waits: u32,
 }
 
@@ -120,9 +121,9 @@ impl AttemptPlan {
         self.sends
     }
 
-    /// Attempts after the first so far.
-    pub fn retries(&self) -> u32 {
-        self.sends.saturating_sub(1)
+    /// Attempts that have failed so far.
+    pub fn failures(&self) -> u32 {
+        self.failures
     }
 
     /// Most attempts after the first.
@@ -139,6 +140,7 @@ impl AttemptPlan {
         kind: FailureKind,
         retry_after: Option<Duration>,
     ) -> bool {
+        self.failures += 1;
         let may_recover = kind.verdict() == Verdict::Anywhere;
         match self.tried.iter_mut().find(|tried| tried.position == position) {
             Some(tried) => *tried = Tried { position, may_recover, retry_after },
@@ -229,7 +231,7 @@ mod tests {
             while fail(&mut plan, 0, FailureKind::Server) {
                 sends += 1;
             }
-            assert_eq!((sends, plan.retries()), (num_retries + 1, num_retries));
+            assert_eq!((sends, plan.failures()), (num_retries + 1, num_retries + 1));
         }
     }
 

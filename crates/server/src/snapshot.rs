@@ -356,7 +356,7 @@ impl Snapshot {
 
     /// The time of all attempts of a request together.
     pub(crate) fn whole_time(&self, overrides: &Overrides) -> Duration {
-        overrides.timeout.or(self.request_timeout()).unwrap_or(REQUEST_TIMEOUT_DEFAULT)
+        overrides.timeout.unwrap_or(self.config.tollgate.total_timeout)
     }
 
     fn request_timeout(&self) -> Option<Duration> {

@@ -24,6 +24,12 @@ pub(crate) static TABLE: Table = &[&[
         "3",
         "Connecting to a provider, TLS included, may take this long.",
     ),
+    active(
+        "total_timeout_seconds",
+        Kind::Timeout,
+        "6000",
+        "All attempts of a request together have this long, where it names no time itself.",
+    ),
     active("first_token_timeout_seconds", Kind::Timeout, "60", "A stream has this long for its first part."),
     active("chunk_timeout_seconds", Kind::Timeout, "30", "A stream may pause this long between two parts."),
     active(

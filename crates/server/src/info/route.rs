@@ -11,7 +11,7 @@ use crate::pipeline::walk::{Errand, limits_of};
 use crate::pipeline::{Call, json_response};
 use crate::reply::GatewayBody;
 use crate::routes::{Found, PathModel};
-use crate::routing::{Asking, Group, GroupRules, HedgeDelay, RehearsedLeg, candidates, rehearse, seconds};
+use crate::routing::{Asking, Group, HedgeDelay, RehearsedLeg, candidates, rehearse, seconds};
 use crate::snapshot::Snapshot;
 use crate::surface::Surface;
 use crate::worker::Worker;
@@ -165,7 +165,7 @@ async fn told(errand: Errand<'_>, group: &Arc<Group>) -> Value {
             "is_enabled": group.rules().waiting.is_enabled,
             "longest_seconds": seconds(group.rules().waiting.longest),
         },
-        "hedge": hedge(group.rules(), group),
+        "hedge": hedge(snapshot.retry_rules(group, received).num_retries, group),
     })
 }
 
@@ -266,6 +266,10 @@ fn table(leg: &RehearsedLeg) -> Vec<Value> {
 /// What came of the choice, and what becomes of the request where it is nobody.
 fn choice(errand: Errand<'_>, leg: &RehearsedLeg) -> Value {
     let Some((group, explained)) = &leg.group else { return Value::Null };
+    // A group that is passed by has a least bad deployment, and it is not asked.
+    if let Some(nobody) = leg.nobody {
+        return nobody_json(errand, group, nobody);
+    }
     match explained.table.choice {
         Choice::Deployment { position, why } => {
             let id = group.targets().get(position).map(|target| target.id.as_str());
@@ -314,8 +318,10 @@ fn retries(snapshot: &Snapshot, group: &Group, received: &Received<'_>) -> Value
     })
 }
 
-fn hedge(rules: &GroupRules, group: &Group) -> Value {
-    let Some(hedging) = rules.hedging.filter(|hedging| hedging.max > 0) else { return Value::Null };
+/// A hedge is one of the retries, so without any there is none.
+fn hedge(num_retries: u32, group: &Group) -> Value {
+    let hedging = group.rules().hedging.filter(|hedging| hedging.max > 0 && num_retries > 0);
+    let Some(hedging) = hedging else { return Value::Null };
     let after = match hedging.after {
         HedgeDelay::Fixed(delay) => Some(delay),
         HedgeDelay::Quantile(quantile) => group.first_token_quantile(quantile),

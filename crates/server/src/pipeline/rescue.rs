@@ -295,7 +295,9 @@ impl Lifeline {
         let onward = past.read(frames, self.call.surface).map_err(Lost::Unfit)?;
         let mut retry_after = None;
         let (worker, snapshot, call) = (&self.worker, self.snapshot.as_ref(), &self.call);
-        while let Some(boarding) = self.successors.next((worker, snapshot), &received, kind) {
+        loop {
+            let errand = Errand { worker, snapshot, call, received: &received };
+            let Some(boarding) = self.successors.next(errand, kind).await else { break };
             let Boarding { target, limits, mut place, .. } = boarding;
             let mode = mode_of(&received, call.surface, &target, &onward.sent);
             for mode in [Some(mode), (mode == Mode::Prefill).then_some(Mode::Replay)].into_iter().flatten() {

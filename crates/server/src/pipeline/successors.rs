@@ -5,16 +5,20 @@
 //! within their limit.
 
 use super::receive::Received;
-use super::walk::{Boarding, limits_of};
-use crate::routing::{Asking, Group, Journey, Place, Route};
+use super::walk::{Boarding, Errand, limits_of};
+use crate::routing::{Asking, Group, Journey, Place, Route, Waited};
 use crate::snapshot::Snapshot;
 use crate::worker::Worker;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::time::Instant;
 use tollgate_policy::chain::Setback;
-use tollgate_policy::choice::{Choice, Why};
+use tollgate_policy::choice::{Choice, Nobody, Why};
 use tollgate_policy::failure::{FailureKind, Verdict};
 use tollgate_policy::plan::{AttemptPlan, SENDS_PER_REQUEST_MAX};
+
+/// Longest that a stream stands still for a place at whoever goes on with it: what most clients wait for in silence.
+const PLACE_WAIT_MAX: Duration = Duration::from_secs(10);
 
 /// Where a walk ended: at the deployment that answers.
 #[derive(Debug)]
@@ -56,18 +60,14 @@ impl Successors {
     }
 
     /// A place at the next one, after a failure of this kind; a send is counted for it.
-    pub(crate) fn next(
-        &mut self,
-        (worker, snapshot): (&Worker, &Snapshot),
-        received: &Received<'_>,
-        kind: FailureKind,
-    ) -> Option<Boarding> {
+    pub(crate) async fn next(&mut self, errand: Errand<'_>, kind: FailureKind) -> Option<Boarding> {
+        let Errand { worker, snapshot, received, .. } = errand;
         if kind.verdict() == Verdict::Never || self.is_empty() {
             return None;
         }
         self.rest.plan.after_failure(self.rest.position, kind, None);
         loop {
-            if let Some((position, why)) = self.fresh()
+            if let Some((position, why)) = self.fresh(errand).await
                 && (!std::mem::replace(&mut self.has_begun, true) || self.rest.group.may_retry())
                 && let Some(boarding) = self.board(snapshot, received, (position, why))
             {
@@ -84,12 +84,27 @@ impl Successors {
         is_left
     }
 
-    fn fresh(&self) -> Option<(usize, Why)> {
-        let Rest { group, asking, plan, .. } = &self.rest;
+    /// Whoever has not failed the request; waits for a place where all are taken and no other group follows.
+    async fn fresh(&self, errand: Errand<'_>) -> Option<(usize, Why)> {
+        let Rest { group, asking, plan, journey, .. } = &self.rest;
         let failed: Vec<bool> = (0..group.targets().len()).map(|at| plan.has_failed(at)).collect();
-        match group.choose(&asking.ask(true), asking.tokens(), &failed) {
-            Choice::Deployment { position, why } => Some((position, why)),
-            Choice::None(_) => None,
+        let waiting = group.rules().waiting;
+        let until = Instant::now() + waiting.longest.min(PLACE_WAIT_MAX);
+        loop {
+            let nobody = match group.choose(&asking.ask(true), asking.tokens(), &failed) {
+                Choice::Deployment { position, why } => return Some((position, why)),
+                Choice::None(nobody) => nobody,
+            };
+            let is_worth_it = matches!(nobody, Nobody::Full(_))
+                && waiting.is_enabled
+                && !journey.has_next_group(Setback::NoPlace);
+            let free_at = nobody.until().map(|moment| group.clock().instant(moment));
+            if !is_worth_it || free_at.is_some_and(|free_at| free_at > until) {
+                return None;
+            }
+            if group.room().wait(errand.urgency(), free_at, until).await != Waited::Turn {
+                return None;
+            }
         }
     }
 

@@ -60,6 +60,8 @@ pub(crate) struct Over {
     setback: Setback,
     kind: Option<FailureKind>,
     rejection: Box<Rejection>,
+    /// Nobody was asked, for another group follows.
+    is_passed_by: bool,
 }
 
 /// A walk that is under way.
@@ -74,8 +76,12 @@ pub(crate) struct Walk<'a> {
     failed: Option<Over>,
     /// The deployment to come back to.
     back: Option<usize>,
-    /// What the caller gets if nobody answers: the failure of the group that it asked for.
+    /// What the caller gets if nobody answers: the first failure, of the group that it asked for where that was asked.
     first: Option<Rejection>,
+    /// The same where no group was asked.
+    passed_by: Option<Rejection>,
+    /// Groups that were left for another.
+    fallbacks: u32,
     soonest_retry: Option<Duration>,
     /// Until when this request may wait for a place.
     wait_until: Option<Instant>,
@@ -112,6 +118,8 @@ impl<'a> Walk<'a> {
             failed: None,
             back: None,
             first: None,
+            passed_by: None,
+            fallbacks: 0,
             soonest_retry: None,
             wait_until: None,
             sends: 0,
@@ -138,7 +146,7 @@ impl<'a> Walk<'a> {
     /// A place at the deployment that the policy names next; waits for one where all are taken.
     pub(crate) async fn board(&mut self) -> Result<Boarding, Over> {
         if let Some((kind, rejection)) = self.journey.take_mock() {
-            return Err(Over { setback: kind.into(), kind: Some(kind), rejection: Box::new(rejection) });
+            return Err(Over::failed(kind, rejection));
         }
         self.line_up().await?;
         let mut misses = 0;
@@ -146,8 +154,7 @@ impl<'a> Walk<'a> {
             match self.choose() {
                 Choice::Deployment { why: Why::LeastBad, .. } if self.passes_by() => {
                     self.has_passed_by = true;
-                    let nobody = Nobody::Ejected { until: self.group.clock().now() };
-                    return Err(self.failed.take().unwrap_or_else(|| self.nobody(nobody, false)));
+                    return Err(self.failed.take().unwrap_or_else(|| self.passed()));
                 }
                 Choice::Deployment { position, why } => {
                     if let Some(boarding) = self.take(position, why) {
@@ -167,7 +174,7 @@ impl<'a> Walk<'a> {
 
     /// A second place beside those that are held already, for a hedge; none where the policy or a budget says no.
     pub(super) fn board_beside<'b>(&mut self, held: impl Iterator<Item = &'b Boarding>) -> Option<Boarding> {
-        if self.sends >= SENDS_PER_REQUEST_MAX || self.plan.sends() > self.plan.retries_max() {
+        if !self.has_send_to_spare(Setback::Down) || self.plan.sends() > self.plan.retries_max() {
             return None;
         }
         let mut excluded = self.excluded();
@@ -206,11 +213,20 @@ impl<'a> Walk<'a> {
 
     fn choose(&self) -> Choice {
         let ask = self.asking.ask(self.failed.is_some());
-        let excluded = match self.back {
-            Some(back) => (0..self.group.targets().len()).map(|at| at != back).collect(),
-            None => self.excluded(),
-        };
-        self.group.choose(&ask, self.asking.tokens(), &excluded)
+        let fresh = self.group.choose(&ask, self.asking.tokens(), &self.excluded());
+        let Some(back) = self.back else { return fresh };
+        // Whoever has come free during the wait, and has not failed this request, goes first.
+        if matches!(fresh, Choice::Deployment { why, .. } if why != Why::LeastBad) {
+            return fresh;
+        }
+        let others: Vec<bool> = (0..self.group.targets().len()).map(|at| at != back).collect();
+        self.group.choose(&ask, self.asking.tokens(), &others)
+    }
+
+    /// Whether there is a send that no group which follows such a setback needs.
+    fn has_send_to_spare(&self, setback: Setback) -> bool {
+        self.sends < SENDS_PER_REQUEST_MAX
+            && self.sends.saturating_add(self.journey.groups_after(setback)) < SENDS_PER_REQUEST_MAX
     }
 
     /// Takes a place; none where another request was faster.
@@ -239,7 +255,7 @@ impl<'a> Walk<'a> {
             return Ok(());
         }
         let full = Nobody::Full(Full { by: LimitKind::Parallel, free_at: None });
-        if self.journey.has_next(Setback::NoPlace) {
+        if self.journey.has_next_group(Setback::NoPlace) {
             return Ok(());
         }
         let until = self.waits_until();
@@ -260,25 +276,40 @@ impl<'a> Walk<'a> {
     /// Nobody can be had now: waits where that helps, and else ends the leg.
     async fn wait(&mut self, nobody: Nobody) -> Result<(), Over> {
         if let Some(failed) = self.failed.take() {
+            // Somebody has not failed it, and only has no place yet: that is worth more than whoever has failed.
+            let is_full = matches!(nobody, Nobody::Full(_)) && self.back.is_none();
+            if is_full && !self.journey.has_next_group(failed.setback) {
+                let waited = self.wait_for_place(nobody).await;
+                if waited == Some(Waited::Turn) {
+                    self.failed = Some(failed);
+                    return Ok(());
+                }
+            }
             return self.come_back(failed).await;
         }
-        let setback = setback(nobody);
-        let room = self.group.rules().waiting;
-        let may_wait = setback == Setback::NoPlace && room.is_enabled;
-        if !may_wait || self.journey.has_next(setback) {
+        if self.journey.has_next_group(setback(nobody)) {
             return Err(self.nobody(nobody, false));
+        }
+        match self.wait_for_place(nobody).await {
+            Some(Waited::Turn) => Ok(()),
+            Some(Waited::Late) | None => Err(self.nobody(nobody, false)),
+            Some(Waited::Shed) => Err(self.nobody(nobody, true)),
+        }
+    }
+
+    /// Waits until there may be a place; `None` where it is not waited for.
+    async fn wait_for_place(&mut self, nobody: Nobody) -> Option<Waited> {
+        let may_wait = setback(nobody) == Setback::NoPlace && self.group.rules().waiting.is_enabled;
+        if !may_wait {
+            return None;
         }
         let until = self.waits_until();
         let free_at = nobody.until().map(|moment| self.group.clock().instant(moment));
         // A place that is free again only after the wait is not waited for.
         if free_at.is_some_and(|free_at| free_at > until) || until <= Instant::now() {
-            return Err(self.nobody(nobody, false));
+            return None;
         }
-        match self.group.room().wait(self.errand.urgency(), free_at, until).await {
-            Waited::Turn => Ok(()),
-            Waited::Late => Err(self.nobody(nobody, false)),
-            Waited::Shed => Err(self.nobody(nobody, true)),
-        }
+        Some(self.group.room().wait(self.errand.urgency(), free_at, until).await)
     }
 
     /// Every deployment that could be asked has failed this request: back to one that may recover, after a wait.
@@ -333,9 +364,9 @@ impl<'a> Walk<'a> {
         let mut rejection = failure.rejection;
         let seconds = header_text(&format!("{:?}", limits.attempt.as_secs_f64()));
         rejection.headers_mut().insert(X_LITELLM_TIMEOUT, seconds);
-        let over = Over { setback: kind.into(), kind: Some(kind), rejection: Box::new(rejection) };
+        let over = Over::failed(kind, rejection);
         let goes_on = self.plan.after_failure(position, kind, wait)
-            && self.sends < SENDS_PER_REQUEST_MAX
+            && self.has_send_to_spare(over.setback)
             && self.deadline > Instant::now()
             && self.group.may_retry();
         if !goes_on {
@@ -347,7 +378,7 @@ impl<'a> Walk<'a> {
 
     /// Goes on to the next group of the chain, or says what the caller gets where none follows.
     pub(crate) fn next_leg(&mut self, over: Over) -> Result<(), Rejection> {
-        let Over { setback, kind, rejection } = over;
+        let Over { setback, kind, rejection, is_passed_by } = over;
         self.count_fallback(false);
         if self.errand.received.wish.tells_fallback_errors {
             self.trail.add(self.group.name(), &rejection);
@@ -358,7 +389,8 @@ impl<'a> Walk<'a> {
         let back = if kind.is_none_or(is_passing) { self.group.soonest_return() } else { None };
         let rejection =
             rejection.with_retry_after(self.soonest_retry.filter(|_| is_limit)).or_retry_after(back);
-        let first = self.first.take().unwrap_or(rejection);
+        let kept = if is_passed_by { &mut self.passed_by } else { &mut self.first };
+        kept.get_or_insert(rejection);
         let Errand { worker, snapshot, received, call } = self.errand;
         let is_over = self.sends >= SENDS_PER_REQUEST_MAX || self.deadline <= Instant::now();
         loop {
@@ -366,7 +398,7 @@ impl<'a> Walk<'a> {
                 break;
             }
             let Some(name) = self.journey.leg().group.clone() else {
-                self.first = Some(first);
+                self.fall();
                 return Ok(());
             };
             // Answers that were written down take no send, and may still follow.
@@ -382,10 +414,20 @@ impl<'a> Walk<'a> {
             self.plan = AttemptPlan::new(snapshot.retry_rules(&group, received));
             self.group = group;
             (self.failed, self.back, self.wait_until) = (None, None, None);
-            self.first = Some(first);
+            self.fall();
             return Ok(());
         }
-        Err(first)
+        Err(self.first.take().or(self.passed_by.take()).unwrap_or_else(Rejection::internal))
+    }
+
+    /// Counts the groups that were left for another: those that are there, whatever else the chain names.
+    fn fall(&mut self) {
+        if self.journey.leg().depth == 0 {
+            self.fallbacks = 0;
+            return;
+        }
+        self.fallbacks += 1;
+        self.journey.note_depth(self.fallbacks);
     }
 
     /// Says in a reply's head which fault the request has met on purpose, and what was tried in vain.
@@ -436,7 +478,7 @@ impl<'a> Walk<'a> {
     /// The leg has no answer.
     pub(crate) fn unanswered(&self) -> Over {
         let rejection = Rejection::internal();
-        Over { setback: Setback::NotAllowed, kind: None, rejection: Box::new(rejection) }
+        Over { setback: Setback::NotAllowed, kind: None, rejection: Box::new(rejection), is_passed_by: false }
     }
 
     /// A deployment answered.
@@ -460,7 +502,7 @@ impl<'a> Walk<'a> {
         answer.met_before(self.met.clone()).by(Arrival {
             place,
             route,
-            retries: self.plan.retries().saturating_sub(u32::from(is_next_order)),
+            retries: self.plan.failures().saturating_sub(u32::from(is_next_order)),
             retries_max: self.plan.retries_max(),
             fallbacks: leg.depth + u32::from(is_next_order),
             tier: leg.tier.clone(),
@@ -488,7 +530,7 @@ impl<'a> Walk<'a> {
         let lesson = place.answered(None);
         self.errand.worker.gateway.alerts().learned(&target, &lesson);
         self.served();
-        (target, place, (self.plan.retries(), self.plan.retries_max()))
+        (target, place, (self.plan.failures(), self.plan.retries_max()))
     }
 
     /// A hedge lost, and what it may have cost is the gateway's own.
@@ -499,7 +541,20 @@ impl<'a> Walk<'a> {
     fn nobody(&self, nobody: Nobody, was_shed: bool) -> Over {
         let now = self.group.clock().now();
         let rejection = Rejection::nobody(&self.group, nobody, (now, was_shed));
-        Over { setback: setback(nobody), kind: None, rejection: Box::new(rejection) }
+        Over { setback: setback(nobody), kind: None, rejection: Box::new(rejection), is_passed_by: false }
+    }
+
+    /// Every deployment is ejected, and nobody is asked, since another group follows.
+    fn passed(&self) -> Over {
+        let now = self.group.clock().now();
+        let until = now.after(self.group.soonest_return().unwrap_or_default());
+        Over { is_passed_by: true, ..self.nobody(Nobody::Ejected { until }, false) }
+    }
+}
+
+impl Over {
+    fn failed(kind: FailureKind, rejection: Rejection) -> Self {
+        Self { setback: kind.into(), kind: Some(kind), rejection: Box::new(rejection), is_passed_by: false }
     }
 }
 

@@ -223,6 +223,20 @@ impl Journey {
         false
     }
 
+    /// How many groups may follow, one after the other, where all of them fail like this.
+    pub(crate) fn groups_after(&self, setback: Setback) -> u32 {
+        let (mut chain, mut groups) = (self.chain.clone(), 0);
+        while let Some(leg) = chain.after(setback) {
+            groups += u32::from(leg.group.is_some());
+        }
+        groups
+    }
+
+    /// So many groups came before the leg that it is on: those of the chain that are there.
+    pub(crate) fn note_depth(&mut self, groups: u32) {
+        self.leg.depth = groups;
+    }
+
     /// Goes on to the next group; false where none follows.
     pub(crate) fn advance(&mut self, setback: Setback) -> bool {
         if self.chain.after(setback).is_none() {

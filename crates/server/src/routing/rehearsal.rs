@@ -57,9 +57,17 @@ pub(crate) fn rehearse(
 ) -> Vec<RehearsedLeg> {
     let Errand { worker, snapshot, received, .. } = errand;
     let journey = Journey::new(snapshot.chains(), &received.wish, snapshot.resolve_alias(&received.model));
-    let mut rehearsal =
-        Rehearsal { errand, journey, group: Arc::clone(group), asking: asking.clone(), kind, sends: 0 };
-    let mut legs = Vec::new();
+    let mut rehearsal = Rehearsal {
+        errand,
+        journey,
+        group: Arc::clone(group),
+        asking: asking.clone(),
+        kind,
+        sends: 0,
+        has_passed_by: false,
+        takes_least_bad: false,
+    };
+    let mut legs: Vec<RehearsedLeg> = Vec::new();
     loop {
         let leg = rehearsal.leg();
         let setback =
@@ -68,7 +76,7 @@ pub(crate) fn rehearse(
         let is_over = leg.is_answered || rehearsal.sends >= SENDS_PER_REQUEST_MAX;
         legs.push(leg);
         loop {
-            if is_over || !rehearsal.journey.advance(setback) {
+            if is_over || !(rehearsal.journey.advance(setback) || rehearsal.turns_back()) {
                 return legs;
             }
             let Some(name) = rehearsal.journey.leg().group.clone() else { break };
@@ -87,9 +95,25 @@ struct Rehearsal<'a> {
     asking: Asking,
     kind: FailureKind,
     sends: u32,
+    /// A group was passed by whose deployments are all ejected, since another one follows.
+    has_passed_by: bool,
+    /// Nobody follows: the least bad is asked.
+    takes_least_bad: bool,
 }
 
 impl Rehearsal<'_> {
+    /// Nobody was asked in any group: once more from the start, and the least bad is asked. As the walk does.
+    fn turns_back(&mut self) -> bool {
+        let turns = self.has_passed_by && self.sends == 0 && !self.takes_least_bad;
+        if turns {
+            let Errand { snapshot, received, .. } = self.errand;
+            let name = snapshot.resolve_alias(&received.model);
+            self.journey = Journey::new(snapshot.chains(), &received.wish, name);
+            self.takes_least_bad = true;
+        }
+        turns
+    }
+
     /// The leg that it is on, gone through.
     fn leg(&mut self) -> RehearsedLeg {
         let leg = self.journey.leg().clone();
@@ -134,6 +158,12 @@ impl Rehearsal<'_> {
             let failed: Vec<bool> = (0..self.group.targets().len()).map(|at| plan.has_failed(at)).collect();
             let draw = if is_retry { draw() } else { first_draw };
             let step = match self.group.rehearse((&ask, tokens), &failed, &mut turns, draw) {
+                Choice::Deployment { why: Why::LeastBad, .. } if self.passes_by() => {
+                    self.has_passed_by = true;
+                    let soonest = self.group.soonest_return().unwrap_or_default();
+                    let nobody = Nobody::Ejected { until: self.group.clock().now().after(soonest) };
+                    return (steps, Some(nobody).filter(|_| !is_retry));
+                }
                 Choice::Deployment { position, why } => Step { position, why, wait: Duration::ZERO },
                 Choice::None(nobody) if !is_retry => return (steps, Some(nobody)),
                 Choice::None(_) => match self.come_back(&mut plan) {
@@ -144,13 +174,19 @@ impl Rehearsal<'_> {
             steps.push(step);
             plan.note_send();
             self.sends += 1;
-            let goes_on =
-                plan.after_failure(step.position, self.kind, pause) && self.sends < SENDS_PER_REQUEST_MAX;
+            let kept = self.journey.groups_after(Setback::Failed(self.kind));
+            let goes_on = plan.after_failure(step.position, self.kind, pause)
+                && self.sends.saturating_add(kept) < SENDS_PER_REQUEST_MAX;
             if !goes_on || budget == 0 {
                 return (steps, None);
             }
             budget -= 1;
         }
+    }
+
+    /// Whether a group whose deployments are all ejected is left for one that follows.
+    fn passes_by(&self) -> bool {
+        !self.takes_least_bad && self.journey.has_next_group(Setback::Down)
     }
 
     /// Back to a deployment that has failed, after the longest wait that there may be.

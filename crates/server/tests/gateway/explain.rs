@@ -231,8 +231,8 @@ async fn a_dry_run_of_any_call_tells_the_plan_and_sends_nothing() {
 async fn what_the_request_says_of_itself_is_told() {
     let yaml = list(&[("m", "a", ", timeout: 7, weight: 1"), ("m", "b", ", weight: 0")])
         + "router_settings: {num_retries: 3, retry_after: 1}\n\
-           litellm_settings: {request_timeout: 20}\n\
-           tollgate_settings: {first_token_timeout_seconds: 4, hedge: {after: 150ms, max: 1}}\n";
+           litellm_settings: {request_timeout: 15}\n\
+           tollgate_settings: {total_timeout_seconds: 20, first_token_timeout_seconds: 4, hedge: {after: 150ms, max: 1}}\n";
     let app = start(yaml).await;
     let mut body = streamed(hello("m"));
     body["metadata"] = json!({"tags": ["x"], "cost_sensitive": true});

@@ -27,6 +27,7 @@ mod media;
 mod mended;
 mod messages;
 mod money;
+mod outages;
 mod panics;
 mod parity;
 mod passthrough;

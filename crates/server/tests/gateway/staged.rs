@@ -110,8 +110,8 @@ async fn a_late_answer_is_the_providers_own_and_too_late_is_a_timeout() {
         drop(connection);
         app.stop().await;
     }
-    let late =
-        two(Wire::OpenAi, "kind: latency, delay: 60") + "router_settings: {timeout: 2, stream_timeout: 2}\n";
+    let late = two(Wire::OpenAi, "kind: latency, delay: 60")
+        + "router_settings: {num_retries: 0, timeout: 2, stream_timeout: 2}\n";
     let app = App::start(late, script()).await;
     let mut connection = app.connect().await;
     let request = crate::support::post("/v1/chat/completions", &[], hello("m").to_string().as_bytes());

@@ -308,6 +308,7 @@ impl Scenario {
         let budget = self.retry_budget;
         let mut own = json!({
             "connect_timeout_seconds": CONNECT_MAX.as_secs(),
+            "total_timeout_seconds": REQUEST_MAX.as_secs(),
             "first_token_timeout_seconds": FIRST_TOKEN_MAX.as_secs(),
             "chunk_timeout_seconds": CHUNK_MAX.as_secs(),
             "retry_budget": {"ratio": budget.ratio, "floor_per_second": budget.floor_per_second},
