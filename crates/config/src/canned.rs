@@ -2,7 +2,8 @@
 //!
 //! Owns: their shape and their limits. Leaves to others: finding the entry that a question resembles (policy).
 //!
-//! **Invariant:** an entry has a question and an answer, and neither is empty; a file is read once.
+//! **Invariant:** an entry has a question and an answer, and neither is empty; a file is read once. **Invariant:** a tier
+//! of canned answers has one at least.
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -16,7 +17,7 @@ use crate::yaml::{Budget, FILES_MAX, Node, Place, parse};
 /// A tier that answers without a model.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Canned {
-    /// What it can answer; at least one entry.
+    /// What it can answer; empty only where [`Canned::answer_when_nothing_matches`] answers everything.
     pub entries: Vec<FaqEntry>,
     /// How much a caller's question must resemble one of an entry's, 0 to 1.
     pub threshold: f64,
@@ -47,15 +48,32 @@ impl<'r> FaqFiles<'r> {
         Self { read, known: HashMap::new() }
     }
 
-    /// Reads a `canned` block at `place`. `None` if it names no usable file; the reason is in `found`.
+    /// Reads a `canned` block. `None` if it has no answer or names no usable file; the reason is in `found`.
     pub(crate) fn canned(&mut self, node: &Node, path: &str, found: &mut Collector) -> Option<Canned> {
         let section = Section::new(Some(node), CANNED, path);
-        let name = crate::model::required(&section, "faq", node.place, found);
         let threshold = section.share("threshold").unwrap_or(THRESHOLD_DEFAULT);
         let otherwise = section.text("answer_when_nothing_matches").filter(|text| !text.trim().is_empty());
-        let place = section.place("faq").unwrap_or(node.place);
-        let entries = self.entries(&name?, (place, &section.path_of("faq")), found);
-        (!entries.is_empty()).then_some(Canned { entries, threshold, answer_when_nothing_matches: otherwise })
+        let entries = match section.place("faq") {
+            Some(place) => {
+                let name = crate::model::required(&section, "faq", node.place, found)?;
+                let entries = self.entries(&name, (place, &section.path_of("faq")), found);
+                (!entries.is_empty()).then_some(entries)?
+            }
+            None if otherwise.is_some() => {
+                note_threshold(&section, found);
+                Vec::new()
+            }
+            None => {
+                // An answer of a wrong type, or from a variable that is not set, has been reported already.
+                let answer = section.node("answer_when_nothing_matches");
+                if answer.is_none_or(|answer| answer.text().is_some()) {
+                    let message = "is required, or answer_when_nothing_matches";
+                    found.error(node.place, &section.path_of("faq"), message);
+                }
+                return None;
+            }
+        };
+        Some(Canned { entries, threshold, answer_when_nothing_matches: otherwise })
     }
 
     /// The entries of the file `name`, relative to the file that names it `at` a place and key.
@@ -79,6 +97,14 @@ impl<'r> FaqFiles<'r> {
         };
         self.known.insert(path, entries.clone());
         entries
+    }
+}
+
+/// One answer for every question needs no likeness.
+fn note_threshold(section: &Section<'_>, found: &mut Collector) {
+    if let Some(place) = section.place("threshold") {
+        let message = "has no effect without faq: one answer is given to every question";
+        found.warning(place, &section.path_of("threshold"), message);
     }
 }
 

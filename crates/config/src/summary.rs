@@ -75,7 +75,10 @@ fn step(tier: &Tier) -> String {
     match &tier.target {
         TierTarget::Group(group) if *group == tier.name => name,
         TierTarget::Group(group) => format!("{name} ({})", printable(group)),
-        TierTarget::Canned(canned) => format!("{name} ({})", plural(canned.entries.len(), "answer")),
+        TierTarget::Canned(canned) => {
+            let any = usize::from(canned.answer_when_nothing_matches.is_some());
+            format!("{name} ({})", plural(canned.entries.len() + any, "answer"))
+        }
     }
 }
 

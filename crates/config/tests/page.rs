@@ -20,6 +20,36 @@ fn the_configuration_page_lists_exactly_the_keys_of_the_tables() {
 }
 
 #[test]
+fn the_page_says_what_must_be_written() {
+    let page = tollgate_config::reference();
+    let marked = |title: &str| {
+        let section = page.split("### ").find(|section| section.starts_with(title)).unwrap_or_default();
+        let rows = section.lines().filter(|row| row.contains("| required"));
+        rows.filter_map(|row| row.split('`').nth(1)).collect::<Vec<_>>()
+    };
+    for (title, expect) in [
+        ("`model_list[]`", vec!["model_name", "litellm_params"]),
+        ("`litellm_params`", vec!["model"]),
+        ("`litellm_params.tollgate_fault`", vec!["kind"]),
+        (
+            "`router_settings.routing_groups[]`",
+            vec!["group_name", "model_priorities", "models", "routing_strategy"],
+        ),
+        ("`general_settings.pass_through_endpoints[]`", vec!["path", "target"]),
+        ("`tollgate_settings.tiers[]`", vec!["model"]),
+        ("`tollgate_settings.tiers[].canned`", vec!["faq"]),
+        ("Entries of an FAQ file", vec!["questions", "answer"]),
+        ("`tollgate_settings.sensitive[]`", vec!["tags"]),
+    ] {
+        let mut marked = marked(title);
+        marked.sort_unstable();
+        let mut expect = expect;
+        expect.sort_unstable();
+        assert_eq!(marked, expect, "{title}");
+    }
+}
+
+#[test]
 fn the_examples_of_the_page_are_configurations_without_findings() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/configuration.md");
     let page = std::fs::read_to_string(path).expect("docs/configuration.md");

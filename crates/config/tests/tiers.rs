@@ -300,7 +300,7 @@ fn an_faq_file_is_read_beside_the_file_that_names_it_and_once() {
     assert_eq!(reads, ["etc/main.yaml", "etc/faq.yaml"]);
     assert!(loaded.files.iter().any(|file| file == Path::new("etc/faq.yaml")), "{:?}", loaded.files);
     let summary = check_summary(&loaded);
-    assert!(summary.contains("\nTiers of chat: azure, then help (2 answers).\n"), "{summary}");
+    assert!(summary.contains("\nTiers of chat: azure, then help (3 answers).\n"), "{summary}");
     let config = loaded.config.expect("a configuration");
     assert_eq!(config.files, loaded.files);
     let canned = |list: usize| match &config.tollgate.tiers.by_name[list].1[1].target {
@@ -318,6 +318,46 @@ fn an_faq_file_is_read_beside_the_file_that_names_it_and_once() {
     };
     assert_eq!(chat.entries[0], expect);
     assert_eq!(chat.entries[1].answer, "No.\nNever.\n");
+}
+
+#[test]
+fn one_answer_for_everything_needs_no_file() {
+    let settings =
+        "tollgate_settings: {tiers: [azure, {canned: {answer_when_nothing_matches: Please call.}}]}\n";
+    let (loaded, reads) = read(settings, FAQ);
+    assert_eq!(reads, ["etc/main.yaml"]);
+    let summary = check_summary(&loaded);
+    assert!(summary.contains("\nTiers: azure, then canned (1 answer).\n"), "{summary}");
+    let TierTarget::Canned(canned) = config(settings).tollgate.tiers.default[1].target.clone() else {
+        panic!("{summary}")
+    };
+    assert_eq!(canned.entries, []);
+    assert_eq!(canned.answer_when_nothing_matches.as_deref(), Some("Please call."));
+    let at = "etc/main.yaml:6: error: tollgate_settings.tiers[1].canned";
+    let check = |block: &str, expect: &[&str]| {
+        check(&settings.replace("{answer_when_nothing_matches: Please call.}", block), expect);
+    };
+    check("{}", &[&format!("{at}.faq: is required, or answer_when_nothing_matches")]);
+    check(
+        "{answer_when_nothing_matches: ' '}",
+        &[&format!("{at}.faq: is required, or answer_when_nothing_matches")],
+    );
+    check(
+        "{answer_when_nothing_matches: [hi]}",
+        &[&format!("{at}.answer_when_nothing_matches: wants text, found a list")],
+    );
+    check("{faq: '', answer_when_nothing_matches: hi}", &[&format!("{at}.faq: is required")]);
+    check(
+        "{faq: gone.yaml, answer_when_nothing_matches: hi}",
+        &[&format!("{at}.faq: etc/gone.yaml: cannot be read: entity not found")],
+    );
+    check(
+        "{threshold: 0.5, answer_when_nothing_matches: hi}",
+        &[
+            "etc/main.yaml:6: warning: tollgate_settings.tiers[1].canned.threshold: has no effect without faq: one answer is \
+             given to every question",
+        ],
+    );
 }
 
 #[test]
@@ -341,7 +381,7 @@ fn an_faq_file_that_cannot_be_used_is_an_error() {
     check(
         "tollgate_settings: {tiers: [azure, {canned: {threshold: 2}}]}\n",
         &[
-            "etc/main.yaml:6: error: tollgate_settings.tiers[1].canned.faq: is required",
+            "etc/main.yaml:6: error: tollgate_settings.tiers[1].canned.faq: is required, or answer_when_nothing_matches",
             "etc/main.yaml:6: error: tollgate_settings.tiers[1].canned.threshold: wants share from 0 to 1, or percent such as 5%, found another number",
         ],
     );

@@ -15,10 +15,10 @@ pub(crate) static ENTRY: Table = &[&[
     active(
         "model_name",
         Kind::Text,
-        "",
+        "required",
         "The name that callers ask for; several entries share one; `openai/*` and `*` match.",
     ),
-    active("litellm_params", Kind::Section(PARAMS), "", "Where and how to call the model."),
+    active("litellm_params", Kind::Section(PARAMS), "required", "Where and how to call the model."),
     active(
         "model_info",
         Kind::OpenSection(INFO),
@@ -40,7 +40,7 @@ const ACTIVE: &[Key] = &[
     active(
         "model",
         Kind::Text,
-        "",
+        "required",
         "`provider/model`; a bare name is looked up in the catalogue; `*` stands for any.",
     ),
     active("api_key", Kind::Secret, "the provider's key variable", "The provider's key."),
@@ -155,7 +155,7 @@ pub(crate) const FAULTS: &[&str] = &["error", "rate_limit", "latency", "stall", 
 
 /// `litellm_params.tollgate_fault`.
 pub(crate) static FAULT: Table = &[&[
-    active("kind", Kind::Choice(FAULTS), "", "How it fails."),
+    active("kind", Kind::Choice(FAULTS), "required", "How it fails."),
     active("rate", Kind::Share, "1", "Share of the requests that fail."),
     active(
         "status",

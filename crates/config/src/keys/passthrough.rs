@@ -9,8 +9,8 @@ use super::{ANY_MAP, Kind, TEXTS, Table, active, later, never};
 
 /// One entry of `pass_through_endpoints`.
 pub(crate) static ENDPOINT: Table = &[&[
-    active("path", Kind::Text, "", "The path at this gateway; it begins with a slash."),
-    active("target", Kind::Url, "", "Where requests go: an address, path included."),
+    active("path", Kind::Text, "required", "The path at this gateway; it begins with a slash."),
+    active("target", Kind::Url, "required", "Where requests go: an address, path included."),
     active(
         "headers",
         Kind::Map(&Kind::Secret),
@@ -64,7 +64,7 @@ pub(crate) static VERTEX: Table = &[&[
 
 /// One entry of `files_settings` and `finetune_settings`.
 pub(crate) static ACCOUNT: Table = &[&[
-    active("custom_llm_provider", Kind::Text, "", "The provider: `openai` or `azure`."),
+    active("custom_llm_provider", Kind::Text, "required", "The provider: `openai` or `azure`."),
     active("api_key", Kind::Secret, "the provider's key variable", "The provider's key."),
     active("api_base", Kind::Url, "the provider's own", "Where the provider is; Azure needs it."),
     active("api_version", Kind::Text, "AZURE_API_VERSION", "Azure's `api-version`."),

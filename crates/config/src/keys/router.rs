@@ -166,7 +166,7 @@ pub(crate) static STRATEGY_ARGS: Table = &[&[
 
 /// An alias that is not listed among the models.
 pub(crate) static ALIAS: Table = &[&[
-    active("model", Kind::Text, "", "The group that the alias stands for."),
+    active("model", Kind::Text, "required", "The group that the alias stands for."),
     active("hidden", Kind::Bool, "false", "Leave the alias out of the list of models."),
 ]];
 
@@ -180,19 +180,19 @@ pub(crate) static ROUTING_GROUP: Table = &[&[
     active(
         "group_name",
         Kind::Text,
-        "",
+        "required",
         "Name of the routing group, by which callers ask for all of its models together; `default` is taken.",
     ),
     active(
         "models",
         TEXTS,
-        "",
+        "required",
         "The model groups in it; each belongs to one routing group at most, those of `priority` apart.",
     ),
     active(
         "routing_strategy",
         Kind::Choice(GROUP_STRATEGIES),
-        "",
+        "required",
         "How a deployment of these model groups is chosen; `priority`: by `model_priorities`, of requests that ask for \
          the routing group by its name.",
     ),
@@ -200,7 +200,7 @@ pub(crate) static ROUTING_GROUP: Table = &[&[
     active(
         "model_priorities",
         Kind::Map(&Kind::Positive),
-        "",
+        "required with `priority`",
         "With `priority`, every model group's: lower numbers are tried first, equal ones share.",
     ),
 ]];

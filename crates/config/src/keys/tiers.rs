@@ -45,12 +45,17 @@ pub(crate) static TIER: Table = &[&[
         "the group, or `canned`",
         "How the tier is called in headers, logs and metrics.",
     ),
-    active("model", Kind::Text, "", "The model group that serves the tier."),
+    active(
+        "model",
+        Kind::Text,
+        "required, or `canned`",
+        "The model group that serves the tier: one model, no pattern.",
+    ),
     active(
         "canned",
         Kind::Section(CANNED),
         "",
-        "Answers from a file in place of a model; the last tier alone may have it.",
+        "Answers that were written down, in place of a model; the last tier alone may have it.",
     ),
     active(
         "move_on",
@@ -79,7 +84,7 @@ pub(crate) static CANNED: Table = &[&[
     active(
         "faq",
         Kind::Text,
-        "",
+        "required, or `answer_when_nothing_matches`",
         "YAML file, relative to this one, with a list of `{questions: [...], answer: ...}`.",
     ),
     active(
@@ -92,14 +97,14 @@ pub(crate) static CANNED: Table = &[&[
         "answer_when_nothing_matches",
         Kind::Text,
         "",
-        "The answer where no question resembles the caller's; without it the last tier's error goes out.",
+        "The answer where no question resembles the caller's, and without `faq` the answer to all; where it is not written the last tier's error goes out.",
     ),
 ]];
 
 /// One entry of an FAQ file.
 pub(crate) static FAQ_ENTRY: Table = &[&[
-    active("questions", TEXTS, "", "The ways in which callers ask it."),
-    active("answer", Kind::Text, "", "What they are answered."),
+    active("questions", TEXTS, "required", "The ways in which callers ask it."),
+    active("answer", Kind::Text, "required", "What they are answered."),
 ]];
 
 /// `hedge`.
@@ -145,7 +150,7 @@ pub(crate) static RETRY_BUDGET: Table = &[&[
 
 /// `sensitive[]`.
 pub(crate) static SENSITIVE: Table = &[&[
-    active("tags", TEXTS, "", "A request with any of these tags falls under the rule."),
+    active("tags", TEXTS, "required", "A request with any of these tags falls under the rule."),
     active("region", Kind::Text, "", "It goes only to deployments with this `region_name`."),
     active("data_residency", Kind::Text, "", "It goes only to deployments with this `data_residency`."),
     active(

@@ -16,12 +16,13 @@ use tollgate_dialect::wire::Losses;
 /// The name of the model of canned answers.
 const MODEL: &str = "canned";
 
-/// The answer to the last question of the conversation; none where nothing that was written down is like it.
+/// The answer to the last question of the conversation; none where nothing that was written down is like it. A
+/// conversation without a question in words gets the answer that is for everything.
 pub(crate) fn answer(errand: Errand<'_>, canned: &CannedAnswers) -> Option<String> {
     let surface = errand.call.surface;
     let conversation = errand.received.conversation(surface).ok().filter(|_| surface.is_conversation())?;
-    let question = conversation.messages.iter().rev().find(|message| message.role == Role::User)?;
-    let texts = question.parts.iter().filter_map(|part| match part {
+    let question = conversation.messages.iter().rev().find(|message| message.role == Role::User);
+    let texts = question.iter().flat_map(|question| &question.parts).filter_map(|part| match part {
         Part::Text { text, .. } => Some(text.as_str()),
         _ => None,
     });

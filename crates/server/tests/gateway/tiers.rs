@@ -100,6 +100,23 @@ async fn a_tier_that_answers_more_than_its_share_raises_one_alert() {
     app.stop().await;
 }
 
+#[tokio::test]
+async fn one_answer_for_everything_is_a_last_tier() {
+    let tiers = "router_settings: {num_retries: 0, disable_cooldowns: true}\ntollgate_settings: {tiers: [first, {canned: {answer_when_nothing_matches: We call you back.}}]}\n";
+    let app = App::start(config(tiers), Script::new()).await;
+    app.simulator.script().set_rules(script(&["a"]));
+    for messages in [
+        json!([{"role": "user", "content": "Are you open on Sundays?"}]),
+        json!([{"role": "user", "content": [{"type": "image_url", "image_url": {"url": "data:image/png;base64,AA=="}}]}]),
+        json!([{"role": "system", "content": "Be brief."}]),
+    ] {
+        let answer = app.chat(&json!({"model": "first", "messages": messages})).await;
+        assert_eq!((answer.status, tier(&answer)), (200, (Some("canned"), Some("1"))), "{messages}");
+        assert!(answer.text().contains("We call you back."), "{}", answer.text());
+    }
+    app.stop().await;
+}
+
 /// Tiers of which the first moves on from answers that do not do.
 fn choosy() -> String {
     config(
