@@ -25,6 +25,7 @@ use crate::section::{Section, check};
 use crate::settings::{self, General, LitellmSettings, TollgateSettings};
 use crate::targets::{self, Groups};
 use crate::tier::TierReading;
+use crate::together::Together;
 use crate::yaml::{Node, Place};
 
 /// A validated configuration. Printing it shows no secret.
@@ -92,6 +93,14 @@ fn read_config(
     targets::check(&router, &root, &groups, found);
     let mut reading = TierReading { groups: &groups, faqs: FaqFiles::new(read) };
     let tollgate = settings::tollgate(&root, &mut reading, found);
+    let together = Together {
+        root: &root,
+        groups: &groups,
+        deployments: &deployments,
+        router: &router,
+        tollgate: &tollgate,
+    };
+    together.check(found);
     Some(Config {
         litellm: settings::litellm(&root, found),
         general: settings::general(&root, &environment, found),

@@ -38,6 +38,7 @@ mod strategy;
 mod summary;
 mod targets;
 mod tier;
+mod together;
 mod written;
 mod yaml;
 

@@ -332,6 +332,16 @@ impl Router {
         }
     }
 
+    /// The lists of chains by their keys; `default_fallbacks` apart.
+    pub(crate) fn chains(&self) -> impl Iterator<Item = (&'static str, &Fallbacks)> {
+        [
+            ("fallbacks", &self.fallbacks),
+            ("context_window_fallbacks", &self.context_window_fallbacks),
+            ("content_policy_fallbacks", &self.content_policy_fallbacks),
+        ]
+        .into_iter()
+    }
+
     /// The routing group that callers ask for by this name.
     pub fn called(&self, name: &str) -> Option<&RoutingGroup> {
         self.routing_groups.iter().find(|group| group.is_callable && group.name == name)

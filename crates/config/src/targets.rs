@@ -21,6 +21,8 @@ pub(crate) struct Groups<'a> {
     /// Of lists of tiers, which callers and fallbacks may name, but no tier.
     lists: HashSet<&'a str>,
     patterns: Vec<&'a str>,
+    /// Of the names with a provider what comes after it.
+    bare: Vec<&'a str>,
     aliases: &'a [Alias],
 }
 
@@ -32,7 +34,8 @@ impl<'a> Groups<'a> {
         let all = names.iter().copied().chain(aliases.iter().map(|alias| alias.name.as_str()));
         let exact: HashSet<&str> = all.collect();
         let patterns = exact.iter().copied().filter(|name| name.contains('*')).collect();
-        Self { exact, lists, patterns, aliases }
+        let bare = exact.iter().filter_map(|name| Some(name.split_once('/')?.1)).collect();
+        Self { exact, lists, patterns, bare, aliases }
     }
 
     /// Whether a group or an alias has this very name.
@@ -42,6 +45,19 @@ impl<'a> Groups<'a> {
 
     pub(crate) fn is_known(&self, name: &str) -> bool {
         self.exact.contains(name) || self.patterns.iter().any(|pattern| matches_pattern(pattern, name))
+    }
+
+    /// Whether requests for some group go by a chain under `key`: its own, one without or with the provider, or a pattern's.
+    fn may_follow(&self, key: &str) -> bool {
+        if is_pattern(key) {
+            return self.exact.iter().any(|name| matches_pattern(key, name) || matches_pattern(name, key));
+        }
+        // With a further slash it is another provider's model, though a pattern would take it for a name.
+        let is_bare = |bare: &str| {
+            bare == key || (!key.contains('/') && is_pattern(bare) && matches_pattern(bare, key))
+        };
+        let has_provider = || key.split_once('/').is_some_and(|(_, bare)| self.is_known(bare));
+        self.is_reachable(key) || self.bare.iter().any(|bare| is_bare(bare)) || has_provider()
     }
 
     /// Whether a request may be sent on to `name`: a group, an alias or a list of tiers.
@@ -62,37 +78,56 @@ impl<'a> Groups<'a> {
     }
 }
 
+/// What a name in the router's settings refers to.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Role {
+    /// A group, or what stands for one.
+    Group,
+    /// The groups that a chain follows.
+    Key,
+    /// A group that a request goes on to.
+    Target,
+    /// A member of a routing group.
+    Member,
+}
+
 /// Warns of aliases, fallbacks and other settings of the router that lead to no group.
 pub(crate) fn check(router: &Router, root: &Node, groups: &Groups<'_>, found: &mut Collector) {
-    let mut targets: Vec<(&'static str, &str)> = Vec::new();
-    targets.extend(router.model_group_alias.iter().map(|alias| ("model_group_alias", alias.group.as_str())));
-    let chains = [
-        ("fallbacks", &router.fallbacks),
-        ("context_window_fallbacks", &router.context_window_fallbacks),
-        ("content_policy_fallbacks", &router.content_policy_fallbacks),
-    ];
-    for (name, fallbacks) in chains {
+    let mut names: Vec<(&'static str, &str, Role)> = Vec::new();
+    let aliases = router.model_group_alias.iter();
+    names.extend(aliases.map(|alias| ("model_group_alias", alias.group.as_str(), Role::Group)));
+    for (name, fallbacks) in router.chains() {
         for (group, chain) in fallbacks {
-            targets.push((name, group));
-            targets.extend(chain.iter().map(|target| (name, target.model.as_str())));
+            names.push((name, group, Role::Key));
+            names.extend(chain.iter().map(|target| (name, target.model.as_str(), Role::Target)));
         }
     }
-    targets.extend(router.default_fallbacks.iter().map(|group| ("default_fallbacks", group.as_str())));
+    let defaults = router.default_fallbacks.iter();
+    names.extend(defaults.map(|group| ("default_fallbacks", group.as_str(), Role::Target)));
     let policies = router.model_group_retry_policy.iter();
-    targets.extend(policies.map(|(group, _)| ("model_group_retry_policy", group.as_str())));
+    names.extend(policies.map(|(group, _)| ("model_group_retry_policy", group.as_str(), Role::Group)));
     let models = router.routing_groups.iter().flat_map(|group| &group.models);
-    targets.extend(models.map(|model| ("routing_groups", model.as_str())));
-    // A routing group is made of model groups, not of others of its kind.
-    let is_nested = |name: &str, target: &str| name == "routing_groups" && router.called(target).is_some();
-    let unknown = targets
-        .into_iter()
-        .filter(|(name, target)| *target != "*" && (!groups.is_reachable(target) || is_nested(name, target)));
-    for (name, target) in unknown {
-        let (place, path) = place_of(root, name);
+    names.extend(models.map(|model| ("routing_groups", model.as_str(), Role::Member)));
+    let wrong = names.into_iter().filter_map(|(name, group, role)| {
+        let is_right = match role {
+            Role::Group => group == "*" || groups.is_reachable(group),
+            Role::Key => group == "*" || groups.may_follow(group),
+            Role::Target if is_pattern(group) => {
+                let message = format!("{} is a pattern: name one model that it matches", printable(group));
+                return Some((name, Message::from(message)));
+            }
+            Role::Target => groups.is_reachable(group),
+            // A routing group is made of model groups, not of others of its kind.
+            Role::Member => group == "*" || (groups.is_reachable(group) && router.called(group).is_none()),
+        };
+        (!is_right).then(|| (name, groups.unknown(group)))
+    });
+    for (name, message) in wrong {
         if found.is_full() {
             break;
         }
-        found.warning(place, &path, groups.unknown(target));
+        let (place, path) = place_of(root, name);
+        found.warning(place, &path, message);
     }
 }
 

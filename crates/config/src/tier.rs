@@ -14,6 +14,7 @@ use crate::report::{Collector, Message, printable};
 use crate::routing::Hedge;
 use crate::section::{Section, entries_of, items_of};
 use crate::targets::{Groups, is_pattern};
+use crate::together::check_tiers;
 use crate::yaml::{Data, Node, Place};
 
 /// The share of requests above which the last tier raises an alert.
@@ -175,7 +176,8 @@ impl TierReading<'_, '_> {
                 tiers.add(&entry.key, list);
             }
             if let Some(node) = group.node("hedge") {
-                hedges.push((entry.key.to_string(), Hedge::read(node, &group.path_of("hedge"))));
+                let name = self.groups.behind(&entry.key).to_owned();
+                hedges.push((name, Hedge::read(node, &group.path_of("hedge"))));
             }
         }
         hedges
@@ -250,6 +252,7 @@ impl TierReading<'_, '_> {
             }
             tiers.push(tier);
         }
+        check_tiers((node.place, path), &tiers, found);
         tiers
     }
 

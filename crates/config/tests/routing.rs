@@ -531,7 +531,7 @@ tollgate_settings:
     ));
     assert_eq!(
         check_summary(&loaded),
-        "The configuration can be used: 0 errors, 0 warnings in 1 file.\n\
+        "The configuration can be used: 0 errors, 1 warning in 1 file.\n\
          It has 3 deployments in 3 model groups, 0 aliases, no master key: loopback only.\n\
          Tiers of chat: best (a), then b.\n\
          Late answers are hedged.\n\
