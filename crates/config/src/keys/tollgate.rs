@@ -87,7 +87,7 @@ pub(crate) static TABLE: Table = &[&[
         "hedge",
         tiers::HEDGE_VALUE,
         "false",
-        "A second deployment is asked when the first is late; the first answer wins.",
+        "A second deployment is asked when the first is late; the first answer wins. It is one of the retries: `num_retries` of 1 or more.",
     ),
     active("model_groups", tiers::GROUPS, "", "Tiers and hedging of single model groups, by name."),
     active(
