@@ -4,7 +4,7 @@
 //! **Invariant:** a rule never asks the gateway what it did.
 
 use crate::ledger::{Ledger, Outcome, Record, Seen, Send};
-use crate::scenario::{Call, REQUEST_MAX, Scenario};
+use crate::scenario::{Call, LATENCY_MAX, Scenario};
 use std::collections::BTreeSet;
 use std::time::Duration;
 
@@ -167,7 +167,7 @@ impl Judge<'_> {
     }
 
     fn timely(&mut self, call: &Call, seen: &Seen, excused: bool) {
-        let latest = REQUEST_MAX + Duration::from_secs(1) + 2 * crate::scenario::LATENCY_MAX;
+        let latest = self.scenario.request_max + Duration::from_secs(1) + 2 * LATENCY_MAX;
         if let Some(head_after) = seen.head_after.filter(|_| !excused) {
             self.hold(head_after <= latest, || {
                 format!("call {} has its head after {head_after:?}", call.number)

@@ -11,8 +11,8 @@ use std::time::Duration;
 pub(crate) const QUIET_FROM: Duration = Duration::from_secs(20);
 /// Within so long after that, a fresh request is answered.
 pub(crate) const RECOVERY_MAX: Duration = Duration::from_secs(30);
-/// Time for all attempts of a request, until its first content where it is streamed.
-pub(crate) const REQUEST_MAX: Duration = Duration::from_secs(8);
+/// Longest time for all attempts of a request, until its first content where it is streamed.
+const REQUEST_MAX: Duration = Duration::from_secs(8);
 /// Time for one plain attempt.
 const ATTEMPT_MAX: Duration = Duration::from_secs(4);
 /// Time for a stream's first content.
@@ -212,6 +212,8 @@ pub(crate) struct Scenario {
     pub(crate) deployments: Vec<Spec>,
     pub(crate) calls: Vec<Call>,
     pub(crate) faults: Vec<Fault>,
+    /// Time for all attempts of a request, until its first content where it is streamed.
+    pub(crate) request_max: Duration,
     pub(crate) num_retries: u32,
     pub(crate) hedges: bool,
     pub(crate) retry_budget: RetryBudget,
@@ -276,9 +278,20 @@ impl Scenario {
             RetryBudget { ratio: 0.1, floor_per_second: 3.0 }
         };
         let rests = draws.chance(10);
+        let request_max = Duration::from_secs(draws.between(3, REQUEST_MAX.as_secs()));
         let config = Value::Null;
-        let mut scenario =
-            Self { seed, deployments, calls, faults, num_retries, hedges, retry_budget, rests, config };
+        let mut scenario = Self {
+            seed,
+            deployments,
+            calls,
+            faults,
+            request_max,
+            num_retries,
+            hedges,
+            retry_budget,
+            rests,
+            config,
+        };
         scenario.config = scenario.config(&mut draws);
         if is_stormy && draws.chance(75) {
             // Or nobody would be asked so often.
@@ -308,7 +321,6 @@ impl Scenario {
         let budget = self.retry_budget;
         let mut own = json!({
             "connect_timeout_seconds": CONNECT_MAX.as_secs(),
-            "total_timeout_seconds": REQUEST_MAX.as_secs(),
             "first_token_timeout_seconds": FIRST_TOKEN_MAX.as_secs(),
             "chunk_timeout_seconds": CHUNK_MAX.as_secs(),
             "retry_budget": {"ratio": budget.ratio, "floor_per_second": budget.floor_per_second},
@@ -330,7 +342,7 @@ impl Scenario {
         json!({
             "model_list": models,
             "router_settings": router,
-            "litellm_settings": {"request_timeout": REQUEST_MAX.as_secs()},
+            "litellm_settings": {"request_timeout": self.request_max.as_secs()},
             "general_settings": {"master_key": MASTER_KEY},
             "tollgate_settings": own,
         })
