@@ -99,6 +99,8 @@ fn read_config(
         deployments: &deployments,
         router: &router,
         tollgate: &tollgate,
+        may_lack_retries: router.num_retries == 0
+            || deployments.iter().any(|deployment| deployment.num_retries == Some(0)),
     };
     together.check(found);
     Some(Config {

@@ -6,7 +6,7 @@
 //! **Invariant:** an alias and a name that a pattern matches are known; a group that was left out is no mistake of whoever
 //! refers to it.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use crate::keys::nearest;
 use crate::report::{Collector, Message, printable};
@@ -23,7 +23,8 @@ pub(crate) struct Groups<'a> {
     patterns: Vec<&'a str>,
     /// Of the names with a provider what comes after it.
     bare: Vec<&'a str>,
-    aliases: &'a [Alias],
+    /// The groups behind aliases.
+    aliases: HashMap<&'a str, &'a str>,
 }
 
 impl<'a> Groups<'a> {
@@ -35,6 +36,7 @@ impl<'a> Groups<'a> {
         let exact: HashSet<&str> = all.collect();
         let patterns = exact.iter().copied().filter(|name| name.contains('*')).collect();
         let bare = exact.iter().filter_map(|name| Some(name.split_once('/')?.1)).collect();
+        let aliases = aliases.iter().map(|alias| (alias.name.as_str(), alias.group.as_str())).collect();
         Self { exact, lists, patterns, bare, aliases }
     }
 
@@ -67,8 +69,7 @@ impl<'a> Groups<'a> {
 
     /// The group that `name` stands for: itself, or the one behind an alias.
     pub(crate) fn behind<'n>(&'n self, name: &'n str) -> &'n str {
-        let alias = self.aliases.iter().find(|alias| alias.name == name);
-        alias.map_or(name, |alias| alias.group.as_str())
+        self.aliases.get(name).copied().unwrap_or(name)
     }
 
     /// What is said of a name that is not known.

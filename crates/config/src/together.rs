@@ -29,6 +29,8 @@ pub(crate) struct Together<'a> {
     pub(crate) deployments: &'a [Deployment],
     pub(crate) router: &'a Router,
     pub(crate) tollgate: &'a TollgateSettings,
+    /// Whether any group may have no retries at all.
+    pub(crate) may_lack_retries: bool,
 }
 
 /// Where something is written: its place, and the path of its key.
@@ -79,9 +81,11 @@ impl Together<'_> {
 
     /// Chains that are longer than a request's way can be.
     fn check_lengths(&self, name: &'static str, chains: &Fallbacks, found: &mut Collector) {
-        let by_key: HashMap<&str, Vec<&str>> =
-            chains.iter().map(|(key, chain)| (key.as_str(), models(chain))).collect();
-        let defaults = || self.router.default_fallbacks.iter().map(String::as_str).collect();
+        let by_key: HashMap<&str, Vec<&str>> = chains
+            .iter()
+            .map(|(key, chain)| (key.as_str(), first_of(chain.iter().map(|target| target.model.as_str()))))
+            .collect();
+        let defaults = || first_of(self.router.default_fallbacks.iter().map(String::as_str));
         let for_all =
             by_key.get("*").cloned().or_else(|| (name == "fallbacks").then(defaults)).unwrap_or_default();
         let max = usize::try_from(self.router.max_fallbacks).unwrap_or(usize::MAX);
@@ -140,12 +144,10 @@ impl Together<'_> {
                 found.warning(hedge.place, &path, format!("has no effect: {NEEDS}"));
             }
         }
-        let is_single = |name: &&str| {
-            let own = self.tollgate.group_hedges.iter();
-            own.map(|(group, _)| group.as_str()).any(|group| group == *name)
-        };
+        let singles = self.tollgate.group_hedges.iter();
+        let singles: HashSet<&str> = singles.map(|(group, _)| group.as_str()).collect();
         let Some(hedge) = own.get("hedge").filter(|_| self.tollgate.hedge.is_some()) else { return };
-        let hedged: Vec<&str> = self.names().filter(|name| !is_single(name)).collect();
+        let hedged: Vec<&str> = self.names().filter(|name| !singles.contains(name)).collect();
         let without: Vec<&str> = hedged.iter().copied().filter(|name| self.retries_of(name) == 0).collect();
         if without.is_empty() {
             return;
@@ -170,6 +172,9 @@ impl Together<'_> {
             return;
         }
         for (index, (rule, node)) in rules.iter().zip(nodes).enumerate() {
+            if found.is_full() {
+                break;
+            }
             let is_fulfilled = self.deployments.iter().any(|deployment| may_fulfil(deployment, rule));
             if !is_fulfilled && !rule.tags.is_empty() {
                 let path = format!("tollgate_settings.sensitive[{index}]");
@@ -189,6 +194,9 @@ impl Together<'_> {
 
     /// The retries of a request for the group that says nothing of them.
     fn retries_of(&self, group: &str) -> u32 {
+        if !self.may_lack_retries {
+            return self.router.num_retries;
+        }
         let covered =
             self.deployments.iter().filter(|deployment| self.router.covers(group, &deployment.model_name));
         let own = covered.filter_map(|deployment| deployment.num_retries).max();
@@ -223,8 +231,10 @@ pub(crate) fn check_tiers(at: (Place, &str), tiers: &[Tier], found: &mut Collect
     }
 }
 
-fn models(chain: &[crate::router::FallbackTarget]) -> Vec<&str> {
-    chain.iter().map(|target| target.model.as_str()).collect()
+/// The first of a chain's groups, each once: as many as a request's way has, and one more.
+fn first_of<'n>(chain: impl Iterator<Item = &'n str>) -> Vec<&'n str> {
+    let mut seen = HashSet::new();
+    chain.filter(|name| seen.insert(*name)).take(SENDS_MAX + 1).collect()
 }
 
 /// Whether a deployment may be one for such requests; which regions lie in a family is not looked at.
