@@ -19,6 +19,8 @@ const ATTEMPT_MAX: Duration = Duration::from_secs(4);
 const FIRST_TOKEN_MAX: Duration = Duration::from_secs(3);
 /// Longest pause within a stream.
 const CHUNK_MAX: Duration = Duration::from_secs(2);
+/// Longest wait for a place.
+const PLACE_MAX: Duration = Duration::from_secs(3);
 /// Time to connect to a provider.
 const CONNECT_MAX: Duration = Duration::from_secs(1);
 /// A caller who takes nothing, or says nothing, for so long is let go.
@@ -151,7 +153,7 @@ impl Call {
             return head;
         }
         // A break for each send, each found by silence, and each rescue as slow as it may be.
-        let breaks = (CHUNK_MAX + CONNECT_MAX + FIRST_TOKEN_MAX) * 6;
+        let breaks = (CHUNK_MAX + PLACE_MAX + CONNECT_MAX + FIRST_TOKEN_MAX) * 6;
         head + breaks
             + Duration::from_millis(PACE_MAX_MS) * u32::try_from(text(self.number, self.words).len()).unwrap()
     }
@@ -321,10 +323,11 @@ impl Scenario {
         let budget = self.retry_budget;
         let mut own = json!({
             "connect_timeout_seconds": CONNECT_MAX.as_secs(),
+            "total_timeout_seconds": self.request_max.as_secs(),
             "first_token_timeout_seconds": FIRST_TOKEN_MAX.as_secs(),
             "chunk_timeout_seconds": CHUNK_MAX.as_secs(),
             "retry_budget": {"ratio": budget.ratio, "floor_per_second": budget.floor_per_second},
-            "queue": {"max_wait_seconds": draws.between(0, 3), "enabled": draws.chance(80)},
+            "queue": {"max_wait_seconds": draws.between(0, PLACE_MAX.as_secs()), "enabled": draws.chance(80)},
         });
         if self.hedges {
             let after = draws.one_of(&["200ms", "400ms", "1s"]);
@@ -342,7 +345,7 @@ impl Scenario {
         json!({
             "model_list": models,
             "router_settings": router,
-            "litellm_settings": {"request_timeout": self.request_max.as_secs()},
+            "litellm_settings": {"request_timeout": ATTEMPT_MAX.as_secs()},
             "general_settings": {"master_key": MASTER_KEY},
             "tollgate_settings": own,
         })
