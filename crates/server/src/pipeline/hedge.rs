@@ -52,6 +52,10 @@ pub(super) async fn race(
                     Ok(answer) => {
                         // Dropped first, so that their connections close before anything else happens.
                         drop(flights);
+                        if boardings.len() > 1 {
+                            let outcome = if boarding.route.is_hedge { "won" } else { "lost" };
+                            errand.worker.gateway.metrics().hedged(outcome);
+                        }
                         for loser in boardings.into_iter().flatten() {
                             walk.lost(&loser);
                         }

@@ -154,9 +154,9 @@ async fn model_call(
     mut request: Request<Incoming>,
 ) -> Response<GatewayBody> {
     let gateway = &worker.gateway;
-    let _in_flight = InFlight::new(gateway);
+    let in_flight = InFlight::new(gateway);
     if let Err(rejection) = refuse_dry_run(&call, request.headers()) {
-        return failure(gateway, &call, rejection);
+        return in_flight.over(failure(gateway, &call, rejection));
     }
     let mut place = None;
     if let Surface::Passed(passage) = call.surface {
@@ -167,12 +167,13 @@ async fn model_call(
             passthrough::serve(worker, snapshot, (&call, passage), request).await
         });
         let served = served.await.unwrap_or_else(|rejection| failure(gateway, &call, rejection));
-        return held(served, place);
+        return in_flight.over(held(served, place));
     }
     if call.surface == Surface::Realtime {
         // Boxed: rare, and its state would be part of every request's.
         let opened = Box::pin(realtime::open(worker, snapshot, &mut call, &mut request)).await;
-        return opened.map_or_else(|rejection| failure(gateway, &call, rejection), finish_headers);
+        let opened = opened.map_or_else(|rejection| failure(gateway, &call, rejection), finish_headers);
+        return in_flight.over(opened);
     }
     let served = match receive::check_content_type(request.headers(), call.surface) {
         Ok(kind) => {
@@ -181,7 +182,7 @@ async fn model_call(
         }
         Err(rejection) => Err(rejection),
     };
-    held(served.unwrap_or_else(|rejection| failure(gateway, &call, rejection)), place)
+    in_flight.over(held(served.unwrap_or_else(|rejection| failure(gateway, &call, rejection)), place))
 }
 
 /// A reply that keeps its request's place until it is over.
@@ -304,19 +305,32 @@ async fn rehearsed(errand: Errand<'_>, group: &Arc<Group>) -> Response<GatewayBo
     finish_headers(Box::pin(info::dry_run(errand, group)).await)
 }
 
-/// Counts a request until its head is there; a stream counts itself until its end.
-struct InFlight<'a>(&'a Gateway);
+/// Counts a request until its head is there, and a caller who goes away before; a stream counts itself until its end.
+struct InFlight<'a> {
+    gateway: &'a Gateway,
+    is_over: bool,
+}
 
 impl<'a> InFlight<'a> {
     fn new(gateway: &'a Gateway) -> Self {
         gateway.metrics().in_flight.inc();
-        Self(gateway)
+        Self { gateway, is_over: false }
+    }
+
+    /// The head is there.
+    fn over(mut self, response: Response<GatewayBody>) -> Response<GatewayBody> {
+        self.is_over = true;
+        response
     }
 }
 
 impl Drop for InFlight<'_> {
     fn drop(&mut self) {
-        self.0.metrics().in_flight.dec();
+        self.gateway.metrics().in_flight.dec();
+        // A panic is no caller's leaving.
+        if !self.is_over && !std::thread::panicking() {
+            self.gateway.metrics().disconnects.inc();
+        }
     }
 }
 

@@ -5,6 +5,7 @@
 
 use super::attempt::ReadReply;
 use super::outbound::Road;
+use super::settle::book_wasted;
 use crate::surface::Surface;
 use serde_json::Value;
 use tollgate_dialect::conversation::{ChatReply, Choice, Part, ResponseFormat, StopReason};
@@ -15,7 +16,7 @@ pub(super) const EMPTY: &str = "it is empty";
 /// What is said of an answer that is no JSON.
 const NO_JSON: &str = "it is not the JSON that was asked for";
 
-/// The rule that a whole reply to a conversation breaks.
+/// The rule that a whole reply to a conversation breaks; what it has cost is then nobody's but the gateway's.
 pub(super) fn rule_broken_by(reading: &ReadReply<'_>, bytes: &[u8]) -> Option<&'static str> {
     let surface = reading.call.surface;
     let is_judged = reading.checks_quality && surface.is_conversation() && surface != Surface::Completions;
@@ -32,7 +33,9 @@ pub(super) fn rule_broken_by(reading: &ReadReply<'_>, bytes: &[u8]) -> Option<&'
     let asked = reading.received.conversation(surface).ok();
     let format = asked.and_then(|request| request.response_format.as_ref());
     let wants_json = matches!(format, Some(ResponseFormat::JsonObject | ResponseFormat::JsonSchema { .. }));
-    judge(&reply, wants_json)
+    let rule = judge(&reply, wants_json)?;
+    book_wasted(reading.target, &reply.usage);
+    Some(rule)
 }
 
 fn judge(reply: &ChatReply, wants_json: bool) -> Option<&'static str> {
@@ -59,7 +62,9 @@ fn judge(reply: &ChatReply, wants_json: bool) -> Option<&'static str> {
         if text.trim().is_empty() && !has_media {
             return Some(EMPTY);
         }
-        if wants_json && serde_json::from_str::<Value>(text.trim()).is_err() {
+        // What the caller's own maximum has cut is what it asked for.
+        let is_cut = choice.stop == Some(StopReason::Length);
+        if wants_json && !is_cut && serde_json::from_str::<Value>(text.trim()).is_err() {
             return Some(NO_JSON);
         }
     }
@@ -90,7 +95,8 @@ mod tests {
         };
         check(vec![Part::text("hello")], StopReason::Stop, [None, Some(NO_JSON)]);
         check(vec![Part::text(" {\"a\": [1]}\n")], StopReason::Stop, [None, None]);
-        check(vec![Part::text("{\"a\": ")], StopReason::Length, [None, Some(NO_JSON)]);
+        check(vec![Part::text("{\"a\": ")], StopReason::Stop, [None, Some(NO_JSON)]);
+        check(vec![Part::text("{\"a\": ")], StopReason::Length, [None, None]);
         check(vec![Part::text("{\"a\""), Part::text(": 1}")], StopReason::Stop, [None, None]);
         check(vec![], StopReason::Stop, [Some(EMPTY), Some(EMPTY)]);
         check(vec![Part::text(" \n")], StopReason::Stop, [Some(EMPTY), Some(EMPTY)]);

@@ -11,7 +11,7 @@ use super::attempt::{self, note_failure};
 use super::outbound::{ReadPlan, Road};
 use super::receive::{self, Received};
 use super::respond::Begun;
-use super::settle::Settlement;
+use super::settle::{BYTES_PER_TOKEN, Settlement, book_overhead};
 use super::speech::Speech;
 use super::successors::{Rest, Successors};
 use super::thread::Thread;
@@ -316,6 +316,10 @@ impl Lifeline {
                     Err(failure) => failure,
                 };
                 note_failure(worker, call, &target, &failure);
+                if failure.kind == FailureKind::Quality {
+                    // An answer that does not go on from what the caller has: its prompt at least was paid for.
+                    book_overhead(&target, (received.body.len() as u64).div_ceil(BYTES_PER_TOKEN));
+                }
                 (kind, retry_after) = (failure.kind, failure.retry_after);
                 // A model that does not go on from the assistant's turn refuses the request; it is asked anew.
                 let may_have_refused = mode == Mode::Prefill && kind == FailureKind::BadRequest;

@@ -20,10 +20,13 @@ use tollgate_dialect::wire::{Losses, Progress};
 use tollgate_policy::failure::FailureKind;
 
 /// Bytes of text per token where a provider reports no tokens: OpenAI's rule of thumb for English.
-const BYTES_PER_TOKEN: u64 = 4;
+pub(super) const BYTES_PER_TOKEN: u64 = 4;
 
 /// A provider that reports more of any kind of token is wrong: ten times the largest context window that is sold.
 pub(crate) const TOKENS_MAX: u64 = 100_000_000;
+
+/// What a stream that ends with an error counts as: the status that its error names.
+const BROKEN_STATUS: u16 = 500;
 
 /// How a stream ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -196,6 +199,33 @@ impl Settlement {
         );
     }
 
+    /// The provider broke a stream off.
+    pub(crate) fn tell_broken(&self, detail: &str, kind: Option<FailureKind>) {
+        let class = kind.map_or("stream", FailureKind::word);
+        self.gateway.metrics().attempt_failed(&self.target.metrics, BROKEN_STATUS, class);
+        tracing::warn!(
+            call_id = %self.call_id.to_str().unwrap_or_default(),
+            deployment = %self.target.id,
+            provider = self.target.provider.name,
+            model = %self.target.model,
+            class,
+            detail,
+            "a stream broke off"
+        );
+    }
+
+    /// The caller's stream ends with an error.
+    pub(crate) fn tell_failed(&self) {
+        let group = self.target.metrics.group();
+        self.gateway.metrics().request_failed(group, BROKEN_STATUS, self.surface.path());
+    }
+
+    /// The caller went away while somebody was looked for who goes on.
+    pub(crate) fn tell_left(&self) {
+        self.gateway.metrics().disconnects.inc();
+        self.gateway.metrics().answered(&self.target.metrics, self.surface);
+    }
+
     /// A stream's body is handed to the caller's connection: the request is being answered until that lets go of it.
     pub(crate) fn stream_opened(&self) {
         self.gateway.metrics().in_flight.inc();
@@ -349,8 +379,11 @@ impl Settlement {
         metrics.input_tokens.inc_by(spend.input_tokens);
         metrics.output_tokens.inc_by(spend.output_tokens);
         metrics.total_tokens.inc_by(spend.input_tokens.saturating_add(spend.output_tokens));
-        metrics.successes.inc();
-        self.gateway.metrics().answered(metrics, self.surface);
+        // Whoever broke a stream off is told of as such, and the request goes on, or fails; a session has been one.
+        if ending != Ending::Cut || self.surface == Surface::Realtime {
+            metrics.successes.inc();
+            self.gateway.metrics().answered(metrics, self.surface);
+        }
         if spend.is_estimated {
             metrics.estimated.inc();
         }
@@ -375,8 +408,15 @@ impl Settlement {
 
 /// Books what an attempt may have cost that no caller pays for: the prompt of a hedge that lost.
 pub(crate) fn book_overhead(target: &Target, prompt_tokens: u64) {
-    let used = tollgate_catalog::Usage { input_tokens: prompt_tokens, ..Default::default() };
-    if let Some(cost) = cost(&target.prices, &used, None) {
+    book_wasted(target, &Usage { input_tokens: prompt_tokens, ..Usage::default() });
+}
+
+/// Books what an answer has cost that no caller gets, and so none pays for.
+pub(crate) fn book_wasted(target: &Target, usage: &Usage) {
+    if !is_plausible(usage) {
+        return;
+    }
+    if let Some(cost) = cost(&target.prices, &catalogue_usage(usage), None) {
         // A display of money: Prometheus knows only doubles.
         target.metrics.overhead_spend.inc_by(cost.total.0 as f64 / 1e12);
     }

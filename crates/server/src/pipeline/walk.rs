@@ -241,7 +241,9 @@ impl<'a> Walk<'a> {
         self.sends += 1;
         self.back = None;
         let Errand { snapshot, received, .. } = self.errand;
-        let limits = limits_of(snapshot, received, (target, self.journey.leg()), self.deadline);
+        let mut limits = limits_of(snapshot, received, (target, self.journey.leg()), self.deadline);
+        // Where nobody follows, any answer is better than none.
+        limits.checks_quality &= self.journey.has_next(Setback::Failed(FailureKind::Quality));
         let route = Route::new(&self.group, why);
         // Whoever waits behind may find room too.
         self.group.call_next();

@@ -353,6 +353,7 @@ impl StreamBody {
     fn broke(&mut self, sentence: String, kind: Option<FailureKind>) {
         self.upstream = None;
         self.settle(Ending::Cut);
+        self.settlement.tell_broken(&sentence, kind);
         match (self.lifeline.take(), kind) {
             (Some((past, lifeline)), Some(kind)) if kind.verdict() != Verdict::Never => {
                 let frames = self.transducer.progress().frames;
@@ -420,6 +421,7 @@ impl StreamBody {
         self.transducer.fail(&error, &mut self.scratch);
         self.ready.extend(self.scratch.drain(..));
         self.settle(ending);
+        self.settlement.tell_failed();
     }
 
     fn fault_sentence(&self, fault: &ReplyFault) -> String {
@@ -439,6 +441,9 @@ impl Drop for StreamBody {
     fn drop(&mut self) {
         // Only a stream that was not settled yet; the caller went away.
         self.settle(Ending::CallerGone);
+        if self.rescue.is_some() {
+            self.settlement.tell_left();
+        }
         self.settlement.stream_closed();
     }
 }

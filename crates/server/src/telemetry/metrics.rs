@@ -148,6 +148,7 @@ pub(crate) struct Metrics {
     unpriced: Family<TargetLabels, Counter>,
     estimated: Family<TargetLabels, Counter>,
     rescues: Family<RescueLabels, Counter>,
+    hedges: Family<RescueLabels, Counter>,
     alerts: AlertMetrics,
     tiers: Family<TierLabels, Counter>,
     fallback_successes: Family<FallbackLabels, Counter>,
@@ -228,6 +229,7 @@ impl Metrics {
             unpriced: Family::default(),
             estimated: Family::default(),
             rescues: Family::default(),
+            hedges: Family::default(),
             alerts: AlertMetrics { raised: Family::default(), dropped: Counter::default() },
             tiers: Family::default(),
             fallback_successes: Family::default(),
@@ -293,6 +295,8 @@ impl Metrics {
         r.register("tollgate_estimated_usage", help, self.estimated.clone());
         let help = "Streams that broke off within an answer, by what became of them";
         r.register("tollgate_rescues", help, self.rescues.clone());
+        let help = "Requests that a second deployment was asked for beside a slow first one";
+        r.register("tollgate_hedges", help, self.hedges.clone());
         r.register("tollgate_alerts", "Alerts that were raised", self.alerts.raised.clone());
         let help = "Alerts that a webhook was not told";
         r.register("tollgate_alerts_dropped", help, self.alerts.dropped.clone());
@@ -363,6 +367,11 @@ impl Metrics {
     /// on with it (`failed`); or behind it, and was ended here (`mended`).
     pub(crate) fn rescued(&self, outcome: &'static str) {
         self.rescues.get_or_create(&RescueLabels { outcome }).inc();
+    }
+
+    /// A request was hedged: the second deployment answered first (`won`), or the first one did (`lost`).
+    pub(crate) fn hedged(&self, outcome: &'static str) {
+        self.hedges.get_or_create(&RescueLabels { outcome }).inc();
     }
 
     /// What counts alerts.

@@ -218,3 +218,49 @@ async fn a_stream_that_broke_waits_for_a_place_where_it_goes_on() {
     assert_eq!(app.sends(["b"]), [4]);
     app.stop().await;
 }
+
+#[tokio::test]
+async fn a_stream_that_breaks_is_a_failure_of_its_deployment_and_one_request() {
+    let requests = "litellm_proxy_total_requests_metric_total";
+    let yaml = list(&[("m", "a", ", order: 1"), ("m", "b", ", order: 2")]);
+    let cut = || Script::new().rule(Rule::deployment("a", Behaviour::new().fault(Fault::cut(3))));
+    let app = App::start(yaml.clone(), cut()).await;
+    assert!(app.chat(&streamed(hello("m"))).await.text().ends_with("data: [DONE]\n\n"));
+    app.until("the answer is settled", |app| app.gateway.in_flight() == 0).await;
+    assert_eq!(app.metric(requests, &["status_code=\"200\""]).await, 1.0);
+    assert_eq!(app.metric("litellm_deployment_failure_responses_total", &[]).await, 1.0);
+    assert_eq!(app.metric("litellm_deployment_success_responses_total", &[]).await, 1.0);
+    app.stop().await;
+    let app = App::start(yaml + "tollgate_settings: {rescue: false}\n", cut()).await;
+    assert!(app.chat(&streamed(hello("m"))).await.text().contains("\"error\""));
+    app.until("the answer is settled", |app| app.gateway.in_flight() == 0).await;
+    assert_eq!(app.metric(requests, &["status_code=\"500\""]).await, 1.0);
+    assert_eq!(app.metric(requests, &[]).await, 1.0);
+    assert_eq!(app.metric("litellm_deployment_success_responses_total", &[]).await, 0.0);
+    app.stop().await;
+}
+
+#[tokio::test]
+async fn an_answer_that_does_not_do_is_paid_for_by_the_gateway_and_given_where_nobody_follows() {
+    let yaml = list(&[("m", "a", ""), ("n", "b", "")]) + "router_settings: {num_retries: 0}\n";
+    let quality =
+        "tollgate_settings: {tiers: [{model: m, move_on: [quality]}, {model: n, move_on: [quality]}]}\n";
+    let empty = Rule::any(Behaviour::new().text(""));
+    let app = App::start(yaml + quality, Script::new().rule(empty)).await;
+    let answer = app.hello("m").await;
+    assert_eq!((answer.status, app.sends(["a", "b"])), (200, [1, 1]), "{}", answer.text());
+    assert!(app.metric("tollgate_overhead_spend_total", &["model_id"]).await > 0.0);
+    app.stop().await;
+}
+
+#[tokio::test]
+async fn a_caller_who_leaves_before_the_head_is_counted() {
+    let app = App::start(list(&[("m", "a", "")]), Script::new().rule(slow("a", 3_000_000))).await;
+    let mut caller = app.connect().await;
+    caller.write(&post("/v1/chat/completions", &[], hello("m").to_string().as_bytes())).await;
+    app.until_waiting(1).await;
+    drop(caller);
+    app.until("it is let go", |app| app.gateway.in_flight() == 0).await;
+    assert_eq!(app.metric("tollgate_client_disconnects_total", &[]).await, 1.0);
+    app.stop().await;
+}

@@ -112,7 +112,9 @@ async fn each_attempt_is_settled_once_and_the_rescue_is_counted() {
         check_whole(&events, "settled");
         let label = events.iter().find(|event| event.starts_with(':')).unwrap();
         assert!(label.ends_with(" mode=replay\n\n"), "{label}");
-        assert!(app.metric("litellm_deployment_success_responses_total", &[]).await == 2.0);
+        assert!(app.metric("litellm_deployment_success_responses_total", &[]).await == 1.0);
+        assert!(app.metric("litellm_deployment_failure_responses_total", &[]).await == 1.0);
+        assert!(app.metric("litellm_proxy_total_requests_metric_total", &[]).await == 1.0);
         assert!(app.metric("litellm_deployment_total_requests_total", &[]).await == 2.0);
         assert!(app.metric("tollgate_rescues_total", &["outcome=\"replay\""]).await == 1.0);
         assert!(app.metric("tollgate_rescues_total", &[]).await == 1.0);
