@@ -57,7 +57,7 @@ pub struct Full {
     /// The limit that stands in the way longest.
     pub by: LimitKind,
     /// The earliest moment with room if nothing else happens; `None` where that depends on requests that are under
-    /// way, and for a limit of zero.
+    /// way, as it does where they may give back enough of the tokens that they have reserved, and for a limit of zero.
     pub free_at: Option<Moment>,
 }
 
@@ -87,6 +87,8 @@ struct Entry {
     grain: u64,
     requests: u64,
     tokens: u64,
+    /// Those of the tokens that are reserved by requests under way.
+    reserved: u64,
 }
 
 impl Entry {
@@ -102,6 +104,8 @@ pub struct Limiter {
     entries: VecDeque<Entry>,
     requests: u64,
     tokens: u64,
+    /// Those of the tokens that are reserved by requests under way.
+    reserved: u64,
     in_flight: u32,
 }
 
@@ -128,12 +132,18 @@ impl Limiter {
                 by: LimitKind::Tokens,
                 free_at: match rates.tpm {
                     Some(0) => None,
+                    // They may take less than they have reserved, and then there is room as soon as they end.
+                    _ if self.tokens.saturating_sub(self.reserved) <= most => None,
                     _ => self.falls_to(most, self.tokens, |entry| entry.tokens),
                 },
             });
         match (requests, tokens) {
             (None, None) => Ok(()),
             (Some(full), None) | (None, Some(full)) => Err(full),
+            // What comes back of the tokens is no use before there are requests again.
+            (Some(requests), Some(tokens)) if rates.tpm != Some(0) && tokens.free_at.is_none() => {
+                Err(requests)
+            }
             (Some(requests), Some(tokens)) => Err(longer(requests, tokens)),
         }
     }
@@ -145,6 +155,10 @@ impl Limiter {
     pub fn take(&mut self, now: Moment, rates: Rates, tokens: u64) -> Result<Ticket, Full> {
         self.room(now, rates, tokens)?;
         let grain = self.count(now, 1, tokens);
+        self.reserved = self.reserved.saturating_add(tokens);
+        if let Some(entry) = self.entries.back_mut() {
+            entry.reserved = entry.reserved.saturating_add(tokens);
+        }
         self.in_flight = self.in_flight.saturating_add(1);
         Ok(Ticket { grain, tokens })
     }
@@ -161,6 +175,8 @@ impl Limiter {
             Some(entry) => {
                 entry.tokens = entry.tokens.saturating_sub(ticket.tokens).saturating_add(tokens);
                 self.tokens = self.tokens.saturating_sub(ticket.tokens).saturating_add(tokens);
+                entry.reserved = entry.reserved.saturating_sub(ticket.tokens);
+                self.reserved = self.reserved.saturating_sub(ticket.tokens);
             }
             None => {
                 let beyond = tokens.saturating_sub(ticket.tokens);
@@ -182,6 +198,7 @@ impl Limiter {
         while let Some(entry) = self.entries.front().filter(|entry| entry.leaves_at() <= now) {
             self.requests = self.requests.saturating_sub(entry.requests);
             self.tokens = self.tokens.saturating_sub(entry.tokens);
+            self.reserved = self.reserved.saturating_sub(entry.reserved);
             self.entries.pop_front();
         }
     }
@@ -198,7 +215,7 @@ impl Limiter {
                 newest.grain
             }
             _ => {
-                self.entries.push_back(Entry { grain, requests, tokens });
+                self.entries.push_back(Entry { grain, requests, tokens, reserved: 0 });
                 grain
             }
         }
@@ -258,11 +275,13 @@ mod tests {
         Full { by, free_at: Some(at(free_at_milliseconds)) }
     }
 
-    /// What the limiter says after requests of so many tokens at those milliseconds, all of them under way.
+    /// What the limiter says after requests of so many tokens at those milliseconds, all of them over at once.
     fn after(sent: &[(u64, u64)], milliseconds: u64, rates: Rates, tokens: u64) -> Result<(), Full> {
         let mut limiter = Limiter::default();
         for &(sent_at, tokens) in sent {
-            let _ = limiter.take(at(sent_at), Rates::default(), tokens).unwrap();
+            let ticket = limiter.take(at(sent_at), Rates::default(), tokens).unwrap();
+            limiter.settle(at(sent_at), ticket, tokens);
+            limiter.in_flight += 1;
         }
         limiter.room(at(milliseconds), rates, tokens)
     }
@@ -307,13 +326,53 @@ mod tests {
     }
 
     #[test]
+    fn tokens_that_requests_under_way_may_give_back_are_waited_for() {
+        let pending = Err(Full { by: LimitKind::Tokens, free_at: None });
+        let check = |rates: Rates, tokens: u64, expect: Result<(), Full>| {
+            let mut limiter = Limiter::default();
+            let spent = limiter.take(at(0), Rates::default(), 300).unwrap();
+            limiter.settle(at(10), spent, 300);
+            let _under_way = limiter.take(at(10_000), Rates::default(), 600).unwrap();
+            assert_eq!(limiter.room(at(20_000), rates, tokens), expect, "{rates:?}, {tokens} tokens");
+        };
+        check(tpm(1_000), 100, Ok(()));
+        check(tpm(1_000), 101, pending);
+        check(tpm(1_000), 700, pending);
+        check(tpm(1_000), 701, Err(full(LimitKind::Tokens, 70_100)));
+        check(tpm(300), 1, Err(full(LimitKind::Tokens, 70_100)));
+        check(tpm(0), 0, Err(Full { by: LimitKind::Tokens, free_at: None }));
+        // Without requests left, tokens are no use.
+        let both = |rpm| Rates { rpm: Some(rpm), ..tpm(1_000) };
+        check(both(3), 101, pending);
+        check(both(2), 101, Err(full(LimitKind::Requests, 60_100)));
+        check(both(0), 101, Err(Full { by: LimitKind::Requests, free_at: None }));
+    }
+
+    #[test]
+    fn what_is_given_back_makes_room_and_what_is_taken_says_until_when() {
+        let mut limiter = Limiter::default();
+        let (one, two) = (limiter.take(at(0), tpm(1_000), 500), limiter.take(at(0), tpm(1_000), 500));
+        let refused = |limiter: &mut Limiter| limiter.room(at(300), tpm(1_000), 500).unwrap_err().free_at;
+        assert_eq!(refused(&mut limiter), None);
+        limiter.settle(at(300), one.unwrap(), 500);
+        assert_eq!(refused(&mut limiter), None);
+        limiter.settle(at(300), two.unwrap(), 400);
+        assert_eq!(refused(&mut limiter), Some(at(60_100)), "nobody gives any back");
+        let large = limiter.take(at(300), tpm(1_000), 100).unwrap();
+        limiter.settle(at(400), large, 0);
+        assert_eq!(limiter.room(at(400), tpm(1_000), 100), Ok(()));
+        assert_eq!(limiter.reserved, 0);
+    }
+
+    #[test]
     fn a_request_larger_than_tpm_passes_only_into_an_empty_window() {
         let mut limiter = Limiter::default();
         let small = limiter.take(at(0), tpm(1_000), 1).unwrap();
-        assert_eq!(limiter.take(at(50), tpm(1_000), 5_000), Err(full(LimitKind::Tokens, 60_100)));
+        let pending = Err(Full { by: LimitKind::Tokens, free_at: None });
+        assert_eq!(limiter.room(at(50), tpm(1_000), 5_000), pending);
         limiter.settle(at(60), small, 0);
         let large = limiter.take(at(70), tpm(1_000), 5_000).unwrap();
-        assert_eq!(limiter.room(at(80), tpm(1_000), 1), Err(full(LimitKind::Tokens, 60_100)));
+        assert_eq!(limiter.room(at(80), tpm(1_000), 1), pending);
         limiter.settle(at(90), large, 1_000);
         assert_eq!(limiter.room(at(95), tpm(1_000), 0), Ok(()));
         assert_eq!(limiter.room(at(95), tpm(1_000), 1), Err(full(LimitKind::Tokens, 60_100)));
@@ -324,10 +383,11 @@ mod tests {
         let check = |reserved: u64, real: u64, settled_at: u64, expect: u64, free_at: u64| {
             let mut limiter = Limiter::default();
             let ticket = limiter.take(at(10_000), Rates::default(), reserved).unwrap();
-            let _other = limiter.take(at(20_000), Rates::default(), 1).unwrap();
+            let other = limiter.take(at(20_000), Rates::default(), 1).unwrap();
+            limiter.settle(at(20_000), other, 1);
             limiter.settle(at(settled_at), ticket, real);
             let used = limiter.used(at(settled_at));
-            assert_eq!((used.tokens, used.in_flight), (expect, 1), "{reserved} reserved, {real} real");
+            assert_eq!((used.tokens, used.in_flight), (expect, 0), "{reserved} reserved, {real} real");
             let room = limiter.room(at(settled_at), tpm(1), 1);
             assert_eq!(room, Err(full(LimitKind::Tokens, free_at)), "{reserved} reserved, {real} real");
         };
@@ -433,6 +493,9 @@ mod tests {
         fn check_refusal(&mut self, full: Full, tokens: u64) {
             self.refused += 1;
             let Some(free_at) = full.free_at else {
+                if full.by == LimitKind::Tokens {
+                    return self.check_given_back(tokens);
+                }
                 let most = self.rates.parallel.unwrap() as usize;
                 assert_eq!(
                     (full.by, self.under_way.len()),
@@ -443,16 +506,36 @@ mod tests {
                 return;
             };
             assert!(free_at > Moment::from_micros(self.now), "seed {}: free already", self.seed);
-            let mut copy = Limiter {
-                entries: self.limiter.entries.clone(),
-                requests: self.limiter.requests,
-                tokens: self.limiter.tokens,
-                in_flight: self.limiter.in_flight,
-            };
+            let mut copy = self.copy();
             let before = Moment::from_micros(free_at.micros() - 1);
             let still = copy.room(before, self.rates, tokens).unwrap_err();
-            assert_eq!(still.free_at, Some(free_at), "seed {}: at {}", self.seed, self.now);
-            assert_eq!(copy.room(free_at, self.rates, tokens), Ok(()), "seed {}: at {}", self.seed, self.now);
+            let is_pending = still == Full { by: LimitKind::Tokens, free_at: None };
+            assert!(
+                is_pending || still.free_at == Some(free_at),
+                "seed {}: at {}: {still:?}",
+                self.seed,
+                self.now
+            );
+            // The requests are there again, and it may be for those under way to give back tokens.
+            let then = copy.room(free_at, self.rates, tokens);
+            let is_pending = Err(Full { by: LimitKind::Tokens, free_at: None });
+            assert!(then == Ok(()) || then == is_pending, "seed {}: at {}: {then:?}", self.seed, self.now);
+        }
+
+        /// Had all under way taken nothing, there would be room.
+        fn check_given_back(&self, tokens: u64) {
+            let mut copy = self.copy();
+            for entry in &mut copy.entries {
+                entry.tokens -= entry.reserved;
+            }
+            copy.tokens -= copy.reserved;
+            let now = Moment::from_micros(self.now);
+            assert_eq!(copy.room(now, self.rates, tokens), Ok(()), "seed {}: at {}", self.seed, self.now);
+        }
+
+        fn copy(&self) -> Limiter {
+            let Limiter { requests, tokens, reserved, in_flight, .. } = self.limiter;
+            Limiter { entries: self.limiter.entries.clone(), requests, tokens, reserved, in_flight }
         }
 
         fn check_window(&mut self) {
@@ -468,6 +551,7 @@ mod tests {
                 (used.requests, used.tokens),
                 (sum(|entry| entry.requests), sum(|entry| entry.tokens))
             );
+            assert_eq!(self.limiter.reserved, sum(|entry| entry.reserved));
         }
     }
 

@@ -112,6 +112,9 @@ impl Reason {
             Self::Full(full) => match full.free_at {
                 Some(at) => format!("its {} is used up for another {:.1} s", self.word(), seconds(at)),
                 None if full.by == LimitKind::Parallel => "all its parallel places are taken".to_owned(),
+                None if full.by == LimitKind::Tokens => {
+                    "its tpm has nothing left, unless requests under way give some back".to_owned()
+                }
                 None => format!("its {} lets nothing through", self.word()),
             },
             Self::Order => "another one with a lower order has room".to_owned(),

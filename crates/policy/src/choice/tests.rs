@@ -449,6 +449,8 @@ fn every_reason_has_a_word_of_its_own_and_a_sentence() {
     check(Reason::ProbeUnderWay, "probe_under_way", "it is being probed, by one request at a time");
     check(Reason::NotForRetries, "half_open", "it waits to be probed, and a retry is no probe");
     check(Reason::Full(full(LimitKind::Tokens, Some(11))), "tpm", "its tpm is used up for another 10.0 s");
+    let given_back = "its tpm has nothing left, unless requests under way give some back";
+    check(Reason::Full(full(LimitKind::Tokens, None)), "tpm", given_back);
     check(Reason::Full(full(LimitKind::Requests, None)), "rpm", "its rpm lets nothing through");
     check(
         Reason::Full(full(LimitKind::Parallel, None)),

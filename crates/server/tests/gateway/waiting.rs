@@ -47,6 +47,27 @@ async fn a_request_waits_for_a_place_and_goes_when_one_comes_free() {
 }
 
 #[tokio::test]
+async fn a_request_waits_for_tokens_that_those_under_way_have_reserved_and_will_not_take() {
+    let slow = Script::new().rule(Rule::any(Behaviour::new().latency(Duration::from_millis(300))));
+    let app = App::start(limited(&[("a", ", tpm: 1000")], ""), slow).await;
+    let request = post("/v1/chat/completions", &[], hello("m").to_string().as_bytes());
+    let mut connections = Vec::new();
+    for _ in 0..5 {
+        let mut connection = app.connect().await;
+        connection.write(&request).await;
+        connections.push(connection);
+    }
+    app.until_waiting(3).await;
+    assert_eq!(app.sends(["a"]), [3], "the others wait");
+    for mut connection in connections {
+        let answer = connection.answer().await;
+        assert_eq!(answer.status, 200, "{}", answer.text());
+    }
+    assert_eq!(app.sends(["a"]), [5]);
+    app.stop().await;
+}
+
+#[tokio::test]
 async fn who_waits_in_vain_or_finds_no_room_to_wait_gets_a_503() {
     let slow = Script::new().rule(Rule::any(Behaviour::new().latency(seconds(3_000))));
     let settings = "tollgate_settings: {queue: {max_wait_seconds: 5, size: 1}}\n";
