@@ -178,6 +178,22 @@ impl Health {
         self.forced = forced.map(|forced| (forced, until));
     }
 
+    /// When the operator's word ends, while one holds that does.
+    pub fn forced_until(&self, now: Moment) -> Option<Moment> {
+        self.forced.and_then(|(_, until)| until).filter(|until| *until > now)
+    }
+
+    /// Begins anew, save for the operator's word: no pause, no ejection, no growth of either, nothing counted. Of what is
+    /// under way, failures count no more; a 429 pauses it again.
+    pub fn reset(&mut self) {
+        self.paused_until = Moment::ZERO;
+        self.pause_growth = 0;
+        self.ejected_until = None;
+        self.growth = 0;
+        self.consecutive_failures = 0;
+        self.begin_era();
+    }
+
     /// Whether nothing speaks against it, at any moment from now on, until it is told something.
     pub fn is_sound(&self) -> bool {
         self.ejected_until.is_none()

@@ -529,11 +529,37 @@ fn a_429_grows_no_ejection_even_where_it_is_counted() {
 }
 
 #[test]
+fn a_reset_forgets_pauses_ejections_and_growth_and_not_the_operators_word() {
+    let mut health = ejected_health();
+    assert_eq!(fail(&mut health, 5_000, Server, &rules()), ejected(10_000, 4));
+    let late = health.begin(at(5_000));
+    health.pause_until(at(7_200_000));
+    health.force(Some(Forced::Draining), Some(at(60_000)));
+    health.reset();
+    assert_eq!((health.standing(at(5_001)), health.consecutive_failures()), (Standing::Up, 0));
+    assert_eq!(health.forced(at(5_001)), Some(Forced::Draining));
+    assert_eq!(health.fail(late, at(5_002), failed(NotFound), &rules()), None, "that was before");
+    health.force(None, None);
+    assert!(health.is_sound());
+    assert_eq!(fail(&mut health, 5_003, NotFound, &rules()), ejected(5_000, 1), "as long as the first");
+}
+
+#[test]
+fn a_reset_does_not_stand_in_the_way_of_a_new_pause() {
+    let mut health = Health::default();
+    for now in [0, 1_000, 3_000] {
+        assert!(fail(&mut health, now, RateLimit, &rules()).is_some());
+    }
+    health.reset();
+    assert_eq!(fail(&mut health, 3_001, RateLimit, &rules()), paused(1_000));
+}
+
+#[test]
 fn the_operators_word_holds_until_its_moment() {
     let mut health = Health::default();
     health.force(Some(Forced::Down), Some(at(1_000)));
-    assert_eq!(health.forced(at(999)), Some(Forced::Down));
-    assert_eq!(health.forced(at(1_000)), None);
+    assert_eq!((health.forced(at(999)), health.forced_until(at(999))), (Some(Forced::Down), Some(at(1_000))));
+    assert_eq!((health.forced(at(1_000)), health.forced_until(at(1_000))), (None, None));
     health.force(Some(Forced::Draining), None);
     assert_eq!(health.forced(at(u64::MAX / 1_000)), Some(Forced::Draining));
     health.force(Some(Forced::Up), None);

@@ -253,6 +253,16 @@ impl Fleet {
         }
     }
 
+    /// Forgets what speaks against a deployment, whatever its model, and against the credential that it shows; the
+    /// operator's word holds on. Whoever waits looks again.
+    pub(crate) fn reset(&self, id: &str) {
+        for (_, state) in self.models_of(id) {
+            state.health.lock().reset();
+            state.credential.lock().reset();
+            state.room.call_next();
+        }
+    }
+
     /// The operator's word that holds on a deployment, and until when.
     pub(crate) fn word(&self, id: &str) -> Option<(Forced, Moment)> {
         lock(&self.forced).get(id).copied()

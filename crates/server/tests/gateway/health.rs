@@ -49,6 +49,30 @@ async fn served(app: &App, model: &str, count: usize) -> Vec<String> {
     served
 }
 
+#[tokio::test]
+async fn a_reset_ends_a_pause_and_a_refused_credential_at_once_and_is_kept_nowhere() {
+    let limited = Behaviour::new().fault(Fault::status_retry_after(429, "7200"));
+    let script = Script::new().rule(Rule::deployment("a", limited));
+    let script = script.rule(Rule::deployment("b", Behaviour::new().fault(Fault::status(401))));
+    let app = App::start(list(&[("m", "a", "", ""), ("n", "b", "", "")]), script).await;
+    let reset =
+        async |id: &str| app.post("/health/override", &json!({"model_id": id, "state": "reset"})).await;
+    assert_eq!((app.hello("m").await.status, app.hello("n").await.status), (429, 401));
+    assert_eq!(row(&app, "a").await["standing"], "paused");
+    assert_eq!(row(&app, "b").await["credential"], "ejected");
+    app.simulator.script().clear();
+    assert_eq!(app.hello("m").await.status, 429, "it asked for two hours");
+    for id in ["a", "b"] {
+        let answer = reset(id).await;
+        let expect = json!({"model_id": id, "state": "reset", "expires_in_seconds": null});
+        assert_eq!((answer.status, answer.json()), (200, expect));
+    }
+    assert_eq!(app.get("/health/override").await.json(), json!({"overrides": []}));
+    assert_eq!((app.hello("m").await.status, app.hello("n").await.status), (200, 200));
+    assert_eq!(reset("nobody").await.status, 404);
+    app.stop().await;
+}
+
 /// The row of a deployment.
 async fn row(app: &App, id: &str) -> Value {
     let rows = app.get(&format!("/health/deployments?model={id}")).await.json();

@@ -1,4 +1,4 @@
-//! `/health/override`: an operator forces a deployment up, down or draining, for a time.
+//! `/health/override`: an operator forces a deployment up, down or draining, for a time, or lets it begin anew.
 //!
 //! Owns the question and the answer. Leaves what it means to `policy::health`, who is affected to the fleet, and how it
 //! outlives the process to `routing::words`.
@@ -18,12 +18,22 @@ const PATH: &str = "/health/override";
 /// How long a word holds that does not say.
 const EXPIRY_DEFAULT: Duration = Duration::from_secs(3_600);
 
+/// What an operator wants of a deployment.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Wanted {
+    /// To force it.
+    Forced(Forced),
+    /// To take an earlier word back.
+    Auto,
+    /// To forget, once, what speaks against it.
+    Reset,
+}
+
 /// What an operator wants.
 #[derive(Debug, PartialEq)]
 struct Order {
     id: String,
-    /// `None` takes an earlier word back.
-    forced: Option<Forced>,
+    wanted: Wanted,
     expires_in: Duration,
 }
 
@@ -41,7 +51,11 @@ impl Order {
                 }
                 "state" => {
                     let found = read_state(value).ok_or_else(|| {
-                        invalid(name, "expected \"up\", \"down\", \"draining\", or \"auto\" to take it back")
+                        invalid(
+                            name,
+                            "expected \"up\", \"down\", \"draining\", \"auto\" to take it back, or \"reset\" to end \
+                             its pause and ejection",
+                        )
                     })?;
                     state = Some(found);
                 }
@@ -56,16 +70,17 @@ impl Order {
             }
         }
         let id = id.ok_or_else(|| Rejection::missing(PATH, "model_id"))?;
-        let forced = state.ok_or_else(|| Rejection::missing(PATH, "state"))?;
-        Ok(Self { id, forced, expires_in })
+        let wanted = state.ok_or_else(|| Rejection::missing(PATH, "state"))?;
+        Ok(Self { id, wanted, expires_in })
     }
 }
 
-fn read_state(value: &Value) -> Option<Option<Forced>> {
+fn read_state(value: &Value) -> Option<Wanted> {
     match value.as_str() {
-        Some("auto") => Some(None),
-        Some(word) => forced_named(word).map(Some),
-        None => value.is_null().then_some(None),
+        Some("auto") => Some(Wanted::Auto),
+        Some("reset") => Some(Wanted::Reset),
+        Some(word) => forced_named(word).map(Wanted::Forced),
+        None => value.is_null().then_some(Wanted::Auto),
     }
 }
 
@@ -96,10 +111,20 @@ pub(in crate::info) async fn set(
     snapshot: &Snapshot,
     body: &[u8],
 ) -> Result<Value, Rejection> {
-    let Order { id, forced, expires_in } = Order::read(body)?;
+    let Order { id, wanted, expires_in } = Order::read(body)?;
     if !snapshot.config().deployments.iter().any(|deployment| deployment.id == id) {
         return Err(Rejection::no_such_deployment(&id));
     }
+    let forced = match wanted {
+        Wanted::Forced(forced) => Some(forced),
+        Wanted::Auto => None,
+        Wanted::Reset => {
+            tracing::warn!(deployment = %id, state = "reset", "an operator lets a deployment begin anew");
+            worker.gateway.fleet().reset(&id);
+            // It is done, and nothing of it is kept.
+            return Ok(row(&id, "reset", None));
+        }
+    };
     let state = forced.map_or("auto", forced_word);
     let seconds = forced.map(|_| expires_in.as_secs_f64());
     tracing::warn!(deployment = %id, state, seconds, "an operator's word on a deployment");
@@ -135,24 +160,30 @@ mod tests {
 
     #[test]
     fn an_order_is_read_or_refused_by_the_name_of_what_is_wrong() {
-        let check = |body: &str, expect: Result<(Option<Forced>, u64), &str>| {
+        let check = |body: &str, expect: Result<(Wanted, u64), &str>| {
             let read = Order::read(body.as_bytes());
             match (&read, expect) {
-                (Ok(order), Ok((forced, seconds))) => {
-                    let found = (order.id.as_str(), order.forced, order.expires_in);
-                    assert_eq!(found, ("a", forced, Duration::from_secs(seconds)), "{body}");
+                (Ok(order), Ok((wanted, seconds))) => {
+                    let found = (order.id.as_str(), order.wanted, order.expires_in);
+                    assert_eq!(found, ("a", wanted, Duration::from_secs(seconds)), "{body}");
                 }
                 (Err(rejection), Err(part)) => assert!(rejection.message().contains(part), "{body}"),
                 _ => panic!("{body}: {read:?}"),
             }
         };
-        check(r#"{"model_id":"a","state":"down"}"#, Ok((Some(Forced::Down), 3_600)));
-        check(r#"{"deployment":"a","state":"up","expires_in":90}"#, Ok((Some(Forced::Up), 90)));
-        check(r#"{"model_id":"a","state":"draining","expires_in":"10m"}"#, Ok((Some(Forced::Draining), 600)));
-        check(r#"{"model_id":"a","state":"up","expires_in":"7d"}"#, Ok((Some(Forced::Up), 604_800)));
-        check(r#"{"model_id":"a","state":"up","expires_in":"45"}"#, Ok((Some(Forced::Up), 45)));
-        check(r#"{"model_id":"a","state":"auto"}"#, Ok((None, 3_600)));
-        check(r#"{"model_id":"a","state":null,"expires_in":null}"#, Ok((None, 3_600)));
+        check(r#"{"model_id":"a","state":"down"}"#, Ok((Wanted::Forced(Forced::Down), 3_600)));
+        check(r#"{"deployment":"a","state":"up","expires_in":90}"#, Ok((Wanted::Forced(Forced::Up), 90)));
+        check(
+            r#"{"model_id":"a","state":"draining","expires_in":"10m"}"#,
+            Ok((Wanted::Forced(Forced::Draining), 600)),
+        );
+        check(
+            r#"{"model_id":"a","state":"up","expires_in":"7d"}"#,
+            Ok((Wanted::Forced(Forced::Up), 604_800)),
+        );
+        check(r#"{"model_id":"a","state":"up","expires_in":"45"}"#, Ok((Wanted::Forced(Forced::Up), 45)));
+        check(r#"{"model_id":"a","state":"auto"}"#, Ok((Wanted::Auto, 3_600)));
+        check(r#"{"model_id":"a","state":null,"expires_in":null}"#, Ok((Wanted::Auto, 3_600)));
         for expiry in
             ["0", "-1", "604801", "\"8d\"", "\"soon\"", "\"\"", "\"1m1m\"", "\"1ms\"", "true", "1e400"]
         {
@@ -163,7 +194,9 @@ mod tests {
         check(r#"{"model_id":"a"}"#, Err("'state'"));
         check(r#"{"state":"up"}"#, Err("'model_id'"));
         check(r#"{"model_id":7,"state":"up"}"#, Err("'model_id'"));
+        check(r#"{"model_id":"a","state":"reset"}"#, Ok((Wanted::Reset, 3_600)));
         check(r#"{"model_id":"a","state":"off"}"#, Err("'state'"));
+        check(r#"{"model_id":"a","state":"off"}"#, Err("\"reset\""));
         check(r#"{"model_id":"a","state":false}"#, Err("'state'"));
         check(r#"{"model_id":"a","state":"up","expires":"1m"}"#, Err("'expires'"));
         check("[]", Err("expected an object"));
