@@ -169,7 +169,8 @@ impl Wish {
             }
             match member.name.as_ref() {
                 "tags" => self.add_tags(found.path, found.name, found.texts()?)?,
-                "region" | "allowed_model_region" => self.requirements.region = Some(found.text()?),
+                // A plain `region` is the caller's own note, of which there are many.
+                "allowed_model_region" => self.requirements.region = Some(found.text()?),
                 "data_residency" => self.requirements.data_residency = Some(found.text()?),
                 "zero_data_retention" => self.requirements.zero_data_retention |= found.flag()?,
                 "capabilities" => self.requirements.capabilities = found.texts()?,
@@ -231,9 +232,16 @@ impl Found<'_, '_> {
         text.map(std::borrow::Cow::into_owned).ok_or_else(|| self.wrong("expected a short text"))
     }
 
+    /// OpenAI's `metadata` has texts alone, so a text with commas will do for a list.
     fn texts(&self) -> Result<Vec<String>, Rejection> {
-        let texts: Vec<String> =
-            serde_json::from_str(self.value.text()).map_err(|_| self.wrong("expected a list of texts"))?;
+        let texts: Vec<String> = match self.value.as_str() {
+            Some(text) => {
+                text.split(',').map(str::trim).filter(|text| !text.is_empty()).map(str::to_owned).collect()
+            }
+            None => {
+                serde_json::from_str(self.value.text()).map_err(|_| self.wrong("expected a list of texts"))?
+            }
+        };
         let is_good = texts.len() <= TAGS_MAX && texts.iter().all(|text| is_name(text));
         if is_good { Ok(texts) } else { Err(self.wrong("expected a list of at most 64 short texts")) }
     }
@@ -321,6 +329,28 @@ mod tests {
     }
 
     #[test]
+    fn a_text_of_metadata_is_a_list_with_commas() {
+        let wish = read(r#"{"metadata":{"tags":"beta, \u0061,,b ","capabilities":"vision"},"tags":"z"}"#, &[]);
+        let wish = wish.unwrap();
+        assert_eq!(wish.tags, ["beta", "a", "b", "z"]);
+        assert_eq!(wish.requirements.capabilities, ["vision"]);
+        assert_eq!(read(r#"{"metadata":{"tags":""}}"#, &[]).unwrap(), Wish::default());
+        for tags in ["7", r#"[7]"#, "true"] {
+            let error = read(&format!(r#"{{"metadata":{{"tags":{tags}}}}}"#), &[]).unwrap_err();
+            assert!(error.contains("'metadata.tags'"), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_region_is_asked_for_by_its_own_names_and_a_note_of_the_callers_is_none() {
+        let region = |body, headers: &[_]| read(body, headers).unwrap().requirements.region;
+        assert_eq!(region(r#"{"allowed_model_region":"eu"}"#, &[]).as_deref(), Some("eu"));
+        assert_eq!(region(r#"{"metadata":{"allowed_model_region":"eu"}}"#, &[]).as_deref(), Some("eu"));
+        assert_eq!(region("{}", &[("x-tollgate-region", "eu")]).as_deref(), Some("eu"));
+        assert_eq!(region(r#"{"metadata":{"region":"emea"},"litellm_metadata":{"region":7}}"#, &[]), None);
+    }
+
+    #[test]
     fn a_data_policy_is_read_or_refused_and_never_passed_over() {
         let body = r#"{"metadata":{"data_residency":"eu","zero_data_retention":"true","capabilities":["vision"],"min_quality":0.8}}"#;
         let wish = read(body, &[("x-tollgate-region", "eu")]).unwrap();
@@ -337,7 +367,7 @@ mod tests {
             (r#"{"metadata":{"data_residency":1}}"#, "metadata.data_residency"),
             (r#"{"metadata":{"zero_data_retention":"yes"}}"#, "metadata.zero_data_retention"),
             (r#"{"allowed_model_region":{}}"#, "allowed_model_region"),
-            (r#"{"litellm_metadata":{"capabilities":"vision"}}"#, "litellm_metadata.capabilities"),
+            (r#"{"litellm_metadata":{"capabilities":{"vision":true}}}"#, "litellm_metadata.capabilities"),
             (r#"{"priority":256}"#, "priority"),
             (r#"{"fallbacks":"b"}"#, "fallbacks"),
             (r#"{"disable_fallbacks":1}"#, "disable_fallbacks"),
