@@ -303,7 +303,7 @@ impl Rejection {
                  longer than the context window of every deployment of {name}."
             ))
             .with_code("context_length_exceeded"),
-            Nobody::ForcedDown => Self::unavailable(name, until),
+            Nobody::ForcedDown => Self::unavailable(name, group.word_ends_in()),
             Nobody::Empty
             | Nobody::Ejected { .. }
             | Nobody::Paused { .. }
@@ -312,10 +312,15 @@ impl Rejection {
         }
     }
 
-    /// Nobody whom a request's data policy admits would serve it; `model` is what it asks for.
+    /// Nobody has what a request requires, or may have it by its data policy; `model` is what it asks for.
     pub(crate) fn outside_policy(model: &str, reason: Reason) -> Self {
+        let what = match reason {
+            Reason::Capability(_) => "have the capabilities that the request asks for",
+            Reason::Quality => "have the quality that the request asks for",
+            _ => "meet the request's data policy",
+        };
         let message = format!(
-            "No deployments available for selected model that meet the request's data policy ({}). Passed model={model}.",
+            "No deployments available for selected model that {what} ({}). Passed model={model}.",
             reason.word()
         );
         Self::new(StatusCode::FORBIDDEN, "permission_error", message)
@@ -340,7 +345,7 @@ impl Rejection {
     fn unavailable(model: &str, until: Option<Duration>) -> Self {
         let message =
             format!("No deployments available for selected model: all are taken out. Passed model={model}.");
-        Self::later(message, until.unwrap_or(Duration::from_secs(30)))
+        Self::later(message, until.unwrap_or(Duration::from_secs(30)).max(Duration::from_secs(1)))
     }
 
     /// As many requests are served as may be, and the most urgent wait already.
@@ -444,14 +449,15 @@ impl Rejection {
         Self::new(StatusCode::BAD_GATEWAY, "internal_server_error", message)
     }
 
-    /// Where nothing is said of when to come back.
+    /// Where nothing is said of when to come back. "At once" says nothing: the deployment is paused all the same.
     pub(crate) fn or_retry_after(mut self, retry_after: Option<Duration>) -> Self {
-        self.retry_after = self.retry_after.or(retry_after);
+        self.retry_after =
+            self.retry_after.filter(|said| !said.is_zero()).or(retry_after).or(self.retry_after);
         self
     }
 
     pub(crate) fn with_retry_after(mut self, retry_after: Option<Duration>) -> Self {
-        self.retry_after = retry_after.or(self.retry_after);
+        self.retry_after = retry_after.filter(|said| !said.is_zero()).or(self.retry_after).or(retry_after);
         self
     }
 
@@ -528,7 +534,7 @@ impl Rejection {
             headers.insert(HeaderName::from_static("x-amzn-errortype"), HeaderValue::from_static(kind));
         }
         if let Some(retry_after) = self.retry_after {
-            headers.insert(RETRY_AFTER, header_number(ceil_seconds(retry_after)));
+            headers.insert(RETRY_AFTER, header_number(ceil_seconds(retry_after).max(1)));
         }
         response
     }

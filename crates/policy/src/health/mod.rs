@@ -144,6 +144,8 @@ pub struct Health {
     /// How often the pause that follows a silent 429 has doubled.
     pause_growth: u32,
     consecutive_failures: u32,
+    /// Since the last success, of classes with an entry of their own.
+    class_failures: u32,
     ejections: u32,
     /// How often the ejection has doubled: probes that failed.
     growth: u32,
@@ -190,7 +192,7 @@ impl Health {
         self.pause_growth = 0;
         self.ejected_until = None;
         self.growth = 0;
-        self.consecutive_failures = 0;
+        (self.consecutive_failures, self.class_failures) = (0, 0);
         self.begin_era();
     }
 
@@ -199,12 +201,12 @@ impl Health {
         self.ejected_until.is_none()
             && self.paused_until == Moment::ZERO
             && self.forced.is_none()
-            && self.consecutive_failures == 0
+            && self.consecutive_failures() == 0
     }
 
-    /// Failures since the last success, those of a class with an entry of its own apart.
+    /// Failures since the last success.
     pub fn consecutive_failures(&self) -> u32 {
-        self.consecutive_failures
+        self.consecutive_failures.saturating_add(self.class_failures)
     }
 
     /// Ejections so far.
@@ -242,7 +244,7 @@ impl Health {
         if attempt.stamp < self.era {
             return None;
         }
-        self.consecutive_failures = 0;
+        (self.consecutive_failures, self.class_failures) = (0, 0);
         if self.ejected_until.is_none() {
             self.shares.count(now, false);
             return None;
@@ -322,6 +324,7 @@ impl Health {
         }
         self.troubled_at = now;
         if let Some((class, allowed)) = entry {
+            self.class_failures = self.class_failures.saturating_add(1);
             let failures = self.tallies.get_or_insert_default().class(class).count(now, rules.cooldown);
             return (failures > allowed).then_some(failures);
         }

@@ -529,6 +529,20 @@ fn a_429_grows_no_ejection_even_where_it_is_counted() {
 }
 
 #[test]
+fn failures_of_a_class_are_shown_and_count_by_their_entry_alone() {
+    let by_kind = AllowedFails { internal_server: Some(2), ..AllowedFails::default() };
+    let rules = HealthRules { by_kind, ..rules() };
+    let mut health = Health::default();
+    assert_eq!((fail(&mut health, 0, Server, &rules), fail(&mut health, 1, Server, &rules)), (None, None));
+    assert_eq!((health.consecutive_failures(), health.is_sound()), (2, false));
+    assert_eq!(fail(&mut health, 2, Connection, &rules), None, "one in a row of its own");
+    assert_eq!(fail(&mut health, 3, Server, &rules), ejected(5_000, 3));
+    assert_eq!(health.consecutive_failures(), 4);
+    succeed(&mut health, 5_003);
+    assert_eq!((health.consecutive_failures(), health.is_sound()), (0, true));
+}
+
+#[test]
 fn a_reset_forgets_pauses_ejections_and_growth_and_not_the_operators_word() {
     let mut health = ejected_health();
     assert_eq!(fail(&mut health, 5_000, Server, &rules()), ejected(10_000, 4));

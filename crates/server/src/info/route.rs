@@ -21,7 +21,7 @@ use serde_json::{Map, Value, json};
 use std::sync::Arc;
 use tokio::time::Instant;
 use tollgate_dialect::json::{Limits, scan};
-use tollgate_policy::ask::{Leaning, Requirements};
+use tollgate_policy::ask::{Ask, Leaning, Requirements};
 use tollgate_policy::choice::{Choice, Nobody};
 use tollgate_policy::failure::FailureKind;
 use tollgate_policy::plan::SENDS_PER_REQUEST_MAX;
@@ -123,6 +123,13 @@ pub(crate) async fn dry_run(errand: Errand<'_>, group: &Arc<Group>) -> Response<
     response
 }
 
+/// The strategy that decides about a request, by the name that the configuration has for it.
+fn decided_by(group: &Group, ask: &Ask<'_>) -> &'static str {
+    let rules = group.rules();
+    let strategy = rules.strategy.for_ask(ask);
+    if strategy == rules.strategy { rules.strategy_name } else { strategy.name() }
+}
+
 /// The whole answer.
 async fn told(errand: Errand<'_>, group: &Arc<Group>) -> Value {
     let Errand { snapshot, received, call, .. } = errand;
@@ -136,7 +143,7 @@ async fn told(errand: Errand<'_>, group: &Arc<Group>) -> Value {
         "path": call.surface.path(),
         "stream": received.stream,
         "strategy": group.rules().strategy_name,
-        "decided_by": group.rules().strategy.for_ask(&ask).name(),
+        "decided_by": decided_by(group, &ask),
         "tags": ask.tags,
         "requirements": requirements(ask.requirements),
         "leaning": match ask.leaning {

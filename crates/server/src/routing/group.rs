@@ -244,6 +244,17 @@ impl Group {
         look(&mut lock(&self.state.caches))
     }
 
+    /// How long it is until the first word ends by which an operator keeps one of its deployments out.
+    pub(crate) fn word_ends_in(&self) -> Option<Duration> {
+        let now = self.clock.now();
+        let ends = self.targets.iter().filter_map(|target| {
+            let health = target.live.health.lock();
+            let is_out = matches!(health.forced(now), Some(Forced::Down | Forced::Draining));
+            health.forced_until(now).filter(|_| is_out)
+        });
+        ends.min().map(|until| now.until(until))
+    }
+
     /// When the first of its deployments is back, where all are out.
     pub(crate) fn soonest_return(&self) -> Option<Duration> {
         let now = self.clock.now();

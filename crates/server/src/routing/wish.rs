@@ -330,7 +330,8 @@ mod tests {
 
     #[test]
     fn a_text_of_metadata_is_a_list_with_commas() {
-        let wish = read(r#"{"metadata":{"tags":"beta, \u0061,,b ","capabilities":"vision"},"tags":"z"}"#, &[]);
+        let wish =
+            read(r#"{"metadata":{"tags":"beta, \u0061,,b ","capabilities":"vision"},"tags":"z"}"#, &[]);
         let wish = wish.unwrap();
         assert_eq!(wish.tags, ["beta", "a", "b", "z"]);
         assert_eq!(wish.requirements.capabilities, ["vision"]);

@@ -210,14 +210,23 @@ async fn regions_capabilities_and_quality_are_never_relaxed() {
         assert_eq!(app.hello_with("m", &[("x-tollgate-region", "us")]).await.status, 200);
     }
     assert_eq!(app.sends(["a", "b", "c"]), [0, 3, 0]);
-    for body in [
-        json!({"metadata": {"zero_data_retention": true}}),
-        json!({"metadata": {"capabilities": ["telepathy"]}}),
-        json!({"allowed_model_region": "ap-south-1"}),
+    for (body, what) in [
+        (
+            json!({"metadata": {"zero_data_retention": true}}),
+            "meet the request's data policy (data_retention)",
+        ),
+        (
+            json!({"metadata": {"capabilities": ["telepathy"]}}),
+            "have the capabilities that the request asks for",
+        ),
+        (json!({"metadata": {"min_quality": 1}}), "have the quality that the request asks for (quality)"),
+        (json!({"allowed_model_region": "ap-south-1"}), "meet the request's data policy (region)"),
     ] {
         app.simulator.forget_received();
         let answer = app.chat(&with(body)).await;
         assert_eq!((answer.status, app.received().len()), (403, 0), "{}", answer.text());
+        assert!(answer.error_message().contains(what), "{}", answer.text());
     }
+    assert_eq!(app.chat(&with(json!({"metadata": {"region": "emea", "tags": "beta"}}))).await.status, 200);
     app.stop().await;
 }

@@ -41,6 +41,21 @@ fn reasons(candidates: &Value) -> Vec<(&str, Option<&str>)> {
 }
 
 #[tokio::test]
+async fn who_decides_is_told_by_the_name_that_the_configuration_has_for_it() {
+    for name in ["usage-based-routing", "usage-based-routing-v2", "least-busy"] {
+        let settings = format!("router_settings: {{routing_strategy: {name}}}\n");
+        let app = start(list(&[("m", "a", "")]) + &settings).await;
+        let mut body = hello("m");
+        let told = explain(&app, &body).await;
+        assert_eq!((&told["strategy"], &told["decided_by"]), (&json!(name), &json!(name)));
+        body["metadata"] = json!({"cost_sensitive": true});
+        let told = explain(&app, &body).await;
+        assert_eq!((&told["strategy"], &told["decided_by"]), (&json!(name), &json!("cost-based-routing")));
+        app.stop().await;
+    }
+}
+
+#[tokio::test]
 async fn every_candidate_is_told_with_its_score_its_limits_and_why_it_is_passed_over() {
     let yaml = list(&[
         ("m", "a", ", weight: 3, rpm: 10, max_parallel_requests: 4, region_name: eu-west-1"),

@@ -50,6 +50,30 @@ async fn served(app: &App, model: &str, count: usize) -> Vec<String> {
 }
 
 #[tokio::test]
+async fn who_finds_all_taken_out_is_told_to_come_back_when_the_first_word_ends() {
+    let app = App::start(list(&[("m", "a", "", ""), ("m", "b", "", "")]), Script::new()).await;
+    force(&app, "a", "down", 300).await;
+    force(&app, "b", "draining", 7).await;
+    let answer = app.hello("m").await;
+    assert_eq!((answer.status, answer.header("retry-after")), (503, Some("7")));
+    app.stop().await;
+}
+
+#[tokio::test]
+async fn a_429_that_says_at_once_does_not_send_callers_into_the_pause() {
+    let limited = Behaviour::new().fault(Fault::status_retry_after(429, "0"));
+    let script = Script::new().rule(Rule::deployment("a", limited));
+    let yaml = list(&[("m", "a", "", "")]) + "router_settings: {num_retries: 0}\n";
+    let app = App::start(yaml, script).await;
+    let answer = app.hello("m").await;
+    let seconds: u64 = answer.header("retry-after").unwrap().parse().unwrap();
+    assert_eq!(answer.status, 429);
+    let left = row(&app, "a").await["standing_seconds"].as_f64().unwrap();
+    assert!(seconds >= 1 && seconds as f64 >= left, "{seconds} s, and a pause of {left} s");
+    app.stop().await;
+}
+
+#[tokio::test]
 async fn a_reset_ends_a_pause_and_a_refused_credential_at_once_and_is_kept_nowhere() {
     let limited = Behaviour::new().fault(Fault::status_retry_after(429, "7200"));
     let script = Script::new().rule(Rule::deployment("a", limited));

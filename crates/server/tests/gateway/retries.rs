@@ -197,13 +197,13 @@ async fn the_providers_retry_after_reaches_the_caller() {
         }
     };
     check(Fault::status_retry_after(429, "7"), Some("7")).await;
-    check(Fault::status_retry_after(429, "0"), Some("0")).await;
     check(Fault::status_retry_after(429, "1.2"), Some("2")).await;
     check(Fault::status_retry_after(503, "30"), Some("30")).await;
     check(Fault::status_retry_after(500, "3"), Some("3")).await;
     check(Fault::status_retry_after(429, "999999"), Some("3600")).await;
-    // Where the provider does not say, the gateway leaves it alone for a second or so, and says that.
+    // Where the provider does not say, or says "at once", the gateway leaves it alone for a second or so, and says that.
     for silent in [
+        Fault::status_retry_after(429, "0"),
         Fault::status_retry_after(429, "soon"),
         Fault::status_retry_after(429, "-5"),
         Fault::status_retry_after(429, "1e400"),

@@ -57,8 +57,13 @@ impl AlertKind {
         }
     }
 
-    fn is_good(self) -> bool {
-        self == Self::Recovered
+    /// How grave it is, as the log has it.
+    fn level(self) -> &'static str {
+        match self {
+            Self::Recovered => "info",
+            Self::Outage => "error",
+            Self::Cooldown | Self::CredentialRefused | Self::ModelNotFound | Self::TierShare => "warning",
+        }
     }
 }
 

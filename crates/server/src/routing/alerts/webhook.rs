@@ -170,14 +170,18 @@ fn body(alert: &Alert, shape: AlertShape) -> Value {
     let Alert { kind, sentence, facts, at } = alert;
     match shape {
         AlertShape::Slack => {
-            let level = if kind.is_good() { ":white_check_mark:" } else { ":warning:" };
-            json!({"text": format!("{level} *Tollgate* `{}`\n{sentence}", kind.word())})
+            let sign = match kind.level() {
+                "info" => ":white_check_mark:",
+                "error" => ":rotating_light:",
+                _ => ":warning:",
+            };
+            json!({"text": format!("{sign} *Tollgate* `{}`\n{sentence}", kind.word())})
         }
         AlertShape::Json => {
             let mut members = facts.clone();
             members.insert("event".to_owned(), json!(kind.word()));
             members.insert("event_message".to_owned(), json!(sentence));
-            members.insert("level".to_owned(), json!(if kind.is_good() { "info" } else { "warning" }));
+            members.insert("level".to_owned(), json!(kind.level()));
             members.insert("timestamp".to_owned(), json!(at));
             Value::Object(members)
         }
@@ -207,6 +211,21 @@ mod tests {
                 "timestamp": 17, "deployment": "a", "failures": 3,
             })
         );
+    }
+
+    #[test]
+    fn the_level_is_the_logs() {
+        let check = |kind: AlertKind, level: &str, sign: &str| {
+            assert_eq!(body(&alert(kind), AlertShape::Json)["level"], level, "{kind:?}");
+            let slack = body(&alert(kind), AlertShape::Slack);
+            assert!(slack["text"].as_str().unwrap().starts_with(sign), "{slack}");
+        };
+        check(AlertKind::Recovered, "info", ":white_check_mark: ");
+        check(AlertKind::Outage, "error", ":rotating_light: ");
+        check(AlertKind::Cooldown, "warning", ":warning: ");
+        check(AlertKind::CredentialRefused, "warning", ":warning: ");
+        check(AlertKind::ModelNotFound, "warning", ":warning: ");
+        check(AlertKind::TierShare, "warning", ":warning: ");
     }
 
     #[test]
