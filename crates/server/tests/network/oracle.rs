@@ -163,7 +163,7 @@ impl Judge<'_> {
     /// Whether its caller was out of reach while it ran.
     fn is_cut_off(&self, call: &Call) -> bool {
         let cuts = self.scenario.faults.iter().filter(|fault| fault.cuts_off(call.host));
-        cuts.into_iter().any(|fault| fault.from <= call.at + call.longest() && call.at <= fault.to)
+        cuts.into_iter().any(|fault| fault.from <= call.at + call.longest() && call.at <= fault.to + MOMENT)
     }
 
     fn timely(&mut self, call: &Call, seen: &Seen, excused: bool) {
