@@ -91,6 +91,7 @@ impl Successors {
         let waiting = group.rules().waiting;
         let until = Instant::now() + waiting.longest.min(PLACE_WAIT_MAX);
         loop {
+            let seen = group.room().freed();
             let nobody = match group.choose(&asking.ask(true), asking.tokens(), &failed) {
                 Choice::Deployment { position, why } => return Some((position, why)),
                 Choice::None(nobody) => nobody,
@@ -102,7 +103,7 @@ impl Successors {
             if !is_worth_it || free_at.is_some_and(|free_at| free_at > until) {
                 return None;
             }
-            if group.room().wait(errand.urgency(), free_at, until).await != Waited::Turn {
+            if group.room().wait(errand.urgency(), seen, (free_at, until)).await != Waited::Turn {
                 return None;
             }
         }

@@ -85,6 +85,8 @@ pub(crate) struct Walk<'a> {
     soonest_retry: Option<Duration>,
     /// Until when this request may wait for a place.
     wait_until: Option<Instant>,
+    /// Places of the group that had come free when it looked last.
+    seen: u64,
     sends: u32,
     /// The `order` of the first deployment of the leg.
     first_order: Option<i64>,
@@ -122,6 +124,7 @@ impl<'a> Walk<'a> {
             fallbacks: 0,
             soonest_retry: None,
             wait_until: None,
+            seen: 0,
             sends: 0,
             first_order: None,
             was_hedged: false,
@@ -151,6 +154,7 @@ impl<'a> Walk<'a> {
         self.line_up().await?;
         let mut misses = 0;
         loop {
+            self.seen = self.group.room().freed();
             match self.choose() {
                 Choice::Deployment { why: Why::LeastBad, .. } if self.passes_by() => {
                     self.has_passed_by = true;
@@ -311,7 +315,7 @@ impl<'a> Walk<'a> {
         if free_at.is_some_and(|free_at| free_at > until) || until <= Instant::now() {
             return None;
         }
-        Some(self.group.room().wait(self.errand.urgency(), free_at, until).await)
+        Some(self.group.room().wait(self.errand.urgency(), self.seen, (free_at, until)).await)
     }
 
     /// Every deployment that could be asked has failed this request: back to one that may recover, after a wait.

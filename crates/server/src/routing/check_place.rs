@@ -84,8 +84,6 @@ impl Drop for CheckPlace {
         let Some(ticket) = self.ticket.take() else { return };
         let live = &self.target.live;
         lock(&live.limiter).settle(live.clock.now(), ticket, self.tokens);
-        if !live.room.is_empty() {
-            live.room.call_next();
-        }
+        live.room.note_freed();
     }
 }

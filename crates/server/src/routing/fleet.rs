@@ -259,7 +259,7 @@ impl Fleet {
         for (_, state) in self.models_of(id) {
             state.health.lock().reset();
             state.credential.lock().reset();
-            state.room.call_next();
+            state.room.note_freed();
         }
     }
 

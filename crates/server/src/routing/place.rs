@@ -219,9 +219,7 @@ impl Place {
         let Some(ticket) = self.ticket.take() else { return };
         let live = &self.target.live;
         lock(&live.limiter).settle(live.clock.now(), ticket, tokens);
-        if !live.room.is_empty() {
-            live.room.call_next();
-        }
+        live.room.note_freed();
     }
 }
 

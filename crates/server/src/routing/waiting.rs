@@ -39,6 +39,8 @@ struct Inner {
     beside: Vec<Arc<WaitingRoom>>,
     /// Counts calls, so that the rooms take turns.
     called: usize,
+    /// Counts places that came free: who looked before the last of them looks again before it waits.
+    freed: u64,
 }
 
 impl Default for WaitingRoom {
@@ -50,6 +52,7 @@ impl Default for WaitingRoom {
             next_id: 0,
             beside: Vec::new(),
             called: 0,
+            freed: 0,
         }))
     }
 }
@@ -78,6 +81,27 @@ impl WaitingRoom {
     pub(crate) fn is_empty(&self) -> bool {
         let inner = lock(&self.0);
         inner.calls.is_empty() && inner.beside.iter().all(|room| room.is_empty())
+    }
+
+    /// How many places have come free so far. To be read before one looks for a place, and given to [`Self::wait`].
+    pub(crate) fn freed(&self) -> u64 {
+        lock(&self.0).freed
+    }
+
+    /// A place has come free, of a deployment or by an operator's word.
+    pub(crate) fn note_freed(&self) {
+        let mut inner = lock(&self.0);
+        inner.freed = inner.freed.wrapping_add(1);
+        if inner.calls.is_empty() && inner.beside.is_empty() {
+            return;
+        }
+        let beside = inner.beside.clone();
+        drop(inner);
+        for room in &beside {
+            let mut inner = lock(&room.0);
+            inner.freed = inner.freed.wrapping_add(1);
+        }
+        self.call_next();
     }
 
     /// A place may be free: the next one looks, here or in a room beside this one, by turns.
@@ -118,9 +142,18 @@ impl WaitingRoom {
     }
 
     /// Waits for a turn. `free_at`: when a place is known to be free again; then whoever is next gets a turn, not
-    /// necessarily this one.
-    pub(crate) async fn wait(&self, urgency: Urgency, free_at: Option<Instant>, deadline: Instant) -> Waited {
+    /// necessarily this one. `seen`: what [`Self::freed`] was before this one looked: a place that came free since then
+    /// called nobody, and is looked for at once.
+    pub(crate) async fn wait(
+        &self,
+        urgency: Urgency,
+        seen: u64,
+        (free_at, deadline): (Option<Instant>, Instant),
+    ) -> Waited {
         let Some((leaving, mut turn)) = self.enter(urgency) else { return Waited::Shed };
+        if self.freed() != seen {
+            self.call_own();
+        }
         if let Some(free_at) = free_at.filter(|free_at| *free_at < deadline) {
             match timeout_at(free_at, &mut turn).await {
                 Ok(waited) => return leaving.over(waited),
@@ -187,5 +220,31 @@ impl Drop for Leaving<'_> {
         drop(inner);
         // The turn was on its way to one who no longer waits.
         self.room.call_next();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+
+    const URGENCY: Urgency = Urgency { priority: 1, team: 0 };
+
+    #[tokio::test(start_paused = true)]
+    async fn a_place_that_comes_free_between_the_look_and_the_wait_is_looked_for_at_once() {
+        let wait = async |freed_between: bool, beside: bool| {
+            let (room, member) = (Arc::new(WaitingRoom::default()), WaitingRoom::default());
+            room.resize(8);
+            member.set_beside(vec![Arc::clone(&room)]);
+            let seen = room.freed();
+            if freed_between {
+                if beside { member.note_freed() } else { room.note_freed() }
+            }
+            let (start, deadline) = (Instant::now(), Instant::now() + Duration::from_secs(60));
+            (room.wait(URGENCY, seen, (None, deadline)).await, start.elapsed().as_secs())
+        };
+        assert_eq!(wait(true, false).await, (Waited::Turn, 0));
+        assert_eq!(wait(true, true).await, (Waited::Turn, 0));
+        assert_eq!(wait(false, false).await, (Waited::Late, 60));
     }
 }
