@@ -248,6 +248,9 @@ impl Metrics {
         for outcome in RESCUE_OUTCOMES {
             drop(metrics.rescues.get_or_create(&RescueLabels { outcome }));
         }
+        for outcome in ["won", "lost"] {
+            drop(metrics.hedges.get_or_create(&RescueLabels { outcome }));
+        }
         metrics
     }
 
