@@ -39,6 +39,32 @@ impl Moment {
     }
 }
 
+/// A point of wall time: microseconds since the Unix epoch, UTC. It may go back, when the machine's clock is set.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Wall(i64);
+
+impl Wall {
+    /// Before everything.
+    pub const BEGINNING: Self = Self(i64::MIN);
+    /// After everything.
+    pub const END: Self = Self(i64::MAX);
+
+    /// So many microseconds after the Unix epoch.
+    pub const fn from_micros(micros: i64) -> Self {
+        Self(micros)
+    }
+
+    /// Microseconds since the Unix epoch.
+    pub const fn micros(self) -> i64 {
+        self.0
+    }
+
+    /// How long it is until `later`; zero where it has come.
+    pub fn until(self, later: Self) -> Duration {
+        Duration::from_micros(u64::try_from(later.0.saturating_sub(self.0)).unwrap_or(0))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

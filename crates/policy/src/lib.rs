@@ -7,6 +7,7 @@
 //! **Invariant:** nothing here does I/O, reads a clock or draws a random number of its own. **Invariant:** one request
 //! sends at most `1 + num_retries` attempts, and never more than [`plan::SENDS_PER_REQUEST_MAX`].
 
+pub mod accounts;
 pub mod affinity;
 pub mod ask;
 pub mod budget;
@@ -19,6 +20,7 @@ pub mod faq;
 pub mod health;
 pub mod latency;
 pub mod limits;
+pub mod period;
 pub mod plan;
 pub mod profile;
 pub mod quantile;
@@ -26,5 +28,6 @@ pub mod queue;
 pub mod share;
 pub mod shuffle;
 pub mod silence;
+pub mod sliding;
 pub mod strategy;
 pub mod tags;
