@@ -20,6 +20,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("config", &["policy", "catalog"]),
     ("upstream", &["dialect", "catalog"]),
     ("store", &[]),
+    ("ledger", &[]),
     ("credentials", &["upstream"]),
     ("simulator", &["dialect"]),
     ("server", &["upstream", "credentials", "store", "config", "policy", "dialect", "catalog"]),

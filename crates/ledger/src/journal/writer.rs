@@ -1,0 +1,293 @@
+//! The thread that writes the journal: what waits is written in one piece and synced once ("group commit").
+//!
+//! **Invariant:** whoever waited for a record and was told that it is written will find it after a kill; with
+//! [`Sync::Always`] after a loss of power too. **Invariant:** a record that nobody waits for is kept in memory while the
+//! disk refuses it, and written before anything that comes after it.
+
+use super::frame::Kind;
+use super::segment::{self, Position};
+use super::{Options, Sync, Unwritten};
+use std::collections::{HashMap, VecDeque};
+use std::fs::{self, File};
+use std::io::{self, Write as _};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::time::{Duration, Instant};
+use tokio::sync::{oneshot, watch};
+
+/// Records that are written in one piece at most.
+const GROUP_MAX: usize = 1_024;
+/// How soon a disk that has refused is asked again.
+const AGAIN_AFTER: Duration = Duration::from_millis(250);
+
+/// Told when a record is written, or cannot be.
+pub(super) type Waiter = oneshot::Sender<Result<(), Unwritten>>;
+
+/// What the thread is asked.
+pub(super) enum Command {
+    /// Write a record.
+    Append { kind: Kind, attempt: u128, frame: Vec<u8>, waiter: Option<Waiter> },
+    /// Everything before this file is kept elsewhere.
+    Free { before: u64 },
+    /// Write and sync everything that came before this.
+    Flush(Waiter),
+    /// The same, and end.
+    Stop,
+}
+
+/// How the journal is.
+#[derive(Debug, Default)]
+pub(super) struct Health {
+    /// The disk refuses.
+    pub(super) is_down: AtomicBool,
+    /// Records that wait in memory for it.
+    pub(super) backlog: AtomicUsize,
+}
+
+/// An attempt that is not over.
+struct Open {
+    segment: u64,
+    frame: Vec<u8>,
+}
+
+pub(super) struct Writer {
+    folder: PathBuf,
+    options: Options,
+    file: Option<File>,
+    written: Position,
+    open: HashMap<u128, Open>,
+    /// Records without a waiter that are not on the disk.
+    backlog: VecDeque<Vec<u8>>,
+    unsynced_since: Option<Instant>,
+    committed: watch::Sender<Position>,
+    health: Arc<Health>,
+}
+
+impl Writer {
+    /// A writer that begins a file of this number.
+    pub(super) fn new(
+        folder: PathBuf,
+        options: Options,
+        number: u64,
+        committed: watch::Sender<Position>,
+        health: Arc<Health>,
+    ) -> io::Result<Self> {
+        let (file, size) = segment::create(&folder, number)?;
+        let written = Position { segment: number, offset: size };
+        committed.send_replace(written);
+        Ok(Self {
+            folder,
+            options,
+            file: Some(file),
+            written,
+            open: HashMap::new(),
+            backlog: VecDeque::new(),
+            unsynced_since: None,
+            committed,
+            health,
+        })
+    }
+
+    /// Writes until it is told to stop, or everybody who could tell it anything has gone.
+    pub(super) fn run(mut self, commands: &Receiver<Command>) {
+        loop {
+            let Some(first) = self.next(commands) else { break };
+            let mut group = Group::default();
+            let mut goes_on = self.sort(first, &mut group);
+            while goes_on && group.appends < GROUP_MAX {
+                let Ok(command) = commands.try_recv() else { break };
+                goes_on = self.sort(command, &mut group);
+            }
+            self.commit(group);
+            if !goes_on {
+                break;
+            }
+        }
+        self.commit(Group { must_sync: true, ..Group::default() });
+    }
+
+    /// The next command; meanwhile what is due is done.
+    fn next(&mut self, commands: &Receiver<Command>) -> Option<Command> {
+        loop {
+            let due = if self.backlog.is_empty() {
+                self.unsynced_since.map(|since| self.options.sync_after.saturating_sub(since.elapsed()))
+            } else {
+                Some(AGAIN_AFTER)
+            };
+            let Some(due) = due else { return commands.recv().ok() };
+            match commands.recv_timeout(due) {
+                Ok(command) => return Some(command),
+                Err(RecvTimeoutError::Disconnected) => return None,
+                Err(RecvTimeoutError::Timeout) => self.commit(Group { must_sync: true, ..Group::default() }),
+            }
+        }
+    }
+
+    /// Adds a command to the group; false where nothing may follow it.
+    fn sort(&mut self, command: Command, group: &mut Group) -> bool {
+        match command {
+            Command::Append { kind, attempt, frame, waiter } => {
+                group.appends += 1;
+                group.must_sync |= waiter.is_some() && self.options.sync == Sync::Always;
+                match kind {
+                    Kind::Intent => {
+                        let segment = self.written.segment;
+                        self.open.insert(attempt, Open { segment, frame: frame.clone() });
+                    }
+                    Kind::Settled | Kind::Dropped => {
+                        self.open.remove(&attempt);
+                    }
+                }
+                match waiter {
+                    Some(waiter) => group.waited_for.push((attempt, frame, waiter)),
+                    None => self.backlog.push_back(frame),
+                }
+            }
+            Command::Free { before } => group.free_before = group.free_before.max(before),
+            Command::Flush(waiter) => {
+                group.must_sync = true;
+                group.flushes.push(waiter);
+            }
+            Command::Stop => return false,
+        }
+        true
+    }
+
+    /// Puts a group on the disk, and tells whoever waits for it.
+    fn commit(&mut self, group: Group) {
+        let Group { waited_for, flushes, must_sync, free_before, .. } = group;
+        let outcome = self.write(&waited_for, must_sync);
+        let is_down = outcome.is_err();
+        if self.health.is_down.swap(is_down, Ordering::Relaxed) != is_down {
+            match &outcome {
+                Ok(()) => tracing::warn!("the journal is written again"),
+                Err(error) => {
+                    tracing::error!(%error, folder = %self.folder.display(), "the journal cannot be written");
+                }
+            }
+        }
+        self.health.backlog.store(self.backlog.len(), Ordering::Relaxed);
+        for (attempt, _, waiter) in waited_for {
+            if is_down {
+                // It is not sent, so there is nothing to settle.
+                self.open.remove(&attempt);
+            }
+            let _ = waiter.send(outcome.as_ref().map_err(|_| Unwritten).copied());
+        }
+        if outcome.is_ok() {
+            self.committed.send_if_modified(|committed| {
+                let is_news = *committed != self.written;
+                *committed = self.written;
+                is_news
+            });
+            self.free(free_before);
+        }
+        for waiter in flushes {
+            let _ = waiter.send(outcome.as_ref().map_err(|_| Unwritten).copied());
+        }
+    }
+
+    fn write(&mut self, waited_for: &[(u128, Vec<u8>, Waiter)], must_sync: bool) -> io::Result<()> {
+        let waiting = waited_for.iter().map(|(_, frame, _)| frame.as_slice());
+        let bytes: Vec<u8> =
+            self.backlog.iter().map(Vec::as_slice).chain(waiting).flatten().copied().collect();
+        if !bytes.is_empty() {
+            self.append(&bytes)?;
+            self.backlog.clear();
+        }
+        let is_due = self.unsynced_since.is_some_and(|since| since.elapsed() >= self.options.sync_after);
+        if must_sync || is_due {
+            self.sync()?;
+        }
+        Ok(())
+    }
+
+    fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
+        if self.written.offset >= self.options.segment_bytes || self.file.is_none() {
+            self.turn_over()?;
+        }
+        let Some(file) = &mut self.file else { return Err(io::Error::other("no file")) };
+        if let Err(error) = file.write_all(bytes) {
+            // What went out of it is no record; where even that cannot be taken back, the next file is begun.
+            if file.set_len(self.written.offset).is_err() {
+                self.file = None;
+            }
+            return Err(error);
+        }
+        self.written.offset += bytes.len() as u64;
+        self.unsynced_since.get_or_insert_with(Instant::now);
+        Ok(())
+    }
+
+    fn sync(&mut self) -> io::Result<()> {
+        if self.unsynced_since.is_none() {
+            return Ok(());
+        }
+        if let Some(file) = &self.file {
+            // A sync that fails once may succeed the next time without having written: that file is not trusted again.
+            if let Err(error) = file.sync_data() {
+                self.file = None;
+                return Err(error);
+            }
+        }
+        self.unsynced_since = None;
+        Ok(())
+    }
+
+    /// Begins the next file; the attempts that are not over come with it when the one before is freed.
+    fn turn_over(&mut self) -> io::Result<()> {
+        if self.file.is_some() {
+            self.sync()?;
+        }
+        let number = self.written.segment + 1;
+        let (file, size) = segment::create(&self.folder, number)?;
+        self.file = Some(file);
+        self.written = Position { segment: number, offset: size };
+        Ok(())
+    }
+
+    /// Deletes files that are kept elsewhere, after what is still open in them was written once more.
+    fn free(&mut self, before: u64) {
+        let before = before.min(self.written.segment);
+        if before == 0 {
+            return;
+        }
+        let carried: Vec<u128> =
+            self.open.iter().filter(|(_, open)| open.segment < before).map(|(attempt, _)| *attempt).collect();
+        let bytes: Vec<u8> = carried
+            .iter()
+            .filter_map(|attempt| self.open.get(attempt))
+            .flat_map(|open| open.frame.clone())
+            .collect();
+        if !bytes.is_empty() {
+            if let Err(error) = self.append(&bytes).and_then(|()| self.sync()) {
+                tracing::warn!(%error, "files of the journal stay until it can be written again");
+                return;
+            }
+            let segment = self.written.segment;
+            for attempt in carried {
+                if let Some(open) = self.open.get_mut(&attempt) {
+                    open.segment = segment;
+                }
+            }
+        }
+        let numbers = segment::list(&self.folder).unwrap_or_default();
+        for number in numbers.into_iter().filter(|number| *number < before) {
+            if let Err(error) = fs::remove_file(segment::path(&self.folder, number)) {
+                tracing::warn!(%error, number, "a file of the journal could not be deleted");
+            }
+        }
+    }
+}
+
+/// What is committed together.
+#[derive(Default)]
+struct Group {
+    appends: usize,
+    waited_for: Vec<(u128, Vec<u8>, Waiter)>,
+    flushes: Vec<Waiter>,
+    must_sync: bool,
+    free_before: u64,
+}
