@@ -24,7 +24,7 @@ cargo xtask <command>
                                     suites: fmt, clippy, rust, doc, python, litellm, node, agents
   setup                             only install what the tests need
   bench [--quick] [--peers]         measure the gateway beside nginx and no proxy at all; writes docs/benchmarks.md
-        [--only ROW]...               rows: plain, stream, large, latency, pace, memory, start
+        [--only ROW]...               rows: plain, stream, large, crossed, latency, pace, loss, hedge, routing, memory, start
         [--no-write]                  print only; a quick or partial run never writes
         [--without-gateway]           nginx and the load alone: what the harness itself costs
   upstream --port N                 the provider stand-in that the benchmark measures against
