@@ -12,7 +12,7 @@ use crate::pipeline::media::MediaRules;
 use crate::pipeline::overrides::Overrides;
 use crate::pipeline::receive::{ReceiveLimits, Received};
 use crate::routes::Access;
-use crate::routing::{Chains, Fleet, Group, GroupRules, Sensitive, Wish};
+use crate::routing::{Chains, Fleet, Group, GroupRules, Journey, Sensitive, Wish};
 use crate::target::Target;
 use crate::telemetry::Metrics;
 use http::HeaderMap;
@@ -308,9 +308,9 @@ impl Snapshot {
         RetryRules { num_retries: own.unwrap_or(rules.num_retries), ..rules }
     }
 
-    /// Where requests go on.
-    pub(crate) fn chains(&self) -> &Arc<Chains> {
-        &self.chains
+    /// A request's way through the groups, at its beginning.
+    pub(crate) fn journey(&self, received: &Received<'_>) -> Journey {
+        Journey::new(&self.chains, &received.wish, self.resolve_alias(&received.model))
     }
 
     /// What a request's deployments must fulfil.

@@ -10,19 +10,12 @@ use super::{ANY_LIST, ANY_MAP, Key, Kind, TEXTS, Table, active, later, never};
 pub(crate) static TABLE: Table = &[ROWS];
 
 /// The names of the routing strategies: LiteLLM's, `round-robin` and `consistent-hash`.
-pub(crate) const STRATEGIES: &[&str] = &[
-    "simple-shuffle",
-    "least-busy",
-    "usage-based-routing",
-    "usage-based-routing-v2",
-    "latency-based-routing",
-    "cost-based-routing",
-    "round-robin",
-    "consistent-hash",
-    "lar1",
-];
+pub(crate) const STRATEGIES: &[&str] = match GROUP_STRATEGIES.split_last() {
+    Some((_, everywhere)) => everywhere,
+    None => &[],
+};
 
-/// `routing_strategy` of a routing group: those of [`STRATEGIES`], in their order, and `priority`.
+/// `routing_strategy` of a routing group: those of [`STRATEGIES`], and `priority` as the last.
 pub(crate) const GROUP_STRATEGIES: &[&str] = &[
     "simple-shuffle",
     "least-busy",

@@ -49,9 +49,7 @@ impl Successors {
     /// Whether there may be any beside the one that will answer.
     pub(crate) fn may_exist(snapshot: &Snapshot, received: &Received<'_>, group: &Group) -> bool {
         let broken = Setback::Failed(FailureKind::Connection);
-        group.targets().len() > 1
-            || Journey::new(snapshot.chains(), &received.wish, snapshot.resolve_alias(&received.model))
-                .has_next(broken)
+        group.targets().len() > 1 || snapshot.journey(received).has_next(broken)
     }
 
     /// There can be nobody.

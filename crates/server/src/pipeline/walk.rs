@@ -91,10 +91,6 @@ pub(crate) struct Walk<'a> {
     /// The `order` of the first deployment of the leg.
     first_order: Option<i64>,
     was_hedged: bool,
-    /// A group was passed by whose deployments are all ejected, since another one follows.
-    has_passed_by: bool,
-    /// Nobody follows: the least bad is asked.
-    takes_least_bad: bool,
     /// The last fault that it has met on purpose.
     met: Option<HeaderValue>,
     /// The status and the class of the failure that led to the leg.
@@ -107,12 +103,10 @@ impl<'a> Walk<'a> {
     /// Nothing was sent yet.
     pub(crate) async fn begin(errand: Errand<'a>, group: &Arc<Group>) -> Result<Self, Rejection> {
         let Errand { snapshot, received, .. } = errand;
-        let journey =
-            Journey::new(snapshot.chains(), &received.wish, snapshot.resolve_alias(&received.model));
         let asking = Asking::of(errand, group).await;
         Ok(Self {
             errand,
-            journey,
+            journey: snapshot.journey(received),
             asking,
             plan: AttemptPlan::new(snapshot.retry_rules(group, received)),
             group: Arc::clone(group),
@@ -128,8 +122,6 @@ impl<'a> Walk<'a> {
             sends: 0,
             first_order: None,
             was_hedged: false,
-            has_passed_by: false,
-            takes_least_bad: false,
             met: None,
             fell: None,
             trail: Trail::default(),
@@ -156,8 +148,7 @@ impl<'a> Walk<'a> {
         loop {
             self.seen = self.group.room().freed();
             match self.choose() {
-                Choice::Deployment { why: Why::LeastBad, .. } if self.passes_by() => {
-                    self.has_passed_by = true;
+                Choice::Deployment { why: Why::LeastBad, .. } if self.journey.passes_by() => {
                     return Err(self.failed.take().unwrap_or_else(|| self.passed()));
                 }
                 Choice::Deployment { position, why } => {
@@ -199,12 +190,6 @@ impl<'a> Walk<'a> {
         boarding.route.is_hedge = true;
         self.was_hedged = true;
         Some(boarding)
-    }
-
-    /// Whether a group whose deployments are all ejected is left for one that follows. The last usable deployment is that of
-    /// the whole chain.
-    fn passes_by(&self) -> bool {
-        !self.takes_least_bad && self.journey.has_next_group(Setback::Down)
     }
 
     /// Who has failed this request; nobody is the empty list.
@@ -400,7 +385,8 @@ impl<'a> Walk<'a> {
         let Errand { worker, snapshot, received, call } = self.errand;
         let is_over = self.sends >= SENDS_PER_REQUEST_MAX || self.deadline <= Instant::now();
         loop {
-            if !self.journey.advance(setback) && !self.turns_back() {
+            let again = || snapshot.journey(received);
+            if !self.journey.advance(setback) && !self.journey.turn_back(self.sends, again) {
                 break;
             }
             let Some(name) = self.journey.leg().group.clone() else {
@@ -466,19 +452,6 @@ impl<'a> Walk<'a> {
         let is_canned = self.journey.leg().group.is_none();
         let fallback = if is_canned { CANNED } else { self.group.label() };
         worker.gateway.metrics().fell_back(FallbackFacts { requested, fallback, after }, was_answered);
-    }
-
-    /// Nobody was asked, since groups whose deployments are all ejected were passed by for others that cannot serve: once
-    /// more from the start, and the least bad is asked.
-    fn turns_back(&mut self) -> bool {
-        let turns = self.has_passed_by && self.sends == 0 && !self.takes_least_bad;
-        if turns {
-            let Errand { snapshot, received, .. } = self.errand;
-            let name = snapshot.resolve_alias(&received.model);
-            self.journey = Journey::new(snapshot.chains(), &received.wish, name);
-            self.takes_least_bad = true;
-        }
-        turns
     }
 
     /// The leg has no answer.

@@ -172,6 +172,10 @@ pub(crate) struct Journey {
     own: Vec<Map<String, Value>>,
     leg: Leg,
     mock: Option<Mock>,
+    /// A group was passed by whose deployments are all ejected, since another one follows.
+    has_passed_by: bool,
+    /// Nobody follows: the least bad is asked.
+    takes_least_bad: bool,
 }
 
 impl Journey {
@@ -196,8 +200,15 @@ impl Journey {
         let first_own = chains.overrides.len();
         let client = client.map(|list| renumbered(list, first_own));
         let chain = Chain::new(rules, name, client).disabled(wish.disable_fallbacks);
-        let mut journey =
-            Self { chains: Arc::clone(chains), chain, own, leg: Leg::default(), mock: wish.mock };
+        let mut journey = Self {
+            chains: Arc::clone(chains),
+            chain,
+            own,
+            leg: Leg::default(),
+            mock: wish.mock,
+            has_passed_by: false,
+            takes_least_bad: false,
+        };
         journey.leg = journey.made_ready();
         journey
     }
@@ -221,6 +232,24 @@ impl Journey {
             }
         }
         false
+    }
+
+    /// Whether a group whose deployments are all ejected is left for one that follows. The last usable deployment is that of
+    /// the whole chain.
+    pub(crate) fn passes_by(&mut self) -> bool {
+        let passes = !self.takes_least_bad && self.has_next_group(Setback::Down);
+        self.has_passed_by |= passes;
+        passes
+    }
+
+    /// Nobody was asked, since groups were passed by for others that cannot serve: `again` is the way from its beginning, on
+    /// which the least bad is asked. Once.
+    pub(crate) fn turn_back(&mut self, sends: u32, again: impl FnOnce() -> Self) -> bool {
+        let turns = self.has_passed_by && sends == 0 && !self.takes_least_bad;
+        if turns {
+            *self = Self { takes_least_bad: true, ..again() };
+        }
+        turns
     }
 
     /// How many groups may follow, one after the other, where all of them fail like this.

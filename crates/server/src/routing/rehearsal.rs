@@ -56,17 +56,9 @@ pub(crate) fn rehearse(
     kind: FailureKind,
 ) -> Vec<RehearsedLeg> {
     let Errand { worker, snapshot, received, .. } = errand;
-    let journey = Journey::new(snapshot.chains(), &received.wish, snapshot.resolve_alias(&received.model));
-    let mut rehearsal = Rehearsal {
-        errand,
-        journey,
-        group: Arc::clone(group),
-        asking: asking.clone(),
-        kind,
-        sends: 0,
-        has_passed_by: false,
-        takes_least_bad: false,
-    };
+    let journey = snapshot.journey(received);
+    let mut rehearsal =
+        Rehearsal { errand, journey, group: Arc::clone(group), asking: asking.clone(), kind, sends: 0 };
     let mut legs: Vec<RehearsedLeg> = Vec::new();
     loop {
         let leg = rehearsal.leg();
@@ -76,7 +68,11 @@ pub(crate) fn rehearse(
         let is_over = leg.is_answered || rehearsal.sends >= SENDS_PER_REQUEST_MAX;
         legs.push(leg);
         loop {
-            if is_over || !(rehearsal.journey.advance(setback) || rehearsal.turns_back()) {
+            let again = || snapshot.journey(received);
+            if is_over
+                || !(rehearsal.journey.advance(setback)
+                    || rehearsal.journey.turn_back(rehearsal.sends, again))
+            {
                 return legs;
             }
             let Some(name) = rehearsal.journey.leg().group.clone() else { break };
@@ -95,25 +91,9 @@ struct Rehearsal<'a> {
     asking: Asking,
     kind: FailureKind,
     sends: u32,
-    /// A group was passed by whose deployments are all ejected, since another one follows.
-    has_passed_by: bool,
-    /// Nobody follows: the least bad is asked.
-    takes_least_bad: bool,
 }
 
 impl Rehearsal<'_> {
-    /// Nobody was asked in any group: once more from the start, and the least bad is asked. As the walk does.
-    fn turns_back(&mut self) -> bool {
-        let turns = self.has_passed_by && self.sends == 0 && !self.takes_least_bad;
-        if turns {
-            let Errand { snapshot, received, .. } = self.errand;
-            let name = snapshot.resolve_alias(&received.model);
-            self.journey = Journey::new(snapshot.chains(), &received.wish, name);
-            self.takes_least_bad = true;
-        }
-        turns
-    }
-
     /// The leg that it is on, gone through.
     fn leg(&mut self) -> RehearsedLeg {
         let leg = self.journey.leg().clone();
@@ -158,8 +138,7 @@ impl Rehearsal<'_> {
             let failed: Vec<bool> = (0..self.group.targets().len()).map(|at| plan.has_failed(at)).collect();
             let draw = if is_retry { draw() } else { first_draw };
             let step = match self.group.rehearse((&ask, tokens), &failed, &mut turns, draw) {
-                Choice::Deployment { why: Why::LeastBad, .. } if self.passes_by() => {
-                    self.has_passed_by = true;
+                Choice::Deployment { why: Why::LeastBad, .. } if self.journey.passes_by() => {
                     let soonest = self.group.soonest_return().unwrap_or_default();
                     let nobody = Nobody::Ejected { until: self.group.clock().now().after(soonest) };
                     return (steps, Some(nobody).filter(|_| !is_retry));
@@ -182,11 +161,6 @@ impl Rehearsal<'_> {
             }
             budget -= 1;
         }
-    }
-
-    /// Whether a group whose deployments are all ejected is left for one that follows.
-    fn passes_by(&self) -> bool {
-        !self.takes_least_bad && self.journey.has_next_group(Setback::Down)
     }
 
     /// Back to a deployment that has failed, after the longest wait that there may be.
