@@ -2,6 +2,8 @@
 //!
 //! **Invariant:** nothing here reads a clock. A moment comes from whoever calls, and it never goes back.
 
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
 use std::time::Duration;
 
 /// A point in time: microseconds since a start that its maker chose. Monotonic: steps of the wall clock do not move it.
@@ -59,6 +61,23 @@ impl Wall {
         self.0
     }
 
+    /// Reads RFC 3339, with any offset; a time without one is UTC, as LiteLLM writes them.
+    pub fn from_rfc3339(text: &str) -> Option<Self> {
+        let text = text.trim();
+        let at = text.parse::<Timestamp>().ok().or_else(|| {
+            text.parse::<jiff::civil::DateTime>().ok()?.to_zoned(TimeZone::UTC).ok().map(|at| at.timestamp())
+        })?;
+        Some(Self(at.as_microsecond()))
+    }
+
+    /// Writes RFC 3339 to the millisecond, in UTC, as LiteLLM writes it: `2026-11-22T11:00:33.437000Z`. Empty beyond the
+    /// years that can be written.
+    pub fn rfc3339(self) -> String {
+        let millis = self.0.div_euclid(1_000) * 1_000;
+        let Ok(at) = Timestamp::from_microsecond(millis) else { return String::new() };
+        at.strftime("%Y-%m-%dT%H:%M:%S%.6fZ").to_string()
+    }
+
     /// How long it is until `later`; zero where it has come.
     pub fn until(self, later: Self) -> Duration {
         Duration::from_micros(u64::try_from(later.0.saturating_sub(self.0)).unwrap_or(0))
@@ -68,6 +87,18 @@ impl Wall {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn wall_time_is_read_and_written_as_rfc_3339() {
+        let check = |text: &str, written: &str| {
+            assert_eq!(Wall::from_rfc3339(text).map(Wall::rfc3339).as_deref(), Some(written), "{text}");
+        };
+        check("2026-11-22T12:00:33.429240Z", "2026-11-22T12:00:33.429000Z");
+        check("2026-11-22T12:00:33+01:00", "2026-11-22T11:00:33.000000Z");
+        check("2026-11-22T12:00:33", "2026-11-22T12:00:33.000000Z");
+        assert_eq!(Wall::from_rfc3339("tomorrow"), None);
+        assert_eq!(Wall::END.rfc3339(), "");
+    }
 
     #[test]
     fn moments_are_apart_by_what_was_added_and_never_by_less_than_nothing() {

@@ -11,6 +11,7 @@ use jiff::civil::{Date, DateTime, Weekday};
 use jiff::tz::{AmbiguousOffset, TimeZone};
 use jiff::{Span, Timestamp, Zoned};
 use std::fmt;
+use std::time::Duration;
 
 const MICROS: i64 = 1_000_000;
 const DAY_MINUTES: i64 = 24 * 60;
@@ -68,6 +69,19 @@ impl Cadence {
             "mo" => Ok(Self::Months(count)),
             _ => Err(bad()),
         }
+    }
+
+    /// How long it is, where that is always the same by the calendar too.
+    pub fn seconds(self) -> Option<Duration> {
+        let (count, unit) = match self {
+            Self::Seconds(count) => (count, 1),
+            Self::Minutes(count) => (count, 60),
+            Self::Hours(count) => (count, 3_600),
+            Self::Days(count) => (count, 86_400),
+            Self::Weeks(count) => (count, 7 * 86_400),
+            Self::Months(_) => return None,
+        };
+        Some(Duration::from_secs(u64::from(count) * unit))
     }
 
     /// The period that holds `at`, of a budget that began at `anchor`. Where `at` comes before the anchor, the period

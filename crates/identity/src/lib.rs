@@ -1,0 +1,22 @@
+//! Who calls and what each may do: the objects of LiteLLM's admin API, without I/O.
+//!
+//! Owns what a key, a team, a user, an organization, a project, a customer, a tag, a budget is, how it is written, and
+//! what it allows. Leaves to others keeping it, counting against it, and saying it over HTTP.
+//!
+//! **Invariant:** nothing here reads a clock or draws a random number.
+
+mod directory;
+mod document;
+mod kind;
+mod limits;
+mod models;
+mod record;
+mod scope;
+
+pub use directory::{Directory, Holder, member_id};
+pub use document::{BadMember, Document, dollars};
+pub use kind::Kind;
+pub use limits::{Critical, Limits, OwnTiers, Window};
+pub use models::Models;
+pub use record::{Parents, Record};
+pub use scope::{Scope, ScopeKind};
