@@ -248,7 +248,7 @@ fn write_decimal(f: &mut fmt::Formatter<'_>, value: i128, decimals: usize) -> fm
 
 /// A sum of prices times counts, exact until it is rounded. Beyond 1.7e14 dollars it stays at that: an amount that is
 /// too large to hold is never taken for a small one.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct ExactSum(i128);
 
 impl ExactSum {

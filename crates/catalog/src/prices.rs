@@ -36,6 +36,8 @@ struct Rare {
     threshold_is_inclusive: bool,
     /// Prices of pictures of one size and quality, sorted by their names.
     sizes: Vec<Size>,
+    /// Lengths of prompt beyond which, or at which, other rates hold; each once, in order.
+    steps: Vec<u64>,
 }
 
 /// The prices of a picture of one size, as `1024-x-1024` or `hd/1024-x-1792`.
@@ -241,11 +243,43 @@ impl Prices {
         let found = names.iter().find_map(|name| {
             sizes.binary_search_by(|size| size.name.cmp(name)).ok().and_then(|at| sizes.get(at))
         });
-        let Some(size) = found else { return self.clone() };
+        found.map_or_else(|| self.clone(), |size| self.of_size(size))
+    }
+
+    /// With the prices of one size in the place of the model's own of pictures.
+    fn of_size(&self, size: &Size) -> Prices {
         let mut rates: BTreeMap<RateKey, Price> =
             self.rates.iter().filter(|(key, _)| !key.dimension.is_picture()).copied().collect();
         rates.extend(size.rates.iter().copied());
         Prices { rates: rates.into_iter().collect(), rare: self.rare.clone() }
+    }
+
+    /// Every price at which pictures of that quality and size may be billed, each with its size where it has one of its
+    /// own; what the request leaves to the provider may be any.
+    pub(crate) fn of_pictures(
+        &self,
+        quality: Option<&str>,
+        size: Option<(u32, u32)>,
+    ) -> Vec<(Prices, Option<(u32, u32)>)> {
+        if let (Some(_), Some(size)) = (quality, size) {
+            return vec![(self.at_size(quality, size), Some(size))];
+        }
+        let sizes = self.rare.as_deref().map_or(&[][..], |rare| &rare.sizes);
+        let priced = sizes.iter().filter_map(|row| Some((row, row.size()?)));
+        let may_be = priced.filter(|(row, own)| {
+            size.is_none_or(|size| size == *own) && quality.is_none_or(|quality| row.may_stand_for(quality))
+        });
+        let mut all: Vec<_> = may_be.map(|(row, own)| (self.of_size(row), Some(own))).collect();
+        all.push((self.clone(), size));
+        all
+    }
+
+    /// The lengths of prompt below `tokens` after which other rates hold, and some more.
+    pub(crate) fn lengths_before_a_change(&self, tokens: u64) -> impl Iterator<Item = u64> + '_ {
+        let steps = self.rare.as_deref().map_or(&[][..], |rare| &rare.steps);
+        let is_inclusive = self.rare.as_ref().is_some_and(|rare| rare.threshold_is_inclusive);
+        let ends = steps.iter().flat_map(move |step| [step.saturating_sub(u64::from(is_inclusive)), *step]);
+        ends.take_while(move |end| *end < tokens)
     }
 
     /// Whether anything that [`crate::cost::cost`] bills has a price. A price of 0 is one.
@@ -394,6 +428,19 @@ impl Prices {
     }
 }
 
+impl Size {
+    /// Width and height.
+    fn size(&self) -> Option<(u32, u32)> {
+        let (width, height) = self.name.rsplit('/').next()?.split_once("-x-")?;
+        Some((width.parse().ok()?, height.parse().ok()?))
+    }
+
+    /// Whether [`Prices::at_size`] may find it for that quality.
+    fn may_stand_for(&self, quality: &str) -> bool {
+        self.name.split_once('/').is_none_or(|(own, _)| own == quality || own == "high")
+    }
+}
+
 impl Range {
     fn rate(&self, dimension: Dimension) -> Option<Price> {
         self.rates.iter().find(|(known, _)| *known == dimension).map(|(_, price)| *price)
@@ -451,7 +498,11 @@ impl Draft {
         }
     }
 
-    fn finish(self) -> Prices {
+    fn finish(mut self) -> Prices {
+        let above = self.rates.keys().map(|key| key.above).filter(|above| *above > 0);
+        self.rare.steps = above.chain(self.rare.ranges.iter().map(|range| range.to)).collect();
+        self.rare.steps.sort_unstable();
+        self.rare.steps.dedup();
         let rare = (self.rare != Rare::default()).then(|| Arc::new(self.rare));
         Prices { rates: self.rates.into_iter().collect(), rare }
     }

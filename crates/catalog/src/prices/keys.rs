@@ -117,6 +117,15 @@ const TIERS: &[(&str, ServiceTier)] = &[
 ];
 
 impl ServiceTier {
+    /// Every tier.
+    pub const ALL: &[ServiceTier] = &[
+        ServiceTier::Priority,
+        ServiceTier::Flex,
+        ServiceTier::Batches,
+        ServiceTier::Balanced,
+        ServiceTier::Ultrafast,
+    ];
+
     /// The tier that a request's or reply's `service_tier` names; `None` for `default`, `auto` and any other, which
     /// have the plain price.
     pub fn from_name(name: &str) -> Option<ServiceTier> {
