@@ -6,4 +6,7 @@
 //!
 //! **Invariant:** what was journalled is settled exactly once, whenever the process ends.
 
+mod accounts;
 pub mod journal;
+
+pub use accounts::{Accounts, Charge, Defaults, Past, Refused, Touched, scope_of};

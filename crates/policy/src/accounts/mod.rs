@@ -96,6 +96,22 @@ impl Kernel {
         Self { slots: Vec::new(), free: Vec::new(), zone }
     }
 
+    /// A time zone without rules, for those who name none.
+    pub fn utc() -> TimeZone {
+        TimeZone::UTC
+    }
+
+    /// The budgets that a reservation is booked in: whose, how often they begin anew, and when this period began.
+    pub fn charges<'a>(
+        &'a self,
+        reservation: &'a Reservation,
+    ) -> impl Iterator<Item = (AccountId, Option<Cadence>, Wall)> + 'a {
+        reservation.holds.iter().filter_map(|hold| {
+            let purse = self.seen(hold.account)?.purses.iter().find(|purse| purse.id == hold.purse)?;
+            Some((hold.account, purse.rule.cadence, hold.start))
+        })
+    }
+
     /// Opens an account of which nothing is used.
     pub fn open(&mut self, rules: &AccountRules, wall: Wall) -> AccountId {
         let account = Some(Account::new(rules, wall, &self.zone));

@@ -1,0 +1,389 @@
+//! The accounts of all scopes, behind one lock: opened when they are first touched, and admitted, reserved and settled
+//! together.
+//!
+//! Leaves the counting to `tollgate_policy::accounts` and who belongs to whom to `tollgate_identity`.
+//!
+//! **Invariant:** the lock is held for one call into the kernel, and never across an await. **Invariant:** an account
+//! is opened with everything that was spent before in it.
+
+use smallvec::SmallVec;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use tollgate_catalog::PicoDollars;
+use tollgate_identity::{Kind, Limits, Record, Scope, ScopeKind};
+use tollgate_policy::accounts::{
+    AccountId, Ask, BudgetStanding, Crossing, Kernel, Money, Passage, RateStanding, Refusal, Reservation,
+    Standing, TierRules, Times, Tokens, Unit,
+};
+use tollgate_policy::clock::{Moment, Wall};
+use tollgate_policy::period::Cadence;
+
+/// The accounts that a request touches.
+pub type Touched = SmallVec<[AccountId; 12]>;
+
+/// Rules that are not of one record.
+#[derive(Debug, Clone)]
+pub struct Defaults {
+    /// What follows as a budget runs low.
+    pub tiers: TierRules,
+    /// What a limit of tokens counts.
+    pub token_unit: Unit,
+}
+
+impl Default for Defaults {
+    fn default() -> Self {
+        Self { tiers: TierRules::default(), token_unit: Unit::Tokens }
+    }
+}
+
+/// What was spent in a period before this process began.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Past {
+    /// How often the budget begins anew.
+    pub cadence: Option<Cadence>,
+    /// When the period began.
+    pub start: Wall,
+    /// How much.
+    pub settled: PicoDollars,
+}
+
+/// A limit that stands in the way, and whose it is.
+#[derive(Debug, Clone)]
+pub struct Refused {
+    /// Whose.
+    pub scope: Scope,
+    /// Which.
+    pub refusal: Refusal,
+}
+
+/// What a reservation is booked in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Charge {
+    /// Whose account.
+    pub scope: Scope,
+    /// Which of its budgets.
+    pub cadence: Option<Cadence>,
+    /// Of which period.
+    pub start: Wall,
+}
+
+struct State {
+    kernel: Kernel,
+    defaults: Defaults,
+    ids: HashMap<Scope, AccountId>,
+    scopes: HashMap<AccountId, Scope>,
+    /// Of accounts that nobody has touched yet.
+    past: HashMap<Scope, Vec<Past>>,
+}
+
+/// The accounts.
+pub struct Accounts(Mutex<State>);
+
+impl Accounts {
+    /// No accounts; calendars are those of the kernel's time zone.
+    pub fn new(kernel: Kernel, defaults: Defaults) -> Self {
+        let (ids, scopes, past) = (HashMap::new(), HashMap::new(), HashMap::new());
+        Self(Mutex::new(State { kernel, defaults, ids, scopes, past }))
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes up other rules for whatever says nothing itself. Open accounts keep theirs until they are configured.
+    pub fn set_defaults(&self, defaults: Defaults) {
+        self.lock().defaults = defaults;
+    }
+
+    /// What was spent before this process began, for when the account is opened.
+    pub fn remember(&self, scope: Scope, past: Past) {
+        let mut state = self.lock();
+        if let Some(&id) = state.ids.get(&scope) {
+            state.kernel.restore(id, past.cadence, past.start, past.settled);
+            return;
+        }
+        let known = state.past.entry(scope).or_default();
+        match known.iter_mut().find(|it| it.cadence == past.cadence && it.start == past.start) {
+            Some(same) => same.settled = same.settled.saturating_add(past.settled),
+            None => known.push(past),
+        }
+    }
+
+    /// The account of a scope, opened with these limits where it is not open yet.
+    pub fn touch(&self, scope: &Scope, limits: &Limits, wall: Wall) -> Option<AccountId> {
+        self.lock().touch(scope, limits, wall)
+    }
+
+    /// The accounts of scopes with their limits, in the same order: a scope with a model has one only where its limits say
+    /// something of that model.
+    pub fn touch_all<'a>(&self, scopes: impl Iterator<Item = (Scope, &'a Limits)>, wall: Wall) -> Touched {
+        let mut state = self.lock();
+        scopes.filter_map(|(scope, limits)| state.touch(&scope, limits, wall)).collect()
+    }
+
+    /// Takes up other limits of a scope, and of its models, where their accounts are open.
+    pub fn configure(&self, scope: &Scope, limits: &Limits, wall: Wall) {
+        let mut state = self.lock();
+        let open: Vec<(Scope, AccountId)> = match state.ids.get(scope) {
+            Some(&id) if !limits.has_models() => vec![(scope.clone(), id)],
+            _ => {
+                let of_scope = |(it, id): (&Scope, &AccountId)| {
+                    (it.kind == scope.kind && it.id == scope.id).then(|| (it.clone(), *id))
+                };
+                state.ids.iter().filter_map(of_scope).collect()
+            }
+        };
+        for (scope, id) in open {
+            if let Some(rules) = state.rules(&scope, limits) {
+                state.kernel.configure(id, &rules, wall);
+            } else {
+                state.close(&scope);
+            }
+        }
+    }
+
+    /// Closes the accounts of a scope and of its models.
+    pub fn close(&self, kind: ScopeKind, id: &str) {
+        let mut state = self.lock();
+        let gone: Vec<Scope> =
+            state.ids.keys().filter(|scope| scope.kind == kind && &*scope.id == id).cloned().collect();
+        for scope in gone {
+            state.close(&scope);
+        }
+        state.past.retain(|scope, _| scope.kind != kind || &*scope.id != id);
+    }
+
+    /// Lets a request in by all its accounts, or by none.
+    ///
+    /// # Errors
+    /// The limit that stands in the way.
+    pub fn admit(&self, times: Times, ask: &Ask<'_>) -> Result<(Passage, Reservation), Box<Refused>> {
+        let mut state = self.lock();
+        let admitted = state.kernel.admit(times, ask);
+        admitted.map_err(|refusal| state.refused(refusal))
+    }
+
+    /// Holds money for an attempt in all these accounts, or in none.
+    ///
+    /// # Errors
+    /// The budget that stands in the way.
+    pub fn reserve(
+        &self,
+        wall: Wall,
+        accounts: &[AccountId],
+        money: Money,
+    ) -> Result<Reservation, Box<Refused>> {
+        let mut state = self.lock();
+        let reserved = state.kernel.reserve(wall, accounts, money);
+        reserved.map_err(|refusal| state.refused(refusal))
+    }
+
+    /// What a reservation would be booked in.
+    pub fn charges(&self, reservation: &Reservation) -> Vec<Charge> {
+        let state = self.lock();
+        let charge =
+            |(id, cadence, start)| Some(Charge { scope: state.scopes.get(&id)?.clone(), cadence, start });
+        state.kernel.charges(reservation).filter_map(charge).collect()
+    }
+
+    /// Books what an attempt has cost, and says whose budgets have passed a mark by it.
+    pub fn settle(
+        &self,
+        reservation: Reservation,
+        wall: Wall,
+        cost: PicoDollars,
+    ) -> SmallVec<[(Scope, Crossing); 1]> {
+        let mut state = self.lock();
+        let crossings = state.kernel.settle(reservation, wall, cost);
+        let named = |(id, crossing): (AccountId, Crossing)| Some((state.scopes.get(&id)?.clone(), crossing));
+        crossings.into_iter().filter_map(named).collect()
+    }
+
+    /// Gives money back that was not spent.
+    pub fn release(&self, reservation: Reservation) {
+        self.lock().kernel.release(reservation);
+    }
+
+    /// Ends a request that was sent.
+    pub fn finish(&self, passage: Passage, now: Moment, tokens: Tokens) {
+        self.lock().kernel.finish(passage, now, tokens);
+    }
+
+    /// Ends a request of which nothing was sent.
+    pub fn withdraw(&self, passage: Passage, now: Moment) {
+        self.lock().kernel.withdraw(passage, now);
+    }
+
+    /// How the accounts stand together, and whose budget is the tightest.
+    pub fn standing(&self, accounts: &[AccountId], wall: Wall) -> (Standing, Option<Scope>) {
+        let mut state = self.lock();
+        let standing = state.kernel.standing(accounts, wall);
+        let scope = standing.tightest.and_then(|tightest| state.scopes.get(&tightest.account).cloned());
+        (standing, scope)
+    }
+
+    /// The budgets of a scope as they stand; none where nothing was ever spent in it and nothing limits it.
+    pub fn budgets(&self, scope: &Scope, limits: &Limits, wall: Wall) -> SmallVec<[BudgetStanding; 2]> {
+        let mut state = self.lock();
+        match state.touch(scope, limits, wall) {
+            Some(id) => state.kernel.budgets(id, wall),
+            None => SmallVec::new(),
+        }
+    }
+
+    /// The rates of accounts as they stand, in their order.
+    pub fn rates(&self, accounts: &[AccountId], now: Moment) -> Vec<(Scope, SmallVec<[RateStanding; 4]>)> {
+        let mut state = self.lock();
+        let mut found = Vec::new();
+        for &id in accounts {
+            let rates = state.kernel.rates(id, now);
+            if rates.is_empty() {
+                continue;
+            }
+            if let Some(scope) = state.scopes.get(&id).cloned() {
+                found.push((scope, rates));
+            }
+        }
+        found
+    }
+
+    /// The places of an account: those that are taken, of how many.
+    pub fn places(&self, account: AccountId) -> Option<(u32, Option<u32>)> {
+        self.lock().kernel.places(account)
+    }
+
+    /// Begins the budgets of a scope anew from an amount.
+    pub fn reset(&self, scope: &Scope, limits: &Limits, settled: PicoDollars, wall: Wall) {
+        let mut state = self.lock();
+        if let Some(id) = state.touch(scope, limits, wall) {
+            state.kernel.reset(id, settled);
+        }
+    }
+
+    /// How many accounts are open.
+    pub fn open(&self) -> usize {
+        self.lock().ids.len()
+    }
+}
+
+impl State {
+    fn rules(&self, scope: &Scope, limits: &Limits) -> Option<tollgate_policy::accounts::AccountRules> {
+        let Defaults { tiers, token_unit } = &self.defaults;
+        match &scope.model {
+            None => Some(limits.account(tiers, *token_unit)),
+            Some(model) => limits.model_account(model, tiers, *token_unit),
+        }
+    }
+
+    fn touch(&mut self, scope: &Scope, limits: &Limits, wall: Wall) -> Option<AccountId> {
+        if let Some(id) = self.ids.get(scope) {
+            return Some(*id);
+        }
+        let rules = self.rules(scope, limits)?;
+        let id = self.kernel.open(&rules, wall);
+        for past in self.past.remove(scope).unwrap_or_default() {
+            self.kernel.restore(id, past.cadence, past.start, past.settled);
+        }
+        self.ids.insert(scope.clone(), id);
+        self.scopes.insert(id, scope.clone());
+        Some(id)
+    }
+
+    fn close(&mut self, scope: &Scope) {
+        if let Some(id) = self.ids.remove(scope) {
+            self.scopes.remove(&id);
+            self.kernel.close(id);
+        }
+    }
+
+    fn refused(&self, refusal: Refusal) -> Box<Refused> {
+        let scope = self.scopes.get(&refusal.account).cloned().unwrap_or_else(Scope::global);
+        Box::new(Refused { scope, refusal })
+    }
+}
+
+/// The scope of a record whose spend is counted; none of those that have none.
+pub fn scope_of(record: &Record) -> Option<Scope> {
+    let kind = match record.kind {
+        Kind::Key => ScopeKind::Key,
+        Kind::Team => ScopeKind::Team,
+        Kind::Member => ScopeKind::Member,
+        Kind::User => ScopeKind::User,
+        Kind::Organization => ScopeKind::Organization,
+        Kind::Project => ScopeKind::Project,
+        Kind::Customer => ScopeKind::EndUser,
+        Kind::Tag => ScopeKind::Tag,
+        Kind::AccessGroup => ScopeKind::AccessGroup,
+        _ => return None,
+    };
+    Some(Scope { kind, id: Arc::clone(&record.id), model: None })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::{Value, json};
+    use tollgate_identity::Document;
+    use tollgate_policy::accounts::Reason;
+
+    const DOLLAR: PicoDollars = PicoDollars(1_000_000_000_000);
+
+    fn limits(value: Value) -> Limits {
+        let Value::Object(members) = value else { panic!("an object") };
+        Limits::read(&Document(members)).unwrap()
+    }
+
+    fn accounts() -> Accounts {
+        Accounts::new(Kernel::new(Kernel::utc()), Defaults::default())
+    }
+
+    fn money(most: PicoDollars) -> Money {
+        Money { most, is_free: false, is_critical: false }
+    }
+
+    #[test]
+    fn what_was_spent_before_is_in_an_account_when_it_is_opened() {
+        let accounts = accounts();
+        let (scope, limits) = (Scope::new(ScopeKind::Key, "k"), limits(json!({"max_budget": 3})));
+        let past = Past { cadence: None, start: Wall::BEGINNING, settled: DOLLAR };
+        accounts.remember(scope.clone(), past);
+        accounts.remember(scope.clone(), past);
+        let id = accounts.touch(&scope, &limits, Wall::default()).unwrap();
+        let refused = accounts.reserve(Wall::default(), &[id], money(PicoDollars(DOLLAR.0 + 1)));
+        let refused = refused.unwrap_err();
+        assert_eq!(refused.scope, scope);
+        assert!(
+            matches!(refused.refusal.reason, Reason::Budget { settled, .. } if settled.0 == 2 * DOLLAR.0)
+        );
+        let held = accounts.reserve(Wall::default(), &[id], money(DOLLAR)).unwrap();
+        let charge = Charge { scope, cadence: None, start: Wall::BEGINNING };
+        assert_eq!(accounts.charges(&held), [charge]);
+        accounts.release(held);
+    }
+
+    #[test]
+    fn a_model_without_limits_of_its_own_has_no_account() {
+        let accounts = accounts();
+        let limits = limits(json!({"model_rpm_limit": {"a": 1}}));
+        let key = || Scope::new(ScopeKind::Key, "k");
+        let scopes = [key(), key().with_model("a"), key().with_model("b")];
+        let touched = accounts.touch_all(scopes.into_iter().map(|scope| (scope, &limits)), Wall::default());
+        assert_eq!((touched.len(), accounts.open()), (2, 2));
+    }
+
+    #[test]
+    fn other_limits_are_taken_up_and_a_model_that_has_none_any_more_is_closed() {
+        let accounts = accounts();
+        let before = limits(json!({"max_budget": 1, "model_rpm_limit": {"a": 1}}));
+        let scope = Scope::new(ScopeKind::Team, "t");
+        let scopes = [scope.clone(), scope.clone().with_model("a")];
+        let touched = accounts.touch_all(scopes.into_iter().map(|scope| (scope, &before)), Wall::default());
+        let after = limits(json!({"max_budget": 2, "model_rpm_limit": {"b": 1}}));
+        accounts.configure(&scope, &after, Wall::default());
+        assert_eq!(accounts.open(), 1);
+        let held = accounts.reserve(Wall::default(), &touched, money(PicoDollars(2 * DOLLAR.0))).unwrap();
+        accounts.release(held);
+        accounts.close(ScopeKind::Team, "t");
+        assert_eq!(accounts.open(), 0);
+    }
+}
