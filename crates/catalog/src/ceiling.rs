@@ -7,6 +7,7 @@
 //! **Invariant:** for every usage that the bounds cover, served at any tier that may serve it, the ceiling is at least
 //! what [`crate::cost`] says; it is the same sum of integers, rounded in the same way, and no float is part of it.
 
+use crate::adjustment::Adjustment;
 use crate::cost::Usage;
 use crate::money::{ExactSum, PicoDollars, Price};
 use crate::prices::{Billed, Prices, SearchContextSize, ServiceTier, UnitRates};
@@ -165,30 +166,44 @@ pub fn ceiling(prices: &Prices, bounds: &Bounds, served: Served) -> Option<PicoD
 /// The most tokens for each answer, at most those of `bounds`, whose ceiling `budget` covers. `None` if not even an
 /// answer of one token is covered, or nothing has a price; 0 only where the bounds have no answer.
 pub fn lower(prices: &Prices, bounds: &Bounds, served: Served, budget: PicoDollars) -> Option<u64> {
-    lower_by(bounds, budget, |bounds| ceiling(prices, bounds, served))
+    Terms { prices, served, adjustment: Adjustment::default() }.lower(bounds, budget)
 }
 
-/// The same by any ceiling that does not fall as answers grow.
-pub(crate) fn lower_by(
-    bounds: &Bounds,
-    budget: PicoDollars,
-    ceiling: impl Fn(&Bounds) -> Option<PicoDollars>,
-) -> Option<u64> {
-    let mut tried = bounds.clone();
-    let mut fits = |output_tokens: u64| {
-        tried.output_tokens = output_tokens;
-        Some(ceiling(&tried)? <= budget)
-    };
-    if fits(bounds.output_tokens)? {
-        return Some(bounds.output_tokens);
+/// On which terms a request is charged.
+#[derive(Clone, Copy, Debug)]
+pub struct Terms<'p> {
+    /// What the provider asks.
+    pub prices: &'p Prices,
+    /// The tiers at which it may be billed.
+    pub served: Served,
+    /// What is charged for that.
+    pub adjustment: Adjustment,
+}
+
+impl Terms<'_> {
+    /// The most that is charged for any usage within `bounds`; see [`ceiling`].
+    pub fn ceiling(&self, bounds: &Bounds) -> Option<PicoDollars> {
+        ceiling(self.prices, bounds, self.served).map(|highest| self.adjustment.total(highest))
     }
-    // What does not fit lies above; what fits, or is no answer, at or below.
-    let (mut fitting, mut beyond) = (0, bounds.output_tokens);
-    while beyond - fitting > 1 {
-        let middle = fitting + (beyond - fitting) / 2;
-        if fits(middle)? { fitting = middle } else { beyond = middle }
+
+    /// The most tokens for each answer that `budget` covers; see [`lower`].
+    pub fn lower(&self, bounds: &Bounds, budget: PicoDollars) -> Option<u64> {
+        let mut tried = bounds.clone();
+        let mut fits = |output_tokens: u64| {
+            tried.output_tokens = output_tokens;
+            Some(self.ceiling(&tried)? <= budget)
+        };
+        if fits(bounds.output_tokens)? {
+            return Some(bounds.output_tokens);
+        }
+        // What does not fit lies above; what fits, or is no answer, at or below.
+        let (mut fitting, mut beyond) = (0, bounds.output_tokens);
+        while beyond - fitting > 1 {
+            let middle = fitting + (beyond - fitting) / 2;
+            if fits(middle)? { fitting = middle } else { beyond = middle }
+        }
+        (fitting > 0).then_some(fitting)
     }
-    (fitting > 0).then_some(fitting)
 }
 
 /// The highest exact sum over the tiers and over the lengths of prompt at which rates change. Between two such lengths a

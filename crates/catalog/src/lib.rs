@@ -6,6 +6,7 @@
 //! **Invariant:** pure. Nothing here does I/O, reads a clock or an environment variable, or keeps state; money is an
 //! integer; nothing is parsed or allocated before it is asked for.
 
+pub mod adjustment;
 pub mod ceiling;
 pub mod cost;
 pub mod model;
@@ -13,7 +14,8 @@ pub mod money;
 pub mod prices;
 pub mod provider;
 
-pub use ceiling::{Bounds, CacheWrites, Served, ceiling, lower};
+pub use adjustment::{Adjustment, Bill, Share};
+pub use ceiling::{Bounds, CacheWrites, Served, Terms, ceiling, lower};
 pub use cost::{Cost, Usage, cost};
 pub use model::{Mode, Model, Overlay, OverlayError, model};
 pub use money::{PicoDollars, Price};

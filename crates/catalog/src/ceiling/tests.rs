@@ -154,6 +154,20 @@ fn a_maximum_is_lowered_to_the_last_token_that_the_budget_covers() {
     assert_eq!(lower(&Prices::default(), &text(1, 1), PLAIN, dollars("9")), None);
 }
 
+#[test]
+fn the_ceiling_holds_what_is_charged_and_so_does_a_lowered_maximum() {
+    let mini = model_by_key("gpt-4o-mini").expect("the model").prices;
+    let share = |text| crate::Share::parse(text).expect("a share");
+    let adjustment = Adjustment { discount: share("0.1"), margin: share("0.2"), fixed: dollars("0.001") };
+    let terms = Terms { prices: &mini, served: PLAIN, adjustment };
+    // 0.00045 x 0.9 x 1.2 + 0.001
+    assert_eq!(terms.ceiling(&text(1000, 500)), Some(dollars("0.001486")));
+    // 0.00015 x 1.08 + 0.001 is the prompt's part; each token of an answer adds 0.000000648.
+    assert_eq!(terms.lower(&text(1000, 500), dollars("0.0012268")), Some(100));
+    assert_eq!(terms.lower(&text(1000, 500), dollars("0.0012267")), Some(99));
+    assert_eq!(terms.lower(&text(1000, 500), dollars("0.001")), None);
+}
+
 const DIMENSIONS: [&str; 10] = [
     "input_cost_per_token",
     "output_cost_per_token",
