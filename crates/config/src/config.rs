@@ -13,6 +13,7 @@ use std::path::{Path, PathBuf};
 use tollgate_catalog::providers;
 
 use crate::canned::FaqFiles;
+use crate::costs::Costs;
 use crate::environment::{self, Environment, ProcessEnvironment};
 use crate::include::{Reader, read_all};
 use crate::keys::{Kind, top};
@@ -41,6 +42,8 @@ pub struct Config {
     pub general: General,
     /// What only Tollgate has.
     pub tollgate: TollgateSettings,
+    /// What a cost is charged at.
+    pub costs: Costs,
     /// What passes through.
     pub pass_through: PassThrough,
     /// `environment_variables`, for the environment of the process.
@@ -106,6 +109,7 @@ fn read_config(
     Some(Config {
         litellm: settings::litellm(&root, found),
         general: settings::general(&root, &environment, found),
+        costs: Costs::resolve(&root, found),
         tollgate,
         deployments,
         router,

@@ -6,7 +6,8 @@ use std::io;
 use std::path::Path;
 
 use crate::keys::{
-    Key, Kind, State, Table, general, litellm, model, passthrough, prices, router, rows, tiers, tollgate, top,
+    Key, Kind, State, Table, costs, general, litellm, model, passthrough, prices, router, rows, tiers,
+    tollgate, top,
 };
 use crate::section::asked;
 use crate::{Config, Severity, load};
@@ -27,7 +28,9 @@ router_settings:
 general_settings: {master_key: sk-x, pass_through_endpoints: [{path: /a, target: 'https://a'}]}
 default_vertex_config: {vertex_project: p}
 files_settings: [{custom_llm_provider: openai, api_key: k}]
+litellm_settings: {cost_margin_config: {openai: {percentage: 0.1}}}
 tollgate_settings:
+  unpriced: {charge: {input_cost_per_token: 1, output_cost_per_token: 1}}
   log: {level: info}
   tiers: [{model: a, move_on: [{first_token: 3}]}, {canned: {faq: faq.yaml}}]
   hedge: {max: 1}
@@ -44,7 +47,7 @@ fn every_active_key_is_read_by_the_code() {
     };
     let loaded = load(Path::new("whole.yaml"), &mut read, &|_| None);
     assert_eq!(loaded.report.count(Severity::Error), 0, "{}", loaded.report);
-    let tables: [(&str, Table); 29] = [
+    let tables: [(&str, Table); 32] = [
         ("model_list[]", model::ENTRY),
         ("litellm_params", model::PARAMS),
         ("router_settings", router::TABLE),
@@ -73,6 +76,9 @@ fn every_active_key_is_read_by_the_code() {
         ("retry_budget", tiers::RETRY_BUDGET),
         ("sensitive[]", tiers::SENSITIVE),
         ("alerts", tiers::ALERTS),
+        ("cost_margin_config", costs::MARGIN),
+        ("unpriced", costs::UNPRICED),
+        ("charge", costs::CHARGE),
         ("the file", top::TABLE),
     ];
     let mut unread = String::new();

@@ -7,13 +7,13 @@
 
 use super::litellm_later::LATER;
 use super::litellm_never::NEVER;
-use super::{ANY_LIST, Key, Kind, TEXTS, Table, active, later, passthrough, router};
+use super::{ANY_LIST, Key, Kind, TEXTS, Table, active, costs, later, passthrough, router};
 
 /// `litellm_settings`.
-pub(crate) static TABLE: Table = &[ACTIVE, CALLBACKS, LATER, NEVER, router::ROWS];
+pub(crate) static TABLE: Table = &[ACTIVE, costs::LITELLM, CALLBACKS, LATER, NEVER, router::ROWS];
 
 /// The rows that the configuration page prints whole.
-pub(crate) static OWN: Table = &[ACTIVE, CALLBACKS, LATER];
+pub(crate) static OWN: Table = &[ACTIVE, costs::LITELLM, CALLBACKS, LATER];
 
 const ACTIVE: &[Key] = &[
     active(

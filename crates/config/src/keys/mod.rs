@@ -6,6 +6,7 @@
 //! **Invariant:** a key is in exactly one state; one that no table has is unknown and is reported as such.
 //! **Invariant:** every active key is read by the code, and every key that the code reads is in a table; a test holds it.
 
+pub(crate) mod costs;
 pub(crate) mod general;
 mod general_later;
 pub(crate) mod litellm;

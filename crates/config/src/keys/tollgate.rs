@@ -6,10 +6,12 @@
 
 use super::model::UNSUPPORTED_PARAM;
 use super::tiers;
-use super::{Kind, TEXTS, Table, active, later};
+use super::{Key, Kind, TEXTS, Table, active, costs, later};
 
 /// `tollgate_settings`.
-pub(crate) static TABLE: Table = &[&[
+pub(crate) static TABLE: Table = &[OWN, costs::TOLLGATE];
+
+const OWN: &[Key] = &[
     active("body_bytes_max", Kind::Positive, "33554432", "Largest request body, in bytes."),
     active(
         "header_timeout_seconds",
@@ -112,7 +114,7 @@ pub(crate) static TABLE: Table = &[&[
     active("alerts", Kind::Section(tiers::ALERTS), "", "Who is told when something needs an operator."),
     later("admin_listen", Kind::Text, ""),
     later("trusted_proxies", TEXTS, ""),
-]];
+];
 
 /// `tollgate_settings.log`.
 pub(crate) static LOG: Table = &[&[
