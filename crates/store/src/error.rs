@@ -85,6 +85,26 @@ pub enum StoreError {
         /// The limit that was given.
         bytes_max: usize,
     },
+    /// The database cannot be reached, does not answer in time, or refuses for now. A change may have been carried out all
+    /// the same, where it broke off at its end.
+    #[error("{database}: {detail}")]
+    Unavailable {
+        /// Which database, without user and password.
+        database: String,
+        /// What is the matter.
+        detail: String,
+    },
+    /// A record is not as the change expects it: somebody else has changed it meanwhile. Nothing was written.
+    #[error("the {kind} was changed by somebody else meanwhile")]
+    Conflict {
+        /// The kind of the record.
+        kind: String,
+        /// Its id, which may be the hash of a key: not in the error's text.
+        id: String,
+    },
+    /// What was asked cannot be done, now or later.
+    #[error("{0}")]
+    Invalid(String),
     /// The store was closed.
     #[error("the store is closed")]
     Closed,
@@ -101,7 +121,42 @@ pub enum StoreError {
     },
 }
 
+/// What an error means to the caller on whose behalf the store was asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Trouble {
+    /// Nobody's fault but the database's: it may work later. HTTP's 503.
+    Unavailable,
+    /// The record was changed by somebody else meanwhile. HTTP's 409.
+    Conflict,
+    /// What was asked is wrong. HTTP's 400.
+    Bad,
+    /// A defect of this program. HTTP's 500.
+    Defect,
+}
+
 impl StoreError {
+    /// What the error means to a caller.
+    pub fn trouble(&self) -> Trouble {
+        match self {
+            Self::Conflict { .. } => Trouble::Conflict,
+            Self::Invalid(_) | Self::TooLarge { .. } => Trouble::Bad,
+            Self::ChainTooLong { .. } | Self::ChainTooLarge { .. } => Trouble::Bad,
+            Self::Other { .. } => Trouble::Defect,
+            Self::DirectoryMissing(_)
+            | Self::Unusable { .. }
+            | Self::Corrupt { .. }
+            | Self::Foreign(_)
+            | Self::NoWriteAheadLog(_)
+            | Self::SchemaNewer { .. }
+            | Self::Migration { .. }
+            | Self::Busy(_)
+            | Self::Full(_)
+            | Self::Unavailable { .. }
+            | Self::Closed
+            | Self::Interrupted => Trouble::Unavailable,
+        }
+    }
+
     /// Whether the same request may succeed a little later, nothing having been done so far.
     pub fn is_passing(&self) -> bool {
         matches!(self, Self::Busy(_) | Self::Full(_))
@@ -114,6 +169,8 @@ pub(crate) enum Fault {
     Sql(rusqlite::Error),
     /// Ours, complete.
     Store(StoreError),
+    /// A column does not hold what the schema says: somebody else has changed it.
+    Shape,
 }
 
 impl From<rusqlite::Error> for Fault {
@@ -134,6 +191,7 @@ impl Fault {
         match self {
             Self::Store(error) => error,
             Self::Sql(error) => from_sql(location, &error),
+            Self::Shape => shape(location.to_string()),
         }
     }
 
@@ -142,8 +200,14 @@ impl Fault {
         match self {
             Self::Store(error) => matches!(error, StoreError::Busy(_)),
             Self::Sql(error) => is_busy(error.sqlite_error_code()),
+            Self::Shape => false,
         }
     }
+}
+
+/// A value that the schema does not allow.
+pub(crate) fn shape(database: String) -> StoreError {
+    StoreError::Corrupt { file: database, detail: "a column is not what the schema says".to_owned() }
 }
 
 fn is_busy(code: Option<ErrorCode>) -> bool {

@@ -1,4 +1,4 @@
-//! The gateway's embedded database: one SQLite file, opened when it is first needed.
+//! The gateway's database: one SQLite file, opened when it is first needed; for the [`books`] PostgreSQL, if wanted.
 //!
 //! Owns: the file and its rights, the schema and its migrations, the threads that touch it, and every line of SQL.
 //! Leaves to others: what the bytes of a row mean, who an [`Owner`] is, what time it is, when to purge.
@@ -11,6 +11,7 @@
 //! error's text has SQL, bodies or keys in it.
 
 mod batch;
+pub mod books;
 mod error;
 mod lazy;
 mod migrate;
@@ -21,7 +22,7 @@ mod responses;
 mod store;
 mod threads;
 
-pub use error::StoreError;
+pub use error::{StoreError, Trouble};
 pub use lazy::LazyStore;
 pub use options::{Durability, Location, StoreOptions};
 pub use overrides::{Overrides, StoredOverride};

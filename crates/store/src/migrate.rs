@@ -29,6 +29,8 @@ pub(crate) struct Migration {
 pub(crate) const MIGRATIONS: &[Migration] = &[
     Migration { version: 1, name: "responses", sql: include_str!("migrations/0001_responses.sql") },
     Migration { version: 2, name: "overrides", sql: include_str!("migrations/0002_overrides.sql") },
+    Migration { version: 3, name: "records", sql: include_str!("migrations/0003_records.sql") },
+    Migration { version: 4, name: "spend", sql: include_str!("migrations/0004_spend.sql") },
 ];
 
 /// Refuses files that are not ours or newer than this release. Reads only.

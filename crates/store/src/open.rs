@@ -14,6 +14,7 @@ use std::time::{Duration, Instant};
 
 use rusqlite::{Connection, OpenFlags};
 
+use crate::books;
 use crate::error::{Fault, StoreError};
 use crate::migrate::{self, MIGRATIONS};
 use crate::options::{Location, StoreOptions};
@@ -70,6 +71,7 @@ fn connect(location: &Location, options: &StoreOptions) -> Result<Connection, Fa
     connection.pragma_update(None, "foreign_keys", true)?;
     // Functions and tables that a planted schema could call are not.
     connection.pragma_update(None, "trusted_schema", false)?;
+    books::sqlite::prepare(&connection)?;
     Ok(connection)
 }
 

@@ -1,8 +1,9 @@
-//! The store from outside, on real files: opening, responses, closing, several processes.
+//! The store from outside, on real files: opening, responses, closing, several processes; the books, on every engine.
 
 // Helpers of tests are outside of `#[test]` functions, and may fail as these do.
 #![allow(clippy::unwrap_used)]
 
+mod books;
 mod folder;
 mod lazy;
 mod opening;

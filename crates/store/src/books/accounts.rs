@@ -1,0 +1,120 @@
+//! What stands in the accounts that budgets look at.
+//!
+//! Owns the table `accounts`. Which accounts there are, and when a period begins, is for those who charge them.
+//!
+//! **Invariant**: an account holds exactly the sum of what was posted to it since it was last set.
+
+use std::collections::BTreeMap;
+
+use super::columns::{id_of, scope_id_of};
+use super::row::{Account, SpendRow};
+use super::session::{Insert, Session, Value};
+use crate::error::{Fault, StoreError};
+
+/// Money from here on is more than a column holds (38 digits), and more than there is.
+const AMOUNT_END: i128 = 100_000_000_000_000_000_000_000_000_000_000_000_000;
+
+/// An account and what stands in it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Settled {
+    /// Which one.
+    pub account: Account,
+    /// Picodollars.
+    pub amount: i128,
+}
+
+const COLUMNS: &[&str] = &["kind", "id", "model", "cadence", "start", "settled"];
+
+const ADD: Insert = Insert {
+    table: "accounts",
+    columns: COLUMNS,
+    sqlite: "ON CONFLICT (kind, id, model, cadence, start) \
+             DO UPDATE SET settled = pico_add(accounts.settled, excluded.settled)",
+    postgres: "ON CONFLICT (kind, id, model, cadence, start) \
+               DO UPDATE SET settled = accounts.settled + excluded.settled",
+};
+
+const SET: Insert = Insert {
+    table: "accounts",
+    columns: COLUMNS,
+    sqlite: "ON CONFLICT (kind, id, model, cadence, start) DO UPDATE SET settled = excluded.settled",
+    postgres: "ON CONFLICT (kind, id, model, cadence, start) DO UPDATE SET settled = excluded.settled",
+};
+
+/// Cast for PostgreSQL, whose numbers of this size travel as text.
+const LOAD: &str = "SELECT kind, id, model, cadence, start, CAST(settled AS TEXT) FROM accounts \
+     WHERE start >= $1 OR start = 0 ORDER BY kind, id, model, cadence, start";
+
+const PURGE: &str = "DELETE FROM accounts WHERE (kind, id, model, cadence, start) IN \
+     (SELECT kind, id, model, cadence, start FROM accounts WHERE start > 0 AND start < $1 LIMIT $2)";
+
+/// The accounts whose period began at this moment or later, and those that never end.
+pub(super) fn load(session: &mut dyn Session, since: i64) -> Result<Vec<Settled>, Fault> {
+    let rows = session.query(LOAD, &[since.into()])?;
+    let read = rows.into_iter().map(|mut row| {
+        let (kind, id, model) = (row.text()?, row.text()?, row.text()?);
+        let account = Account { kind, id, model, cadence: row.text()?, start: row.int()? };
+        Ok(Settled { account, amount: row.amount()? })
+    });
+    read.collect()
+}
+
+/// Adds what rows charge to their accounts.
+pub(super) fn add<'a>(
+    session: &mut dyn Session,
+    rows: impl Iterator<Item = &'a SpendRow>,
+) -> Result<(), Fault> {
+    let mut sums: BTreeMap<&Account, i128> = BTreeMap::new();
+    for row in rows {
+        for account in &row.accounts {
+            let sum = sums.entry(account).or_default();
+            *sum = sum.saturating_add(row.charge());
+        }
+    }
+    // In the order of the key: two gateways that post at the same time wait for one another, and never in a circle.
+    let cells: Vec<_> = sums.into_iter().map(|(account, sum)| cells(account, sum)).collect();
+    session.insert(&ADD, &cells).map(|_| ())
+}
+
+/// Sets accounts, whatever stands in them.
+pub(super) fn set(session: &mut dyn Session, accounts: &[Settled]) -> Result<(), Fault> {
+    let sums: BTreeMap<Account, i128> =
+        accounts.iter().map(|settled| (keepable(settled.account.clone()), settled.amount)).collect();
+    let cells: Vec<_> = sums.iter().map(|(account, amount)| cells(account, *amount)).collect();
+    session.insert(&SET, &cells).map(|_| ())
+}
+
+/// Removes accounts of periods that began before a moment, at most so many.
+pub(super) fn purge(session: &mut dyn Session, before: i64, limit: u32) -> Result<u64, Fault> {
+    session.execute(PURGE, &[before.into(), i64::from(limit).into()])
+}
+
+/// Whether both engines can keep them.
+pub(super) fn check(accounts: &[Settled]) -> Result<(), StoreError> {
+    if accounts.iter().all(|settled| settled.amount.checked_abs().is_some_and(|amount| amount < AMOUNT_END)) {
+        Ok(())
+    } else {
+        Err(StoreError::Invalid("an amount of money is too large".to_owned()))
+    }
+}
+
+fn keepable(account: Account) -> Account {
+    Account {
+        kind: id_of(account.kind),
+        id: scope_id_of(account.id),
+        model: id_of(account.model),
+        cadence: id_of(account.cadence),
+        start: account.start,
+    }
+}
+
+fn cells(account: &Account, amount: i128) -> Vec<Value> {
+    vec![
+        account.kind.as_str().into(),
+        account.id.as_str().into(),
+        account.model.as_str().into(),
+        account.cadence.as_str().into(),
+        account.start.into(),
+        amount.to_string().into(),
+    ]
+}

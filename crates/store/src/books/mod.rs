@@ -1,0 +1,163 @@
+//! The books: what the admin API keeps, what was spent, and who changed what, in SQLite or in PostgreSQL.
+//!
+//! Owns the facade and the choice of the engine; every noun has a module, written once for both engines
+//! (`session.rs`). Leaves to others what a document means, whose spend counts where, and what time it is.
+//!
+//! **Invariant**: a write that was answered with `Ok` is committed and outlives the loss of power. **Invariant**: both
+//! engines answer alike.
+
+// Until reports read what is kept here.
+#![allow(dead_code)]
+
+mod accounts;
+mod audit;
+mod columns;
+mod daily;
+mod post;
+mod records;
+mod row;
+mod session;
+pub(crate) mod sqlite;
+
+use std::sync::Arc;
+
+pub use accounts::Settled;
+pub use audit::AuditEntry;
+pub use columns::{ID_BYTES_MAX, TOKENS_MAX, day_of};
+pub use daily::{EntityKind, Totals};
+pub use post::{Batch, Checkpoint};
+pub use records::{
+    Changes, Delete, Expected, Put, RECORD_BYTES_MAX, RECORD_ID_BYTES_MAX, Record, RecordChange, Records,
+};
+pub use row::{Account, SpendRow, Status};
+
+use self::session::Session;
+use self::sqlite::Transaction;
+use crate::error::{Fault, StoreError};
+use crate::lazy::LazyStore;
+use crate::options::Durability;
+use crate::store::Store;
+
+/// The books of a gateway. Clones are the same books.
+#[derive(Clone)]
+pub struct Books {
+    engine: Engine,
+}
+
+#[derive(Clone)]
+enum Engine {
+    /// A file that is open.
+    Open(Store),
+    /// A file that is opened when it is needed.
+    Lazy(Arc<LazyStore>),
+}
+
+impl Books {
+    /// Books in an embedded database that is open.
+    pub fn of_store(store: Store) -> Self {
+        Self { engine: Engine::Open(store) }
+    }
+
+    /// Books in an embedded database that is opened, and created, by the first who writes: until then they are empty.
+    pub fn sqlite(store: Arc<LazyStore>) -> Self {
+        Self { engine: Engine::Lazy(store) }
+    }
+
+    /// Every record, with the revision at which it was so.
+    ///
+    /// # Errors
+    /// Those of every read.
+    pub async fn records(&self) -> Result<Records, StoreError> {
+        self.read(records::all).await
+    }
+
+    /// Carries a change out, and returns its revision: the version of every record that it wrote.
+    ///
+    /// # Errors
+    /// [`StoreError::Conflict`] when a record is not as expected, [`StoreError::Invalid`] and [`StoreError::TooLarge`] for
+    /// what cannot be kept, and those of every write. After [`StoreError::Unavailable`] it may have been carried out;
+    /// [`changes_since`](Self::changes_since) tells.
+    pub async fn commit(&self, change: RecordChange) -> Result<i64, StoreError> {
+        records::check(&change)?;
+        self.write(move |session| records::commit(session, &change)).await
+    }
+
+    /// What is not as it was at a revision.
+    ///
+    /// # Errors
+    /// Those of every read.
+    pub async fn changes_since(&self, revision: i64) -> Result<Changes, StoreError> {
+        self.read(move |session| records::since(session, revision)).await
+    }
+
+    /// Puts rows of a journal that are not there yet, adds them to sums and accounts, moves the journal's checkpoint, and
+    /// says how many rows were new. Posting twice is posting once.
+    ///
+    /// # Errors
+    /// Those of every write. Whatever the error, the same batch can be posted again.
+    pub async fn post(&self, batch: Batch) -> Result<u64, StoreError> {
+        self.write(move |session| post::post(session, &batch)).await
+    }
+
+    /// How far a journal is in the books; `None` for one that they do not know.
+    ///
+    /// # Errors
+    /// Those of every read.
+    pub async fn checkpoint(&self, journal: &str) -> Result<Option<Checkpoint>, StoreError> {
+        let journal = journal.to_owned();
+        self.read(move |session| post::checkpoint(session, &journal)).await
+    }
+
+    /// The accounts whose period began at this moment (microseconds since 1970) or later, and those that never end.
+    ///
+    /// # Errors
+    /// Those of every read.
+    pub async fn load_accounts(&self, since: i64) -> Result<Vec<Settled>, StoreError> {
+        self.read(move |session| accounts::load(session, since)).await
+    }
+
+    /// Sets what stands in an account. For a change of records that sets accounts too, see [`RecordChange::accounts`].
+    ///
+    /// # Errors
+    /// [`StoreError::Invalid`] for more than 38 digits, and those of every write.
+    pub async fn set_account(&self, settled: Settled) -> Result<(), StoreError> {
+        let settled = [settled];
+        accounts::check(&settled)?;
+        self.write(move |session| accounts::set(session, &settled)).await
+    }
+
+    /// Removes accounts of periods that began before a moment, at most `batch` of them, and says how many: when it is
+    /// `batch`, there may be more. Those that never end stay.
+    ///
+    /// # Errors
+    /// Those of every write.
+    pub async fn purge_accounts(&self, before: i64, batch: u32) -> Result<u64, StoreError> {
+        self.write(move |session| accounts::purge(session, before, batch)).await
+    }
+
+    async fn read<T, F>(&self, work: F) -> Result<T, StoreError>
+    where
+        T: Default + Send + 'static,
+        F: FnOnce(&mut dyn Session) -> Result<T, Fault> + Send + 'static,
+    {
+        let store = match &self.engine {
+            Engine::Open(store) => store,
+            // Looking for something makes no file.
+            Engine::Lazy(lazy) if !lazy.exists() => return Ok(T::default()),
+            Engine::Lazy(lazy) => lazy.get().await?,
+        };
+        store.read(move |connection| work(&mut Transaction(connection))).await
+    }
+
+    async fn write<T, F>(&self, work: F) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        F: FnOnce(&mut dyn Session) -> Result<T, Fault> + Send + 'static,
+    {
+        let store = match &self.engine {
+            Engine::Open(store) => store,
+            Engine::Lazy(lazy) => lazy.get().await?,
+        };
+        store.write(Durability::Full, move |connection| work(&mut Transaction(connection))).await
+    }
+}

@@ -1,0 +1,59 @@
+//! Accounts: added to, set, loaded by period, purged.
+
+use tollgate_store::books::{Account, RecordChange, Settled, SpendRow};
+
+use super::{account, batch, engines, row};
+
+fn period(start: i64) -> Account {
+    Account { cadence: "30d".to_owned(), start, model: "gpt-4o".to_owned(), ..account("key", "k") }
+}
+
+#[tokio::test]
+async fn an_account_holds_more_than_64_bits() {
+    for engine in engines::all().await {
+        let books = &engine.books;
+        let large = 10_i128.pow(38) - 10;
+        let settled = |amount: i128| Settled { account: account("team", "red"), amount };
+        books.set_account(settled(large)).await.unwrap();
+        let charged = SpendRow { accounts: vec![account("team", "red")], ..row(1, 9) };
+        books.post(batch(1, vec![charged])).await.unwrap();
+        assert_eq!(books.load_accounts(0).await, Ok(vec![settled(large + 9)]), "{}", engine.name);
+        books.set_account(settled(-large)).await.unwrap();
+        assert_eq!(books.load_accounts(0).await, Ok(vec![settled(-large)]));
+    }
+}
+
+#[tokio::test]
+async fn a_change_of_records_may_set_accounts_with_it() {
+    for engine in engines::all().await {
+        let charged = SpendRow { accounts: vec![account("key", "k")], ..row(1, 9) };
+        engine.books.post(batch(1, vec![charged])).await.unwrap();
+        let accounts = vec![Settled { account: account("key", "k"), amount: 0 }];
+        engine
+            .books
+            .commit(RecordChange { accounts: accounts.clone(), ..RecordChange::default() })
+            .await
+            .unwrap();
+        assert_eq!(engine.books.load_accounts(0).await, Ok(accounts), "{}", engine.name);
+    }
+}
+
+#[tokio::test]
+async fn periods_are_loaded_from_a_moment_on_and_purged_before_one() {
+    for engine in engines::all().await {
+        let books = &engine.books;
+        for start in [0, 100, 200, 300] {
+            let account = period(start);
+            books.set_account(Settled { account, amount: i128::from(start) }).await.unwrap();
+        }
+        let starts = async |since: i64| {
+            let accounts = books.load_accounts(since).await.unwrap();
+            accounts.into_iter().map(|settled| settled.account.start).collect::<Vec<_>>()
+        };
+        assert_eq!(starts(200).await, [0, 200, 300], "{}", engine.name);
+        assert_eq!(books.purge_accounts(300, 1).await, Ok(1));
+        assert_eq!(books.purge_accounts(300, 10).await, Ok(1));
+        assert_eq!(books.purge_accounts(300, 10).await, Ok(0));
+        assert_eq!(starts(0).await, [0, 300]);
+    }
+}
