@@ -12,6 +12,7 @@ mod limits;
 mod models;
 mod record;
 mod scope;
+pub mod secret;
 
 pub use directory::{Directory, Holder, member_id};
 pub use document::{BadMember, Document, dollars};
