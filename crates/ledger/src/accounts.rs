@@ -17,6 +17,7 @@ use tollgate_policy::accounts::{
 };
 use tollgate_policy::clock::{Moment, Wall};
 use tollgate_policy::period::Cadence;
+use tollgate_store::books::Account;
 
 /// The accounts that a request touches.
 pub type Touched = SmallVec<[AccountId; 12]>;
@@ -65,6 +66,31 @@ pub struct Charge {
     pub cadence: Option<Cadence>,
     /// Of which period.
     pub start: Wall,
+}
+
+impl Charge {
+    /// As it is written in rows and in the books; a period without an end begins at 0 there.
+    pub fn into_account(self) -> Account {
+        let Scope { kind, id, model } = self.scope;
+        Account {
+            kind: kind.word().to_owned(),
+            id: id.as_ref().to_owned(),
+            model: model.as_deref().unwrap_or_default().to_owned(),
+            cadence: self.cadence.map(|cadence| cadence.to_string()).unwrap_or_default(),
+            start: if self.start == Wall::BEGINNING { 0 } else { self.start.micros() },
+        }
+    }
+
+    /// Reads what [`into_account`](Self::into_account) wrote; none of a kind or a cadence that there is not.
+    pub fn from_account(account: &Account) -> Option<Self> {
+        let scope = Scope::new(ScopeKind::from_word(&account.kind)?, account.id.as_str());
+        let scope = if account.model.is_empty() { scope } else { scope.with_model(account.model.as_str()) };
+        if account.cadence.is_empty() {
+            return Some(Self { scope, cadence: None, start: Wall::BEGINNING });
+        }
+        let cadence = Cadence::parse(&account.cadence).ok()?;
+        Some(Self { scope, cadence: Some(cadence), start: Wall::from_micros(account.start) })
+    }
 }
 
 struct State {
@@ -252,12 +278,22 @@ impl Accounts {
         self.lock().kernel.places(account)
     }
 
-    /// Begins the budgets of a scope anew from an amount.
-    pub fn reset(&self, scope: &Scope, limits: &Limits, settled: PicoDollars, wall: Wall) {
+    /// Sets what was spent of a budget in its period; what is held stays held.
+    pub fn set(&self, charge: &Charge, settled: PicoDollars) {
+        let Charge { scope, cadence, start } = charge;
         let mut state = self.lock();
-        if let Some(id) = state.touch(scope, limits, wall) {
-            state.kernel.reset(id, settled);
+        if let Some(&id) = state.ids.get(scope) {
+            state.kernel.set(id, *cadence, *start, settled);
+            return;
         }
+        let known = state.past.entry(scope.clone()).or_default();
+        known.retain(|past| past.cadence != *cadence || past.start != *start);
+        known.push(Past { cadence: *cadence, start: *start, settled });
+    }
+
+    /// Whether any budget limits one of these accounts.
+    pub fn are_bound(&self, accounts: &[AccountId]) -> bool {
+        self.lock().kernel.are_bound(accounts)
     }
 
     /// How many accounts are open.

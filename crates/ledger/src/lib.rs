@@ -7,6 +7,13 @@
 //! **Invariant:** what was journalled is settled exactly once, whenever the process ends.
 
 mod accounts;
+mod attempt;
+mod clock;
+mod feeder;
 pub mod journal;
+mod ledger;
 
 pub use accounts::{Accounts, Charge, Defaults, Past, Refused, Touched, scope_of};
+pub use attempt::{Admission, Attempt, LedgerUnavailable};
+pub use clock::Clock;
+pub use ledger::{CommitError, Ledger, Listener, Recovery, StartError};

@@ -154,6 +154,11 @@ impl Journal {
         written.await.unwrap_or(Err(Unwritten))
     }
 
+    /// The same, and does not wait: it is on the disk soon. False where it is larger than any record.
+    pub fn note_intent(&self, attempt: u128, payload: &[u8]) -> bool {
+        self.append(Kind::Intent, attempt, payload, None)
+    }
+
     /// Writes what an attempt is booked as, soon; also where the disk refuses at the moment. False where the row is larger
     /// than any.
     pub fn settle(&self, attempt: u128, payload: &[u8]) -> bool {

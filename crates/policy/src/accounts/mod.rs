@@ -158,10 +158,14 @@ impl Kernel {
         }
     }
 
-    /// Begins an account's budgets anew from zero (LiteLLM's `reset_spend`); what is held stays held.
-    pub fn reset(&mut self, id: AccountId, settled: PicoDollars) {
-        for purse in self.account(id).into_iter().flat_map(|account| &mut account.purses) {
-            purse.settled = settled;
+    /// Sets what was spent of the budget of this cadence in the period that began at `start`, where that is the present
+    /// one (LiteLLM's `reset_spend`); what is held stays held, and marks above it can be passed again.
+    pub fn set(&mut self, id: AccountId, cadence: Option<Cadence>, start: Wall, settled: PicoDollars) {
+        let Some(account) = self.account(id) else { return };
+        let tiers = account.tiers;
+        let purse = account.purses.iter_mut().find(|purse| purse.rule.cadence == cadence);
+        if let Some(purse) = purse.filter(|purse| purse.period.start == start) {
+            purse.set(settled, start, &tiers);
         }
     }
 
@@ -286,6 +290,14 @@ impl Kernel {
             }
         }
         standing
+    }
+
+    /// Whether one of these accounts has a budget with a limit.
+    pub fn are_bound(&self, accounts: &[AccountId]) -> bool {
+        accounts
+            .iter()
+            .filter_map(|&id| self.seen(id))
+            .any(|account| account.purses.iter().any(|purse| purse.rule.limit.is_some()))
     }
 
     /// The budgets of one account.

@@ -68,12 +68,22 @@ impl Purse {
     /// The same under another rule of the same cadence. What is no longer passed is news when it is passed again.
     pub(super) fn under(self, rule: BudgetRule, wall: Wall, tiers: &TierRules) -> Self {
         let mut purse = Self { rule, ..self };
-        for (threshold, mark) in purse.marks(wall, tiers) {
-            if mark.is_none_or(|mark| purse.settled < mark) {
-                purse.told.0 &= !threshold.bit();
+        purse.forget_marks(wall, tiers);
+        purse
+    }
+
+    /// Sets what was spent. What is no longer passed is news when it is passed again.
+    pub(super) fn set(&mut self, settled: PicoDollars, wall: Wall, tiers: &TierRules) {
+        self.settled = settled;
+        self.forget_marks(wall, tiers);
+    }
+
+    fn forget_marks(&mut self, wall: Wall, tiers: &TierRules) {
+        for (threshold, mark) in self.marks(wall, tiers) {
+            if mark.is_none_or(|mark| self.settled < mark) {
+                self.told.0 &= !threshold.bit();
             }
         }
-        purse
     }
 
     /// Goes on to the period of this moment. Never back: a clock that is set back ends no period twice.
@@ -126,6 +136,8 @@ impl Purse {
     pub(super) fn restore(&mut self, start: Wall, settled: PicoDollars, tiers: &TierRules, zone: &TimeZone) {
         if start == self.period.start {
             self.settled = self.settled.saturating_add(settled);
+            // Whoever was to be told was told by the process before.
+            self.crossings(start, tiers, &mut |_| {});
         } else if self.past.is_none() && start < self.period.start {
             let period = period(&self.rule, start, zone);
             self.past = Some(Past { period, settled: PicoDollars::ZERO, limit: self.rule.limit });

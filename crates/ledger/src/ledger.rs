@@ -1,0 +1,380 @@
+//! The ledger: who there is, what each has spent, and the way of every record into the books.
+//!
+//! Owns the order in which things become true: a change of a record is in the books before it is in memory, an intent in
+//! the journal before its attempt is sent, a settlement in memory at once and in the books soon. Leaves the counting to
+//! `accounts`, the files to `journal`, the carrying to `feeder`.
+//!
+//! **Invariant:** no lock of this module is held across an await, but the one that puts changes of records in order.
+
+use crate::accounts::{Accounts, Charge, Past, scope_of};
+use crate::attempt::LedgerUnavailable;
+use crate::clock::Clock;
+use crate::feeder::{self, Feeder};
+use crate::journal::{Journal, Options, Orphan, Position};
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, OnceLock, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use tollgate_catalog::PicoDollars;
+use tollgate_identity::{Directory, Document, Kind, Record, Scope};
+use tollgate_policy::accounts::Crossing;
+use tollgate_policy::clock::Wall;
+use tollgate_store::StoreError;
+use tollgate_store::books::{self, Batch, Books, Changes, Checkpoint, RecordChange, SpendRow};
+
+/// Records that are kept in memory while the journal's disk refuses. Beyond, nothing is sent any more.
+const BACKLOG_MAX: usize = 100_000;
+/// How far back a period may have begun that an account still asks of: a year, and its last one.
+const PAST_MICROS: i64 = 2 * 366 * 24 * 60 * 60 * 1_000_000;
+
+/// Told of a budget that has passed a mark.
+pub type Listener = Box<dyn Fn(&Scope, &Crossing) + Send + Sync>;
+
+/// Why a ledger could not begin.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The books cannot be read.
+    #[error("the books cannot be read: {0}")]
+    Books(#[from] StoreError),
+    /// The journal cannot be opened.
+    #[error(transparent)]
+    Journal(#[from] crate::journal::OpenError),
+    /// The system refuses something else.
+    #[error("the ledger cannot begin: {0}")]
+    System(#[from] std::io::Error),
+}
+
+/// Why a change of records was not made.
+#[derive(Debug, thiserror::Error)]
+pub enum CommitError {
+    /// The books do not take it.
+    #[error(transparent)]
+    Books(#[from] StoreError),
+    /// There are no books.
+    #[error("there is no database")]
+    NoBooks,
+}
+
+/// What an earlier process left, and what became of it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Recovery {
+    /// Attempts whose end was not known: settled as their intents said.
+    pub orphans: usize,
+    /// Rows that were in the journal and not yet in the books.
+    pub replayed: usize,
+    /// Damaged places of the journal, of which copies were kept.
+    pub damages: usize,
+    /// Records that could not be read, and are left out.
+    pub unreadable: usize,
+}
+
+/// The ledger.
+pub struct Ledger {
+    clock: Clock,
+    accounts: Accounts,
+    directory: RwLock<Directory>,
+    revision: AtomicI64,
+    books: OnceLock<Books>,
+    journal: OnceLock<Arc<Journal>>,
+    feeder: Feeder,
+    listener: OnceLock<Listener>,
+    /// Held while a change of records is made.
+    changing: tokio::sync::Mutex<()>,
+}
+
+impl Ledger {
+    /// A ledger of which nothing is kept until it is [begun](Self::begin).
+    pub fn new(clock: Clock, accounts: Accounts) -> Self {
+        Self {
+            clock,
+            accounts,
+            directory: RwLock::default(),
+            revision: AtomicI64::new(0),
+            books: OnceLock::new(),
+            journal: OnceLock::new(),
+            feeder: Feeder::default(),
+            listener: OnceLock::new(),
+            changing: tokio::sync::Mutex::default(),
+        }
+    }
+
+    /// Its clocks.
+    pub fn clock(&self) -> &Clock {
+        &self.clock
+    }
+
+    /// What each scope has spent and holds.
+    pub fn accounts(&self) -> &Accounts {
+        &self.accounts
+    }
+
+    /// Who there is. Not to be held across an await.
+    pub fn directory(&self) -> RwLockReadGuard<'_, Directory> {
+        self.directory.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn directory_mut(&self) -> RwLockWriteGuard<'_, Directory> {
+        self.directory.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The database; none before it has begun.
+    pub fn books(&self) -> Option<&Books> {
+        self.books.get()
+    }
+
+    /// Has budgets that pass a mark told; the first who asks is told.
+    pub fn listen(&self, listener: Listener) {
+        let _ = self.listener.set(listener);
+    }
+
+    /// Takes over what is in the books, and what an earlier process left in the journal; from then on everything is kept.
+    /// Without a folder there is no journal, and rows go to the books from memory.
+    ///
+    /// # Errors
+    /// Where the books or the journal cannot be read.
+    pub async fn begin(
+        self: &Arc<Self>,
+        books: Books,
+        folder: Option<PathBuf>,
+    ) -> Result<Recovery, StartError> {
+        let mut recovery = Recovery { unreadable: self.take_over(&books).await?, ..Recovery::default() };
+        let since = self.clock.wall().micros().saturating_sub(PAST_MICROS);
+        for settled in books.load_accounts(since).await? {
+            self.remember(&settled.account, PicoDollars(settled.amount));
+        }
+        let from = match folder {
+            None => None,
+            Some(folder) => Some(self.open_journal(&books, folder, &mut recovery).await?),
+        };
+        let _ = self.books.set(books.clone());
+        self.feeder.start(self, books, from)?;
+        Ok(recovery)
+    }
+
+    async fn take_over(&self, books: &Books) -> Result<usize, StoreError> {
+        let records = books.records().await?;
+        let mut unreadable = 0;
+        let mut directory = self.directory_mut();
+        let mut rows: Vec<_> = records
+            .records
+            .into_iter()
+            .filter_map(|row| {
+                let read = read_record(&row);
+                unreadable += usize::from(read.is_none());
+                read
+            })
+            .collect();
+        // Budgets first, so that whoever refers to one finds it.
+        rows.sort_by_key(|record| record.kind != Kind::Budget);
+        for record in rows {
+            if let Err(error) = directory.put(record) {
+                tracing::error!(%error, "a record cannot be read");
+            }
+        }
+        self.revision.store(records.revision, Ordering::Release);
+        Ok(unreadable)
+    }
+
+    async fn open_journal(
+        &self,
+        books: &Books,
+        folder: PathBuf,
+        recovery: &mut Recovery,
+    ) -> Result<(String, Position), StartError> {
+        let name = feeder::journal_name(&folder)?;
+        let (journal, recovered) = Journal::open(&folder, Options::default())?;
+        let journal = Arc::new(journal);
+        let checkpoint = books.checkpoint(&name).await?;
+        let from =
+            checkpoint.map_or(recovered.first, |at| Position { segment: at.segment, offset: at.offset });
+        recovery.damages = recovered.damages.len();
+        // What the books do not have yet: it was spent all the same.
+        let mut at = from;
+        loop {
+            let batch = journal.read(at)?;
+            for (_, payload) in &batch.settled {
+                if let Ok(row) = SpendRow::from_json(payload) {
+                    self.remember_row(&row);
+                    recovery.replayed += 1;
+                }
+            }
+            if batch.next == at {
+                break;
+            }
+            at = batch.next;
+        }
+        for Orphan { attempt, payload } in &recovered.orphans {
+            recovery.orphans += 1;
+            match SpendRow::from_json(payload) {
+                Ok(row) => {
+                    let row = SpendRow { recovered: true, estimated: true, ..row };
+                    self.remember_row(&row);
+                    journal.settle(*attempt, &row.to_json());
+                }
+                Err(error) => {
+                    tracing::error!(%error, attempt = %format_args!("{attempt:032x}"), "an intent cannot be read");
+                    journal.drop_intent(*attempt);
+                }
+            }
+        }
+        let _ = self.journal.set(journal);
+        Ok((name, from))
+    }
+
+    fn remember_row(&self, row: &SpendRow) {
+        for account in &row.accounts {
+            self.remember(account, PicoDollars(row.charge()));
+        }
+    }
+
+    fn remember(&self, account: &books::Account, settled: PicoDollars) {
+        if let Some(Charge { scope, cadence, start }) = Charge::from_account(account) {
+            self.accounts.remember(scope, Past { cadence, start, settled });
+        }
+    }
+
+    /// Writes that an attempt is about to be sent; waits for the disk where it is under a budget.
+    pub(crate) async fn intend(&self, row: &SpendRow, is_bound: bool) -> Result<(), LedgerUnavailable> {
+        let Some(journal) = self.journal.get() else { return Ok(()) };
+        let payload = row.to_json();
+        if is_bound {
+            return journal.intend(row.attempt_id, &payload).await.map_err(|_| LedgerUnavailable);
+        }
+        let (is_down, backlog) = journal.trouble();
+        if is_down && backlog >= BACKLOG_MAX {
+            return Err(LedgerUnavailable);
+        }
+        journal.note_intent(row.attempt_id, &payload);
+        Ok(())
+    }
+
+    pub(crate) fn drop_intent(&self, attempt: u128) {
+        if let Some(journal) = self.journal.get() {
+            journal.drop_intent(attempt);
+        }
+    }
+
+    /// Has a row carried into the books: of an attempt, or of anything else that is to be counted.
+    pub fn settled(&self, row: &SpendRow) {
+        match self.journal.get() {
+            Some(journal) => {
+                journal.settle(row.attempt_id, &row.to_json());
+            }
+            None => self.feeder.keep(row),
+        }
+    }
+
+    pub(crate) fn tell(&self, scope: &Scope, crossing: &Crossing) {
+        if let Some(listener) = self.listener.get() {
+            listener(scope, crossing);
+        }
+    }
+
+    pub(crate) fn feeder(&self) -> &Feeder {
+        &self.feeder
+    }
+
+    pub(crate) fn journal(&self) -> Option<&Arc<Journal>> {
+        self.journal.get()
+    }
+
+    /// Makes a change of records: in the books, then in memory. Changes are made one after another.
+    ///
+    /// # Errors
+    /// Where the books do not take it; nothing has changed then.
+    pub async fn commit(&self, change: RecordChange) -> Result<i64, CommitError> {
+        let books = self.books.get().ok_or(CommitError::NoBooks)?;
+        let order = self.changing.lock().await;
+        let made = (change.puts.clone(), change.deletes.clone(), change.accounts.clone());
+        let revision = books.commit(change).await?;
+        let (puts, deletes, accounts) = made;
+        let written = puts.into_iter().map(|put| books::Record {
+            kind: put.kind,
+            id: put.id,
+            doc: put.doc,
+            version: revision,
+        });
+        let deleted = deletes.into_iter().map(|delete| (delete.kind, delete.id)).collect();
+        self.apply(&Changes { written: written.collect(), deleted, revision });
+        for settled in accounts {
+            if let Some(charge) = Charge::from_account(&settled.account) {
+                self.accounts.set(&charge, PicoDollars(settled.amount));
+            }
+        }
+        drop(order);
+        Ok(revision)
+    }
+
+    /// Takes a change over that is in the books.
+    pub fn apply(&self, changes: &Changes) {
+        let wall = self.clock.wall();
+        let mut directory = self.directory_mut();
+        for (kind, id) in &changes.deleted {
+            let removed = Kind::from_word(kind).and_then(|kind| directory.remove(kind, id));
+            if let Some(scope) = removed.as_deref().and_then(scope_of) {
+                self.accounts.close(scope.kind, &scope.id);
+            }
+        }
+        for row in &changes.written {
+            let Some(record) = read_record(row) else { continue };
+            match directory.put(record) {
+                Ok(changed) => changed.iter().for_each(|record| self.configure(record, wall)),
+                Err(error) => tracing::error!(%error, "a record cannot be read"),
+            }
+        }
+        self.revision.fetch_max(changes.revision, Ordering::AcqRel);
+    }
+
+    fn configure(&self, record: &Record, wall: Wall) {
+        if let Some(scope) = scope_of(record) {
+            self.accounts.configure(&scope, &record.limits, wall);
+        }
+    }
+
+    /// Up to which change of records it has come.
+    pub fn revision(&self) -> i64 {
+        self.revision.load(Ordering::Acquire)
+    }
+
+    /// Whether the books took what was brought last; true before anything was.
+    pub fn are_books_there(&self) -> bool {
+        !self.feeder.is_away()
+    }
+
+    /// Rows that wait for the books.
+    pub fn backlog(&self) -> usize {
+        self.feeder.backlog()
+    }
+
+    /// Carries what waits into the books and ends; gives up at the end of `patience`, and the rest is carried at the next
+    /// start.
+    pub async fn close(&self, patience: std::time::Duration) {
+        if let Some(journal) = self.journal.get() {
+            let _ = tokio::time::timeout(patience, journal.flush()).await;
+        }
+        self.feeder.close(patience).await;
+    }
+}
+
+/// A batch for the books.
+pub(crate) fn batch(journal: &str, upto: Position, rows: Vec<SpendRow>) -> Batch {
+    let upto = Checkpoint { segment: upto.segment, offset: upto.offset };
+    Batch { journal: journal.to_owned(), upto, rows }
+}
+
+fn read_record(row: &books::Record) -> Option<Record> {
+    let kind = Kind::from_word(&row.kind)?;
+    let read = match serde_json::from_str(&row.doc) {
+        Ok(serde_json::Value::Object(members)) => {
+            Record::read(kind, &row.id, row.version, Document(members)).map_err(|error| error.to_string())
+        }
+        Ok(_) => Err("it is no object".to_owned()),
+        Err(error) => Err(error.to_string()),
+    };
+    match read {
+        Ok(record) => Some(record),
+        Err(error) => {
+            tracing::error!(kind = row.kind, id = row.id, error, "a record cannot be read");
+            None
+        }
+    }
+}

@@ -1,0 +1,237 @@
+//! The ledger with real books and a real journal: what is admitted, what is spent, and what is left after a kill.
+
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+
+use serde_json::{Value, json};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+use tollgate_catalog::PicoDollars;
+use tollgate_identity::{Document, Limits, Scope, ScopeKind};
+use tollgate_ledger::{Accounts, Admission, Clock, Defaults, Ledger, Recovery};
+use tollgate_policy::accounts::{Kernel, Money, Reason, Tokens};
+use tollgate_policy::clock::Wall;
+use tollgate_store::books::{Books, Expected, Put, RecordChange, Settled, SpendRow};
+use tollgate_store::{Location, Store, StoreOptions};
+
+const DOLLAR: i128 = 1_000_000_000_000;
+const PATIENCE: Duration = Duration::from_secs(20);
+
+fn limits(value: Value) -> Limits {
+    let Value::Object(members) = value else { panic!("an object") };
+    Limits::read(&Document(members)).unwrap()
+}
+
+/// A folder of a test's own, gone at its end.
+struct Place(PathBuf);
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+impl Place {
+    fn new() -> Self {
+        static NUMBER: AtomicU32 = AtomicU32::new(0);
+        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+        let folder = std::env::temp_dir().join(format!("tollgate-ledger-{}-{number}", std::process::id()));
+        let _ = std::fs::remove_dir_all(&folder);
+        std::fs::create_dir_all(&folder).unwrap();
+        Self(folder)
+    }
+
+    async fn books(&self) -> (Store, Books) {
+        let location = Location::File(self.0.join("tollgate.db"));
+        let store = Store::open(location, &StoreOptions::default()).await.unwrap();
+        (store.clone(), Books::of_store(store))
+    }
+
+    fn journal(&self) -> PathBuf {
+        self.0.join("journal")
+    }
+
+    async fn begin(&self) -> (Arc<Ledger>, Store, Recovery) {
+        let (store, books) = self.books().await;
+        let ledger = Arc::new(Ledger::new(
+            Clock::default(),
+            Accounts::new(Kernel::new(Kernel::utc()), Defaults::default()),
+        ));
+        let recovery = ledger.begin(books, Some(self.journal())).await.unwrap();
+        (ledger, store, recovery)
+    }
+}
+
+fn key() -> Scope {
+    Scope::new(ScopeKind::Key, "k")
+}
+
+fn enter(ledger: &Arc<Ledger>, limits: &Limits) -> Option<Arc<Admission>> {
+    let wall = ledger.clock().wall();
+    let touched = ledger.accounts().touch_all([(key(), limits)].into_iter(), wall);
+    let money = Money { most: PicoDollars::ZERO, is_free: false, is_critical: false };
+    Admission::enter(ledger, touched, (10, Some(10)), money).ok().map(Arc::new)
+}
+
+fn row(cost: i128) -> SpendRow {
+    SpendRow { request_id: "r".to_owned(), cost, prompt_tokens: 1, ..SpendRow::default() }
+}
+
+fn settled(ledger: &Ledger, limits: &Limits) -> i128 {
+    let budgets = ledger.accounts().budgets(&key(), limits, ledger.clock().wall());
+    budgets[0].settled.0
+}
+
+async fn in_books(store: &Store) -> i128 {
+    let accounts = Books::of_store(store.clone()).load_accounts(0).await.unwrap();
+    accounts.iter().filter(|settled| settled.account.kind == "key").map(|settled| settled.amount).sum()
+}
+
+fn none() -> impl Iterator<Item = (Scope, &'static Limits)> {
+    std::iter::empty()
+}
+
+#[tokio::test]
+async fn what_is_settled_is_in_memory_at_once_and_in_the_books_at_the_end() {
+    let (place, limits) = (Place::new(), limits(json!({"max_budget": 5})));
+    let (ledger, store, _) = place.begin().await;
+    for number in 0..3 {
+        let admission = enter(&ledger, &limits).unwrap();
+        let mut attempt = admission.attempt(number, none(), PicoDollars(2 * DOLLAR)).unwrap();
+        attempt.intend(row(2 * DOLLAR)).await.unwrap();
+        admission.note_tokens(Tokens { input: 1, output: 1 });
+        attempt.settle(row(0), PicoDollars(DOLLAR));
+    }
+    assert_eq!(settled(&ledger, &limits), 3 * DOLLAR);
+    ledger.close(PATIENCE).await;
+    assert_eq!(in_books(&store).await, 3 * DOLLAR);
+}
+
+#[tokio::test]
+async fn of_a_thousand_at_once_ten_pass_where_the_budget_is_for_ten() {
+    let (place, limits) = (Place::new(), Arc::new(limits(json!({"max_budget": 10}))));
+    let (ledger, store, _) = place.begin().await;
+    let barrier = Arc::new(tokio::sync::Barrier::new(1_000));
+    let tasks: Vec<_> = (0..1_000_u128)
+        .map(|number| {
+            let (ledger, limits, barrier) = (Arc::clone(&ledger), Arc::clone(&limits), Arc::clone(&barrier));
+            tokio::spawn(async move {
+                barrier.wait().await;
+                let Some(admission) = enter(&ledger, &limits) else { return 0 };
+                let Ok(mut attempt) = admission.attempt(number, none(), PicoDollars(DOLLAR)) else {
+                    return 0;
+                };
+                attempt.intend(row(DOLLAR)).await.unwrap();
+                attempt.settle(row(0), PicoDollars(DOLLAR));
+                1
+            })
+        })
+        .collect();
+    let mut passed = 0;
+    for task in tasks {
+        passed += task.await.unwrap();
+    }
+    assert_eq!((passed, settled(&ledger, &limits)), (10, 10 * DOLLAR));
+    ledger.close(PATIENCE).await;
+    assert_eq!(in_books(&store).await, 10 * DOLLAR);
+}
+
+/// Copies what is on the disk at this moment: what a process that is killed now leaves.
+fn kill(place: &Place) -> Place {
+    let left = Place::new();
+    copy(&place.0, &left.0);
+    left
+}
+
+fn copy(from: &Path, to: &Path) {
+    std::fs::create_dir_all(to).unwrap();
+    for entry in std::fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        let target = to.join(entry.file_name());
+        if entry.file_type().unwrap().is_dir() {
+            copy(&entry.path(), &target);
+        } else {
+            std::fs::copy(entry.path(), target).unwrap();
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_was_under_way_at_a_kill_is_settled_at_the_next_start_and_once() {
+    let (place, limits) = (Place::new(), limits(json!({"max_budget": 100})));
+    let (ledger, _, _) = place.begin().await;
+    let done = enter(&ledger, &limits).unwrap();
+    let mut first = done.attempt(1, none(), PicoDollars(DOLLAR)).unwrap();
+    first.intend(row(DOLLAR)).await.unwrap();
+    first.settle(row(0), PicoDollars(DOLLAR / 2));
+    let open = enter(&ledger, &limits).unwrap();
+    let mut second = open.attempt(2, none(), PicoDollars(7 * DOLLAR)).unwrap();
+    second.intend(row(7 * DOLLAR)).await.unwrap();
+    // The first settlement lies before this intent in the same file.
+    let mut left = kill(&place);
+    for round in 0..3 {
+        let (again, store, recovery) = left.begin().await;
+        assert_eq!(recovery.orphans, usize::from(round == 0), "round {round}");
+        assert_eq!(settled(&again, &limits), 7 * DOLLAR + DOLLAR / 2, "round {round}");
+        again.close(PATIENCE).await;
+        assert_eq!(in_books(&store).await, 7 * DOLLAR + DOLLAR / 2, "round {round}");
+        store.close().await;
+        left = kill(&left);
+    }
+}
+
+#[tokio::test]
+async fn an_attempt_that_is_dropped_is_booked_as_it_was_intended_and_one_that_was_not_sent_is_not() {
+    let (place, limits) = (Place::new(), limits(json!({"max_budget": 9})));
+    let (ledger, _, _) = place.begin().await;
+    let admission = enter(&ledger, &limits).unwrap();
+    drop(admission.attempt(1, none(), PicoDollars(9 * DOLLAR)).unwrap());
+    let mut sent = admission.attempt(2, none(), PicoDollars(9 * DOLLAR)).unwrap();
+    sent.intend(row(DOLLAR)).await.unwrap();
+    drop(sent);
+    assert_eq!(settled(&ledger, &limits), DOLLAR);
+    let mut failed = admission.attempt(3, none(), PicoDollars(8 * DOLLAR)).unwrap();
+    failed.intend(row(8 * DOLLAR)).await.unwrap();
+    failed.release();
+    assert_eq!(settled(&ledger, &limits), DOLLAR);
+    let whole = admission.attempt(4, none(), PicoDollars(8 * DOLLAR)).unwrap();
+    let refused = admission.attempt(5, none(), PicoDollars(1)).map(|_| ()).unwrap_err();
+    assert!(matches!(refused.refusal.reason, Reason::Budget { .. }));
+    assert_eq!(refused.scope, key());
+    whole.release();
+}
+
+#[tokio::test]
+async fn a_change_of_records_is_in_force_at_once_and_after_a_restart() {
+    let place = Place::new();
+    let (ledger, store, _) = place.begin().await;
+    let change = |doc: Value| RecordChange {
+        puts: vec![Put {
+            kind: "key".to_owned(),
+            id: "k".to_owned(),
+            doc: doc.to_string(),
+            expected: Expected::Any,
+        }],
+        ..RecordChange::default()
+    };
+    ledger.commit(change(json!({"max_budget": 1}))).await.unwrap();
+    let holder = ledger.directory().holder("k").unwrap();
+    let admission = enter(&ledger, &holder.key.limits).unwrap();
+    assert!(admission.attempt(1, none(), PicoDollars(2 * DOLLAR)).is_err());
+    ledger.commit(change(json!({"max_budget": 3}))).await.unwrap();
+    let attempt = admission.attempt(2, none(), PicoDollars(2 * DOLLAR)).unwrap();
+    attempt.settle(row(0), PicoDollars(2 * DOLLAR));
+    let charge = tollgate_ledger::Charge { scope: key(), cadence: None, start: Wall::BEGINNING };
+    let reset = Settled { account: charge.into_account(), amount: DOLLAR };
+    let change = RecordChange { accounts: vec![reset], ..change(json!({"max_budget": 3})) };
+    ledger.commit(change).await.unwrap();
+    let holder = ledger.directory().holder("k").unwrap();
+    assert_eq!(settled(&ledger, &holder.key.limits), DOLLAR);
+    drop(admission);
+    ledger.close(PATIENCE).await;
+    store.close().await;
+    let (again, _, _) = place.begin().await;
+    let holder = again.directory().holder("k").unwrap();
+    assert_eq!(holder.key.limits.budget, Some(PicoDollars(3 * DOLLAR)));
+}
