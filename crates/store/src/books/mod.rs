@@ -6,15 +6,18 @@
 //! **Invariant**: a write that was answered with `Ok` is committed and outlives the loss of power. **Invariant**: both
 //! engines answer alike.
 
-// Until reports read what is kept here.
+// Until the second engine is here.
 #![allow(dead_code)]
 
 mod accounts;
 mod audit;
+mod clauses;
 mod columns;
 mod daily;
+mod logs;
 mod post;
 mod records;
+mod reports;
 mod row;
 mod session;
 pub(crate) mod sqlite;
@@ -22,13 +25,16 @@ pub(crate) mod sqlite;
 use std::sync::Arc;
 
 pub use accounts::Settled;
-pub use audit::AuditEntry;
+pub use audit::{AuditCheck, AuditEntry, AuditFilter, AuditPage, AuditRow, Tampering};
+pub use clauses::Page;
 pub use columns::{ID_BYTES_MAX, TOKENS_MAX, day_of};
 pub use daily::{EntityKind, Totals};
+pub use logs::{LogFilter, LogOrder, LogPage, LogQuery, SessionSum, TOTAL_MAX, Visible};
 pub use post::{Batch, Checkpoint};
 pub use records::{
     Changes, Delete, Expected, Put, RECORD_BYTES_MAX, RECORD_ID_BYTES_MAX, Record, RecordChange, Records,
 };
+pub use reports::{DailyFilter, DailyPage, DailyRow, Group, Sum, SumQuery};
 pub use row::{Account, SpendRow, Status};
 
 use self::session::Session;
@@ -133,6 +139,75 @@ impl Books {
     /// Those of every write.
     pub async fn purge_accounts(&self, before: i64, batch: u32) -> Result<u64, StoreError> {
         self.write(move |session| accounts::purge(session, before, batch)).await
+    }
+
+    /// Single attempts, page by page. Conversations are read only if the query says so.
+    ///
+    /// # Errors
+    /// Those of every read.
+    pub async fn spend_logs(&self, query: LogQuery) -> Result<LogPage, StoreError> {
+        self.read(move |session| logs::page(session, &query)).await
+    }
+
+    /// What these sessions cost, by their ids; those that are not known are not there.
+    ///
+    /// # Errors
+    /// Those of every read.
+    pub async fn session_sums(&self, ids: Vec<String>) -> Result<Vec<SessionSum>, StoreError> {
+        self.read(move |session| logs::sessions(session, &ids)).await
+    }
+
+    /// Sums over days, by whatever they are grouped by. Without groups it is one, also where nothing was spent.
+    ///
+    /// # Errors
+    /// Those of every read.
+    pub async fn sums(&self, query: SumQuery) -> Result<Vec<Sum>, StoreError> {
+        let is_one = query.group_by.is_empty();
+        let mut sums = self.read(move |session| reports::sums(session, &query)).await?;
+        if is_one && sums.is_empty() {
+            sums.push(Sum::default());
+        }
+        Ok(sums)
+    }
+
+    /// The rows of which sums are made, the newest day first.
+    ///
+    /// # Errors
+    /// Those of every read.
+    pub async fn daily(&self, filter: DailyFilter, page: Page) -> Result<DailyPage, StoreError> {
+        self.read(move |session| reports::rows(session, &filter, page)).await
+    }
+
+    /// Removes attempts that began before a moment (microseconds since 1970), oldest first and at most `batch` of them, and
+    /// says how many: when it is `batch`, there may be more. Sums and accounts stay.
+    ///
+    /// # Errors
+    /// Those of every write.
+    pub async fn purge_attempts(&self, before: i64, batch: u32) -> Result<u64, StoreError> {
+        self.write(move |session| logs::purge(session, before, batch)).await
+    }
+
+    /// Who changed what, page by page.
+    ///
+    /// # Errors
+    /// Those of every read.
+    pub async fn audit(&self, filter: AuditFilter, page: Page) -> Result<AuditPage, StoreError> {
+        self.read(move |session| audit::page(session, &filter, page)).await
+    }
+
+    /// Goes through the whole audit and names the first row that is not as it was written.
+    ///
+    /// # Errors
+    /// Those of every read.
+    pub async fn verify_audit(&self) -> Result<AuditCheck, StoreError> {
+        let mut check = AuditCheck::default();
+        loop {
+            let (next, has_more) = self.read(move |session| audit::verify(session, check)).await?;
+            if !has_more {
+                return Ok(next);
+            }
+            check = next;
+        }
     }
 
     async fn read<T, F>(&self, work: F) -> Result<T, StoreError>

@@ -1,5 +1,7 @@
 //! The engines that the suite is run against, each with empty books.
 
+#![allow(clippy::unused_async)]
+
 use std::sync::Arc;
 
 use tollgate_store::books::Books;
@@ -11,8 +13,34 @@ use crate::folder::Folder;
 pub(crate) struct Engine {
     pub(crate) name: &'static str,
     pub(crate) books: Books,
-    /// What the books lie in, gone with this value.
-    _ground: Option<Folder>,
+    ground: Ground,
+}
+
+/// What the books lie in, gone with this value.
+enum Ground {
+    Memory,
+    File(Folder),
+}
+
+impl Engine {
+    /// Runs statements as somebody who has the database to themselves.
+    pub(crate) async fn raw(&self, sql: &str) -> Result<(), String> {
+        match &self.ground {
+            Ground::Memory => Err("nobody else gets there".to_owned()),
+            Ground::File(folder) => {
+                let connection = rusqlite::Connection::open(folder.file()).unwrap();
+                connection.execute_batch(sql).map_err(|error| error.to_string())
+            }
+        }
+    }
+
+    /// Statements that take away what keeps the audit from being changed.
+    pub(crate) fn unlock_audit(&self) -> &'static str {
+        match &self.ground {
+            Ground::Memory => "",
+            Ground::File(_) => "DROP TRIGGER audit_is_not_changed; DROP TRIGGER audit_is_not_deleted; ",
+        }
+    }
 }
 
 /// Every engine.
@@ -20,13 +48,18 @@ pub(crate) async fn all() -> Vec<Engine> {
     vec![memory().await, file()]
 }
 
+/// Those that somebody else can get at.
+pub(crate) async fn raw() -> Vec<Engine> {
+    vec![file()]
+}
+
 pub(crate) async fn memory() -> Engine {
     let store = Store::open(Location::Memory, &StoreOptions::default()).await.unwrap();
-    Engine { name: "memory", books: Books::of_store(store), _ground: None }
+    Engine { name: "memory", books: Books::of_store(store), ground: Ground::Memory }
 }
 
 pub(crate) fn file() -> Engine {
     let folder = Folder::new();
     let lazy = Arc::new(LazyStore::new(folder.location(), StoreOptions::default()));
-    Engine { name: "file", books: Books::sqlite(lazy), _ground: Some(folder) }
+    Engine { name: "file", books: Books::sqlite(lazy), ground: Ground::File(folder) }
 }

@@ -1,9 +1,12 @@
 //! The books from outside: one suite, run against every engine.
 
 mod accounts;
+mod audit;
 mod engines;
+mod logs;
 mod posting;
 mod records;
+mod reports;
 mod rows;
 
 use tollgate_store::books::{Account, Batch, Checkpoint, SpendRow};
