@@ -225,6 +225,28 @@ impl Accounts {
         crossings.into_iter().filter_map(named).collect()
     }
 
+    /// Books what was spent in accounts that were not asked, and says whose budgets have passed a mark by it.
+    pub fn charge(
+        &self,
+        accounts: &[AccountId],
+        wall: Wall,
+        cost: PicoDollars,
+    ) -> SmallVec<[(Scope, Crossing); 1]> {
+        let mut state = self.lock();
+        let crossings = state.kernel.charge(accounts, wall, cost);
+        let named = |(id, crossing): (AccountId, Crossing)| Some((state.scopes.get(&id)?.clone(), crossing));
+        crossings.into_iter().filter_map(named).collect()
+    }
+
+    /// Where it would be booked.
+    pub fn periods(&self, accounts: &[AccountId], wall: Wall) -> Vec<Charge> {
+        let mut state = self.lock();
+        let periods = state.kernel.periods(accounts, wall);
+        let charge =
+            |(id, cadence, start)| Some(Charge { scope: state.scopes.get(&id)?.clone(), cadence, start });
+        periods.into_iter().filter_map(charge).collect()
+    }
+
     /// Gives money back that was not spent.
     pub fn release(&self, reservation: Reservation) {
         self.lock().kernel.release(reservation);

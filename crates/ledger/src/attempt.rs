@@ -6,7 +6,7 @@
 //! **Invariant:** an attempt is settled or released exactly once. **Invariant:** what is under a budget is not sent
 //! before its intent is on the disk.
 
-use crate::accounts::{Refused, Touched};
+use crate::accounts::{Charge, Refused, Touched};
 use crate::ledger::Ledger;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -25,6 +25,8 @@ pub struct LedgerUnavailable;
 pub struct Admission {
     ledger: Arc<Ledger>,
     accounts: Touched,
+    /// Charged, and not asked.
+    also: Touched,
     is_bound: bool,
     is_critical: bool,
     passage: Mutex<Option<Passage>>,
@@ -35,12 +37,13 @@ pub struct Admission {
 
 impl Admission {
     /// Lets a request in by all its accounts, or by none. No money is held yet; a budget of which nothing is left refuses.
+    /// What it costs is booked in `also` too, whatever these allow.
     ///
     /// # Errors
     /// The limit that stands in the way.
     pub fn enter(
         ledger: &Arc<Ledger>,
-        accounts: Touched,
+        (accounts, also): (Touched, Touched),
         (input_tokens, output_tokens): (u64, Option<u64>),
         money: Money,
     ) -> Result<Self, Box<Refused>> {
@@ -53,6 +56,7 @@ impl Admission {
             is_bound: ledger.accounts().are_bound(&accounts),
             ledger: Arc::clone(ledger),
             accounts,
+            also,
             is_critical: money.is_critical,
             passage: Mutex::new(Some(passage)),
             was_sent: AtomicBool::new(false),
@@ -110,7 +114,7 @@ impl Admission {
             ledger.accounts().reserve(wall, &all, money)?
         };
         let admission = Arc::clone(self);
-        Ok(Attempt { admission, id, is_bound, reservation: Some(reservation), intended: None })
+        Ok(Attempt { admission, id, is_bound, reservation: Some(reservation), stage: Stage::Held })
     }
 }
 
@@ -128,6 +132,18 @@ impl Drop for Admission {
     }
 }
 
+/// How far an attempt has come.
+enum Stage {
+    /// Nothing is in the journal.
+    Held,
+    /// Something may be in the journal, and nothing was sent.
+    Intending,
+    /// It may have been sent; what it is booked as if nothing more is heard of it.
+    Intended(Box<SpendRow>),
+    /// It is over.
+    Over,
+}
+
 /// Money that is held for an attempt, and its record in the journal. Dropped before it is settled or released, it is
 /// settled as its intent says: it may have cost that.
 pub struct Attempt {
@@ -135,7 +151,7 @@ pub struct Attempt {
     id: u128,
     is_bound: bool,
     reservation: Option<Reservation>,
-    intended: Option<Box<SpendRow>>,
+    stage: Stage,
 }
 
 impl Attempt {
@@ -159,70 +175,91 @@ impl Attempt {
         self.reservation.as_ref().map_or(PicoDollars::ZERO, Reservation::amount)
     }
 
-    /// Writes into the journal that it is about to be sent, and what it is booked as if nothing more is heard of it.
-    /// Under a budget this returns when it is on the disk.
+    /// Writes into the journal that it is about to be sent, and that it is booked as `killed` if the process ends before
+    /// more is heard of it. Under a budget this returns when it is on the disk. From then on it is booked as `row` if it is
+    /// dropped.
     ///
     /// # Errors
     /// [`LedgerUnavailable`]: it must not be sent.
-    pub async fn intend(&mut self, mut row: SpendRow) -> Result<(), LedgerUnavailable> {
+    pub async fn intend(&mut self, mut row: SpendRow, killed: PicoDollars) -> Result<(), LedgerUnavailable> {
         row.attempt_id = self.id;
+        let own = std::mem::take(&mut row.accounts);
         row.accounts = self.charged();
+        row.accounts.extend(own.iter().cloned());
+        let dropped = std::mem::replace(&mut row.cost, killed.0);
         let ledger = Arc::clone(&self.admission.ledger);
-        let written = ledger.intend(&row, self.is_bound).await;
-        if written.is_ok() {
-            self.admission.was_sent.store(true, Ordering::Relaxed);
-            self.intended = Some(Box::new(row));
-        }
-        written
+        self.stage = Stage::Intending;
+        ledger.intend(&row, self.is_bound).await?;
+        self.admission.was_sent.store(true, Ordering::Relaxed);
+        (row.cost, row.accounts) = (dropped, own);
+        self.stage = Stage::Intended(Box::new(row));
+        Ok(())
     }
 
     /// Nothing of it is charged.
     pub fn release(mut self) {
-        if let Some(reservation) = self.reservation.take() {
-            self.admission.ledger.accounts().release(reservation);
-        }
-        if self.intended.take().is_some() {
-            self.admission.ledger.drop_intent(self.id);
-        }
+        self.let_go();
     }
 
     /// It cost this much, and is booked as this row.
     pub fn settle(mut self, row: SpendRow, cost: PicoDollars) {
+        self.stage = Stage::Over;
         self.book(row, cost);
+    }
+
+    fn let_go(&mut self) {
+        if let Some(reservation) = self.reservation.take() {
+            self.admission.ledger.accounts().release(reservation);
+        }
+        if !matches!(std::mem::replace(&mut self.stage, Stage::Over), Stage::Held) {
+            self.admission.ledger.drop_intent(self.id);
+        }
     }
 
     fn book(&mut self, mut row: SpendRow, cost: PicoDollars) {
         row.attempt_id = self.id;
-        row.accounts = self.charged();
         row.cost = cost.0;
+        let charge = PicoDollars(row.charge());
+        let own = std::mem::take(&mut row.accounts);
+        row.accounts = self.charged();
+        row.accounts.extend(own);
         let ledger = &self.admission.ledger;
+        let wall = ledger.clock().wall();
         if let Some(reservation) = self.reservation.take() {
-            let wall = ledger.clock().wall();
-            for (scope, crossing) in ledger.accounts().settle(reservation, wall, cost) {
+            for (scope, crossing) in ledger.accounts().settle(reservation, wall, charge) {
                 ledger.tell(&scope, &crossing);
             }
         }
-        self.intended = None;
+        if !self.admission.also.is_empty() {
+            for (scope, crossing) in ledger.accounts().charge(&self.admission.also, wall, charge) {
+                ledger.tell(&scope, &crossing);
+            }
+        }
         ledger.settled(&row);
     }
 
     fn charged(&self) -> Vec<Account> {
-        let Some(reservation) = &self.reservation else { return Vec::new() };
-        let charges = self.admission.ledger.accounts().charges(reservation);
-        charges.into_iter().map(|charge| charge.into_account()).collect()
+        let ledger = &self.admission.ledger;
+        let mut charges =
+            self.reservation.as_ref().map(|held| ledger.accounts().charges(held)).unwrap_or_default();
+        if !self.admission.also.is_empty() {
+            charges.extend(ledger.accounts().periods(&self.admission.also, ledger.clock().wall()));
+        }
+        charges.into_iter().map(Charge::into_account).collect()
     }
 }
 
 impl Drop for Attempt {
     fn drop(&mut self) {
-        match self.intended.take() {
-            Some(row) => {
+        match std::mem::replace(&mut self.stage, Stage::Over) {
+            Stage::Intended(row) => {
                 let cost = PicoDollars(row.cost);
                 self.book(*row, cost);
             }
-            None => {
-                if let Some(reservation) = self.reservation.take() {
-                    self.admission.ledger.accounts().release(reservation);
+            stage => {
+                self.stage = stage;
+                if !matches!(self.stage, Stage::Over) {
+                    self.let_go();
                 }
             }
         }

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 use tollgate_catalog::PicoDollars;
 use tollgate_identity::{Document, Limits, Scope, ScopeKind};
-use tollgate_ledger::{Accounts, Admission, Clock, Defaults, Ledger, Recovery};
+use tollgate_ledger::{Accounts, Admission, Clock, Defaults, Ledger, Recovery, Touched};
 use tollgate_policy::accounts::{Kernel, Money, Reason, Tokens};
 use tollgate_policy::clock::Wall;
 use tollgate_store::books::{Books, Expected, Put, RecordChange, Settled, SpendRow};
@@ -71,7 +71,7 @@ fn enter(ledger: &Arc<Ledger>, limits: &Limits) -> Option<Arc<Admission>> {
     let wall = ledger.clock().wall();
     let touched = ledger.accounts().touch_all([(key(), limits)].into_iter(), wall);
     let money = Money { most: PicoDollars::ZERO, is_free: false, is_critical: false };
-    Admission::enter(ledger, touched, (10, Some(10)), money).ok().map(Arc::new)
+    Admission::enter(ledger, (touched, Touched::new()), (10, Some(10)), money).ok().map(Arc::new)
 }
 
 fn row(cost: i128) -> SpendRow {
@@ -99,7 +99,7 @@ async fn what_is_settled_is_in_memory_at_once_and_in_the_books_at_the_end() {
     for number in 0..3 {
         let admission = enter(&ledger, &limits).unwrap();
         let mut attempt = admission.attempt(number, none(), PicoDollars(2 * DOLLAR)).unwrap();
-        attempt.intend(row(2 * DOLLAR)).await.unwrap();
+        attempt.intend(row(2 * DOLLAR), PicoDollars(2 * DOLLAR)).await.unwrap();
         admission.note_tokens(Tokens { input: 1, output: 1 });
         attempt.settle(row(0), PicoDollars(DOLLAR));
     }
@@ -122,7 +122,7 @@ async fn of_a_thousand_at_once_ten_pass_where_the_budget_is_for_ten() {
                 let Ok(mut attempt) = admission.attempt(number, none(), PicoDollars(DOLLAR)) else {
                     return 0;
                 };
-                attempt.intend(row(DOLLAR)).await.unwrap();
+                attempt.intend(row(DOLLAR), PicoDollars(DOLLAR)).await.unwrap();
                 attempt.settle(row(0), PicoDollars(DOLLAR));
                 1
             })
@@ -163,11 +163,11 @@ async fn what_was_under_way_at_a_kill_is_settled_at_the_next_start_and_once() {
     let (ledger, _, _) = place.begin().await;
     let done = enter(&ledger, &limits).unwrap();
     let mut first = done.attempt(1, none(), PicoDollars(DOLLAR)).unwrap();
-    first.intend(row(DOLLAR)).await.unwrap();
+    first.intend(row(DOLLAR), PicoDollars(DOLLAR)).await.unwrap();
     first.settle(row(0), PicoDollars(DOLLAR / 2));
     let open = enter(&ledger, &limits).unwrap();
     let mut second = open.attempt(2, none(), PicoDollars(7 * DOLLAR)).unwrap();
-    second.intend(row(7 * DOLLAR)).await.unwrap();
+    second.intend(row(7 * DOLLAR), PicoDollars(7 * DOLLAR)).await.unwrap();
     // The first settlement lies before this intent in the same file.
     let mut left = kill(&place);
     for round in 0..3 {
@@ -188,11 +188,11 @@ async fn an_attempt_that_is_dropped_is_booked_as_it_was_intended_and_one_that_wa
     let admission = enter(&ledger, &limits).unwrap();
     drop(admission.attempt(1, none(), PicoDollars(9 * DOLLAR)).unwrap());
     let mut sent = admission.attempt(2, none(), PicoDollars(9 * DOLLAR)).unwrap();
-    sent.intend(row(DOLLAR)).await.unwrap();
+    sent.intend(row(DOLLAR), PicoDollars(DOLLAR)).await.unwrap();
     drop(sent);
     assert_eq!(settled(&ledger, &limits), DOLLAR);
     let mut failed = admission.attempt(3, none(), PicoDollars(8 * DOLLAR)).unwrap();
-    failed.intend(row(8 * DOLLAR)).await.unwrap();
+    failed.intend(row(8 * DOLLAR), PicoDollars(8 * DOLLAR)).await.unwrap();
     failed.release();
     assert_eq!(settled(&ledger, &limits), DOLLAR);
     let whole = admission.attempt(4, none(), PicoDollars(8 * DOLLAR)).unwrap();

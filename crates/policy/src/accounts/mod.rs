@@ -254,6 +254,33 @@ impl Kernel {
         crossings
     }
 
+    /// Books what was spent in accounts that were not asked, in their present periods, and says which marks were passed.
+    pub fn charge(
+        &mut self,
+        accounts: &[AccountId],
+        wall: Wall,
+        cost: PicoDollars,
+    ) -> SmallVec<[(AccountId, Crossing); 2]> {
+        self.roll(accounts, wall);
+        let nothing = self.hold(accounts, PicoDollars::ZERO);
+        self.settle(nothing, wall, cost)
+    }
+
+    /// The budgets of accounts in their present periods: whose, how often they begin anew, when this period began.
+    pub fn periods(
+        &mut self,
+        accounts: &[AccountId],
+        wall: Wall,
+    ) -> SmallVec<[(AccountId, Option<Cadence>, Wall); 4]> {
+        self.roll(accounts, wall);
+        let mut periods = SmallVec::new();
+        for &id in accounts {
+            let purses = self.seen(id).map(|account| account.purses.as_slice()).unwrap_or_default();
+            periods.extend(purses.iter().map(|purse| (id, purse.rule.cadence, purse.period.start)));
+        }
+        periods
+    }
+
     /// Gives money back that was not spent: nothing was sent, or nothing of it is charged.
     #[expect(clippy::needless_pass_by_value, reason = "a reservation is used up")]
     pub fn release(&mut self, reservation: Reservation) {
