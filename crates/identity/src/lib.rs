@@ -7,10 +7,12 @@
 
 mod directory;
 mod document;
+pub mod form;
 mod kind;
 mod limits;
 mod models;
 mod record;
+pub mod reply;
 mod scope;
 pub mod secret;
 

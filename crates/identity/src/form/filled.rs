@@ -1,0 +1,205 @@
+//! A body that was read by its form, and how it goes into a document.
+//!
+//! **Invariant:** what only administrators may set is changed by nobody else, neither by its own name nor within
+//! `metadata`.
+
+use super::row::{Effect, Form, On, Place, Row};
+use super::values::{is_empty, normal};
+use super::{BadForm, Context};
+use crate::document::Document;
+use serde_json::{Map, Value};
+
+/// Members of `metadata` that only administrators may set, because limits and tiers are read there too.
+const ADMIN_METADATA: &[&str] = &["critical", "budget_tiers", "temp_budget_increase", "temp_budget_expiry"];
+/// Members of `metadata` that stay as they are when it is written anew. Those of a service account may be set once.
+const LASTING_METADATA: &[&str] = &[SERVICE_ACCOUNT, MEMBERS_BUDGET];
+/// Whom a service account's key is of.
+pub(super) const SERVICE_ACCOUNT: &str = "service_account_id";
+/// The budget that a team's members refer to.
+pub(super) const MEMBERS_BUDGET: &str = "team_member_budget_id";
+
+/// The members of a body, as their rows want them. Null is a value: it resets.
+#[derive(Debug, Clone, Default)]
+pub struct Filled(Vec<(&'static Row, Value)>);
+
+impl Form {
+    /// Reads a body.
+    ///
+    /// # Errors
+    /// The first member that is unknown, wrong, forbidden or unsupported.
+    pub fn read(&self, on: On, body: &Map<String, Value>, context: &Context<'_>) -> Result<Filled, BadForm> {
+        let mut filled = Vec::with_capacity(body.len());
+        for (name, value) in body {
+            let row = self.rows().find(|row| row.name == name && row.is_on(on));
+            let row = row.ok_or_else(|| self.unknown(name, on))?;
+            if let Effect::Unsupported(why) = row.effect {
+                // LiteLLM's clients send the default of what is counted when they make something.
+                let is_zero = on == On::New && value.as_f64() == Some(0.0);
+                if is_empty(value) || is_zero {
+                    continue;
+                }
+                return Err(BadForm::unsupported(name, why));
+            }
+            let value = normal(row.want, name, value)?;
+            if row.is_for_admins && !context.is_admin {
+                // What says nothing asks for nothing: pages send every field that they have.
+                if value.is_null() || (on == On::New && is_empty(&value)) {
+                    continue;
+                }
+                return Err(BadForm::forbidden(name));
+            }
+            filled.push((row, value));
+        }
+        Ok(Filled(filled))
+    }
+
+    fn unknown(&self, name: &str, on: On) -> BadForm {
+        let shown: String = name.chars().filter(|letter| !letter.is_control()).take(100).collect();
+        let rows = self.rows().filter(|row| row.is_on(on));
+        let nearest = rows.min_by_key(|row| strsim::damerau_levenshtein(row.name, &shown));
+        let known = nearest.map_or_else(String::new, |row| format!(": the nearest known is '{}'", row.name));
+        BadForm::unknown(shown, format!("is unknown{known}"))
+    }
+}
+
+impl Filled {
+    /// Takes a member out; null where it was given as null, none where it was not given.
+    pub fn take(&mut self, name: &str) -> Option<Value> {
+        let at = self.0.iter().position(|(row, _)| row.name == name)?;
+        Some(self.0.remove(at).1)
+    }
+
+    /// Takes a text out; none where it was not given, or as null.
+    pub fn take_text(&mut self, name: &str) -> Option<String> {
+        match self.take(name) {
+            Some(Value::String(text)) => Some(text),
+            _ => None,
+        }
+    }
+
+    /// Takes a text out that is needed.
+    ///
+    /// # Errors
+    /// Where it was not given.
+    pub fn take_needed(&mut self, name: &str) -> Result<String, BadForm> {
+        self.take_text(name).ok_or_else(|| BadForm::missing(name))
+    }
+
+    /// Takes the texts of a list out.
+    pub fn take_texts(&mut self, name: &str) -> Vec<String> {
+        let Some(Value::Array(items)) = self.take(name) else { return Vec::new() };
+        items.iter().filter_map(Value::as_str).map(str::to_owned).collect()
+    }
+
+    /// Takes a flag out.
+    pub fn take_flag(&mut self, name: &str) -> Option<bool> {
+        self.take(name)?.as_bool()
+    }
+
+    /// The value of a member.
+    pub fn get(&self, name: &str) -> Option<&Value> {
+        self.0.iter().find(|(row, _)| row.name == name).map(|(_, value)| value)
+    }
+
+    /// Whether any of these was given.
+    pub fn has_any(&self, names: &[&str]) -> bool {
+        self.0.iter().any(|(row, _)| names.contains(&row.name))
+    }
+
+    /// Takes these out as a body of their own.
+    pub fn split(&mut self, names: &[&str]) -> Self {
+        let (taken, kept) =
+            std::mem::take(&mut self.0).into_iter().partition(|(row, _)| names.contains(&row.name));
+        self.0 = kept;
+        Self(taken)
+    }
+
+    /// Puts what was given into a document: null and what is empty go back to the default.
+    ///
+    /// # Errors
+    /// A member of `metadata` that who asks may not set.
+    pub fn fill(mut self, document: &mut Document, context: &Context<'_>) -> Result<(), BadForm> {
+        if let Some(metadata) = self.take("metadata") {
+            let old = document.0.get("metadata").and_then(Value::as_object).cloned().unwrap_or_default();
+            let metadata = held(&old, metadata, context)?;
+            set(document, "metadata", Value::Object(metadata));
+        }
+        self.cadence(document, context);
+        for (row, value) in self.0 {
+            match row.place {
+                Place::Column => set(document, row.name, value),
+                Place::Metadata => set_metadata(document, row.name, value),
+                Place::Apart => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// A budget's periods are counted from when its duration was set.
+    fn cadence(&mut self, document: &mut Document, context: &Context<'_>) {
+        let Some(duration) = self.take("budget_duration") else { return };
+        if document.0.get("budget_duration").unwrap_or(&Value::Null) == &duration {
+            return;
+        }
+        let began = if duration.is_null() { Value::Null } else { context.stamp() };
+        set(document, "budget_began_at", began);
+        set(document, "budget_duration", duration);
+    }
+}
+
+/// Sets a member; what is null or has nothing in it is taken out.
+pub(crate) fn set(document: &mut Document, name: &str, value: Value) {
+    let is_default = match &value {
+        Value::Null => true,
+        Value::String(text) => text.is_empty(),
+        Value::Array(items) => items.is_empty(),
+        Value::Object(members) => members.is_empty(),
+        Value::Bool(_) | Value::Number(_) => false,
+    };
+    if is_default {
+        document.0.shift_remove(name);
+    } else {
+        document.0.insert(name.to_owned(), value);
+    }
+}
+
+/// Sets a member of `metadata`.
+pub(crate) fn set_metadata(document: &mut Document, name: &str, value: Value) {
+    let mut metadata = match document.0.get("metadata") {
+        Some(Value::Object(members)) => members.clone(),
+        _ => Map::new(),
+    };
+    if value.is_null() {
+        metadata.shift_remove(name);
+    } else {
+        metadata.insert(name.to_owned(), value);
+    }
+    set(document, "metadata", Value::Object(metadata));
+}
+
+/// New metadata, with what who asks may not change as it was.
+fn held(old: &Map<String, Value>, new: Value, context: &Context<'_>) -> Result<Map<String, Value>, BadForm> {
+    let mut new = match new {
+        Value::Object(members) => members,
+        _ => Map::new(),
+    };
+    let is_held = |name: &str| LASTING_METADATA.contains(&name) || !context.is_admin;
+    for &name in LASTING_METADATA.iter().chain(ADMIN_METADATA).filter(|name| is_held(name)) {
+        let was = old.get(name).filter(|value| !is_empty(value));
+        match (was, new.get(name)) {
+            (Some(was), None) => {
+                new.insert(name.to_owned(), was.clone());
+            }
+            (None, Some(given)) if is_empty(given) || name == SERVICE_ACCOUNT => {}
+            (was, Some(given)) if was != Some(given) => {
+                let member = format!("metadata.{name}");
+                if LASTING_METADATA.contains(&name) {
+                    return Err(BadForm::wrong(member, "cannot be changed"));
+                }
+                return Err(BadForm::forbidden(member));
+            }
+            _ => {}
+        }
+    }
+    Ok(new)
+}

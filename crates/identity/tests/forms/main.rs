@@ -1,0 +1,5 @@
+//! What a body may say, and what is said of one that may not.
+#![allow(clippy::unwrap_used, clippy::panic, clippy::needless_pass_by_value)]
+
+mod keys;
+mod support;
