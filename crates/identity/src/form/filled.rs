@@ -106,6 +106,16 @@ impl Filled {
         self.0.iter().any(|(row, _)| names.contains(&row.name))
     }
 
+    /// Forgets what was given as null, other than these: there null leaves things as they are.
+    pub fn leave_nulls_but(&mut self, names: &[&str]) {
+        self.0.retain(|(row, value)| !value.is_null() || names.contains(&row.name));
+    }
+
+    /// The names of what was given.
+    pub fn names(&self) -> impl Iterator<Item = &'static str> {
+        self.0.iter().map(|(row, _)| row.name)
+    }
+
     /// Takes these out as a body of their own.
     pub fn split(&mut self, names: &[&str]) -> Self {
         let (taken, kept) =
@@ -124,7 +134,9 @@ impl Filled {
             let metadata = held(&old, metadata, context)?;
             set(document, "metadata", Value::Object(metadata));
         }
-        self.cadence(document, context);
+        if let Some(duration) = self.take("budget_duration") {
+            set_duration(document, duration, context);
+        }
         for (row, value) in self.0 {
             match row.place {
                 Place::Column => set(document, row.name, value),
@@ -134,17 +146,16 @@ impl Filled {
         }
         Ok(())
     }
+}
 
-    /// A budget's periods are counted from when its duration was set.
-    fn cadence(&mut self, document: &mut Document, context: &Context<'_>) {
-        let Some(duration) = self.take("budget_duration") else { return };
-        if document.0.get("budget_duration").unwrap_or(&Value::Null) == &duration {
-            return;
-        }
-        let began = if duration.is_null() { Value::Null } else { context.stamp() };
-        set(document, "budget_began_at", began);
-        set(document, "budget_duration", duration);
+/// Sets how often a budget begins anew: its periods are counted from when that was set.
+pub(crate) fn set_duration(document: &mut Document, duration: Value, context: &Context<'_>) {
+    if document.0.get("budget_duration").unwrap_or(&Value::Null) == &duration {
+        return;
     }
+    let began = if duration.is_null() { Value::Null } else { context.stamp() };
+    set(document, "budget_began_at", began);
+    set(document, "budget_duration", duration);
 }
 
 /// Sets a member; what is null or has nothing in it is taken out.

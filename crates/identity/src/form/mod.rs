@@ -8,7 +8,10 @@
 
 mod filled;
 pub mod key;
+pub mod member;
 mod row;
+pub mod team;
+pub mod user;
 mod values;
 
 pub use filled::Filled;
@@ -140,7 +143,7 @@ pub struct Drafts {
 
 /// Every form there is, for the page that documents them.
 pub fn tables() -> Vec<&'static Form> {
-    let nouns: &[&[&'static Form]] = &[key::FORMS];
+    let nouns: &[&[&'static Form]] = &[key::FORMS, team::FORMS, member::FORMS, user::FORMS];
     nouns.iter().flat_map(|forms| forms.iter().copied()).collect()
 }
 

@@ -284,22 +284,23 @@ impl Shown<'_> {
 
 /// `/key/generate`, `/key/service-account/generate`, `/key/{key}/regenerate`: the only reply that has the key itself.
 pub fn generated(shown: Shown<'_>, key: &str, clock: &Clock<'_>) -> Value {
-    Value::Object(generated_members(shown, key, clock))
+    let given = [
+        ("key", Value::from(key)),
+        ("router_settings", router_settings(shown.key)),
+        ("litellm_budget_table", shown.budget.map_or(Value::Null, |it| budget::table(it, clock))),
+    ];
+    Value::Object(Source::new(shown.key, shown.amounts, clock).given(&given).object(GENERATED))
 }
 
-pub(super) fn generated_members(shown: Shown<'_>, key: &str, clock: &Clock<'_>) -> Map<String, Value> {
+/// The settings of a key's router, all of them.
+pub(super) fn router_settings(key: &Record) -> Value {
     let mut settings = Map::new();
     for &name in ROUTER_SETTINGS {
         let nothing = if name == "model_group_alias" { json!({}) } else { Value::Null };
-        let own = shown.key.document.get("router_settings").and_then(|settings| settings.get(name));
+        let own = key.document.get("router_settings").and_then(|settings| settings.get(name));
         settings.insert(name.to_owned(), own.cloned().unwrap_or(nothing));
     }
-    let given = [
-        ("key", Value::from(key)),
-        ("router_settings", Value::Object(settings)),
-        ("litellm_budget_table", shown.budget.map_or(Value::Null, |it| budget::table(it, clock))),
-    ];
-    Source::new(shown.key, shown.amounts, clock).given(&given).object(GENERATED)
+    Value::Object(settings)
 }
 
 /// Whether a key is let through: `active`, `revoked` (blocked), `expired`.

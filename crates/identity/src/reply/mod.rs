@@ -7,6 +7,8 @@
 
 pub mod budget;
 pub mod key;
+pub mod team;
+pub mod user;
 
 use crate::document::{Document, dollars, money};
 use crate::record::Record;

@@ -3,3 +3,5 @@
 
 mod keys;
 mod support;
+mod teams;
+mod users;

@@ -43,3 +43,8 @@ fn asked<T>(is_admin: bool, run: impl FnOnce(&Context<'_>) -> T) -> T {
 pub(crate) fn said<T: std::fmt::Debug>(outcome: Result<T, BadForm>) -> String {
     outcome.unwrap_err().to_string()
 }
+
+/// A member of a document; null where there is none.
+pub(crate) fn get(document: &Document, name: &str) -> Value {
+    document.0.get(name).cloned().unwrap_or_default()
+}

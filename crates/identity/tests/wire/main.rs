@@ -4,3 +4,5 @@
 
 mod keys;
 mod support;
+mod teams;
+mod users;

@@ -8,9 +8,9 @@ use std::cell::Cell;
 use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
-use tollgate_identity::Record;
 use tollgate_identity::form::{Context, Draft};
 use tollgate_identity::reply::Clock;
+use tollgate_identity::{Document, Kind, Record};
 use tollgate_policy::clock::Wall;
 
 /// Who asked in every recording.
@@ -108,4 +108,9 @@ fn compare(place: &str, theirs: &Value, ours: &Value, found: &mut Vec<(String, S
         _ if theirs != ours => differ(format!("{ours} and not {theirs}")),
         _ => {}
     }
+}
+
+/// A record of a document.
+pub(crate) fn record(kind: Kind, id: &str, document: &str) -> Arc<Record> {
+    Arc::new(Record::read(kind, id, 1, Document(object(document))).unwrap())
 }
