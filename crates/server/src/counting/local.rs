@@ -76,6 +76,13 @@ impl Countable {
         countable
     }
 
+    /// The most tokens that any vocabulary makes of it: one for each byte of text. `None` where not all of it is text.
+    pub(super) fn tokens_max(&self) -> Option<u64> {
+        let bytes: usize = self.texts.iter().map(String::len).sum();
+        // Twice what OpenAI has around a message, for those who have not said what they have.
+        (!self.is_guess).then_some(bytes as u64 + 2 * self.fixed)
+    }
+
     fn add(&mut self, part: &Part) {
         match part {
             Part::Text { text, .. } | Part::Refusal(text) | Part::Reasoning { text, .. } => {

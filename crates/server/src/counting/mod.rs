@@ -192,6 +192,15 @@ pub(crate) async fn count_here(request: &ChatRequest, model: &str) -> u64 {
     counted_here(Countable::of(request), model).await.count.tokens
 }
 
+/// The most tokens that a conversation has: its count by the model's own vocabulary, else one for each byte of its text.
+/// `None` where not all of it is text.
+pub(crate) async fn most_here(request: &ChatRequest, model: &str) -> Option<u64> {
+    let countable = Countable::of(request);
+    let most = countable.tokens_max()?;
+    let count = local::count(countable, model).await;
+    Some(if count.is_exact { count.tokens } else { most })
+}
+
 async fn counted_here(countable: Countable, model: &str) -> Counted {
     Counted { count: local::count(countable, model).await, by_provider: None }
 }

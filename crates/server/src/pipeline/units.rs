@@ -180,7 +180,7 @@ impl Asked<'_> {
 }
 
 /// `1024x1536`; `None` for `auto` and the like.
-fn size_of(text: &str) -> Option<(u32, u32)> {
+pub(super) fn size_of(text: &str) -> Option<(u32, u32)> {
     let (width, height) = text.trim().split_once('x')?;
     // LiteLLM's spelling has dashes: `1024-x-1536`.
     let side = |text: &str| text.trim_matches('-').parse().ok().filter(|side| is_side(*side));
@@ -192,7 +192,7 @@ fn is_side(side: u32) -> bool {
 }
 
 /// `auto` leaves the choice to the provider.
-fn is_said(quality: &str) -> bool {
+pub(super) fn is_said(quality: &str) -> bool {
     !quality.is_empty() && quality != "auto"
 }
 
