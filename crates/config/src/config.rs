@@ -12,13 +12,17 @@ use std::path::{Path, PathBuf};
 
 use tollgate_catalog::providers;
 
+use crate::access::AccessSettings;
+use crate::budgets::BudgetSettings;
 use crate::canned::FaqFiles;
 use crate::costs::Costs;
 use crate::environment::{self, Environment, ProcessEnvironment};
 use crate::include::{Reader, read_all};
 use crate::keys::{Kind, top};
+use crate::ledger::LedgerSettings;
 use crate::model::{self, Deployment};
 use crate::passthrough::{self, PassThrough};
+use crate::records::NewRecords;
 use crate::report::{Collector, Report, printable};
 use crate::router::{self, Router};
 use crate::secret::Secret;
@@ -44,6 +48,14 @@ pub struct Config {
     pub tollgate: TollgateSettings,
     /// What a cost is charged at.
     pub costs: Costs,
+    /// Limits and budgets that are of no record.
+    pub budgets: BudgetSettings,
+    /// What new keys, users and teams get.
+    pub new_records: NewRecords,
+    /// Where records and spend are kept.
+    pub ledger: LedgerSettings,
+    /// Who may call what.
+    pub access: AccessSettings,
     /// What passes through.
     pub pass_through: PassThrough,
     /// `environment_variables`, for the environment of the process.
@@ -110,6 +122,10 @@ fn read_config(
         litellm: settings::litellm(&root, found),
         general: settings::general(&root, &environment, found),
         costs: Costs::resolve(&root, found),
+        budgets: BudgetSettings::resolve(&root, &groups, found),
+        new_records: NewRecords::resolve(&root, found),
+        ledger: LedgerSettings::resolve(&root, tollgate.database_file.as_deref(), &environment, found),
+        access: AccessSettings::resolve(&root, found),
         tollgate,
         deployments,
         router,
@@ -216,7 +232,8 @@ impl Config {
     /// Every secret of the configuration, for scrubbing what providers send back.
     pub fn secrets(&self) -> Vec<&Secret> {
         let mut all: Vec<&Secret> = self.environment.iter().map(|(_, value)| value).collect();
-        all.extend([&self.general.master_key, &self.general.database_url].into_iter().flatten());
+        let keys = [&self.general.master_key, &self.general.database_url, &self.ledger.salt_key];
+        all.extend(keys.into_iter().flatten());
         all.extend(self.general.alerts.iter().map(|target| &target.url));
         for endpoint in &self.pass_through.endpoints {
             all.extend(endpoint.default_query.iter().map(|(_, value)| value));

@@ -5,8 +5,13 @@
 //! **Invariant:** each deployment of either configuration is in exactly one of the four lists.
 
 use std::collections::HashMap;
+use std::path::PathBuf;
+use std::time::Duration;
 
+use crate::access::AccessSettings;
+use crate::budgets::BudgetSettings;
 use crate::config::Config;
+use crate::ledger::Durability;
 use crate::model::Deployment;
 use crate::settings::General;
 
@@ -74,6 +79,13 @@ fn restart(old: &Config, new: &Config) -> Vec<&'static str> {
             old.general.response_bytes_max != new.general.response_bytes_max,
         ),
         ("general_settings.database_url", old.general.database_url != new.general.database_url),
+        ("tollgate_settings.database_file", a.database_file != b.database_file),
+        ("tollgate_settings.journal", journal(old) != journal(new)),
+        ("general_settings.database_connection_pool_limit", pool(old) != pool(new)),
+        ("general_settings.salt_key", old.ledger.salt_key != new.ledger.salt_key),
+        ("tollgate_settings.admin_listen", old.access.admin_listen != new.access.admin_listen),
+        // The periods of every account are aligned to it.
+        ("litellm_settings.timezone", old.budgets.zone != new.budgets.zone),
         ("environment_variables", old.environment != new.environment),
     ];
     changed(&settings)
@@ -89,7 +101,7 @@ fn applied(old: &Config, new: &Config) -> Vec<&'static str> {
     let is_checked = |general: &General| {
         (general.background_health_checks, general.health_check_interval, general.health_check_details)
     };
-    changed(&[
+    let mut all = changed(&[
         ("router_settings", old.router != new.router),
         ("tollgate_settings.tiers", a.tiers != b.tiers),
         ("tollgate_settings.hedge", (a.hedge, &a.group_hedges) != (b.hedge, &b.group_hedges)),
@@ -100,7 +112,45 @@ fn applied(old: &Config, new: &Config) -> Vec<&'static str> {
         ("general_settings.background_health_checks", is_checked(x) != is_checked(y)),
         ("general_settings.max_in_flight_requests_per_worker", is_admitted(x) != is_admitted(y)),
         ("general_settings.alerting", x.alerts != y.alerts),
+    ]);
+    all.extend(applied_limits(old, new));
+    all
+}
+
+/// What requests are limited by, which the next request sees too.
+fn applied_limits(old: &Config, new: &Config) -> Vec<&'static str> {
+    let (a, b) = (&old.budgets, &new.budgets);
+    let (x, y) = (&old.ledger, &new.ledger);
+    let maximum = |own: &BudgetSettings| (own.maximum, own.maximum_floor);
+    let exceeded = |own: &BudgetSettings| (own.exceeded_status, own.throttle_percentage);
+    let user_budget = |own: &BudgetSettings| own.apply_user_budget_to_team_keys;
+    let access = |own: &Config| AccessSettings { admin_listen: None, ..own.access.clone() };
+    changed(&[
+        ("general_settings.max_budget", a.global != b.global),
+        ("router_settings.provider_budget_config", a.providers != b.providers),
+        ("router_settings.tag_budget_config", a.tags != b.tags),
+        ("tollgate_settings.model_budgets", a.models != b.models),
+        ("litellm_settings.max_end_user_budget", a.end_users != b.end_users),
+        ("tollgate_settings.budget_tiers", a.tiers != b.tiers),
+        ("tollgate_settings.budget_maximum", maximum(a) != maximum(b)),
+        ("litellm_settings.budget_exceeded_status_code", exceeded(a) != exceeded(b)),
+        ("general_settings.token_rate_limit_type", a.token_unit != b.token_unit),
+        ("general_settings.apply_user_budget_to_team_keys", user_budget(a) != user_budget(b)),
+        ("general_settings.disable_spend_logs", x.keeps_rows != y.keeps_rows),
+        ("general_settings.maximum_spend_logs_retention_period", x.rows_kept_for != y.rows_kept_for),
+        ("litellm_settings.default_key_generate_params", old.new_records != new.new_records),
+        ("general_settings.allowed_ips", access(old) != access(new)),
     ])
+}
+
+/// Where the journal is, and what is waited for.
+fn journal(config: &Config) -> (&Option<PathBuf>, Durability) {
+    (&config.ledger.journal, config.ledger.durability)
+}
+
+/// How many connections, and how long one is waited for.
+fn pool(config: &Config) -> (u32, Duration) {
+    (config.ledger.database_connections_max, config.ledger.database_timeout)
 }
 
 fn changed(settings: &[(&'static str, bool)]) -> Vec<&'static str> {

@@ -9,8 +9,10 @@
 //! **Invariant:** no I/O, no clock, no randomness. **Invariant:** no key is silently ignored: it acts, or it is said that
 //! it does not act yet, never will, or is unknown. **Invariant:** no finding and no `Debug` output shows a secret.
 
+mod access;
 mod address;
 mod alerts;
+mod budgets;
 mod canned;
 mod classes;
 mod cloud;
@@ -23,10 +25,12 @@ mod headers;
 mod identity;
 mod include;
 mod keys;
+mod ledger;
 mod model;
 mod page;
 mod passthrough;
 mod providers;
+mod records;
 mod report;
 mod router;
 mod routing;
@@ -43,8 +47,13 @@ mod together;
 mod written;
 mod yaml;
 
+pub use access::AccessSettings;
 pub use address::AddressRange;
 pub use alerts::{AlertShape, AlertTarget};
+pub use budgets::{
+    BUDGET_EXCEEDED_STATUS_DEFAULT, BUDGET_MAXIMUM_FLOOR_DEFAULT, BudgetLimit, BudgetMaximum, BudgetSettings,
+    BudgetTiers, EndUserLimit, ScopeLimit,
+};
 pub use canned::{Canned, FaqEntry};
 pub use classes::{AllowedFailsPolicy, RetryPolicy};
 pub use cloud::CloudParams;
@@ -53,9 +62,11 @@ pub use costs::{Costs, Unpriced};
 pub use diff::{ReloadDiff, diff};
 pub use fault::{Fault, FaultKind};
 pub use keys::{Key, Kind, State, Table};
+pub use ledger::{DATABASE_CONNECTIONS_DEFAULT, DATABASE_TIMEOUT_DEFAULT, Durability, LedgerSettings};
 pub use model::{AzureAuth, Deployment, HealthCheck, REGEX_BYTES_MAX, SourcePlace};
 pub use page::reference;
 pub use passthrough::{PASS_THROUGH_TIMEOUT_DEFAULT, PASSING_METHODS, PassThrough, PassThroughEndpoint};
+pub use records::{KeyBounds, KeyMakers, NewRecords};
 pub use report::{FINDINGS_MAX, Finding, Report, Severity};
 pub use router::{
     ALLOWED_FAILS_DEFAULT, Alias, COOLDOWN_DEFAULT, FallbackTarget, Fallbacks, MAX_FALLBACKS_DEFAULT,

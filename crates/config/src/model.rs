@@ -13,6 +13,7 @@ use std::time::Duration;
 use serde_json::{Map, Value};
 use tollgate_catalog::{Provider, Wire};
 
+use crate::budgets::BudgetLimit;
 use crate::classes::AllowedFailsPolicy;
 use crate::cloud::CloudParams;
 use crate::environment::Environment;
@@ -117,6 +118,8 @@ pub struct Deployment {
     pub num_retries: Option<u32>,
     /// Requests in flight at one time, from here or `router_settings.default_max_parallel_requests`.
     pub max_parallel_requests: Option<u32>,
+    /// What it may cost; then it gets no requests.
+    pub budget: Option<BudgetLimit>,
     /// Tags that callers choose by.
     pub tags: Vec<String>,
     /// Regular expressions over the caller's headers; every one compiles.
@@ -311,6 +314,7 @@ impl Reading<'_> {
             stream_timeout: self.params.seconds("stream_timeout"),
             num_retries: self.params.count32("num_retries").or(self.params.count32("max_retries")),
             max_parallel_requests: self.params.count32("max_parallel_requests"),
+            budget: BudgetLimit::of_deployment(self.params, found),
             tags: self.params.texts("tags"),
             tag_regex: self.tag_regex(found),
             enable_tag_filtering: self.info.flag("enable_tag_filtering"),

@@ -8,7 +8,8 @@
 use std::fmt::Write as _;
 
 use crate::keys::{
-    Key, Kind, State, Table, general, litellm, model, passthrough, prices, router, rows, tiers, tollgate, top,
+    Key, Kind, State, Table, access, budgets, general, ledger, litellm, model, passthrough, prices, records,
+    router, rows, tiers, tollgate, top,
 };
 
 /// The generated part of docs/configuration.md.
@@ -27,14 +28,40 @@ pub fn reference() -> String {
         litellm::OWN,
     );
     section(&mut out, "`litellm_settings.cache_params`", "", litellm::CACHE_PARAMS);
+    new_records(&mut out);
     section(&mut out, "`general_settings`", "", general::TABLE);
+    section(&mut out, "`general_settings.service_account_settings`", "", access::SERVICE_ACCOUNT);
     section(&mut out, "`general_settings.pass_through_endpoints[]`", "", passthrough::ENDPOINT);
     section(&mut out, "`default_vertex_config`", "", passthrough::VERTEX);
     section(&mut out, "`files_settings[]`, `finetune_settings[]`", "", passthrough::ACCOUNT);
     section(&mut out, "`tollgate_settings`", "", tollgate::TABLE);
     section(&mut out, "`tollgate_settings.log`", "", tollgate::LOG);
+    limits(&mut out);
     failover(&mut out);
     out
+}
+
+/// The tables of what new keys, users and teams get.
+fn new_records(out: &mut String) {
+    for (name, table) in [
+        ("default_key_generate_params", records::KEY),
+        ("upperbound_key_generate_params", records::KEY_BOUNDS),
+        ("default_internal_user_params", records::USER),
+        ("default_team_params", records::TEAM),
+        ("default_team_settings[]", records::TEAM_SETTINGS),
+        ("key_generation_settings", records::KEY_GENERATION),
+        ("key_generation_settings.team_key_generation", records::TEAM_KEYS),
+        ("key_generation_settings.personal_key_generation", records::PERSONAL_KEYS),
+    ] {
+        section(out, &format!("`litellm_settings.{name}`"), "", table);
+    }
+}
+
+/// The tables of budgets and of the journal.
+fn limits(out: &mut String) {
+    section(out, "`tollgate_settings.budget_tiers`", "", budgets::TIERS);
+    section(out, "`tollgate_settings.model_budgets.<name>`", "", budgets::GROUP);
+    section(out, "`tollgate_settings.journal`", "", ledger::JOURNAL);
 }
 
 /// The tables of `router_settings`.
@@ -66,6 +93,8 @@ fn routing(out: &mut String) {
         router::ALLOWED_FAILS_POLICY,
     );
     section(out, "`router_settings.alerting_config`", "", router::ALERTING);
+    section(out, "`router_settings.provider_budget_config.<provider>`", "", budgets::PROVIDER);
+    section(out, "`router_settings.tag_budget_config.<tag>`", "", budgets::TAG);
 }
 
 /// The tables below the keys of `tollgate_settings` that say where a request goes.

@@ -10,8 +10,8 @@ use std::time::Duration;
 use serde_json::{Map, Value};
 
 use crate::classes::{AllowedFailsPolicy, RetryPolicy};
-use crate::keys::router::{ALIAS, PRE_CALL_CHECKS, PRE_CALL_CHECKS_ACTIVE, ROWS, TABLE};
-use crate::keys::{general, nearest};
+use crate::keys::router::{ALIAS, PRE_CALL_CHECKS, PRE_CALL_CHECKS_ACTIVE, TABLE};
+use crate::keys::{general, nearest, rows};
 use crate::model::Deployment;
 use crate::report::{Collector, Message, printable};
 use crate::scalar::to_json_map;
@@ -373,7 +373,7 @@ impl Router {
 fn with_litellm_settings(root: &Node, found: &mut Collector) -> Node {
     let mut entries: Vec<Entry> = root.get("router_settings").map(entries_of).unwrap_or_default().to_vec();
     for entry in root.get("litellm_settings").map(entries_of).unwrap_or_default() {
-        if !ROWS.iter().any(|key| key.name == &*entry.key) {
+        if rows(TABLE).all(|key| key.name != &*entry.key) {
             continue;
         }
         match entries.iter().find(|known| known.key == entry.key) {

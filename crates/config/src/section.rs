@@ -256,7 +256,7 @@ fn has_shape(node: &Node, kind: Kind) -> bool {
         Kind::DurationPositive => node.duration().is_some_and(|time| !time.is_zero()),
         Kind::HedgeAfter => node.hedge_after().is_some(),
         Kind::Share => node.share().is_some(),
-        Kind::Span => node.text().is_some_and(is_span),
+        Kind::Span => node.text().is_some_and(|text| crate::span::cadence(text).is_some()),
         Kind::Text => node.text().is_some(),
         Kind::Secret => node.text().is_some_and(|text| !text.chars().any(char::is_control)),
         Kind::Url => node.text().is_some_and(|text| crate::address::why_not(text).is_none()),
@@ -265,13 +265,6 @@ fn has_shape(node: &Node, kind: Kind) -> bool {
         Kind::Map(_) | Kind::Section(_) | Kind::OpenSection(_) => matches!(node.data, Data::Map(_)),
         Kind::Either(first, second) => has_shape(node, *first) || has_shape(node, *second),
     }
-}
-
-/// `30d`, `24h`, `1mo`: the spans of LiteLLM's budgets.
-fn is_span(text: &str) -> bool {
-    let digits = text.bytes().take_while(u8::is_ascii_digit).count();
-    let (number, unit) = text.split_at(digits);
-    (1..=9).contains(&number.len()) && matches!(unit, "s" | "m" | "h" | "d" | "w" | "mo")
 }
 
 /// Says what was wanted and what is there, never the value itself.

@@ -11,6 +11,7 @@ use crate::address::AddressRange;
 use crate::alerts::{self, AlertTarget};
 use crate::environment::Environment;
 use crate::keys;
+use crate::ledger;
 use crate::report::Collector;
 use crate::routing::{Hedge, Queue, RetryBudget, SensitiveRule, sensitive};
 use crate::secret::Secret;
@@ -54,11 +55,7 @@ pub struct General {
     pub request_bytes_max: Option<u64>,
     /// `max_response_size_mb` in bytes.
     pub response_bytes_max: Option<u64>,
-    /// The global budget in USD as a decimal text, from here or from `litellm_settings`; not active yet.
-    pub max_budget: Option<String>,
-    /// The span of the global budget; not active yet.
-    pub budget_duration: Option<String>,
-    /// Address of the database with its password, from here or `DATABASE_URL`; not active yet.
+    /// Address of PostgreSQL with its password, from here or from the environment; `None` for the embedded database.
     pub database_url: Option<Secret>,
     /// Every deployment is asked from time to time whether it answers.
     pub background_health_checks: bool,
@@ -84,8 +81,6 @@ impl Default for General {
             user_url_allowed_hosts: Vec::new(),
             request_bytes_max: None,
             response_bytes_max: None,
-            max_budget: None,
-            budget_duration: None,
             database_url: None,
             background_health_checks: false,
             health_check_interval: HEALTH_CHECK_INTERVAL_DEFAULT,
@@ -235,10 +230,7 @@ impl TollgateSettings {
                 _ => LogFormat::Text,
             },
             model_prices_file: section.text("model_prices_file").map(PathBuf::from),
-            database_file: match section.text("database_file") {
-                Some(file) if file == ":memory:" => None,
-                file => Some(PathBuf::from(file.unwrap_or_else(|| "tollgate.db".to_owned()))),
-            },
+            database_file: ledger::file_of(None),
             responses_retention: Duration::from_secs(
                 section.count("responses_retention_days").unwrap_or(30).saturating_mul(24 * 60 * 60),
             ),
@@ -294,7 +286,8 @@ pub(crate) fn tollgate(
     let mut tiers = reading.tiers(&section, found);
     let group_hedges = reading.model_groups(&section, &mut tiers, found);
     let sensitive = sensitive(&section, found);
-    TollgateSettings { model_prices_file, tiers, group_hedges, sensitive, ..settings }
+    let database_file = ledger::database_file(root, found);
+    TollgateSettings { model_prices_file, database_file, tiers, group_hedges, sensitive, ..settings }
 }
 
 /// Resolves `litellm_settings`.
@@ -351,8 +344,6 @@ pub(crate) fn general(root: &Node, environment: &Environment<'_>, found: &mut Co
         let message = "has no effect without max_in_flight_requests_per_worker";
         found.warning(place, &section.path_of("max_queued_requests_per_worker"), message);
     }
-    let database = || environment.first_of(&["DATABASE_URL"]).map(Secret::new);
-    let price = |section: &Section<'_>| section.node("max_budget").and_then(Node::price);
     General {
         master_key: master_key(&section, root.place, environment, found),
         user_url_allowed_hosts: [&section, &litellm]
@@ -362,9 +353,7 @@ pub(crate) fn general(root: &Node, environment: &Environment<'_>, found: &mut Co
             .collect(),
         request_bytes_max: section.count("max_request_size_mb").map(|mb| mb.saturating_mul(MIB)),
         response_bytes_max: section.count("max_response_size_mb").map(|mb| mb.saturating_mul(MIB)),
-        max_budget: price(&section).or_else(|| price(&litellm)),
-        budget_duration: section.text("budget_duration").or_else(|| litellm.text("budget_duration")),
-        database_url: section.secret("database_url").or_else(database),
+        database_url: ledger::database_url(root.place, &section, environment, found),
         background_health_checks: section.flag("background_health_checks").unwrap_or(false),
         health_check_interval: section
             .seconds("health_check_interval")

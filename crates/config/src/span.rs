@@ -1,10 +1,12 @@
-//! Times and shares in the spellings of an operator: `150ms`, `2s`, `5%`, `p95`.
+//! Times and shares in the spellings of an operator: `150ms`, `2s`, `5%`, `p95`, `30d`.
 //!
-//! Owns: their reading. Leaves to others: which key takes which (keys), LiteLLM's spans of budgets (section).
+//! Owns: their reading. Leaves to others: which key takes which (keys).
 //!
 //! **Invariant:** a number without a unit means what its key says: seconds, but for the start of a hedge milliseconds.
 
 use std::time::Duration;
+
+use tollgate_policy::period::Cadence;
 
 use crate::routing::HedgeAfter;
 use crate::scalar::SECONDS_MAX;
@@ -15,6 +17,20 @@ const UNITS: &[(&str, f64)] = &[("ms", 0.001), ("s", 1.0), ("m", 60.0), ("h", 36
 
 /// The percentiles that a hedge may start at. Below half of the answers it would double the load.
 const PERCENTILES: std::ops::RangeInclusive<u32> = 50..=99;
+
+/// LiteLLM's words for spans of budgets.
+const SPANS: &[(&str, Cadence)] = &[
+    ("hourly", Cadence::Hours(1)),
+    ("daily", Cadence::Hours(24)),
+    ("weekly", Cadence::Days(7)),
+    ("monthly", Cadence::Days(30)),
+];
+
+/// The span of a budget: a number with `s`, `m`, `h`, `d`, `w` or `mo`, or one of LiteLLM's words.
+pub(crate) fn cadence(text: &str) -> Option<Cadence> {
+    let word = SPANS.iter().find(|(word, _)| text.eq_ignore_ascii_case(word));
+    word.map(|(_, span)| *span).or_else(|| Cadence::parse(text).ok())
+}
 
 impl Node {
     /// Seconds, or a number with `ms`, `s`, `m` or `h`; at least 0.

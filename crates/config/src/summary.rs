@@ -29,6 +29,7 @@ pub fn check_summary(loaded: &Loaded) -> String {
             if config.general.master_key.is_some() { "a master key" } else { "no master key: loopback only" };
         let _ = writeln!(out, "It has {deployments} in {groups}, {aliases}, {key}.");
         routes(config, &mut out);
+        money(config, &mut out);
     }
     let waiting = not_yet_active(&loaded.report.findings);
     if !waiting.is_empty() {
@@ -66,6 +67,30 @@ fn routes(config: &Config, out: &mut String) {
     let blocked = config.deployments.iter().filter(|deployment| deployment.is_blocked).count();
     if blocked > 0 {
         let _ = writeln!(out, "Blocked, and so without requests: {}.", plural(blocked, "deployment"));
+    }
+}
+
+/// What may be spent beside the budgets of keys, and where it is kept.
+fn money(config: &Config, out: &mut String) {
+    let own = &config.budgets;
+    let global = own.global.max.map(|max| {
+        let span = own.global.cadence.map(|span| format!(" in {span}")).unwrap_or_default();
+        format!("{} USD{span} for all requests", max.as_litellm_number())
+    });
+    let deployments = config.deployments.iter().filter(|deployment| deployment.budget.is_some()).count();
+    let counts = [
+        (own.providers.len(), "provider"),
+        (own.tags.len(), "tag"),
+        (own.models.len(), "model group"),
+        (deployments, "deployment"),
+    ];
+    let counts = counts.into_iter().filter(|(count, _)| *count > 0).map(|(count, word)| plural(count, word));
+    let all: Vec<String> = global.into_iter().chain(counts).collect();
+    if !all.is_empty() {
+        let _ = writeln!(out, "Budgets: {}.", all.join(", "));
+    }
+    if config.general.database_url.is_some() {
+        out.push_str("Keys and spend are kept in PostgreSQL.\n");
     }
 }
 

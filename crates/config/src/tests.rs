@@ -6,8 +6,8 @@ use std::io;
 use std::path::Path;
 
 use crate::keys::{
-    Key, Kind, State, Table, costs, general, litellm, model, passthrough, prices, router, rows, tiers,
-    tollgate, top,
+    Key, Kind, State, Table, access, budgets, costs, general, ledger, litellm, model, passthrough, prices,
+    records, router, rows, tiers, tollgate, top,
 };
 use crate::section::asked;
 use crate::{Config, Severity, load};
@@ -21,6 +21,8 @@ model_list:
   - model_name: b
     litellm_params: {model: openai/b, api_key: k, tollgate_fault: {kind: cut}}
 router_settings:
+  provider_budget_config: {openai: {budget_limit: 1, time_period: 1d}, azure: {max_budget: 1}}
+  tag_budget_config: {x: {budget_limit: 1, time_period: 1d}, y: {max_budget: 1}}
   model_group_alias: {c: {model: a}}
   retry_policy: {DefaultRetries: 1}
   routing_groups: [{group_name: g, models: [a], routing_strategy: round-robin}]
@@ -28,8 +30,11 @@ router_settings:
 general_settings: {master_key: sk-x, pass_through_endpoints: [{path: /a, target: 'https://a'}]}
 default_vertex_config: {vertex_project: p}
 files_settings: [{custom_llm_provider: openai, api_key: k}]
-litellm_settings: {cost_margin_config: {openai: {percentage: 0.1}}}
+litellm_settings:
+  cost_margin_config: {openai: {percentage: 0.1}}
+  default_team_settings: [{max_budget: 1}]
 tollgate_settings:
+  model_budgets: {a: {rpm_limit: 1}}
   unpriced: {charge: {input_cost_per_token: 1, output_cost_per_token: 1}}
   log: {level: info}
   tiers: [{model: a, move_on: [{first_token: 3}]}, {canned: {faq: faq.yaml}}]
@@ -47,7 +52,7 @@ fn every_active_key_is_read_by_the_code() {
     };
     let loaded = load(Path::new("whole.yaml"), &mut read, &|_| None);
     assert_eq!(loaded.report.count(Severity::Error), 0, "{}", loaded.report);
-    let tables: [(&str, Table); 32] = [
+    let tables: [(&str, Table); 46] = [
         ("model_list[]", model::ENTRY),
         ("litellm_params", model::PARAMS),
         ("router_settings", router::TABLE),
@@ -79,6 +84,20 @@ fn every_active_key_is_read_by_the_code() {
         ("cost_margin_config", costs::MARGIN),
         ("unpriced", costs::UNPRICED),
         ("charge", costs::CHARGE),
+        ("provider_budget_config", budgets::PROVIDER),
+        ("tag_budget_config", budgets::TAG),
+        ("model_budgets", budgets::GROUP),
+        ("budget_tiers", budgets::TIERS),
+        ("journal", ledger::JOURNAL),
+        ("service_account_settings", access::SERVICE_ACCOUNT),
+        ("default_key_generate_params", records::KEY),
+        ("upperbound_key_generate_params", records::KEY_BOUNDS),
+        ("default_internal_user_params", records::USER),
+        ("default_team_params", records::TEAM),
+        ("default_team_settings[]", records::TEAM_SETTINGS),
+        ("key_generation_settings", records::KEY_GENERATION),
+        ("team_key_generation", records::TEAM_KEYS),
+        ("personal_key_generation", records::PERSONAL_KEYS),
         ("the file", top::TABLE),
     ];
     let mut unread = String::new();

@@ -3,7 +3,9 @@
 use std::path::Path;
 use std::time::Duration;
 
-use tollgate_config::{Config, Loaded, Severity, Strategy, check_summary, load};
+use tollgate_catalog::PicoDollars;
+use tollgate_config::{BudgetLimit, Config, Loaded, Severity, Strategy, check_summary, load};
+use tollgate_policy::period::Cadence;
 
 const KEYS: &[(&str, &str)] = &[
     ("OPENAI_API_KEY", "sk-openai"),
@@ -60,25 +62,42 @@ fn the_founding_proxy_file_loads_unchanged() {
         (Some(2), Duration::from_secs(60))
     );
     assert_eq!(config.general.master_key.as_ref().map(|key| key.expose()), Some("sk-gateway-master-key"));
-    assert_eq!(config.general.max_budget.as_deref(), Some("1000.0"));
-    assert_eq!(config.general.budget_duration.as_deref(), Some("30d"));
+    let month =
+        BudgetLimit { max: Some(PicoDollars(1_000_000_000_000_000)), cadence: Some(Cadence::Days(30)) };
+    assert_eq!(config.budgets.global, month);
+    let database = config.general.database_url.as_ref().map(|url| url.expose());
+    assert_eq!(database, Some("postgresql://user:pass@db:5432/litellm"));
     assert_eq!(loaded.report.count(Severity::Warning), 0, "{}", loaded.report);
 }
 
 #[test]
-fn what_does_not_act_yet_is_listed_with_its_line() {
+fn the_founding_proxy_file_acts_whole() {
     let loaded = example("seed_proxy.yaml");
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/examples/seed_proxy.yaml");
+    assert_eq!(
+        check_summary(&loaded),
+        "The configuration can be used: 0 errors, 0 warnings in 1 file.\n\
+         It has 4 deployments in 3 model groups, 0 aliases, a master key.\n\
+         Budgets: 1000.0 USD in 30d for all requests.\n\
+         Keys and spend are kept in PostgreSQL.\n"
+    );
+}
+
+#[test]
+fn what_does_not_act_yet_is_listed_with_its_line() {
+    let loaded = example("teams.yaml");
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/examples/teams.yaml");
     let file = path.display();
     assert_eq!(
         check_summary(&loaded),
         format!(
             "The configuration can be used: 0 errors, 0 warnings in 1 file.\n\
-             It has 4 deployments in 3 model groups, 0 aliases, a master key.\n\
+             It has 4 deployments in 3 model groups, 1 alias, a master key.\n\
              Accepted and checked, but not yet active:\n\
-             \x20 general_settings.database_url  {file}:42\n\
-             \x20 general_settings.max_budget  {file}:43\n\
-             \x20 general_settings.budget_duration  {file}:44\n"
+             \x20 model_list[].model_info.access_groups  {file}:7\n\
+             \x20 litellm_settings.cache  {file}:20\n\
+             \x20 litellm_settings.cache_params.type  {file}:21\n\
+             \x20 litellm_settings.cache_params.ttl  {file}:21\n\
+             \x20 litellm_settings.cache_params.supported_call_types  {file}:21\n"
         )
     );
 }

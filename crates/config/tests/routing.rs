@@ -268,15 +268,15 @@ fn keys_of_routing_act_below_litellm_settings_too() {
 #[test]
 fn checks_that_act_are_flags_and_the_others_are_named() {
     let settings = "router_settings: {optional_pre_call_checks: [prompt_caching, session_affinity, \
-                    enforce_model_rate_limits, router_budget_limiting]}\n";
+                    enforce_model_rate_limits, router_budget_limiting, responses_api_deployment_check]}\n";
     let router = config(settings).router;
     assert!(router.checks.prompt_caching && router.checks.session_affinity);
     assert!(router.checks.enforce_model_rate_limits && !router.checks.deployment_affinity);
-    assert_eq!(router.optional_pre_call_checks.len(), 4);
+    assert_eq!(router.optional_pre_call_checks.len(), 5);
     check(
         settings,
         &[
-            "config.yaml:6: note: router_settings.optional_pre_call_checks[3]: router_budget_limiting is not yet active",
+            "config.yaml:6: note: router_settings.optional_pre_call_checks[4]: responses_api_deployment_check is not yet active",
         ],
     );
 }

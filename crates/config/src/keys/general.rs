@@ -5,10 +5,11 @@
 //! **Invariant:** the keys that act are here, the others in `general_later`.
 
 use super::general_later::LATER;
-use super::{Key, Kind, TEXTS, Table, active, never, passthrough};
+use super::{Key, Kind, TEXTS, Table, access, active, budgets, ledger, never, passthrough};
 
 /// `general_settings`.
-pub(crate) static TABLE: Table = &[ACTIVE, HEALTH, ADMISSION, LATER, NEVER];
+pub(crate) static TABLE: Table =
+    &[ACTIVE, HEALTH, ADMISSION, budgets::GENERAL, ledger::GENERAL, access::GENERAL, LATER, NEVER];
 
 static ENDPOINT: Kind = Kind::Section(passthrough::ENDPOINT);
 

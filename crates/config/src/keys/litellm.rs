@@ -7,13 +7,24 @@
 
 use super::litellm_later::LATER;
 use super::litellm_never::NEVER;
-use super::{ANY_LIST, Key, Kind, TEXTS, Table, active, costs, later, passthrough, router};
+use super::{ANY_LIST, Key, Kind, TEXTS, Table, active, budgets, costs, later, passthrough, records, router};
 
 /// `litellm_settings`.
-pub(crate) static TABLE: Table = &[ACTIVE, costs::LITELLM, CALLBACKS, LATER, NEVER, router::ROWS];
+pub(crate) static TABLE: Table = &[
+    ACTIVE,
+    costs::LITELLM,
+    budgets::LITELLM,
+    records::LITELLM,
+    CALLBACKS,
+    LATER,
+    NEVER,
+    router::ROWS,
+    budgets::ROUTER,
+];
 
 /// The rows that the configuration page prints whole.
-pub(crate) static OWN: Table = &[ACTIVE, costs::LITELLM, CALLBACKS, LATER];
+pub(crate) static OWN: Table =
+    &[ACTIVE, costs::LITELLM, budgets::LITELLM, records::LITELLM, CALLBACKS, LATER];
 
 const ACTIVE: &[Key] = &[
     active(
@@ -53,8 +64,6 @@ const CALLBACKS: &[Key] = &[
     later("callbacks", Kind::Either(&ANY_LIST, &Kind::Text), ""),
     later("failure_callback", ANY_LIST, ""),
     later("input_callback", ANY_LIST, ""),
-    later("max_budget", Kind::Price, ""),
-    later("budget_duration", Kind::Span, ""),
     later("service_callback", ANY_LIST, ""),
     later("success_callback", ANY_LIST, ""),
 ];

@@ -6,9 +6,12 @@
 //! **Invariant:** a key is in exactly one state; one that no table has is unknown and is reported as such.
 //! **Invariant:** every active key is read by the code, and every key that the code reads is in a table; a test holds it.
 
+pub(crate) mod access;
+pub(crate) mod budgets;
 pub(crate) mod costs;
 pub(crate) mod general;
 mod general_later;
+pub(crate) mod ledger;
 pub(crate) mod litellm;
 mod litellm_later;
 mod litellm_never;
@@ -17,6 +20,7 @@ mod model_cloud;
 mod model_later;
 pub(crate) mod passthrough;
 pub(crate) mod prices;
+pub(crate) mod records;
 pub(crate) mod router;
 pub(crate) mod tiers;
 pub(crate) mod tollgate;
@@ -63,7 +67,7 @@ pub enum Kind {
     HedgeAfter,
     /// A share from 0 to 1, or a number of percent with its sign.
     Share,
-    /// A span of a budget: a number with `s`, `m`, `h`, `d`, `w` or `mo`.
+    /// A span of a budget: a number with `s`, `m`, `h`, `d`, `w` or `mo`, or `daily` and the like.
     Span,
     /// A text; a number or date without quotes is taken as written.
     Text,

@@ -8,7 +8,7 @@
 use super::model_cloud::CLOUD;
 use super::model_later::LATER;
 use super::prices::{BILLED, UNBILLED};
-use super::{ANY_LIST, ANY_MAP, Key, Kind, TEXTS, Table, active, later, router};
+use super::{ANY_LIST, ANY_MAP, Key, Kind, TEXTS, Table, active, budgets, later, router};
 
 /// One entry of `model_list`.
 pub(crate) static ENTRY: Table = &[&[
@@ -28,7 +28,8 @@ pub(crate) static ENTRY: Table = &[&[
 ]];
 
 /// `litellm_params`.
-pub(crate) static PARAMS: Table = &[ACTIVE, ROUTING, CLOUD, BILLED, DEFAULTS, LATER, UNBILLED];
+pub(crate) static PARAMS: Table =
+    &[ACTIVE, ROUTING, budgets::DEPLOYMENT, CLOUD, BILLED, DEFAULTS, LATER, UNBILLED];
 
 /// `model_info`, beside which the operator's own keys are welcome.
 pub(crate) static INFO: Table = &[INFO_ACTIVE, BILLED, INFO_LATER, UNBILLED];

@@ -4,10 +4,10 @@
 //!
 //! **Invariant:** every argument of LiteLLM's router that a file can give has a row.
 
-use super::{ANY_LIST, ANY_MAP, Key, Kind, TEXTS, Table, active, later, never};
+use super::{ANY_LIST, ANY_MAP, Key, Kind, TEXTS, Table, active, budgets, later, never};
 
 /// `router_settings`.
-pub(crate) static TABLE: Table = &[ROWS];
+pub(crate) static TABLE: Table = &[ROWS, budgets::ROUTER];
 
 /// The names of the routing strategies: LiteLLM's, `round-robin` and `consistent-hash`.
 pub(crate) const STRATEGIES: &[&str] = match GROUP_STRATEGIES.split_last() {
@@ -42,8 +42,13 @@ pub(crate) const PRE_CALL_CHECKS: &[&str] = &[
 ];
 
 /// The checks that act.
-pub(crate) const PRE_CALL_CHECKS_ACTIVE: &[&str] =
-    &["prompt_caching", "deployment_affinity", "session_affinity", "enforce_model_rate_limits"];
+pub(crate) const PRE_CALL_CHECKS_ACTIVE: &[&str] = &[
+    "prompt_caching",
+    "router_budget_limiting",
+    "deployment_affinity",
+    "session_affinity",
+    "enforce_model_rate_limits",
+];
 
 /// What is said of a policy's row for errors that are the caller's own.
 const CALLERS: &str = "No effect: the request is the caller's to mend, and no retry helps it.";
@@ -337,7 +342,7 @@ pub(crate) const ROWS: &[Key] = &[
         "optional_pre_call_checks",
         Kind::List(&Kind::Choice(PRE_CALL_CHECKS)),
         "",
-        "Of these, `prompt_caching`, `deployment_affinity` and `session_affinity` keep requests with their deployment; `enforce_model_rate_limits` always holds.",
+        "Of these, `prompt_caching`, `deployment_affinity` and `session_affinity` keep requests with their deployment; `enforce_model_rate_limits` and `router_budget_limiting` always hold.",
     ),
     active(
         "polling_interval",
@@ -373,7 +378,6 @@ pub(crate) const ROWS: &[Key] = &[
     later("ignore_invalid_deployments", Kind::Bool, "false"),
     later("max_retries", Kind::Count, ""),
     later("model_group_affinity_config", Kind::Map(&TEXTS), ""),
-    later("provider_budget_config", ANY_MAP, ""),
     later("redis_db", Kind::Count, ""),
     later("redis_host", Kind::Text, ""),
     later("redis_password", Kind::Secret, ""),

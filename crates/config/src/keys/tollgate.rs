@@ -5,11 +5,12 @@
 //! **Invariant:** a duration says its unit in its name.
 
 use super::model::UNSUPPORTED_PARAM;
-use super::tiers;
 use super::{Key, Kind, TEXTS, Table, active, costs, later};
+use super::{access, budgets, ledger, tiers};
 
 /// `tollgate_settings`.
-pub(crate) static TABLE: Table = &[OWN, costs::TOLLGATE];
+pub(crate) static TABLE: Table =
+    &[OWN, costs::TOLLGATE, budgets::TOLLGATE, ledger::TOLLGATE, access::TOLLGATE];
 
 const OWN: &[Key] = &[
     active("body_bytes_max", Kind::Positive, "33554432", "Largest request body, in bytes."),
@@ -53,12 +54,6 @@ const OWN: &[Key] = &[
         Kind::Text,
         "",
         "JSON file in LiteLLM's format that overrides the catalogue's models.",
-    ),
-    active(
-        "database_file",
-        Kind::Text,
-        "tollgate.db",
-        "File of the embedded database, made when it is first needed; `:memory:` keeps nothing over a restart.",
     ),
     active(
         "media_bytes_max",
@@ -112,7 +107,6 @@ const OWN: &[Key] = &[
         "Where requests with certain tags may go, fallbacks included.",
     ),
     active("alerts", Kind::Section(tiers::ALERTS), "", "Who is told when something needs an operator."),
-    later("admin_listen", Kind::Text, ""),
     later("trusted_proxies", TEXTS, ""),
 ];
 

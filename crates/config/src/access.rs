@@ -1,0 +1,106 @@
+//! Who may call what, beside the limits of each key.
+//!
+//! Owns: addresses and routes that are let in, what every request must have, the admin API's own address. Leaves to
+//! others: asking (server).
+//!
+//! **Invariant:** a rule that cannot be read is an error: one that was left out would let in whom it should keep out.
+
+use std::net::SocketAddr;
+
+use crate::address::AddressRange;
+use crate::keys::{access, general, tollgate};
+use crate::report::Collector;
+use crate::section::Section;
+use crate::yaml::Node;
+
+/// LiteLLM's name of the routes that never need a key.
+const PUBLIC_ALREADY: &str = "LiteLLMRoutes.public_routes";
+
+/// The resolved rules.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct AccessSettings {
+    /// Who may call at all; everybody where there is none.
+    pub allowed_ips: Option<Vec<AddressRange>>,
+    /// Routes that are served, `*` for any text; all where there is none.
+    pub allowed_routes: Option<Vec<String>>,
+    /// Routes that only administrators may call.
+    pub admin_only_routes: Vec<String>,
+    /// Routes that need no key, beside those that never do.
+    pub public_routes: Vec<String>,
+    /// Members that every request must have, `.` between the names of one inside another.
+    pub enforced_params: Vec<String>,
+    /// Members that requests of service accounts must have besides.
+    pub service_account_params: Vec<String>,
+    /// The admin API's own listener.
+    pub admin_listen: Option<SocketAddr>,
+}
+
+impl AccessSettings {
+    /// Resolves the rules of a checked configuration.
+    pub(crate) fn resolve(root: &Node, found: &mut Collector) -> Self {
+        let general = Section::new(root.get("general_settings"), general::TABLE, "general_settings");
+        let own = Section::new(root.get("tollgate_settings"), tollgate::TABLE, "tollgate_settings");
+        let service = general.section("service_account_settings", access::SERVICE_ACCOUNT);
+        Self {
+            allowed_ips: general.place("allowed_ips").map(|_| addresses(&general, found)),
+            allowed_routes: general
+                .place("allowed_routes")
+                .map(|_| routes(&general, "allowed_routes", found)),
+            admin_only_routes: routes(&general, "admin_only_routes", found),
+            public_routes: routes(&general, "public_routes", found),
+            enforced_params: members(&general, found),
+            service_account_params: members(&service, found),
+            admin_listen: admin_listen(&own, found),
+        }
+    }
+}
+
+fn addresses(section: &Section<'_>, found: &mut Collector) -> Vec<AddressRange> {
+    const NAME: &str = "allowed_ips";
+    let mut all = Vec::new();
+    for item in section.items(NAME) {
+        let Some(text) = item.text() else { continue };
+        match AddressRange::parse(text) {
+            Some(range) => all.push(range),
+            None => {
+                let message = "wants an address or a range such as 10.0.0.0/8";
+                found.error(item.place, &section.path_of(NAME), message);
+            }
+        }
+    }
+    all
+}
+
+fn routes(section: &Section<'_>, name: &'static str, found: &mut Collector) -> Vec<String> {
+    let mut all = Vec::new();
+    for item in section.items(name) {
+        let Some(text) = item.text() else { continue };
+        if text.starts_with('/') || text == "*" {
+            all.push(text.to_owned());
+        } else if text != PUBLIC_ALREADY || name != "public_routes" {
+            found.error(item.place, &section.path_of(name), "wants a path that begins with /");
+        }
+    }
+    all
+}
+
+fn members(section: &Section<'_>, found: &mut Collector) -> Vec<String> {
+    const NAME: &str = "enforced_params";
+    for item in section.items(NAME) {
+        if item.text().is_some_and(|text| text.is_empty() || text.split('.').any(str::is_empty)) {
+            let message = "wants the name of a member, such as user or metadata.team";
+            found.error(item.place, &section.path_of(NAME), message);
+        }
+    }
+    section.texts(NAME)
+}
+
+fn admin_listen(section: &Section<'_>, found: &mut Collector) -> Option<SocketAddr> {
+    const NAME: &str = "admin_listen";
+    let text = section.text(NAME)?;
+    let address = text.parse().ok();
+    if let (None, Some(place)) = (&address, section.place(NAME)) {
+        found.error(place, &section.path_of(NAME), "wants an address and a port, such as 127.0.0.1:4001");
+    }
+    address
+}
