@@ -13,6 +13,7 @@ use crate::guard::{classify, permits, permits_port};
 use crate::socket::{Dial, Stream, dial};
 use hyper::client::conn::http1::Builder;
 use hyper_util::rt::TokioIo;
+use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
@@ -22,6 +23,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout_at};
 use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
 
 /// How long an address is tried before the next one is tried beside it (RFC 8305, 8).
 const STAGGER: Duration = Duration::from_millis(250);
@@ -39,22 +41,49 @@ pub(crate) async fn open(
     endpoint: &Endpoint,
     limit: Duration,
 ) -> Result<Connection, Failure> {
-    let now = Instant::now();
-    // A limit beyond what the clock can say is a day.
-    let deadline = now.checked_add(limit).unwrap_or(now + Duration::from_secs(86_400));
-    let addresses =
-        timeout_at(deadline, permitted_addresses(shared, endpoint)).await.map_err(|_| late(endpoint))??;
-    let stream = connect_any(shared.dialer.as_ref(), addresses, endpoint, deadline).await?;
+    let deadline = deadline_of(limit);
+    let stream = open_stream(shared, endpoint, deadline).await?;
     if !endpoint.key.tls {
         return handshake(&shared.limits, endpoint, stream).await;
     }
+    let tls = secure(&shared.tls, endpoint, stream, deadline).await?;
+    handshake(&shared.limits, endpoint, tls).await
+}
+
+/// When a limit that begins now has run out.
+pub(crate) fn deadline_of(limit: Duration) -> Instant {
+    let now = Instant::now();
+    // A limit beyond what the clock can say is a day.
+    now.checked_add(limit).unwrap_or(now + Duration::from_secs(86_400))
+}
+
+/// Connects to an address of the endpoint's host that the guard allows.
+pub(crate) async fn open_stream(
+    shared: &Shared,
+    endpoint: &Endpoint,
+    deadline: Instant,
+) -> Result<Stream, Failure> {
+    let addresses =
+        timeout_at(deadline, permitted_addresses(shared, endpoint)).await.map_err(|_| late(endpoint))??;
+    connect_any(shared.dialer.as_ref(), addresses, endpoint, deadline).await
+}
+
+/// Begins TLS on a connection to the endpoint's host.
+pub(crate) async fn secure<S>(
+    config: &Arc<ClientConfig>,
+    endpoint: &Endpoint,
+    stream: S,
+    deadline: Instant,
+) -> Result<TlsStream<S>, Failure>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
     let name = ServerName::try_from(endpoint.host().to_owned())
         .map_err(|_| Failure::new(Kind::Tls, Phase::Connecting, "the host is no valid TLS name"))?;
-    let connecting = TlsConnector::from(Arc::clone(&shared.tls)).connect(name, stream);
-    let tls = timeout_at(deadline, connecting).await.map_err(|_| late(endpoint))?.map_err(|error| {
+    let connecting = TlsConnector::from(Arc::clone(config)).connect(name, stream);
+    timeout_at(deadline, connecting).await.map_err(|_| late(endpoint))?.map_err(|error| {
         Failure::new(Kind::Tls, Phase::Connecting, format!("{}: TLS handshake: {error}", endpoint.host()))
-    })?;
-    handshake(&shared.limits, endpoint, tls).await
+    })
 }
 
 async fn permitted_addresses(shared: &Shared, endpoint: &Endpoint) -> Result<Vec<IpAddr>, Failure> {

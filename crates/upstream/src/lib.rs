@@ -16,6 +16,7 @@ mod endpoint;
 mod failure;
 pub mod guard;
 mod inflate;
+pub mod plain;
 mod pool;
 mod resolve;
 mod socket;
