@@ -91,6 +91,15 @@ impl Filled {
         items.iter().filter_map(Value::as_str).map(str::to_owned).collect()
     }
 
+    /// Takes the texts of a list out that has some.
+    ///
+    /// # Errors
+    /// Where it has none, or was not given.
+    pub fn take_some(&mut self, name: &str) -> Result<Vec<String>, BadForm> {
+        let texts = self.take_texts(name);
+        if texts.is_empty() { Err(BadForm::missing(name)) } else { Ok(texts) }
+    }
+
     /// Takes a flag out.
     pub fn take_flag(&mut self, name: &str) -> Option<bool> {
         self.take(name)?.as_bool()
@@ -109,6 +118,16 @@ impl Filled {
     /// Forgets what was given as null, other than these: there null leaves things as they are.
     pub fn leave_nulls_but(&mut self, names: &[&str]) {
         self.0.retain(|(row, value)| !value.is_null() || names.contains(&row.name));
+    }
+
+    /// Whether nothing was given.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Whether anything was given other than null.
+    pub fn says_something(&self) -> bool {
+        self.0.iter().any(|(_, value)| !is_empty(value))
     }
 
     /// The names of what was given.

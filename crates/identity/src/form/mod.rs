@@ -6,10 +6,15 @@
 //! **Invariant:** a member that no row names is an error, and a document that comes of a form is one that
 //! [`Record::read`](crate::Record::read) reads.
 
+pub mod budget;
+pub mod customer;
 mod filled;
 pub mod key;
 pub mod member;
+pub mod organization;
+pub mod project;
 mod row;
+pub mod tag;
 pub mod team;
 pub mod user;
 mod values;
@@ -20,7 +25,7 @@ pub use row::{Effect, Form, On, Place, Row, Want};
 use crate::document::{BadMember, Document};
 use crate::kind::Kind;
 use crate::record::Record;
-use serde_json::Value;
+use serde_json::{Map, Value};
 use tollgate_policy::clock::Wall;
 
 /// Letters of a text of one line, at most: an id, an alias, a model's name.
@@ -143,8 +148,24 @@ pub struct Drafts {
 
 /// Every form there is, for the page that documents them.
 pub fn tables() -> Vec<&'static Form> {
-    let nouns: &[&[&'static Form]] = &[key::FORMS, team::FORMS, member::FORMS, user::FORMS];
+    let nouns: &[&[&'static Form]] = &[
+        key::FORMS,
+        team::FORMS,
+        member::FORMS,
+        user::FORMS,
+        organization::FORMS,
+        project::FORMS,
+        customer::FORMS,
+        budget::FORMS,
+        tag::FORMS,
+    ];
     nouns.iter().flat_map(|forms| forms.iter().copied()).collect()
+}
+
+/// The record that a body is about, by the member that is its id.
+fn named<'a>(body: &'a Map<String, Value>, member: &str) -> Result<&'a str, BadForm> {
+    let id = body.get(member).and_then(Value::as_str).filter(|id| !id.is_empty());
+    id.ok_or_else(|| BadForm::missing(member))
 }
 
 /// Says in a document that someone is let through no longer, or again.

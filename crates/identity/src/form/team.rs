@@ -3,7 +3,7 @@
 use super::filled::{MEMBERS_BUDGET, set, set_metadata};
 use super::member::{self, Seat, Terms, Who};
 use super::row::{Form, On, Row, Want, shared};
-use super::{BadForm, Context, Draft, sign, touch};
+use super::{BadForm, Context, Draft, named, sign, touch};
 use crate::document::Document;
 use crate::kind::Kind;
 use serde_json::{Map, Value};
@@ -183,8 +183,7 @@ fn seat(seats: &mut Vec<Seat>, user: String, role: &str) {
 /// # Errors
 /// Where it names none.
 pub fn subject(body: &Map<String, Value>) -> Result<&str, BadForm> {
-    let team = body.get("team_id").and_then(Value::as_str).filter(|team| !team.is_empty());
-    team.ok_or_else(|| BadForm::missing("team_id"))
+    named(body, "team_id")
 }
 
 /// A team, changed (`/team/update`, `PATCH /team/{team_id}`). `members_budget` is the budget that its members share, where
@@ -381,6 +380,5 @@ pub fn block(id: &str, document: &Document, is_blocked: bool, context: &Context<
 /// # Errors
 /// Where it names no teams.
 pub fn deletion(body: &Map<String, Value>, context: &Context<'_>) -> Result<Vec<String>, BadForm> {
-    let teams = DELETE.read(On::Change, body, context)?.take_texts("team_ids");
-    if teams.is_empty() { Err(BadForm::missing("team_ids")) } else { Ok(teams) }
+    DELETE.read(On::Change, body, context)?.take_some("team_ids")
 }

@@ -316,8 +316,7 @@ pub fn bulk(body: &Map<String, Value>, context: &Context<'_>) -> Result<Bulk, Ba
 /// # Errors
 /// Where it names no users.
 pub fn deletion(body: &Map<String, Value>, context: &Context<'_>) -> Result<Vec<String>, BadForm> {
-    let users = DELETE.read(On::Change, body, context)?.take_texts("user_ids");
-    if users.is_empty() { Err(BadForm::missing("user_ids")) } else { Ok(users) }
+    DELETE.read(On::Change, body, context)?.take_some("user_ids")
 }
 
 /// Reads `/user/password/change`: the password there is, and the one there shall be.

@@ -6,7 +6,11 @@
 //! itself is not shown.
 
 pub mod budget;
+pub mod customer;
 pub mod key;
+pub mod organization;
+pub mod project;
+pub mod tag;
 pub mod team;
 pub mod user;
 
@@ -100,7 +104,7 @@ pub(crate) enum From {
 /// The members of a reply, in their order.
 pub(crate) type Table = [(&'static str, From)];
 
-/// How LiteLLM writes dates: two ways, each in its own replies.
+/// How LiteLLM writes dates: three ways, each in its own replies.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) enum Dates {
     /// With a `Z`.
@@ -108,6 +112,8 @@ pub(crate) enum Dates {
     Zulu,
     /// With `+00:00`.
     Offset,
+    /// To the millisecond, with a `Z`.
+    Millis,
 }
 
 /// What a reply is written from.
@@ -212,6 +218,7 @@ pub(crate) fn date(wall: Wall, dates: Dates) -> Value {
     let bare = written.trim_end_matches('Z').trim_end_matches(".000000");
     match dates {
         _ if written.is_empty() => Value::Null,
+        Dates::Millis => Value::from(written.replace("000Z", "Z")),
         Dates::Zulu => Value::from(format!("{bare}Z")),
         Dates::Offset => Value::from(format!("{bare}+00:00")),
     }

@@ -2,7 +2,11 @@
 //! has the recorded members, in the recorded order, with the recorded values.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::needless_pass_by_value)]
 
+mod budgets;
+mod customers;
 mod keys;
+mod models;
 mod support;
+mod tags;
 mod teams;
 mod users;

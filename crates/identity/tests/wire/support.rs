@@ -49,6 +49,11 @@ pub(crate) fn at<T>(time: &str, run: impl FnOnce(&Context<'_>) -> T) -> T {
     run(&Context { now: wall(time), actor: ACTOR, is_admin: true, fresh: &fresh })
 }
 
+/// The same, where fresh ids are known.
+pub(crate) fn at_with<T>(time: &str, id: &str, run: impl FnOnce(&Context<'_>) -> T) -> T {
+    at(time, |context| run(&Context { fresh: &|| id.to_owned(), ..*context }))
+}
+
 /// A point in time.
 pub(crate) fn wall(text: &str) -> Wall {
     Wall::from_rfc3339(text).unwrap()
