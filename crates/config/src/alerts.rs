@@ -1,91 +1,406 @@
-//! Who is told when something needs an operator.
+//! Who is told of alerts, and of which.
 //!
-//! Owns: the addresses, wherever they are written. Leaves to others: what is worth an alert, sending it (server).
+//! Owns: the channels, wherever they are written, with their addresses and keys from the environment. Leaves to others:
+//! what is worth an alert, and telling it.
 //!
 //! **Invariant:** an address is a secret: whoever has a webhook's address can write to it.
 
+use std::time::Duration;
+
+use crate::alert_type::{AlertType, AlertTypes};
 use crate::environment::Environment;
 use crate::keys::router::ALERTING;
-use crate::keys::{general, nearest, router, tiers, tollgate};
+use crate::keys::{alerts as keys, general, nearest, router, tollgate};
 use crate::report::{Collector, Message, printable};
 use crate::secret::Secret;
-use crate::section::{NOT_YET_ACTIVE, Section};
-use crate::yaml::Node;
+use crate::section::{Section, items_of};
+use crate::yaml::{Node, Place};
 
-/// What an address expects.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum AlertShape {
-    /// A Slack-compatible message.
-    Slack,
-    /// A JSON object that says what happened.
-    Json,
-}
+/// How long the same is not said again about money (`budget_alert_ttl`), where nothing else is written.
+const BUDGET_TTL: Duration = Duration::from_secs(24 * 60 * 60);
+/// The same about deployments and groups (`outage_alert_ttl`).
+const OUTAGE_TTL: Duration = Duration::from_secs(60);
+/// Where PagerDuty takes events (its Events API v2).
+const PAGERDUTY_URL: &str = "https://events.pagerduty.com/v2/enqueue";
+/// Where mail is handed in (RFC 6409), as LiteLLM has it.
+const SMTP_PORT: u16 = 587;
+/// Where TLS comes before the first line (RFC 8314).
+const SMTPS_PORT: u16 = 465;
 
-/// One address that is told.
+/// All about alerts.
 #[derive(Clone, Debug, PartialEq)]
-pub struct AlertTarget {
-    /// An http(s) address.
-    pub url: Secret,
-    /// What it expects.
-    pub shape: AlertShape,
+pub struct Alerting {
+    /// Who is told.
+    pub channels: Vec<AlertChannel>,
+    /// How long the same is not said again about money.
+    pub budget_ttl: Duration,
+    /// How long the same is not said again about a deployment or a group.
+    pub outage_ttl: Duration,
 }
 
-/// LiteLLM's ways to tell an operator that Tollgate does not have yet.
-const LATER: &[&str] = &["email", "pagerduty"];
+impl Default for Alerting {
+    fn default() -> Self {
+        Self { channels: Vec::new(), budget_ttl: BUDGET_TTL, outage_ttl: OUTAGE_TTL }
+    }
+}
 
-/// The ways that `general_settings.alerting` names: the variable of the address, and what it expects.
-const NAMED: &[(&str, &str, AlertShape)] =
-    &[("slack", "SLACK_WEBHOOK_URL", AlertShape::Slack), ("webhook", "WEBHOOK_URL", AlertShape::Json)];
+impl Alerting {
+    /// Every address, key and password of the channels.
+    pub fn secrets(&self) -> Vec<&Secret> {
+        self.channels.iter().flat_map(|channel| channel.way.secrets()).collect()
+    }
+}
 
-/// Every address of the configuration, each once.
-pub(crate) fn resolve(root: &Node, environment: &Environment<'_>, found: &mut Collector) -> Vec<AlertTarget> {
-    let tollgate = Section::new(root.get("tollgate_settings"), tollgate::TABLE, "tollgate_settings");
-    let own = tollgate.section("alerts", tiers::ALERTS).secret("webhook_url");
-    let of_router = |section: &str| {
-        let section = Section::new(root.get(section), router::TABLE, section);
-        section.section("alerting_config", ALERTING).secret("webhook_url")
-    };
-    let routers = of_router("router_settings").or_else(|| of_router("litellm_settings"));
-    let mut targets: Vec<AlertTarget> = Vec::new();
-    let own = own.map(|url| AlertTarget { url, shape: AlertShape::Json });
-    let routers = routers.map(|url| AlertTarget { url, shape: AlertShape::Slack });
-    for target in own.into_iter().chain(routers).chain(named(root, environment, found)) {
-        if !targets.iter().any(|known| known.url == target.url) {
-            targets.push(target);
+/// One who is told.
+#[derive(Clone, Debug, PartialEq)]
+pub struct AlertChannel {
+    /// How.
+    pub way: AlertWay,
+    /// Of what.
+    pub types: AlertTypes,
+}
+
+/// How somebody is told.
+#[derive(Clone, Debug, PartialEq)]
+pub enum AlertWay {
+    /// A message in Slack's shape, at an incoming webhook of Slack or of what takes the same.
+    Slack {
+        /// An http(s) address.
+        url: Secret,
+    },
+    /// An Adaptive Card at a workflow of Microsoft Teams.
+    MsTeams {
+        /// An http(s) address.
+        url: Secret,
+    },
+    /// An embed at a webhook of Discord.
+    Discord {
+        /// An http(s) address.
+        url: Secret,
+    },
+    /// JSON that says what happened, in LiteLLM's names.
+    Webhook {
+        /// An http(s) address.
+        url: Secret,
+        /// What it is signed with.
+        secret: Option<Secret>,
+    },
+    /// An event of PagerDuty's Events API v2.
+    PagerDuty {
+        /// An http(s) address.
+        url: Secret,
+        /// The integration's routing key.
+        key: Secret,
+    },
+    /// A mail.
+    Email(Box<Mail>),
+}
+
+impl AlertWay {
+    /// Its word in `general_settings.alerting`.
+    pub fn word(&self) -> &'static str {
+        match self {
+            Self::Slack { .. } => "slack",
+            Self::MsTeams { .. } => "ms_teams",
+            Self::Discord { .. } => "discord",
+            Self::Webhook { .. } => "webhook",
+            Self::PagerDuty { .. } => "pagerduty",
+            Self::Email(_) => "email",
         }
     }
-    targets
+
+    fn secrets(&self) -> Vec<&Secret> {
+        match self {
+            Self::Slack { url } | Self::MsTeams { url } | Self::Discord { url } => vec![url],
+            Self::Webhook { url, secret } => std::iter::once(url).chain(secret).collect(),
+            // The address of PagerDuty is public.
+            Self::PagerDuty { key, .. } => vec![key],
+            Self::Email(mail) => mail.login.iter().map(|(_, password)| password).collect(),
+        }
+    }
 }
 
-/// The addresses of `general_settings.alerting`.
-fn named(root: &Node, environment: &Environment<'_>, found: &mut Collector) -> Vec<AlertTarget> {
+/// How mail is handed in.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Mail {
+    /// The server's name or address.
+    pub host: String,
+    /// Its port.
+    pub port: u16,
+    /// When TLS begins.
+    pub tls: MailTls,
+    /// Name and password, where the server wants them.
+    pub login: Option<(String, Secret)>,
+    /// Whom the mail is from.
+    pub sender: String,
+    /// Who gets every alert.
+    pub to: Vec<String>,
+}
+
+/// When TLS begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MailTls {
+    /// Before the first line.
+    Implicit,
+    /// After STARTTLS; without it nothing is sent.
+    Starttls,
+    /// Never.
+    None,
+}
+
+/// The words of `alerting`, as they are named when one is unknown.
+const WORDS: [&str; 6] = ["slack", "ms_teams", "discord", "webhook", "email", "pagerduty"];
+
+/// Reads all about alerts.
+pub(crate) fn resolve(root: &Node, environment: &Environment<'_>, found: &mut Collector) -> Alerting {
     let general = Section::new(root.get("general_settings"), general::TABLE, "general_settings");
-    let path = general.path_of("alerting");
-    let mut targets = Vec::new();
-    for item in general.items("alerting") {
+    let tollgate = Section::new(root.get("tollgate_settings"), tollgate::TABLE, "tollgate_settings");
+    let args = general.section("alerting_args", keys::ARGS);
+    let mut reading = Reading {
+        own: tollgate.section("alerts", keys::OWN),
+        types: types(&general, found),
+        general,
+        environment,
+        found,
+        channels: Vec::new(),
+    };
+    reading.written(root);
+    reading.named();
+    Alerting {
+        channels: reading.channels,
+        budget_ttl: args.seconds("budget_alert_ttl").unwrap_or(BUDGET_TTL),
+        outage_ttl: args.seconds("outage_alert_ttl").unwrap_or(OUTAGE_TTL),
+    }
+}
+
+/// What `alert_types` names; `None` where it is not written.
+fn types(general: &Section<'_>, found: &mut Collector) -> Option<AlertTypes> {
+    general.node("alert_types")?;
+    let mut types = AlertTypes::NONE;
+    for item in general.items("alert_types") {
         let Some(word) = item.text() else { continue };
-        let Some((_, variable, shape)) = NAMED.iter().find(|(name, ..)| *name == word) else {
-            if LATER.contains(&word) {
-                found.note(item.place, &path, format!("{word} is {NOT_YET_ACTIVE}"));
-            } else {
-                // What resembles none of the words may be an address, which is not shown.
-                let near = nearest(word, NAMED.iter().map(|(name, ..)| *name));
-                let shown = near.map(|_| format!(" `{}`", printable(word))).unwrap_or_default();
-                let message = format!("unknown value{shown}; slack and webhook are known");
-                found.warning(item.place, &path, Message::with_nearest(message, near));
-            }
-            continue;
+        types = types.with(type_of(word, item.place, &general.path_of("alert_types"), found));
+    }
+    Some(types)
+}
+
+/// The type of a word; none where it is unknown, which is said.
+fn type_of(word: &str, place: Place, path: &str, found: &mut Collector) -> AlertTypes {
+    let Some(of) = AlertType::of_word(word) else {
+        let near = nearest(word, AlertType::all().map(AlertType::word));
+        let message = format!("unknown type of alert `{}`", printable(word));
+        found.warning(place, path, Message::with_nearest(message, near));
+        return AlertTypes::NONE;
+    };
+    AlertTypes::of(&[of])
+}
+
+struct Reading<'a, 'r> {
+    own: Section<'a>,
+    general: Section<'a>,
+    types: Option<AlertTypes>,
+    environment: &'r Environment<'r>,
+    found: &'r mut Collector,
+    channels: Vec<AlertChannel>,
+}
+
+impl Reading<'_, '_> {
+    /// The addresses that stand in the file.
+    fn written(&mut self, root: &Node) {
+        if let Some(url) = self.own.secret("webhook_url") {
+            let secret = self.webhook_secret();
+            self.add(AlertWay::Webhook { url, secret });
+        }
+        let of_router = |section: &str| {
+            let section = Section::new(root.get(section), router::TABLE, section);
+            section.section("alerting_config", ALERTING).secret("webhook_url")
         };
-        match environment.first_of(&[variable]) {
-            None => {
-                let message = format!("{variable} is not set: {word} is told nothing");
-                found.warning(item.place, &path, message);
-            }
-            Some(url) if url.chars().any(char::is_control) || crate::address::why_not(&url).is_some() => {
-                found.error(item.place, &path, format!("the variable {variable} is no http(s) address"));
-            }
-            Some(url) => targets.push(AlertTarget { url: Secret::new(url), shape: *shape }),
+        if let Some(url) = of_router("router_settings").or_else(|| of_router("litellm_settings")) {
+            self.add(AlertWay::Slack { url });
         }
     }
-    targets
+
+    /// The channels of `general_settings.alerting`.
+    fn named(&mut self) {
+        for item in self.general.items("alerting") {
+            let Some(word) = item.text() else { continue };
+            match word {
+                "slack" => self.slack(item.place),
+                "ms_teams" => {
+                    if let Some(url) = self.url(&["MS_TEAMS_WEBHOOK_URL"], "ms_teams", item.place) {
+                        self.add(AlertWay::MsTeams { url });
+                    }
+                }
+                "discord" => {
+                    if let Some(url) = self.url(&["DISCORD_WEBHOOK_URL"], "discord", item.place) {
+                        self.add(AlertWay::Discord { url });
+                    }
+                }
+                "webhook" => {
+                    if let Some(url) = self.url(&["WEBHOOK_URL"], "webhook", item.place) {
+                        let secret = self.webhook_secret();
+                        self.add(AlertWay::Webhook { url, secret });
+                    }
+                }
+                "pagerduty" => self.pagerduty(item.place),
+                "email" => self.email(item.place),
+                _ => self.unknown(word, item.place),
+            }
+        }
+    }
+
+    fn unknown(&mut self, word: &str, place: Place) {
+        // What resembles none of the words may be an address, which is not shown.
+        let near = nearest(word, WORDS.into_iter());
+        let shown = near.map(|_| format!(" `{}`", printable(word))).unwrap_or_default();
+        let message = format!("unknown value{shown}; {} are known", WORDS.join(", "));
+        self.found.warning(place, &self.general.path_of("alerting"), Message::with_nearest(message, near));
+    }
+
+    /// Slack, at the addresses of single types and at its own for all others.
+    fn slack(&mut self, place: Place) {
+        let mut elsewhere = AlertTypes::NONE;
+        let told = self.types.unwrap_or(AlertTypes::DEFAULT);
+        let path = self.general.path_of("alert_to_webhook_url");
+        for entry in self.general.entries("alert_to_webhook_url") {
+            let of = type_of(&entry.key, entry.place, &path, self.found);
+            let one = std::slice::from_ref(&entry.value);
+            let urls = if entry.value.text().is_some() { one } else { items_of(&entry.value) };
+            for url in urls.iter().filter_map(|url| url.text().map(Secret::new)) {
+                elsewhere = elsewhere.with(of);
+                let types = AlertTypes::NONE.with(of).without(AlertTypes::ALL.without(told));
+                self.add_of(AlertWay::Slack { url }, types);
+            }
+        }
+        // With every type that is told at an address of its own, the common one is not missed.
+        let rest = told.without(elsewhere);
+        if !rest.is_empty()
+            && let Some(url) = self.url(&["SLACK_WEBHOOK_URL", "ALERTING_WEBHOOK_URL"], "slack", place)
+        {
+            self.add_of(AlertWay::Slack { url }, rest);
+        }
+    }
+
+    fn pagerduty(&mut self, place: Place) {
+        let Some(key) = self.environment.first_of(&["PAGERDUTY_API_KEY"]) else {
+            return self.missing("PAGERDUTY_API_KEY", "pagerduty", place);
+        };
+        let url = self.own.secret("pagerduty_url").unwrap_or_else(|| Secret::new(PAGERDUTY_URL));
+        self.add(AlertWay::PagerDuty { url, key: Secret::new(key.trim()) });
+    }
+
+    fn email(&mut self, place: Place) {
+        let variable = |name: &str| self.environment.first_of(&[name]).map(|value| value.trim().to_owned());
+        let Some(host) = variable("SMTP_HOST") else { return self.missing("SMTP_HOST", "email", place) };
+        let Some(sender) = variable("SMTP_SENDER_EMAIL") else {
+            return self.missing("SMTP_SENDER_EMAIL", "email", place);
+        };
+        let login = variable("SMTP_USERNAME").zip(variable("SMTP_PASSWORD").map(Secret::new));
+        let is_set = |name: &str, word: &str| variable(name).is_some_and(|it| it.eq_ignore_ascii_case(word));
+        let port = variable("SMTP_PORT").map_or(Ok(SMTP_PORT), |port| port.parse());
+        let tls = match &port {
+            _ if is_set("SMTP_USE_SSL", "true") => MailTls::Implicit,
+            Ok(SMTPS_PORT) => MailTls::Implicit,
+            _ if is_set("SMTP_TLS", "false") => MailTls::None,
+            _ => MailTls::Starttls,
+        };
+        let path = self.general.path_of("alerting");
+        let port = port.ok().filter(|port| *port != 0);
+        let Some(port) = port else {
+            return self.found.error(place, &path, "the variable SMTP_PORT is no port");
+        };
+        if !is_host(&host) {
+            return self.found.error(place, &path, "the variable SMTP_HOST is no name of a host");
+        }
+        if !is_mailbox(&sender) {
+            return self.found.error(place, &path, "the variable SMTP_SENDER_EMAIL is no e-mail address");
+        }
+        let to = self.recipients(place);
+        let mail = Mail { host, port, tls, login, sender, to };
+        self.add_of(AlertWay::Email(Box::new(mail)), self.types.unwrap_or(AlertTypes::MONEY));
+    }
+
+    /// Who gets every alert that is mailed.
+    fn recipients(&mut self, place: Place) -> Vec<String> {
+        let path = self.own.path_of("email_to");
+        let mut to = Vec::new();
+        for item in self.own.items("email_to") {
+            match item.text().map(str::trim) {
+                Some(address) if is_mailbox(address) => to.push(address.to_owned()),
+                _ => self.found.error(item.place, &path, "wants e-mail addresses"),
+            }
+        }
+        if self.own.node("email_to").is_none() {
+            let message = "without it only those are mailed whom a budget's own settings name";
+            self.found.note(place, &path, message);
+        }
+        to
+    }
+
+    fn webhook_secret(&self) -> Option<Secret> {
+        let variable = || self.environment.first_of(&["WEBHOOK_SECRET"]).map(Secret::new);
+        self.own.secret("webhook_secret").or_else(variable)
+    }
+
+    /// The address in the first of the variables that is set.
+    fn url(&mut self, variables: &[&str], word: &str, place: Place) -> Option<Secret> {
+        let variable = variables.iter().find(|name| self.environment.first_of(&[name]).is_some());
+        let Some(variable) = variable else {
+            self.missing(variables.first().unwrap_or(&""), word, place);
+            return None;
+        };
+        let url = self.environment.first_of(&[variable])?;
+        if url.chars().any(char::is_control) || crate::address::why_not(&url).is_some() {
+            let message = format!("the variable {variable} is no http(s) address");
+            self.found.error(place, &self.general.path_of("alerting"), message);
+            return None;
+        }
+        Some(Secret::new(url))
+    }
+
+    fn missing(&mut self, variable: &str, word: &str, place: Place) {
+        let message = format!("{variable} is not set: {word} is told nothing");
+        self.found.warning(place, &self.general.path_of("alerting"), message);
+    }
+
+    fn add(&mut self, way: AlertWay) {
+        self.add_of(way, self.types.unwrap_or(AlertTypes::DEFAULT));
+    }
+
+    /// Adds a channel; one that is there already is told of more instead.
+    fn add_of(&mut self, way: AlertWay, types: AlertTypes) {
+        let url = |way: &AlertWay| match way {
+            AlertWay::Slack { url }
+            | AlertWay::MsTeams { url }
+            | AlertWay::Discord { url }
+            | AlertWay::Webhook { url, .. } => Some(url.clone()),
+            AlertWay::PagerDuty { .. } | AlertWay::Email(_) => None,
+        };
+        let is_same = |known: &&mut AlertChannel| match url(&way) {
+            Some(address) => url(&known.way) == Some(address),
+            None => known.way == way,
+        };
+        match self.channels.iter_mut().find(is_same) {
+            Some(known) => known.types = known.types.with(types),
+            None => self.channels.push(AlertChannel { way, types }),
+        }
+    }
+}
+
+/// Whether a text can be the name or the address of a host.
+fn is_host(text: &str) -> bool {
+    let is_of_host =
+        |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_' | b':' | b'[' | b']');
+    !text.is_empty() && text.len() <= 253 && text.bytes().all(is_of_host)
+}
+
+/// Whether a text can stand between the angle brackets of SMTP (RFC 5321, 4.1.2) without meaning anything else there.
+pub fn is_mailbox(text: &str) -> bool {
+    let is_plain =
+        |byte: u8| byte.is_ascii_graphic() && !matches!(byte, b'<' | b'>' | b',' | b';' | b'"' | b'\\');
+    let parts = text.rsplit_once('@');
+    let is_whole = parts.is_some_and(|(local, domain)| {
+        (1..=64).contains(&local.len()) && !local.contains('@') && is_host(domain)
+    });
+    is_whole && text.len() <= 254 && text.bytes().all(is_plain)
 }

@@ -234,7 +234,7 @@ impl Config {
         let mut all: Vec<&Secret> = self.environment.iter().map(|(_, value)| value).collect();
         let keys = [&self.general.master_key, &self.general.database_url, &self.ledger.salt_key];
         all.extend(keys.into_iter().flatten());
-        all.extend(self.general.alerts.iter().map(|target| &target.url));
+        all.extend(self.general.alerts.secrets());
         for endpoint in &self.pass_through.endpoints {
             all.extend(endpoint.default_query.iter().map(|(_, value)| value));
         }

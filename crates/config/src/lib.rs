@@ -11,6 +11,7 @@
 
 mod access;
 mod address;
+mod alert_type;
 mod alerts;
 mod budgets;
 mod canned;
@@ -49,7 +50,8 @@ mod yaml;
 
 pub use access::AccessSettings;
 pub use address::AddressRange;
-pub use alerts::{AlertShape, AlertTarget};
+pub use alert_type::{AlertType, AlertTypes};
+pub use alerts::{AlertChannel, AlertWay, Alerting, Mail, MailTls, is_mailbox};
 pub use budgets::{
     BUDGET_EXCEEDED_STATUS_DEFAULT, BUDGET_MAXIMUM_FLOOR_DEFAULT, BudgetLimit, BudgetMaximum, BudgetSettings,
     BudgetTiers, EndUserLimit, ScopeLimit,

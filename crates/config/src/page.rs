@@ -8,8 +8,8 @@
 use std::fmt::Write as _;
 
 use crate::keys::{
-    Key, Kind, State, Table, access, budgets, general, ledger, litellm, model, passthrough, prices, records,
-    router, rows, tiers, tollgate, top,
+    Key, Kind, State, Table, access, alerts, budgets, general, ledger, litellm, model, passthrough, prices,
+    records, router, rows, tiers, tollgate, top,
 };
 
 /// The generated part of docs/configuration.md.
@@ -31,6 +31,7 @@ pub fn reference() -> String {
     new_records(&mut out);
     section(&mut out, "`general_settings`", "", general::TABLE);
     section(&mut out, "`general_settings.service_account_settings`", "", access::SERVICE_ACCOUNT);
+    section(&mut out, "`general_settings.alerting_args`", "", alerts::ARGS);
     section(&mut out, "`general_settings.pass_through_endpoints[]`", "", passthrough::ENDPOINT);
     section(&mut out, "`default_vertex_config`", "", passthrough::VERTEX);
     section(&mut out, "`files_settings[]`, `finetune_settings[]`", "", passthrough::ACCOUNT);
@@ -118,7 +119,7 @@ fn failover(out: &mut String) {
     section(out, "`tollgate_settings.queue`", "", tiers::QUEUE);
     section(out, "`tollgate_settings.retry_budget`", "", tiers::RETRY_BUDGET);
     section(out, "`tollgate_settings.sensitive[]`", "", tiers::SENSITIVE);
-    section(out, "`tollgate_settings.alerts`", "", tiers::ALERTS);
+    section(out, "`tollgate_settings.alerts`", "", alerts::OWN);
 }
 
 fn section(out: &mut String, title: &str, remark: &str, table: Table) {

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::address::AddressRange;
-use crate::alerts::{self, AlertTarget};
+use crate::alerts::{self, Alerting};
 use crate::environment::Environment;
 use crate::keys;
 use crate::ledger;
@@ -71,7 +71,7 @@ pub struct General {
     pub admission_queue_timeout: Duration,
     /// Who is told when something needs an operator, wherever it is written: `general_settings.alerting`,
     /// `router_settings.alerting_config`, `tollgate_settings.alerts`.
-    pub alerts: Vec<AlertTarget>,
+    pub alerts: Alerting,
 }
 
 impl Default for General {
@@ -88,7 +88,7 @@ impl Default for General {
             max_in_flight_requests: None,
             max_queued_requests: 0,
             admission_queue_timeout: ADMISSION_TIMEOUT_DEFAULT,
-            alerts: Vec::new(),
+            alerts: Alerting::default(),
         }
     }
 }

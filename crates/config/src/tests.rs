@@ -6,8 +6,8 @@ use std::io;
 use std::path::Path;
 
 use crate::keys::{
-    Key, Kind, State, Table, access, budgets, costs, general, ledger, litellm, model, passthrough, prices,
-    records, router, rows, tiers, tollgate, top,
+    Key, Kind, State, Table, access, alerts, budgets, costs, general, ledger, litellm, model, passthrough,
+    prices, records, router, rows, tiers, tollgate, top,
 };
 use crate::section::asked;
 use crate::{Config, Severity, load};
@@ -27,7 +27,12 @@ router_settings:
   retry_policy: {DefaultRetries: 1}
   routing_groups: [{group_name: g, models: [a], routing_strategy: round-robin}]
   allowed_fails_policy: {NotFoundErrorAllowedFails: 1}
-general_settings: {master_key: sk-x, pass_through_endpoints: [{path: /a, target: 'https://a'}]}
+general_settings:
+  master_key: sk-x
+  pass_through_endpoints: [{path: /a, target: 'https://a'}]
+  alerting: [slack, webhook, pagerduty, email]
+environment_variables:
+  {SLACK_WEBHOOK_URL: 'https://a', WEBHOOK_URL: 'https://b', PAGERDUTY_API_KEY: k, SMTP_HOST: a, SMTP_SENDER_EMAIL: a@b}
 default_vertex_config: {vertex_project: p}
 files_settings: [{custom_llm_provider: openai, api_key: k}]
 litellm_settings:
@@ -52,7 +57,7 @@ fn every_active_key_is_read_by_the_code() {
     };
     let loaded = load(Path::new("whole.yaml"), &mut read, &|_| None);
     assert_eq!(loaded.report.count(Severity::Error), 0, "{}", loaded.report);
-    let tables: [(&str, Table); 46] = [
+    let tables: [(&str, Table); 47] = [
         ("model_list[]", model::ENTRY),
         ("litellm_params", model::PARAMS),
         ("router_settings", router::TABLE),
@@ -80,7 +85,8 @@ fn every_active_key_is_read_by_the_code() {
         ("queue", tiers::QUEUE),
         ("retry_budget", tiers::RETRY_BUDGET),
         ("sensitive[]", tiers::SENSITIVE),
-        ("alerts", tiers::ALERTS),
+        ("alerts", alerts::OWN),
+        ("alerting_args", alerts::ARGS),
         ("cost_margin_config", costs::MARGIN),
         ("unpriced", costs::UNPRICED),
         ("charge", costs::CHARGE),

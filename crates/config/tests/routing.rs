@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use tollgate_config::{
-    AlertShape, AllowedFailsPolicy, Config, General, Hedge, HedgeAfter, LatencyArgs, Loaded, Queue,
-    RetryBudget, RetryPolicy, Router, SensitiveRule, Strategy, TollgateSettings, check_summary, diff,
+    AllowedFailsPolicy, Config, General, Hedge, HedgeAfter, LatencyArgs, Loaded, Queue, RetryBudget,
+    RetryPolicy, Router, SensitiveRule, Strategy, TollgateSettings, check_summary, diff,
 };
 
 /// Two groups, `a` and `b`, of one deployment each; the first line of what follows is line 6.
@@ -16,8 +16,7 @@ model_list:
   litellm_params: {model: openai/b, api_key: k}
 ";
 
-const VARIABLES: &[(&str, &str)] =
-    &[("SLACK_WEBHOOK_URL", "https://hooks.slack.test/T0/secret"), ("WEBHOOK_URL", "nonsense")];
+const VARIABLES: &[(&str, &str)] = &[("SLACK_WEBHOOK_URL", "https://hooks.slack.test/T0/secret")];
 
 fn read(yaml: &str) -> Loaded {
     Config::from_yaml_text(yaml, &|name| {
@@ -429,51 +428,6 @@ fn requests_beyond_those_in_flight_may_wait() {
         "general_settings: {max_queued_requests_per_worker: 20}\n",
         &[
             "config.yaml:6: warning: general_settings.max_queued_requests_per_worker: has no effect without max_in_flight_requests_per_worker",
-        ],
-    );
-}
-
-#[test]
-fn alerts_go_to_every_address_that_is_written_once_and_none_is_shown() {
-    let config = config(
-        "general_settings: {alerting: [slack]}
-router_settings: {alerting_config: {webhook_url: 'https://hooks.slack.test/T0/secret'}}
-tollgate_settings: {alerts: {webhook_url: 'https://ops.test/secret'}}
-",
-    );
-    let shown: Vec<_> = config.general.alerts.iter().map(|to| (to.url.expose(), to.shape)).collect();
-    assert_eq!(
-        shown,
-        [
-            ("https://ops.test/secret", AlertShape::Json),
-            ("https://hooks.slack.test/T0/secret", AlertShape::Slack)
-        ]
-    );
-    assert!(!format!("{config:?}").contains("secret\""), "{config:?}");
-    assert!(config.secrets().iter().any(|secret| secret.expose() == "https://ops.test/secret"));
-}
-
-#[test]
-fn a_way_to_be_told_that_is_none_is_named() {
-    check(
-        "general_settings:\n  alerting:\n  - email\n  - slak\n  - https://hooks.slack.test/secret\n  - webhook\n",
-        &[
-            "config.yaml:8: note: general_settings.alerting: email is not yet active",
-            "config.yaml:9: warning: general_settings.alerting: unknown value `slak`; slack and webhook are known (nearest: slack)",
-            "config.yaml:10: warning: general_settings.alerting: unknown value; slack and webhook are known",
-            "config.yaml:11: error: general_settings.alerting: the variable WEBHOOK_URL is no http(s) address",
-        ],
-    );
-    let loaded =
-        Config::from_yaml_text(&format!("{GROUPS}general_settings: {{alerting: [slack]}}\n"), &|_| None);
-    assert_eq!(
-        loaded.report.to_string(),
-        "config.yaml:6: warning: general_settings.alerting: SLACK_WEBHOOK_URL is not set: slack is told nothing\n"
-    );
-    check(
-        "tollgate_settings: {alerts: {webhook_url: 'ops.test/secret'}}\n",
-        &[
-            "config.yaml:6: error: tollgate_settings.alerts.webhook_url: wants an http(s) address: it must begin with http:// or https://",
         ],
     );
 }

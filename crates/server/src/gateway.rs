@@ -153,8 +153,9 @@ impl Gateway {
         }
     }
 
-    /// Closes the database; called once requests have ended.
+    /// Tells what alerts are left, and closes the database; called once requests have ended.
     pub async fn close(&self) {
+        self.alerts.close().await;
         self.store.close().await;
     }
 

@@ -5,11 +5,20 @@
 //! **Invariant:** the keys that act are here, the others in `general_later`.
 
 use super::general_later::LATER;
-use super::{Key, Kind, TEXTS, Table, access, active, budgets, ledger, never, passthrough};
+use super::{Key, Kind, TEXTS, Table, access, active, alerts, budgets, ledger, never, passthrough};
 
 /// `general_settings`.
-pub(crate) static TABLE: Table =
-    &[ACTIVE, HEALTH, ADMISSION, budgets::GENERAL, ledger::GENERAL, access::GENERAL, LATER, NEVER];
+pub(crate) static TABLE: Table = &[
+    ACTIVE,
+    HEALTH,
+    ADMISSION,
+    alerts::GENERAL,
+    budgets::GENERAL,
+    ledger::GENERAL,
+    access::GENERAL,
+    LATER,
+    NEVER,
+];
 
 static ENDPOINT: Kind = Kind::Section(passthrough::ENDPOINT);
 
@@ -89,12 +98,6 @@ const ADMISSION: &[Key] = &[
         "Requests beyond these that wait; the others get a 503 with Retry-After.",
     ),
     active("admission_queue_timeout_seconds", Kind::Seconds, "1", "How long such a request waits at most."),
-    active(
-        "alerting",
-        TEXTS,
-        "",
-        "Who is told when something needs an operator: `slack` at SLACK_WEBHOOK_URL, `webhook` at WEBHOOK_URL.",
-    ),
 ];
 
 const PYTHON: &str = "Names Python code; Tollgate runs no code from a configuration.";

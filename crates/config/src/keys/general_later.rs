@@ -7,10 +7,7 @@
 use super::{ANY_LIST, ANY_MAP, Key, Kind, TEXTS, later};
 
 pub(super) const LATER: &[Key] = &[
-    later("alert_to_webhook_url", ANY_MAP, ""),
     later("alert_type_config", ANY_MAP, ""),
-    later("alert_types", ANY_LIST, ""),
-    later("alerting_args", ANY_MAP, ""),
     later("alerting_threshold", Kind::Integer, ""),
     later("allow_cli_sso_verification_uri_complete", Kind::Bool, ""),
     later("allow_client_side_credentials", Kind::Bool, ""),

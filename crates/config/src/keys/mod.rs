@@ -7,6 +7,7 @@
 //! **Invariant:** every active key is read by the code, and every key that the code reads is in a table; a test holds it.
 
 pub(crate) mod access;
+pub(crate) mod alerts;
 pub(crate) mod budgets;
 pub(crate) mod costs;
 pub(crate) mod general;

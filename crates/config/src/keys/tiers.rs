@@ -1,6 +1,6 @@
 //! The keys of `tollgate_settings` that say where a request goes when its first deployment does not answer.
 //!
-//! Owns: tiers, canned answers, hedging, waiting, the retry budget, sensitive requests, alerts. Leaves to others: the
+//! Owns: tiers, canned answers, hedging, waiting, the retry budget, sensitive requests. Leaves to others: the
 //! settings of the gateway as a process (tollgate), a deployment's own keys (model).
 //!
 //! **Invariant:** every table here is reached from `tollgate_settings`, but for that of FAQ files.
@@ -160,7 +160,3 @@ pub(crate) static SENSITIVE: Table = &[&[
         "It goes only to deployments with `zero_data_retention: true`.",
     ),
 ]];
-
-/// `alerts`.
-pub(crate) static ALERTS: Table =
-    &[&[active("webhook_url", Kind::Url, "", "Where alerts are posted as JSON.")]];

@@ -6,7 +6,7 @@
 
 use super::model::UNSUPPORTED_PARAM;
 use super::{Key, Kind, TEXTS, Table, active, costs, later};
-use super::{access, budgets, ledger, tiers};
+use super::{access, alerts, budgets, ledger, tiers};
 
 /// `tollgate_settings`.
 pub(crate) static TABLE: Table =
@@ -106,7 +106,7 @@ const OWN: &[Key] = &[
         "",
         "Where requests with certain tags may go, fallbacks included.",
     ),
-    active("alerts", Kind::Section(tiers::ALERTS), "", "Who is told when something needs an operator."),
+    active("alerts", Kind::Section(alerts::OWN), "", "Who is told when something needs an operator."),
     later("trusted_proxies", TEXTS, ""),
 ];
 
