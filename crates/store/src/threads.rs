@@ -21,7 +21,7 @@ use crate::options::{Location, StoreOptions};
 pub(crate) type Read = Box<dyn FnOnce(Entry<'_>) + Send>;
 
 /// What is in a queue.
-enum Job<T> {
+pub(crate) enum Job<T> {
     /// Work.
     Run(T),
     /// Nothing is let in any more; what is there is run, then the thread ends.
@@ -35,7 +35,17 @@ pub(crate) struct Queue<T> {
     alive: watch::Sender<()>,
 }
 
+/// The receiving end of a queue, for several threads.
+pub(crate) type Shared<T> = Arc<Mutex<mpsc::Receiver<Job<T>>>>;
+
 impl<T> Queue<T> {
+    /// A queue of so many places, its receiving end, and what each of its threads lets go of last.
+    pub(crate) fn shared(places: usize) -> (Self, Shared<T>, watch::Receiver<()>) {
+        let (alive, witness) = watch::channel(());
+        let (jobs, queue) = mpsc::channel(places.max(1));
+        (Self { jobs, alive }, Arc::new(Mutex::new(queue)), witness)
+    }
+
     /// Waits to be let in.
     pub(crate) async fn send(&self, work: T) -> Result<(), StoreError> {
         self.jobs.send(Job::Run(work)).await.map_err(|_| StoreError::Closed)
@@ -79,9 +89,7 @@ async fn start_writer(location: &Location, options: &StoreOptions) -> Result<Que
 }
 
 async fn start_readers(location: &Location, options: &StoreOptions) -> Result<Queue<Read>, StoreError> {
-    let (alive, witness) = watch::channel(());
-    let (jobs, queue) = mpsc::channel(options.queue_max.max(1));
-    let queue = Arc::new(Mutex::new(queue));
+    let (reads, queue, witness) = Queue::shared(options.queue_max);
     for _ in 0..options.readers.max(1) {
         let open = {
             let (location, options) = (location.clone(), options.clone());
@@ -89,11 +97,15 @@ async fn start_readers(location: &Location, options: &StoreOptions) -> Result<Qu
         };
         let run = {
             let (location, queue) = (location.clone(), Arc::clone(&queue));
-            move |connection: Connection| read(&connection, &location, &queue)
+            move |connection: Connection| {
+                while let Some(work) = take(&queue) {
+                    read_one(&connection, &location, work);
+                }
+            }
         };
         spawn(location, "store-read", witness.clone(), open, run).await?;
     }
-    Ok(Queue { jobs, alive })
+    Ok(reads)
 }
 
 /// Starts one thread: it opens, says how that went, runs, and lets go of the witness last.
@@ -140,21 +152,15 @@ fn write(mut writer: Writer, mut queue: mpsc::Receiver<Job<Write>>, batch_max: u
     }
 }
 
-/// A thread that reads. The lock on the queue is held while waiting, never while reading.
-fn read(connection: &Connection, location: &Location, queue: &Mutex<mpsc::Receiver<Job<Read>>>) {
+/// The next piece of work; `None` when there is none and will be none. The lock on the queue is held while waiting, never
+/// while working.
+pub(crate) fn take<T>(queue: &Mutex<mpsc::Receiver<Job<T>>>) -> Option<T> {
     loop {
-        let job = {
-            let mut queue = queue.lock().unwrap_or_else(PoisonError::into_inner);
-            let job = queue.blocking_recv();
-            if matches!(job, Some(Job::Stop)) {
-                queue.close();
-            }
-            job
-        };
-        match job {
-            Some(Job::Run(read)) => read_one(connection, location, read),
-            Some(Job::Stop) => {}
-            None => return,
+        let mut queue = queue.lock().unwrap_or_else(PoisonError::into_inner);
+        match queue.blocking_recv() {
+            Some(Job::Run(work)) => return Some(work),
+            Some(Job::Stop) => queue.close(),
+            None => return None,
         }
     }
 }

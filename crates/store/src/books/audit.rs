@@ -10,6 +10,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::clauses::{Clauses, Page};
 use super::columns::hex;
+use super::records::RECORD_ID_BYTES_MAX;
 use super::session::{Insert, Row, Session, Value, one};
 use crate::error::{Fault, StoreError};
 
@@ -53,7 +54,7 @@ const APPEND: Insert = Insert {
     postgres: "",
 };
 
-const MOVE_HEAD: &str = "UPDATE heads SET audit_seq = $1, audit_hash = $2 WHERE only = 1";
+const MOVE_HEAD: &str = "UPDATE heads SET audit_seq = $1, audit_hash = $2 WHERE id = 1";
 
 /// Adds rows after the one that is last. The head is locked by whoever calls.
 pub(super) fn append(
@@ -125,6 +126,13 @@ pub(super) fn check(entries: &[AuditEntry]) -> Result<(), StoreError> {
         let mut all = texts.into_iter().chain(bodies.into_iter().flatten());
         all.any(|text| text.contains('\0'))
     };
+    let is_long = |entry: &AuditEntry| {
+        let ids = [&entry.actor, &entry.actor_key, &entry.action, &entry.kind, &entry.object_id];
+        ids.into_iter().any(|id| id.len() > RECORD_ID_BYTES_MAX)
+    };
+    if entries.iter().any(is_long) {
+        return Err(StoreError::Invalid(format!("an id has more than {RECORD_ID_BYTES_MAX} bytes")));
+    }
     if entries.iter().any(has_zero) {
         return Err(StoreError::Invalid("a text has a character that it cannot have".to_owned()));
     }
@@ -209,7 +217,7 @@ const SELECT: &str = "SELECT seq, at, actor, actor_key, action, kind, object_id,
 const AFTER: &str = "SELECT seq, at, actor, actor_key, action, kind, object_id, before, after, previous_hash, hash \
      FROM audit WHERE seq > $1 ORDER BY seq LIMIT $2";
 
-const HEAD: &str = "SELECT audit_seq, audit_hash FROM heads WHERE only = 1";
+const HEAD: &str = "SELECT audit_seq, audit_hash FROM heads WHERE id = 1";
 
 fn read(mut row: Row) -> Result<AuditRow, Fault> {
     Ok(AuditRow {

@@ -6,9 +6,6 @@
 //! **Invariant**: a write that was answered with `Ok` is committed and outlives the loss of power. **Invariant**: both
 //! engines answer alike.
 
-// Until the second engine is here.
-#![allow(dead_code)]
-
 mod accounts;
 mod audit;
 mod clauses;
@@ -16,6 +13,7 @@ mod columns;
 mod daily;
 mod logs;
 mod post;
+mod postgres;
 mod records;
 mod reports;
 mod row;
@@ -24,6 +22,8 @@ pub(crate) mod sqlite;
 
 use std::sync::Arc;
 
+use tokio::sync::watch;
+
 pub use accounts::Settled;
 pub use audit::{AuditCheck, AuditEntry, AuditFilter, AuditPage, AuditRow, Tampering};
 pub use clauses::Page;
@@ -31,12 +31,14 @@ pub use columns::{ID_BYTES_MAX, TOKENS_MAX, day_of};
 pub use daily::{EntityKind, Totals};
 pub use logs::{LogFilter, LogOrder, LogPage, LogQuery, SessionSum, TOTAL_MAX, Visible};
 pub use post::{Batch, Checkpoint};
+pub use postgres::PostgresOptions;
 pub use records::{
     Changes, Delete, Expected, Put, RECORD_BYTES_MAX, RECORD_ID_BYTES_MAX, Record, RecordChange, Records,
 };
 pub use reports::{DailyFilter, DailyPage, DailyRow, Group, Sum, SumQuery};
 pub use row::{Account, SpendRow, Status};
 
+use self::postgres::{Mode, Postgres};
 use self::session::Session;
 use self::sqlite::Transaction;
 use crate::error::{Fault, StoreError};
@@ -48,6 +50,8 @@ use crate::store::Store;
 #[derive(Clone)]
 pub struct Books {
     engine: Engine,
+    /// Never told anything: what those watch who have no other gateway beside them.
+    silence: Arc<watch::Sender<i64>>,
 }
 
 #[derive(Clone)]
@@ -56,17 +60,63 @@ enum Engine {
     Open(Store),
     /// A file that is opened when it is needed.
     Lazy(Arc<LazyStore>),
+    /// PostgreSQL.
+    Postgres(Arc<Postgres>),
 }
 
 impl Books {
     /// Books in an embedded database that is open.
     pub fn of_store(store: Store) -> Self {
-        Self { engine: Engine::Open(store) }
+        Self::on(Engine::Open(store))
     }
 
     /// Books in an embedded database that is opened, and created, by the first who writes: until then they are empty.
     pub fn sqlite(store: Arc<LazyStore>) -> Self {
-        Self { engine: Engine::Lazy(store) }
+        Self::on(Engine::Lazy(store))
+    }
+
+    /// Books in PostgreSQL, at `postgresql://user:password@host:port/database?sslmode=...`. No connection is opened before
+    /// the first request; [`ready`](Self::ready) is one.
+    ///
+    /// # Errors
+    /// [`StoreError::Invalid`] for an address, an option of it or a schema that cannot be used, and for files of
+    /// certificates that cannot be read.
+    pub fn postgres(url: &str, options: PostgresOptions) -> Result<Self, StoreError> {
+        Ok(Self::on(Engine::Postgres(Arc::new(Postgres::new(url, options)?))))
+    }
+
+    fn on(engine: Engine) -> Self {
+        Self { engine, silence: Arc::new(watch::channel(0).0) }
+    }
+
+    /// Opens the database if it is not open, brings its schema up to this release, and asks it for the revision of the last
+    /// change of records.
+    ///
+    /// # Errors
+    /// Whatever keeps the database from being used.
+    pub async fn ready(&self) -> Result<i64, StoreError> {
+        self.write(records::revision).await
+    }
+
+    /// The revision of the last change of records, as it becomes known: of changes of other gateways within
+    /// [`PostgresOptions::poll_interval`] at the latest, mostly at once. 0 until something is known; in an embedded database
+    /// it stays so.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`] when no thread can be started.
+    pub fn listen(&self) -> Result<watch::Receiver<i64>, StoreError> {
+        match &self.engine {
+            Engine::Open(_) | Engine::Lazy(_) => Ok(self.silence.subscribe()),
+            Engine::Postgres(postgres) => postgres.listen(),
+        }
+    }
+
+    /// Closes connections to PostgreSQL when what waits has been carried out. An embedded database is closed by whoever has
+    /// opened it.
+    pub async fn close(&self) {
+        if let Engine::Postgres(postgres) = &self.engine {
+            postgres.close().await;
+        }
     }
 
     /// Every record, with the revision at which it was so.
@@ -202,7 +252,7 @@ impl Books {
     pub async fn verify_audit(&self) -> Result<AuditCheck, StoreError> {
         let mut check = AuditCheck::default();
         loop {
-            let (next, has_more) = self.read(move |session| audit::verify(session, check)).await?;
+            let (next, has_more) = self.read(move |session| audit::verify(session, check.clone())).await?;
             if !has_more {
                 return Ok(next);
             }
@@ -213,25 +263,28 @@ impl Books {
     async fn read<T, F>(&self, work: F) -> Result<T, StoreError>
     where
         T: Default + Send + 'static,
-        F: FnOnce(&mut dyn Session) -> Result<T, Fault> + Send + 'static,
+        F: Fn(&mut dyn Session) -> Result<T, Fault> + Send + 'static,
     {
         let store = match &self.engine {
             Engine::Open(store) => store,
             // Looking for something makes no file.
             Engine::Lazy(lazy) if !lazy.exists() => return Ok(T::default()),
             Engine::Lazy(lazy) => lazy.get().await?,
+            Engine::Postgres(postgres) => return postgres.perform(Mode::Read, work).await,
         };
         store.read(move |connection| work(&mut Transaction(connection))).await
     }
 
+    /// `work` may be run more than once, and what it did before is undone then.
     async fn write<T, F>(&self, work: F) -> Result<T, StoreError>
     where
         T: Send + 'static,
-        F: FnOnce(&mut dyn Session) -> Result<T, Fault> + Send + 'static,
+        F: Fn(&mut dyn Session) -> Result<T, Fault> + Send + 'static,
     {
         let store = match &self.engine {
             Engine::Open(store) => store,
             Engine::Lazy(lazy) => lazy.get().await?,
+            Engine::Postgres(postgres) => return postgres.perform(Mode::Write, work).await,
         };
         store.write(Durability::Full, move |connection| work(&mut Transaction(connection))).await
     }

@@ -12,6 +12,7 @@ use serde_json::json;
 
 use super::accounts::{self, Settled};
 use super::audit::{self, AuditEntry};
+use super::postgres::CHANNEL;
 use super::session::{Dialect, Insert, Row, Session, Value, one};
 use crate::error::{Fault, StoreError};
 
@@ -124,11 +125,13 @@ const WRITTEN: &str =
 
 const DELETED: &str = "SELECT kind, id FROM deletions WHERE revision > $1 ORDER BY revision, kind, id";
 
-const REVISION: &str = "SELECT revision FROM heads WHERE only = 1";
+const REVISION: &str = "SELECT revision FROM heads WHERE id = 1";
 
 /// Whoever changes records comes through here one by one, so that revisions have the order of commits.
 const ADVANCE: &str =
-    "UPDATE heads SET revision = revision + 1 WHERE only = 1 RETURNING revision, audit_seq, audit_hash";
+    "UPDATE heads SET revision = revision + 1 WHERE id = 1 RETURNING revision, audit_seq, audit_hash";
+
+const NOTIFY: &str = "SELECT CAST(pg_notify($1, current_schema() || ' ' || $2) AS TEXT)";
 
 const PUT: Insert = Insert {
     table: "records",
@@ -226,6 +229,11 @@ pub(super) fn commit(session: &mut dyn Session, change: &RecordChange) -> Result
     }
     accounts::set(session, &change.accounts)?;
     audit::append(session, &change.audits, head.int()?, head.text()?)?;
+    if dialect == Dialect::Postgres {
+        // Told with the commit, to those who listen.
+        let values = [CHANNEL.into(), revision.to_string().into()];
+        session.query(NOTIFY, &values)?;
+    }
     Ok(revision)
 }
 

@@ -21,13 +21,13 @@ CREATE INDEX deletions_by_revision ON deletions (revision);
 
 -- One row: how far the changes and the audit have come.
 CREATE TABLE heads (
-    only       INTEGER PRIMARY KEY CHECK (only = 1),
+    id         INTEGER PRIMARY KEY CHECK (id = 1),
     revision   INTEGER NOT NULL, -- of the last change
     audit_seq  INTEGER NOT NULL, -- the last row of the audit
     audit_hash TEXT    NOT NULL  -- its hash
 ) STRICT;
 
-INSERT INTO heads (only, revision, audit_seq, audit_hash) VALUES (1, 0, 0, '');
+INSERT INTO heads (id, revision, audit_seq, audit_hash) VALUES (1, 0, 0, '');
 
 -- Who changed what. Every row has the hash of the one before it in its own.
 CREATE TABLE audit (

@@ -1,7 +1,7 @@
 //! The store from outside, on real files: opening, responses, closing, several processes; the books, on every engine.
 
 // Helpers of tests are outside of `#[test]` functions, and may fail as these do.
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, clippy::panic)]
 
 mod books;
 mod folder;

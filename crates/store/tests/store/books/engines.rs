@@ -1,12 +1,11 @@
 //! The engines that the suite is run against, each with empty books.
 
-#![allow(clippy::unused_async)]
-
 use std::sync::Arc;
 
-use tollgate_store::books::Books;
+use tollgate_store::books::{Books, PostgresOptions};
 use tollgate_store::{LazyStore, Location, Store, StoreOptions};
 
+use super::server::{self, Schema};
 use crate::folder::Folder;
 
 /// Empty books of one engine.
@@ -20,6 +19,7 @@ pub(crate) struct Engine {
 enum Ground {
     Memory,
     File(Folder),
+    Postgres(Schema),
 }
 
 impl Engine {
@@ -31,6 +31,10 @@ impl Engine {
                 let connection = rusqlite::Connection::open(folder.file()).unwrap();
                 connection.execute_batch(sql).map_err(|error| error.to_string())
             }
+            Ground::Postgres(schema) => {
+                let sql = format!("SET search_path TO {}; {sql}", schema.name);
+                server::execute(&schema.url, &sql).await
+            }
         }
     }
 
@@ -39,18 +43,19 @@ impl Engine {
         match &self.ground {
             Ground::Memory => "",
             Ground::File(_) => "DROP TRIGGER audit_is_not_changed; DROP TRIGGER audit_is_not_deleted; ",
+            Ground::Postgres(_) => "DROP TRIGGER audit_is_not_changed ON audit; ",
         }
     }
 }
 
 /// Every engine.
 pub(crate) async fn all() -> Vec<Engine> {
-    vec![memory().await, file()]
+    vec![memory().await, file(), postgres()]
 }
 
 /// Those that somebody else can get at.
-pub(crate) async fn raw() -> Vec<Engine> {
-    vec![file()]
+pub(crate) fn raw() -> Vec<Engine> {
+    vec![file(), postgres()]
 }
 
 pub(crate) async fn memory() -> Engine {
@@ -62,4 +67,11 @@ pub(crate) fn file() -> Engine {
     let folder = Folder::new();
     let lazy = Arc::new(LazyStore::new(folder.location(), StoreOptions::default()));
     Engine { name: "file", books: Books::sqlite(lazy), ground: Ground::File(folder) }
+}
+
+pub(crate) fn postgres() -> Engine {
+    let schema = Schema::new(server::shared());
+    let options = PostgresOptions { schema: schema.name.clone(), ..PostgresOptions::default() };
+    let books = Books::postgres(&schema.url, options).unwrap();
+    Engine { name: "postgres", books, ground: Ground::Postgres(schema) }
 }

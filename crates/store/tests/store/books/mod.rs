@@ -3,11 +3,15 @@
 mod accounts;
 mod audit;
 mod engines;
+mod faults;
 mod logs;
 mod posting;
+mod proxy;
 mod records;
 mod reports;
 mod rows;
+mod server;
+mod tls;
 
 use tollgate_store::books::{Account, Batch, Checkpoint, SpendRow};
 

@@ -170,11 +170,13 @@ async fn of_those_who_change_one_version_one_succeeds() {
     }
 }
 
+/// A hundred thousand where there is time for it.
 #[tokio::test]
-async fn a_hundred_thousand_records_are_loaded() {
+async fn many_records_are_loaded_at_once() {
+    let parts = if std::env::var_os("TOLLGATE_TEST_LONG").is_some() { 10 } else { 1 };
     for engine in engines::all().await {
         let doc = format!(r#"{{"models":["gpt-4o"],"metadata":{{"note":"{}"}}}}"#, "x".repeat(200));
-        for part in 0..10 {
+        for part in 0..parts {
             let ids = (0..10_000).map(|number| format!("{part}-{number:05}"));
             let puts = ids.map(|id| put("key", &id, &doc, Expected::Absent)).collect();
             write(&engine.books, puts, vec![]).await.unwrap();
@@ -182,6 +184,6 @@ async fn a_hundred_thousand_records_are_loaded() {
         let start = std::time::Instant::now();
         let loaded = engine.books.records().await.unwrap();
         println!("{}: {} records in {:?}", engine.name, loaded.records.len(), start.elapsed());
-        assert_eq!((loaded.records.len(), loaded.revision), (100_000, 10));
+        assert_eq!((loaded.records.len(), loaded.revision), (10_000 * parts, parts as i64));
     }
 }
