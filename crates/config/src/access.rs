@@ -8,24 +8,25 @@
 use std::net::SocketAddr;
 
 use crate::address::AddressRange;
-use crate::keys::{access, general, tollgate};
-use crate::report::Collector;
+use crate::keys::{access, general, nearest, tollgate};
+use crate::report::{Collector, Message};
 use crate::section::Section;
 use crate::yaml::Node;
 
-/// LiteLLM's name of the routes that never need a key.
-const PUBLIC_ALREADY: &str = "LiteLLMRoutes.public_routes";
+/// What may stand before the name of a group of routes.
+const GROUP_PREFIX: &str = "LiteLLMRoutes.";
 
 /// The resolved rules.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct AccessSettings {
     /// Who may call at all; everybody where there is none.
     pub allowed_ips: Option<Vec<AddressRange>>,
-    /// Routes that are served, `*` for any text; all where there is none.
+    /// Paths, `*` in them for any text, and names of groups (without `LiteLLMRoutes.`) that are served; all where there is
+    /// none.
     pub allowed_routes: Option<Vec<String>>,
-    /// Routes that only administrators may call.
+    /// The same, that only administrators may call.
     pub admin_only_routes: Vec<String>,
-    /// Routes that need no key, beside those that never do.
+    /// The same, that need no key, beside those that never do.
     pub public_routes: Vec<String>,
     /// Members that every request must have, `.` between the names of one inside another.
     pub enforced_params: Vec<String>,
@@ -75,10 +76,15 @@ fn routes(section: &Section<'_>, name: &'static str, found: &mut Collector) -> V
     let mut all = Vec::new();
     for item in section.items(name) {
         let Some(text) = item.text() else { continue };
+        let group = text.strip_prefix(GROUP_PREFIX).unwrap_or(text);
         if text.starts_with('/') || text == "*" {
             all.push(text.to_owned());
-        } else if text != PUBLIC_ALREADY || name != "public_routes" {
-            found.error(item.place, &section.path_of(name), "wants a path that begins with /");
+        } else if access::ROUTE_GROUPS.contains(&group) {
+            all.push(group.to_owned());
+        } else {
+            let near = nearest(group, access::ROUTE_GROUPS.iter().copied());
+            let message = "wants a path that begins with /, or the name of a group of routes";
+            found.error(item.place, &section.path_of(name), Message::with_nearest(message, near));
         }
     }
     all

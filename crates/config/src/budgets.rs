@@ -26,6 +26,9 @@ pub const BUDGET_MAXIMUM_FLOOR_DEFAULT: u64 = 16;
 /// LiteLLM's status of a refusal because a budget is spent.
 pub const BUDGET_EXCEEDED_STATUS_DEFAULT: u16 = 422;
 
+/// The statuses that clients may be told it with: of no use to try again, or as LiteLLM once had it.
+const BUDGET_EXCEEDED_STATUSES: &[u16] = &[400, 402, 422, 429];
+
 /// So much money in so long.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct BudgetLimit {
@@ -161,11 +164,7 @@ impl BudgetSettings {
                 _ => BudgetMaximum::Lower,
             },
             maximum_floor: own.tollgate.count("budget_maximum_floor").unwrap_or(BUDGET_MAXIMUM_FLOOR_DEFAULT),
-            exceeded_status: own
-                .litellm
-                .text("budget_exceeded_status_code")
-                .and_then(|status| status.parse().ok())
-                .unwrap_or(BUDGET_EXCEEDED_STATUS_DEFAULT),
+            exceeded_status: own.status(found),
             throttle_percentage: own.throttle(found),
             zone: own.zone(found),
             token_unit: match own.general.text("token_rate_limit_type").as_deref() {
@@ -255,6 +254,16 @@ impl<'a> Sections<'a> {
             all.push((entry.key.to_string(), section.scope_limit(budget)));
         }
         all
+    }
+
+    fn status(&self, found: &mut Collector) -> u16 {
+        const NAME: &str = "budget_exceeded_status_code";
+        let Some(written) = self.litellm.count(NAME) else { return BUDGET_EXCEEDED_STATUS_DEFAULT };
+        let known = BUDGET_EXCEEDED_STATUSES.iter().find(|status| u64::from(**status) == written);
+        if let (None, Some(place)) = (known, self.litellm.place(NAME)) {
+            found.error(place, &self.litellm.path_of(NAME), "wants one of 400, 402, 422 and 429");
+        }
+        known.copied().unwrap_or(BUDGET_EXCEEDED_STATUS_DEFAULT)
     }
 
     fn throttle(&self, found: &mut Collector) -> Option<f64> {

@@ -120,6 +120,8 @@ pub struct Deployment {
     pub max_parallel_requests: Option<u32>,
     /// What it may cost; then it gets no requests.
     pub budget: Option<BudgetLimit>,
+    /// Access groups that it is in: names that a key's list of models may have in place of the model's own.
+    pub access_groups: Vec<String>,
     /// Tags that callers choose by.
     pub tags: Vec<String>,
     /// Regular expressions over the caller's headers; every one compiles.
@@ -315,6 +317,7 @@ impl Reading<'_> {
             num_retries: self.params.count32("num_retries").or(self.params.count32("max_retries")),
             max_parallel_requests: self.params.count32("max_parallel_requests"),
             budget: BudgetLimit::of_deployment(self.params, found),
+            access_groups: self.info.texts("access_groups"),
             tags: self.params.texts("tags"),
             tag_regex: self.tag_regex(found),
             enable_tag_filtering: self.info.flag("enable_tag_filtering"),

@@ -3,7 +3,9 @@
 //! Owns: their resolution from `litellm_settings`. Leaves to others: the forms that they complete (identity, server).
 //!
 //! **Invariant:** a member is in a map only where its value has the type that the form wants; money is decimal text as
-//! JSON has it. **Invariant:** who may make keys is never wider than written.
+//! JSON has it. **Invariant:** `Debug` shows no value of a member. **Invariant:** who may make keys is never wider than written.
+
+use std::fmt;
 
 use serde_json::{Map, Number, Value};
 use tollgate_catalog::PicoDollars;
@@ -12,7 +14,7 @@ use tollgate_policy::period::Cadence;
 use crate::budgets::dollars;
 use crate::keys::{Kind, Table, litellm, records, rows};
 use crate::report::Collector;
-use crate::section::Section;
+use crate::section::{Section, texts_of};
 use crate::span::cadence;
 use crate::written::typed;
 use crate::yaml::Node;
@@ -43,8 +45,8 @@ pub struct KeyMakers {
     pub required_params: Vec<String>,
 }
 
-/// The resolved defaults of new records.
-#[derive(Clone, Debug, Default, PartialEq)]
+/// The resolved defaults of new records. Printing them shows no values of members, which may be secrets.
+#[derive(Clone, Default, PartialEq)]
 pub struct NewRecords {
     /// Members of a new key that does not say them (`default_key_generate_params`).
     pub keys: Map<String, Value>,
@@ -66,6 +68,21 @@ pub struct NewRecords {
     pub team_keys: KeyMakers,
     /// Who may make keys that are no team's.
     pub personal_keys: KeyMakers,
+}
+
+impl fmt::Debug for NewRecords {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let names = |members: &Map<String, Value>| members.keys().cloned().collect::<Vec<_>>();
+        f.debug_struct("NewRecords")
+            .field("keys", &names(&self.keys))
+            .field("key_bounds", &self.key_bounds)
+            .field("users", &names(&self.users))
+            .field("internal_users", &names(&self.internal_users))
+            .field("teams", &names(&self.teams))
+            .field("team_keys", &self.team_keys)
+            .field("personal_keys", &self.personal_keys)
+            .finish_non_exhaustive()
+    }
 }
 
 impl NewRecords {
@@ -157,6 +174,7 @@ fn value(node: &Node, kind: Kind, path: &str, found: &mut Collector) -> Option<V
         }
         // A reader of a form knows no words.
         Kind::Span => Some(Value::from(cadence(node.text()?)?.to_string())),
+        Kind::List(Kind::Text) => Some(Value::from(texts_of(node))),
         kind => Some(typed(node, kind)),
     }
 }

@@ -93,7 +93,6 @@ fn what_does_not_act_yet_is_listed_with_its_line() {
             "The configuration can be used: 0 errors, 0 warnings in 1 file.\n\
              It has 4 deployments in 3 model groups, 1 alias, a master key.\n\
              Accepted and checked, but not yet active:\n\
-             \x20 model_list[].model_info.access_groups  {file}:7\n\
              \x20 litellm_settings.cache  {file}:20\n\
              \x20 litellm_settings.cache_params.type  {file}:21\n\
              \x20 litellm_settings.cache_params.ttl  {file}:21\n\
@@ -144,6 +143,7 @@ fn the_shape_that_most_users_run_loads_whole() {
     let claude = &config.deployments[1];
     assert_eq!((claude.id.as_str(), claude.weight, claude.order), ("claude-a", Some(3.0), Some(1)));
     assert_eq!(claude.tags, ["paid"]);
+    assert_eq!(claude.access_groups, ["premium"]);
     assert_eq!(claude.model_info["access_groups"], serde_json::json!(["premium"]));
     assert_eq!(claude.params_written["api_key"], "****");
     assert_eq!(claude.params_written["weight"], 3);

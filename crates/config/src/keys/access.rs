@@ -7,6 +7,31 @@
 
 use super::{Key, Kind, TEXTS, Table, active, never};
 
+/// LiteLLM's names of groups of routes.
+pub(crate) const ROUTE_GROUPS: &[&str] = &[
+    "openai_routes",
+    "anthropic_routes",
+    "google_routes",
+    "mapped_pass_through_routes",
+    "passthrough_routes_wildcard",
+    "litellm_native_routes",
+    "llm_api_routes",
+    "info_routes",
+    "key_management_routes",
+    "management_routes",
+    "spend_tracking_routes",
+    "global_spend_tracking_routes",
+    "public_routes",
+    "master_key_only_routes",
+    "internal_user_routes",
+    "internal_user_view_only_routes",
+    "self_managed_routes",
+    "ui_routes",
+    "mcp_routes",
+    "agent_routes",
+    "apply_guardrail_routes",
+];
+
 /// The rows of `general_settings`.
 pub(crate) const GENERAL: &[Key] = &[
     active("allowed_ips", TEXTS, "", "Addresses, or ranges of them, that may call; others get a 403."),
@@ -14,14 +39,14 @@ pub(crate) const GENERAL: &[Key] = &[
         "allowed_routes",
         TEXTS,
         "",
-        "Routes that are served, `*` for any text in them; others get a 403.",
+        "Routes that are served, or LiteLLM's names of groups of them, `*` for any text; others get a 403.",
     ),
-    active("admin_only_routes", TEXTS, "", "Routes that only administrators may call."),
+    active("admin_only_routes", TEXTS, "", "Routes, or groups of them, that only administrators may call."),
     active(
         "public_routes",
         TEXTS,
         "",
-        "Routes that need no key, `*` for any text in them; `LiteLLMRoutes.public_routes` are those that never do.",
+        "Routes, or groups of them, that need no key; `LiteLLMRoutes.public_routes` are those that never do.",
     ),
     active(
         "enforced_params",

@@ -57,9 +57,9 @@ pub(crate) const LITELLM: &[Key] = &[
     ),
     active(
         "budget_exceeded_status_code",
-        Kind::Choice(&["400", "402", "422", "429"]),
+        Kind::Positive,
         "422",
-        "Status of a refusal because a budget is spent.",
+        "Status of a refusal because a budget is spent: 400, 402, 422 or 429.",
     ),
     active(
         "budget_exceeded_throttle_percentage",

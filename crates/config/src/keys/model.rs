@@ -219,6 +219,12 @@ const INFO_ACTIVE: &[Key] = &[
         "false",
         "Background health checks leave the deployment out.",
     ),
+    active(
+        "access_groups",
+        TEXTS,
+        "",
+        "Names of access groups; a key that may use one of them may use the model.",
+    ),
     active("health_check_timeout", Kind::Timeout, "", "Time for a health check."),
     active(
         "health_check_model",
@@ -229,7 +235,6 @@ const INFO_ACTIVE: &[Key] = &[
 ];
 
 const INFO_LATER: &[Key] = &[
-    later("access_groups", TEXTS, ""),
     later("access_windows", ANY_LIST, ""),
     later("allow_fail_open", Kind::Bool, ""),
     later("custom_tokenizer", ANY_MAP, ""),
