@@ -5,14 +5,17 @@
 //!
 //! **Invariant:** nothing here reads a clock or draws a random number.
 
+pub mod access;
 mod directory;
 mod document;
 pub mod form;
+pub mod grant;
 mod kind;
 mod limits;
 mod models;
 mod record;
 pub mod reply;
+pub mod role;
 mod scope;
 pub mod secret;
 

@@ -1,6 +1,7 @@
 //! One record: its document, and what every request asks of it, read once.
 
 use crate::document::{BadMember, Document};
+use crate::grant::Reach;
 use crate::kind::Kind;
 use crate::limits::{Critical, Limits};
 use crate::models::Models;
@@ -37,6 +38,8 @@ pub struct Record {
     pub is_blocked: bool,
     /// The models that it may use.
     pub models: Models,
+    /// The routes, networks and aliases that it has.
+    pub reach: Reach,
     /// Its limits and budgets.
     pub limits: Limits,
     /// Whom it belongs to.
@@ -59,6 +62,7 @@ impl Record {
             version,
             is_blocked: document.flag("blocked"),
             models: document.models("models"),
+            reach: Reach::read(&document)?,
             limits: Limits::read(&document)?,
             parents: Parents {
                 user: parent("user_id", Kind::User).filter(|_| kind != Kind::Customer),
