@@ -10,6 +10,7 @@
 #![allow(clippy::print_stdout, clippy::print_stderr)]
 
 mod bench;
+mod postgres;
 mod services;
 mod setup;
 mod shell;

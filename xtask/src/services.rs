@@ -24,6 +24,15 @@ pub(crate) const FOR_TESTS: &[Program] = &[
     Program { name: "haproxy", packages: &["haproxy"] },
 ];
 
+/// What the tests of the crates run.
+pub(crate) const FOR_CRATES: &[Program] = &[
+    // The database beside SQLite. Debian starts a server of its own with it, which is not used.
+    Program { name: "postgres", packages: &["postgresql"] },
+    Program { name: "psql", packages: &["postgresql-client"] },
+    // Gives root's rights away, which the server refuses.
+    Program { name: "setpriv", packages: &["util-linux"] },
+];
+
 /// What the benchmark runs.
 pub(crate) const FOR_BENCH: &[Program] = &[
     Program { name: "nginx", packages: &["nginx-light"] },

@@ -16,6 +16,7 @@ use crate::shell::{self, Workspace};
 /// The first install that failed, with what to do about it.
 pub(crate) fn everything(workspace: &Workspace) -> Result<(), String> {
     programs(workspace, services::FOR_TESTS)?;
+    programs(workspace, services::FOR_CRATES)?;
     python(workspace, "python", "tests/python/requirements.txt")?;
     python(workspace, "litellm", "tests/python/requirements-litellm.txt")?;
     node(workspace, "node", "tests/node")?;

@@ -156,11 +156,17 @@ pub(crate) fn without_colour(text: &str) -> String {
     plain
 }
 
-/// The full path of a program on PATH or in the administrator's folders, which are not on every user's PATH.
+/// The full path of a program on PATH, or in the administrator's folders and those of Debian's PostgreSQL, which are not on
+/// every user's PATH.
 pub(crate) fn which(program: &str) -> Option<PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let mut folders: Vec<PathBuf> = std::env::split_paths(&path).collect();
     folders.extend(["/usr/sbin", "/sbin", "/usr/local/sbin"].map(PathBuf::from));
+    let versions = std::fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
+    let mut versions: Vec<PathBuf> = versions.map(|version| version.path().join("bin")).collect();
+    versions.sort();
+    // The newest first.
+    folders.extend(versions.into_iter().rev());
     folders.into_iter().map(|folder| folder.join(program)).find(|file| file.is_file())
 }
 

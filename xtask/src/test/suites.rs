@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use super::counts::{self, Counts};
+use crate::postgres::{self, Postgres};
 use crate::services;
 use crate::setup;
 use crate::shell::{self, Workspace};
@@ -68,8 +69,10 @@ fn rust(workspace: &Workspace, long: bool) -> Result<Counts, String> {
     if nextest {
         args.extend(["--status-level", "slow", "--final-status-level", "fail", "--failure-output", "final"]);
     }
+    setup::programs(workspace, services::FOR_CRATES)?;
+    let postgres = Postgres::start(workspace)?;
     let mut command = workspace.cargo(&args);
-    command.env("NEXTEST_HIDE_PROGRESS_BAR", "1");
+    command.env("NEXTEST_HIDE_PROGRESS_BAR", "1").env(postgres::VARIABLE, postgres.url());
     counted(long_env(&mut command, long), if nextest { counts::of_nextest } else { counts::of_cargo_test })
 }
 
