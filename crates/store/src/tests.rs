@@ -7,11 +7,12 @@ use std::task::{Context, Poll, Waker};
 
 use rusqlite::Connection;
 
+use crate::books::{Batch, Books, RecordChange, SpendRow};
 use crate::error::{Fault, StoreError};
 use crate::migrate::{self, MIGRATIONS, Migration};
 use crate::options::{Durability, Location, StoreOptions};
 use crate::store::Store;
-use crate::{overrides, responses};
+use crate::{Owner, overrides, responses};
 
 async fn memory(options: &StoreOptions) -> Store {
     let store = Store::open(Location::Memory, options).await.unwrap();
@@ -254,4 +255,55 @@ fn steps_are_taken_from_where_the_file_stands() {
     let error = migrate::inspect(&connection, &Location::Memory, next - 1).unwrap_err().at(&Location::Memory);
     let expect = StoreError::SchemaNewer { file: "the store in memory".into(), found: next, known: next - 1 };
     assert_eq!(error, expect);
+}
+
+/// Rows of every version, as the release that made it wrote them: never changed, like the steps.
+const ROWS: [&str; 4] = [
+    "INSERT INTO responses (owner, id, previous_id, model_group, deployment_id, provider_response_id, status, \
+     created_at, expires_at, input_items, response) VALUES ('a', 'r1', NULL, 'gpt', 'eu', 'p1', 'completed', 1, 100, \
+     x'5b5d', x'7b7d')",
+    "INSERT INTO overrides (deployment_id, state, expires_at) VALUES ('eu', 'down', 100)",
+    "INSERT INTO records (kind, id, doc, revision, updated_at) VALUES ('team', 'red', '{\"a\":1}', 1, 5); \
+     INSERT INTO deletions (kind, id, revision) VALUES ('key', 'k', 2); UPDATE heads SET revision = 2",
+    "INSERT INTO accounts (kind, id, model, cadence, start, settled) VALUES ('team', 'red', '', '', 0, '12'); \
+     INSERT INTO journals (journal, segment, place) VALUES ('j', 3, 4); \
+     INSERT INTO daily VALUES ('global', '', '2026-11-22', 'k', 'm', 'g', 'p', '12', 1, 2, 3, 4, 5, 6, 6, 0, 0, 9)",
+];
+
+/// A file as the release of that version left it.
+fn file_of_version(path: &std::path::Path, version: usize) {
+    let mut connection = Connection::open(path).unwrap();
+    assert!(migrate::migrate(&mut connection, &Location::Memory, &MIGRATIONS[..version]).is_ok());
+    for rows in &ROWS[..version] {
+        connection.execute_batch(rows).unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_file_of_every_earlier_version_is_brought_up_with_what_is_in_it() {
+    assert_eq!(ROWS.len(), MIGRATIONS.len(), "a new version needs rows");
+    for version in 0..=MIGRATIONS.len() {
+        let path = std::env::temp_dir().join(format!("tollgate-version-{}-{version}.db", std::process::id()));
+        let _ = std::fs::remove_file(&path);
+        file_of_version(&path, version);
+        let store = Store::open(Location::File(path.clone()), &StoreOptions::default()).await.unwrap();
+        let books = Books::of_store(store.clone());
+        let response = store.responses().get(&Owner::new("a"), "r1", 50).await.unwrap();
+        assert_eq!(response.map(|found| found.response), (version >= 1).then(|| b"{}".to_vec()));
+        assert_eq!(store.overrides().all(50, 9).await.unwrap().len(), usize::from(version >= 2));
+        let changes = books.changes_since(0).await.unwrap();
+        let expect = if version >= 3 { (1, 1, 2) } else { (0, 0, 0) };
+        assert_eq!((changes.written.len(), changes.deleted.len(), changes.revision), expect, "{version}");
+        let accounts = books.load_accounts(0).await.unwrap();
+        let amounts: Vec<i128> = accounts.iter().map(|settled| settled.amount).collect();
+        assert_eq!(amounts, if version >= 4 { vec![12] } else { vec![] }, "{version}");
+        assert_eq!(books.checkpoint("j").await.unwrap().is_some(), version >= 4);
+        // And it goes on from there.
+        assert_eq!(books.commit(RecordChange::default()).await, Ok(expect.2 + 1));
+        let rows = vec![SpendRow { attempt_id: 1, cost: 5, ..SpendRow::default() }];
+        assert_eq!(books.post(Batch { rows, ..Batch::default() }).await, Ok(1));
+        assert_eq!(store.verify().await, Ok(()));
+        store.close().await;
+        std::fs::remove_file(&path).unwrap();
+    }
 }

@@ -10,7 +10,7 @@ use super::clauses::{Clauses, ESCAPE, Page, containing, searchable};
 use super::columns;
 use super::daily::Totals;
 use super::row::{SpendRow, Status};
-use super::session::{Session, Value, one};
+use super::session::{Dialect, Session, Value, one};
 use crate::error::Fault;
 
 /// From here on rows are not counted any more.
@@ -147,25 +147,35 @@ pub struct SessionSum {
 
 /// The rows of a page, and how many there are.
 pub(super) fn page(session: &mut dyn Session, query: &LogQuery) -> Result<LogPage, Fault> {
-    let mut counted = Clauses::new(session.dialect());
-    counted.text("SELECT count(*) FROM (SELECT 1 FROM attempts");
-    narrow(&mut counted, &query.filter);
-    counted.text(" LIMIT ").bind(Value::Int(TOTAL_MAX as i64 + 1)).text(") AS counted");
-    let found = one(session.query(&counted.sql, &counted.values)?)?.count()?;
-    let mut wanted = Clauses::new(session.dialect());
-    wanted.text("SELECT ");
-    for (place, column) in columns::COLUMNS.iter().enumerate() {
-        let is_body = matches!(*column, "messages" | "response" | "proxy_request");
-        wanted.text(if place == 0 { "" } else { ", " });
-        wanted.text(if is_body && !query.with_bodies { "''" } else { column });
-    }
-    wanted.text(" FROM attempts");
-    narrow(&mut wanted, &query.filter);
-    sort(&mut wanted, query);
-    wanted.page(query.page);
-    let rows = session.query(&wanted.sql, &wanted.values)?;
+    let counting = counting(session.dialect(), &query.filter);
+    let found = one(session.query(&counting.sql, &counting.values)?)?.count()?;
+    let reading = reading(session.dialect(), query);
+    let rows = session.query(&reading.sql, &reading.values)?;
     let rows = rows.into_iter().map(|mut row| columns::read(&mut row)).collect::<Result<_, _>>()?;
     Ok(LogPage { rows, total: found.min(TOTAL_MAX), is_capped: found > TOTAL_MAX })
+}
+
+fn counting(dialect: Dialect, filter: &LogFilter) -> Clauses {
+    let mut clauses = Clauses::new(dialect);
+    clauses.text("SELECT count(*) FROM (SELECT 1 FROM attempts");
+    narrow(&mut clauses, filter);
+    clauses.text(" LIMIT ").bind(Value::Int(TOTAL_MAX as i64 + 1)).text(") AS counted");
+    clauses
+}
+
+pub(super) fn reading(dialect: Dialect, query: &LogQuery) -> Clauses {
+    let mut clauses = Clauses::new(dialect);
+    clauses.text("SELECT ");
+    for (place, column) in columns::COLUMNS.iter().enumerate() {
+        let is_body = matches!(*column, "messages" | "response" | "proxy_request");
+        clauses.text(if place == 0 { "" } else { ", " });
+        clauses.text(if is_body && !query.with_bodies { "''" } else { column });
+    }
+    clauses.text(" FROM attempts");
+    narrow(&mut clauses, &query.filter);
+    sort(&mut clauses, query);
+    clauses.page(query.page);
+    clauses
 }
 
 fn sort(clauses: &mut Clauses, query: &LogQuery) {

@@ -19,6 +19,8 @@ mod reports;
 mod row;
 mod session;
 pub(crate) mod sqlite;
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
 

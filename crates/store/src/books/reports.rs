@@ -123,7 +123,16 @@ const COUNTS_SUMMED: &str = ", CAST(sum(prompt_tokens) AS BIGINT), CAST(sum(comp
 
 /// Sums over days, group by group.
 pub(super) fn sums(session: &mut dyn Session, query: &SumQuery) -> Result<Vec<Sum>, Fault> {
-    let dialect = session.dialect();
+    let summing = summing(session.dialect(), query);
+    let rows = session.query(&summing.sql, &summing.values)?;
+    let read = rows.into_iter().map(|mut row| {
+        let keys = query.group_by.iter().map(|_| row.text()).collect::<Result<_, _>>()?;
+        Ok(Sum { keys, totals: Totals::read(&mut row)? })
+    });
+    read.collect()
+}
+
+pub(super) fn summing(dialect: Dialect, query: &SumQuery) -> Clauses {
     let mut clauses = Clauses::new(dialect);
     clauses.text("SELECT ");
     for group in &query.group_by {
@@ -134,8 +143,8 @@ pub(super) fn sums(session: &mut dyn Session, query: &SumQuery) -> Result<Vec<Su
     list(&mut clauses, " GROUP BY ", &query.group_by);
     if query.by_spend {
         // SQLite's floats are enough for an order; the key decides between equals.
-        clauses
-            .text(dialect.pick(" ORDER BY CAST(pico_sum(spend) AS REAL) DESC", " ORDER BY sum(spend) DESC"));
+        let order = (" ORDER BY CAST(pico_sum(spend) AS REAL) DESC", " ORDER BY sum(spend) DESC");
+        clauses.text(dialect.pick(order.0, order.1));
         for group in &query.group_by {
             clauses.text(", ").text(group.column());
         }
@@ -145,12 +154,7 @@ pub(super) fn sums(session: &mut dyn Session, query: &SumQuery) -> Result<Vec<Su
     if let Some(limit) = query.limit {
         clauses.text(" LIMIT ").bind(i64::from(limit).into());
     }
-    let rows = session.query(&clauses.sql, &clauses.values)?;
-    let read = rows.into_iter().map(|mut row| {
-        let keys = query.group_by.iter().map(|_| row.text()).collect::<Result<_, _>>()?;
-        Ok(Sum { keys, totals: Totals::read(&mut row)? })
-    });
-    read.collect()
+    clauses
 }
 
 fn list(clauses: &mut Clauses, word: &'static str, groups: &[Group]) {

@@ -38,6 +38,15 @@ impl Engine {
         }
     }
 
+    /// Where another process finds the books: a file, or an address and a schema.
+    pub(crate) fn place(&self) -> (String, String) {
+        match &self.ground {
+            Ground::Memory => (String::new(), String::new()),
+            Ground::File(folder) => (folder.file().display().to_string(), String::new()),
+            Ground::Postgres(schema) => (schema.url.clone(), schema.name.clone()),
+        }
+    }
+
     /// Statements that take away what keeps the audit from being changed.
     pub(crate) fn unlock_audit(&self) -> &'static str {
         match &self.ground {
