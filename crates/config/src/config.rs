@@ -154,7 +154,14 @@ fn deployments(root: &Node, environment: &Environment<'_>, found: &mut Collector
         }
         // A second catch-all adds nothing that the first has not opened.
         if is_catch_all(&deployment) && !all.iter().any(is_catch_all) {
-            all.extend(catch_all(&deployment, items, environment));
+            let opened = catch_all(&deployment, items, environment);
+            if deployment.budget.is_some() && !opened.is_empty() {
+                let path = format!("model_list[{index}].litellm_params.max_budget");
+                let message =
+                    "holds for each provider that the catch-all opens by itself, not for all together";
+                found.warning(node.place, &path, message);
+            }
+            all.extend(opened);
         }
         all.push(deployment);
     }

@@ -210,6 +210,21 @@ fn a_deployment_has_a_budget_of_its_own() {
 }
 
 #[test]
+fn a_budget_of_a_catch_all_is_one_for_each_provider_and_that_is_said() {
+    let text = "model_list: [{model_name: '*', litellm_params: {model: '*', max_budget: 1}}]\n";
+    let keys = |name: &str| matches!(name, "OPENAI_API_KEY" | "ANTHROPIC_API_KEY").then(|| "k".to_owned());
+    let loaded = Config::from_yaml_text(text, &keys);
+    let found: Vec<String> = loaded.report.findings.iter().map(ToString::to_string).collect();
+    let path = "config.yaml:1: warning: model_list[0].litellm_params.max_budget";
+    let expect = "holds for each provider that the catch-all opens by itself, not for all together";
+    assert_eq!(found, [format!("{path}: {expect}")]);
+    let deployments = loaded.config.map(|config| config.deployments).unwrap_or_default();
+    // Itself, and one for each provider that takes one of the two keys.
+    assert_eq!(deployments.len(), 4);
+    assert!(deployments.iter().all(|deployment| deployment.budget == Some(limit("1", None))));
+}
+
+#[test]
 fn tiers_are_shares_and_each_can_be_switched_off() {
     let part = |millionths| Some(Part::millionths(millionths));
     let check = |tiers: &str, warn: Option<Part>, downgrade: Option<Part>, overflow: u32| {
