@@ -21,6 +21,10 @@ pub struct Bounds {
     pub input_audio_tokens: u64,
     /// Of these, tokens of images.
     pub input_image_tokens: u64,
+    /// Of these, tokens of video.
+    pub input_video_tokens: u64,
+    /// Tokens of what an answer cites, beside the prompt.
+    pub citation_tokens: u64,
     /// Whether the provider may keep some of the prompt, and be paid for it.
     pub cache_writes: CacheWrites,
     /// Tokens of one answer, reasoning included.
@@ -49,6 +53,12 @@ pub struct Bounds {
     pub queries: u64,
     /// How long the provider may take, in milliseconds.
     pub elapsed_ms: u64,
+    /// Queries that the provider may put to a service of maps.
+    pub map_queries: u64,
+    /// Sessions in which the provider may run code.
+    pub code_sessions: u64,
+    /// Searches that the provider may make in the caller's files.
+    pub file_searches: u64,
     /// Searches that the provider may make on the web.
     pub web_searches: u64,
     /// How much these may bring in, where the request says it; the dearest size counts otherwise.
@@ -104,7 +114,8 @@ impl Bounds {
     /// Whether a usage lies within them, and its parts within their totals.
     pub fn covers(&self, usage: &Usage) -> bool {
         let in_cache = usage.cached_tokens.saturating_add(usage.cache_write_tokens);
-        let answer_parts = [usage.reasoning_tokens, usage.output_audio_tokens, usage.output_image_tokens];
+        let drawn = usage.output_image_tokens.saturating_add(usage.output_video_tokens);
+        let answer_parts = [usage.reasoning_tokens, usage.output_audio_tokens, drawn];
         let audio = usage.input_audio_tokens.saturating_add(usage.cached_audio_tokens);
         let images = usage.input_image_tokens.saturating_add(usage.cached_image_tokens);
         let (writes, hourly) = match self.cache_writes {
@@ -117,12 +128,15 @@ impl Bounds {
             (in_cache, usage.input_tokens),
             (audio, self.input_audio_tokens),
             (images, self.input_image_tokens),
+            (usage.input_video_tokens, self.input_video_tokens),
+            (usage.citation_tokens, self.citation_tokens),
             (usage.cache_write_tokens, writes),
+            (usage.cache_write_audio_tokens, self.input_audio_tokens.saturating_sub(audio)),
             (usage.cache_write_1h_tokens, hourly),
             (usage.output_tokens, self.output_tokens_in_all()),
             (answer_parts.into_iter().fold(0, u64::saturating_add), usage.output_tokens),
             (usage.output_audio_tokens, if self.may_speak { u64::MAX } else { 0 }),
-            (usage.output_image_tokens, if self.may_draw { u64::MAX } else { 0 }),
+            (drawn, if self.may_draw { u64::MAX } else { 0 }),
             (usage.images, self.images),
             (usage.pixels, usage.images.saturating_mul(self.pixels_of_one())),
             (usage.input_characters, self.characters),
@@ -130,6 +144,9 @@ impl Bounds {
             (usage.spoken_ms, self.spoken_ms),
             (usage.queries, self.queries),
             (usage.elapsed_ms, self.elapsed_ms),
+            (usage.map_queries, self.map_queries),
+            (usage.code_sessions, self.code_sessions),
+            (usage.file_searches, self.file_searches),
             (usage.web_search_requests, self.web_searches),
         ];
         let is_size = self.search_context_size.is_none_or(|size| size == usage.search_context_size);
@@ -152,6 +169,13 @@ pub fn ceiling(prices: &Prices, bounds: &Bounds, served: Served) -> Option<PicoD
     if !prices.is_priced() {
         return None;
     }
+    // A request is billed at the hour at which it ends, which nobody knows.
+    let later = prices.off_peak().and_then(|prices| ceiling(prices, bounds, served));
+    at_any_size(prices, bounds, served).max(later)
+}
+
+/// The same at one hour's prices.
+fn at_any_size(prices: &Prices, bounds: &Bounds, served: Served) -> Option<PicoDollars> {
     if bounds.images == 0 {
         return of_rates(prices, bounds, served, 0).map(ExactSum::rounded);
     }
@@ -220,8 +244,7 @@ fn of_rates(prices: &Prices, bounds: &Bounds, served: Served, pixels: u64) -> Op
             highest = highest.max(at_length(&prices.billed(length, tier), bounds, length, &units));
         }
     }
-    let tools = searches(prices, bounds);
-    Some(highest.plus(units.always).plus(tools))
+    Some(highest.plus(units.always).plus(searches(prices, bounds)).plus(tools(prices, bounds)))
 }
 
 /// What is not tokens, at most.
@@ -268,9 +291,11 @@ fn at_length(rates: &Billed, bounds: &Bounds, length: u64, units: &Units) -> Exa
         CacheWrites::Hour => rates.cache_write.max(rates.cache_write_hour),
     };
     let text = rates.input.max(rates.cache_read).max(written);
+    let sound = if bounds.cache_writes == CacheWrites::No { Price::ZERO } else { rates.cache_write_audio };
     let kinds = [
-        (text.max(rates.audio_input).max(rates.cache_read_audio), bounds.input_audio_tokens),
+        (text.max(rates.audio_input).max(rates.cache_read_audio).max(sound), bounds.input_audio_tokens),
         (text.max(rates.image_input).max(rates.cache_read_image), bounds.input_image_tokens),
+        (text.max(rates.video_input), bounds.input_video_tokens),
     ];
     let prompt = dearest_first(kinds, text, length);
     let mut answer_rate = rates.output.max(rates.reasoning);
@@ -278,18 +303,19 @@ fn at_length(rates: &Billed, bounds: &Bounds, length: u64, units: &Units) -> Exa
         answer_rate = answer_rate.max(rates.audio_output);
     }
     if bounds.may_draw {
-        answer_rate = answer_rate.max(rates.image_output);
+        answer_rate = answer_rate.max(rates.image_output).max(rates.video_output);
     }
     let mut answer = ExactSum::default();
     answer.add(answer_rate, bounds.output_tokens_in_all());
     // Where tokens cost nothing, what was written to the cache still does, and units are billed beside it.
     let mut writes = ExactSum::default();
-    writes.add(written, length);
+    writes.add(written.max(sound), length);
 
     let by_tokens = prompt.plus(answer.max(units.spoken));
     let by_units = writes.plus(units.instead).plus(units.spoken);
     let mut request = ExactSum::default();
     request.add(rates.request, 1);
+    request.add(rates.citation, bounds.citation_tokens);
     by_tokens.max(by_units).plus(request)
 }
 
@@ -304,6 +330,16 @@ fn dearest_first<const N: usize>(mut kinds: [(Price, u64); N], text: Price, leng
         left -= taken;
     }
     sum.add(text, left);
+    sum
+}
+
+/// Other tools of the provider's.
+fn tools(prices: &Prices, bounds: &Bounds) -> ExactSum {
+    let tools = prices.tools();
+    let mut sum = ExactSum::default();
+    sum.add(tools.map_query.unwrap_or_default(), prices.grounded(bounds.map_queries));
+    sum.add(tools.code_session.unwrap_or_default(), bounds.code_sessions);
+    sum.add(tools.file_search.unwrap_or_default(), bounds.file_searches);
     sum
 }
 

@@ -38,6 +38,20 @@ pub struct Usage {
     pub output_audio_tokens: u64,
     /// Answer tokens of images.
     pub output_image_tokens: u64,
+    /// Prompt tokens of video.
+    pub input_video_tokens: u64,
+    /// Answer tokens of video.
+    pub output_video_tokens: u64,
+    /// Of [`Usage::cache_write_tokens`], audio.
+    pub cache_write_audio_tokens: u64,
+    /// Tokens of what an answer cites, which are no part of the prompt.
+    pub citation_tokens: u64,
+    /// Queries that the provider put to a service of maps.
+    pub map_queries: u64,
+    /// Sessions in which the provider ran code.
+    pub code_sessions: u64,
+    /// Searches that the provider made in the caller's files.
+    pub file_searches: u64,
     /// Searches that the provider made on the web.
     pub web_search_requests: u64,
     /// How much those searches brought in.
@@ -74,7 +88,7 @@ pub struct Cost {
     pub cache_write: PicoDollars,
     /// The part of `output` that was reasoning.
     pub reasoning: PicoDollars,
-    /// Web searches.
+    /// Searches on the web, in files and on maps, and sessions of code.
     pub tool_usage: PicoDollars,
 }
 
@@ -105,6 +119,10 @@ pub fn cost(prices: &Prices, usage: &Usage, tier: Option<ServiceTier>) -> Option
     if let Some((times, price)) = prices.search(usage.web_search_requests, usage.search_context_size) {
         parts.tool_usage.add(price, times);
     }
+    let tools = prices.tools();
+    parts.tool_usage.add(tools.map_query.unwrap_or_default(), prices.grounded(usage.map_queries));
+    parts.tool_usage.add(tools.code_session.unwrap_or_default(), usage.code_sessions);
+    parts.tool_usage.add(tools.file_search.unwrap_or_default(), usage.file_searches);
     Some(parts.rounded())
 }
 
@@ -146,7 +164,10 @@ fn of_tokens(prices: &Prices, usage: &Usage, tier: Option<ServiceTier>) -> Parts
     // Cached tokens may be audio or images too: those parts are billed only as far as the cache did not cover them.
     let audio = usage.input_audio_tokens.min(outside_cache);
     let images = usage.input_image_tokens.min(outside_cache - audio);
-    parts.input.add(rates.input, outside_cache - audio - images);
+    let video = usage.input_video_tokens.min(outside_cache - audio - images);
+    parts.input.add(rates.input, outside_cache - audio - images - video);
+    parts.input.add(rates.video_input, video);
+    parts.input.add(rates.citation, usage.citation_tokens);
     parts.input.add(rates.audio_input, audio);
     parts.input.add(rates.image_input, images);
     parts.request.add(rates.request, 1);
@@ -158,7 +179,9 @@ fn of_tokens(prices: &Prices, usage: &Usage, tier: Option<ServiceTier>) -> Parts
     parts.cache_read.add(rates.cache_read_image, cached_images);
 
     let hour = usage.cache_write_1h_tokens.min(usage.cache_write_tokens);
-    parts.cache_write.add(rates.cache_write, usage.cache_write_tokens - hour);
+    let spoken = usage.cache_write_audio_tokens.min(usage.cache_write_tokens - hour);
+    parts.cache_write.add(rates.cache_write, usage.cache_write_tokens - hour - spoken);
+    parts.cache_write.add(rates.cache_write_audio, spoken);
     parts.cache_write.add(rates.cache_write_hour, hour);
 
     parts.reasoning.add(rates.reasoning, usage.reasoning_tokens);
@@ -167,11 +190,13 @@ fn of_tokens(prices: &Prices, usage: &Usage, tier: Option<ServiceTier>) -> Parts
         .output_tokens
         .saturating_sub(usage.reasoning_tokens)
         .saturating_sub(usage.output_audio_tokens)
-        .saturating_sub(usage.output_image_tokens);
+        .saturating_sub(usage.output_image_tokens)
+        .saturating_sub(usage.output_video_tokens);
     parts.output = parts.reasoning;
     parts.output.add(rates.output, text_answer);
     parts.output.add(rates.audio_output, usage.output_audio_tokens);
     parts.output.add(rates.image_output, usage.output_image_tokens);
+    parts.output.add(rates.video_output, usage.output_video_tokens);
     parts
 }
 
@@ -210,6 +235,8 @@ fn add_units(prices: &Prices, usage: &Usage, is_by_tokens: bool, parts: &mut Par
     is_priced
 }
 
+#[cfg(test)]
+mod dimension_tests;
 #[cfg(test)]
 mod tests;
 #[cfg(test)]

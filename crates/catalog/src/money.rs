@@ -195,11 +195,34 @@ impl Price {
         self.0
     }
 
+    /// The price times a ratio, rounded half up to 1e-24 USD.
+    pub(crate) fn scaled(self, by: Ratio) -> Price {
+        Price(self.0.saturating_mul(by.parts).saturating_add(by.whole / 2) / by.whole)
+    }
+
     /// What `count` of them cost, rounded half up to a picodollar.
     pub fn times(self, count: u64) -> PicoDollars {
         let mut sum = ExactSum::default();
         sum.add(self, count);
         sum.rounded()
+    }
+}
+
+/// A multiplier as a fraction in lowest decimal terms: 11/10 for `1.1`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Ratio {
+    parts: i128,
+    whole: i128,
+}
+
+impl Ratio {
+    /// Of a number that was read as a price is.
+    pub(crate) fn of(number: Price) -> Ratio {
+        let (mut parts, mut whole) = (number.0, 10_i128.pow(PRICE_DECIMALS as u32));
+        while whole > 1 && parts % 10 == 0 {
+            (parts, whole) = (parts / 10, whole / 10);
+        }
+        Ratio { parts, whole }
     }
 }
 

@@ -6,15 +6,22 @@
 //! **Invariant:** a price is the decimal text that was written; an absent price is absent, and never zero.
 
 mod keys;
+mod off_peak;
+mod reading;
+mod region;
+mod tools;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use serde_json::value::RawValue;
-
 use crate::money::{MoneyError, Price};
 pub(crate) use keys::{Dimension, RateKey};
 pub use keys::{PRICE_KEYS, ServiceTier, UNBILLED_PRICE_KEYS};
+use off_peak::OffPeak;
+use reading::Draft;
+use region::Uplifts;
+pub use region::openai_residency;
+pub(crate) use tools::ToolPrices;
 
 /// What a model charges. A clone shares the numbers.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -38,6 +45,9 @@ struct Rare {
     sizes: Vec<Size>,
     /// Lengths of prompt beyond which, or at which, other rates hold; each once, in order.
     steps: Vec<u64>,
+    tools: ToolPrices,
+    uplifts: Uplifts,
+    off_peak: Option<OffPeak>,
 }
 
 /// The prices of a picture of one size, as `1024-x-1024` or `hd/1024-x-1792`.
@@ -121,6 +131,10 @@ pub(crate) struct Billed {
     pub(crate) audio_output: Price,
     pub(crate) image_input: Price,
     pub(crate) image_output: Price,
+    pub(crate) video_input: Price,
+    pub(crate) video_output: Price,
+    pub(crate) cache_write_audio: Price,
+    pub(crate) citation: Price,
     pub(crate) request: Price,
 }
 
@@ -169,6 +183,7 @@ impl Prices {
         for (name, json) in fields.filter(|(_, json)| *json != "null") {
             draft.put(name, json)?;
         }
+        draft.rare.tools = draft.rare.tools.or_listed(provider, draft.rare.search_is_per_prompt);
         Ok(draft.finish())
     }
 
@@ -197,15 +212,17 @@ impl Prices {
             rates: self.rates.iter().copied().collect(),
             rare: self.rare.as_deref().cloned().unwrap_or_default(),
         };
-        for (key, price) in written.rates.iter().filter(|(key, _)| **key == RateKey::base(key.dimension)) {
-            draft.rates.retain(|known, _| known.dimension != key.dimension);
-            for range in &mut draft.rare.ranges {
-                range.rates.retain(|(dimension, _)| *dimension != key.dimension);
-                range.rates.push((key.dimension, *price));
-            }
-        }
+        draft.flatten(written.rates.iter().map(|(key, price)| (*key, *price)));
         draft.displace(&written.rates);
+        if written.rates.keys().any(|key| !key.dimension.is_unit()) {
+            draft.rare.off_peak = None;
+        }
         draft.rates.extend(written.rates);
+        draft.rare.tools = written.rare.tools.or(draft.rare.tools);
+        draft.rare.uplifts = written.rare.uplifts.or(draft.rare.uplifts);
+        if written.rare.off_peak.is_some() {
+            draft.rare.off_peak = written.rare.off_peak;
+        }
         if names.contains("tiered_pricing") {
             draft.rare.ranges = written.rare.ranges;
         }
@@ -346,7 +363,18 @@ impl Prices {
 
     fn plain(&self, dimension: Dimension) -> Option<Price> {
         let in_range = self.range(0).and_then(|range| range.rate(dimension));
-        in_range.or_else(|| self.at(dimension, 0, None))
+        in_range.or_else(|| self.rate_at(dimension, 0, None))
+    }
+
+    /// The prices of tools that the provider runs.
+    pub(crate) fn tools(&self) -> ToolPrices {
+        self.rare.as_deref().map_or_else(ToolPrices::default, |rare| rare.tools)
+    }
+
+    /// Queries to a service of Google's that are billed: each, or one for the prompt.
+    pub(crate) fn grounded(&self, queries: u64) -> u64 {
+        let is_per_prompt = self.rare.as_deref().is_some_and(|rare| rare.search_is_per_prompt);
+        if is_per_prompt { queries.min(1) } else { queries }
     }
 
     /// The price of `queries` web searches: how often it is due, and at which rate.
@@ -357,7 +385,7 @@ impl Prices {
             SearchContextSize::Medium => rare.search.medium,
             SearchContextSize::High => rare.search.high,
         }?;
-        Some((if rare.search_is_per_prompt { queries.min(1) } else { queries }, price))
+        Some((self.grounded(queries), price))
     }
 
     /// The rates for a prompt of that many tokens at that tier. What has no price of its own is billed as what it is
@@ -368,9 +396,11 @@ impl Prices {
         let of = |dimension| match range {
             // A range speaks for all text; only the output may be left to the model.
             Some(range) if dimension < Dimension::AudioInput => range.rate(dimension).or_else(|| {
-                (dimension == Dimension::Output).then(|| self.at(dimension, prompt_tokens, tier)).flatten()
+                (dimension == Dimension::Output)
+                    .then(|| self.rate_at(dimension, prompt_tokens, tier))
+                    .flatten()
             }),
-            _ => self.at(dimension, prompt_tokens, tier),
+            _ => self.rate_at(dimension, prompt_tokens, tier),
         };
         let input = of(Dimension::Input).unwrap_or_default();
         let image_output = of(Dimension::ImageOutput);
@@ -396,6 +426,10 @@ impl Prices {
             audio_output: of(Dimension::AudioOutput).unwrap_or(output),
             image_input: of(Dimension::ImageInput).unwrap_or(input),
             image_output: image_output.unwrap_or(output),
+            video_input: of(Dimension::VideoInput).unwrap_or(input),
+            video_output: of(Dimension::VideoOutput).unwrap_or(output),
+            cache_write_audio: of(Dimension::CacheWriteAudio).unwrap_or(cache_write),
+            citation: of(Dimension::Citation).unwrap_or_default(),
             request: of(Dimension::Request).unwrap_or_default(),
         }
     }
@@ -405,15 +439,17 @@ impl Prices {
     }
 
     /// The rate of a dimension: of the highest threshold that the prompt crosses, and there the tier's before the
-    /// plain one.
-    fn at(&self, dimension: Dimension, prompt_tokens: u64, tier: Option<ServiceTier>) -> Option<Price> {
+    /// plain one. Batches have thresholds of their own, if any.
+    fn rate_at(&self, dimension: Dimension, prompt_tokens: u64, tier: Option<ServiceTier>) -> Option<Price> {
         let is_inclusive = self.rare.as_ref().is_some_and(|rare| rare.threshold_is_inclusive);
         let first = self.rates.partition_point(|(key, _)| key.dimension < dimension);
+        let has_own =
+            tier == Some(ServiceTier::Batches) && self.has(RateKey { tier, ..RateKey::base(dimension) });
         self.rates
             .get(first..)?
             .iter()
             .take_while(|(key, _)| key.dimension == dimension)
-            .filter(|(key, _)| key.tier.is_none() || key.tier == tier)
+            .filter(|(key, _)| key.tier == tier || (key.tier.is_none() && !has_own))
             .filter(|(key, _)| {
                 key.above == 0 || prompt_tokens > key.above || (is_inclusive && prompt_tokens == key.above)
             })
@@ -445,128 +481,6 @@ impl Range {
     fn rate(&self, dimension: Dimension) -> Option<Price> {
         self.rates.iter().find(|(known, _)| *known == dimension).map(|(_, price)| *price)
     }
-}
-
-/// Prices while they are read.
-#[derive(Default)]
-struct Draft {
-    rates: BTreeMap<RateKey, Price>,
-    rare: Rare,
-}
-
-impl Draft {
-    /// Takes one field; one that is no price is skipped.
-    fn put(&mut self, name: &str, json: &str) -> Result<(), PriceError> {
-        match name {
-            "tiered_pricing" => self.rare.ranges = ranges(json)?,
-            "search_context_cost_per_query" => self.rare.search = search(json)?,
-            "web_search_billing_unit" => {
-                self.rare.search_is_per_prompt = json.trim_matches('"') != "per_query";
-            }
-            // Other objects are prices that no usage is billed by yet; their form is not checked.
-            _ if json.starts_with(['{', '[']) => {}
-            _ => match RateKey::parse(name) {
-                Some(key) if name == "input_cost_per_token_cache_hit" => {
-                    let hit = number(name, json)?;
-                    self.rates.entry(key).or_insert(hit);
-                }
-                Some(key) => {
-                    self.rates.insert(key, number(name, json)?);
-                }
-                None if UNBILLED_PRICE_KEYS.binary_search(&name).is_ok() => {
-                    number(name, json)?;
-                }
-                None => {}
-            },
-        }
-        Ok(())
-    }
-
-    /// Makes room for an operator's prices of pictures and of time.
-    fn displace(&mut self, written: &BTreeMap<RateKey, Price>) {
-        let has = |is: fn(Dimension) -> bool| written.keys().any(|key| is(key.dimension));
-        if has(Dimension::is_picture) {
-            self.rates.retain(|key, _| !key.dimension.is_picture());
-            self.rare.sizes.clear();
-        }
-        if has(Dimension::is_time) {
-            self.rates.retain(|key, _| !key.dimension.is_time());
-            if !has(|dimension| !dimension.is_unit()) {
-                self.rates.retain(|key, _| key.dimension.is_unit());
-                self.rare.ranges.clear();
-            }
-        }
-    }
-
-    fn finish(mut self) -> Prices {
-        let above = self.rates.keys().map(|key| key.above).filter(|above| *above > 0);
-        self.rare.steps = above.chain(self.rare.ranges.iter().map(|range| range.to)).collect();
-        self.rare.steps.sort_unstable();
-        self.rare.steps.dedup();
-        let rare = (self.rare != Rare::default()).then(|| Arc::new(self.rare));
-        Prices { rates: self.rates.into_iter().collect(), rare }
-    }
-}
-
-/// A price from the text of a JSON number, or of a JSON string that holds one.
-fn number(key: &str, json: &str) -> Result<Price, PriceError> {
-    let text = json.trim().trim_matches('"');
-    Price::parse(text).map_err(|error| PriceError {
-        key: key.to_owned(),
-        problem: PriceProblem::Number { text: text.chars().take(40).collect(), error },
-    })
-}
-
-type Fields<'a> = BTreeMap<String, &'a RawValue>;
-
-fn form(key: &str, expected: &'static str) -> PriceError {
-    PriceError { key: key.to_owned(), problem: PriceProblem::Form(expected) }
-}
-
-/// Reads `tiered_pricing`. Its entries for search results (`max_results_range`) price no tokens and are left out.
-fn ranges(json: &str) -> Result<Vec<Range>, PriceError> {
-    const KEY: &str = "tiered_pricing";
-    let wrong = || form(KEY, "a list of objects with `range: [from, to]` and prices per token");
-    let entries: Vec<Fields<'_>> = serde_json::from_str(json).map_err(|_| wrong())?;
-    let mut ranges = Vec::new();
-    for entry in entries {
-        let Some(bounds) = entry.get("range") else { continue };
-        // Token counts; the data writes them as floats (`256000.0`).
-        let [from, to]: [f64; 2] = serde_json::from_str(bounds.get()).map_err(|_| wrong())?;
-        if !(from >= 0.0 && to > from) {
-            return Err(wrong());
-        }
-        let mut rates = Vec::new();
-        for (name, value) in &entry {
-            let Some(key) = RateKey::parse(name) else { continue };
-            if key != RateKey::base(key.dimension) {
-                return Err(wrong());
-            }
-            rates.push((key.dimension, number(name, value.get())?));
-        }
-        if rates.iter().any(|(dimension, _)| *dimension == Dimension::Input) {
-            ranges.push(Range { from: from as u64, to: to as u64, rates });
-        }
-    }
-    ranges.sort_by_key(|range| range.from);
-    Ok(ranges)
-}
-
-/// Reads `search_context_cost_per_query`: an object of sizes, or one number for all of them.
-fn search(json: &str) -> Result<SearchPrices, PriceError> {
-    const KEY: &str = "search_context_cost_per_query";
-    if !json.starts_with('{') {
-        let price = Some(number(KEY, json)?);
-        return Ok(SearchPrices { low: price, medium: price, high: price });
-    }
-    let sizes: Fields<'_> = serde_json::from_str(json)
-        .map_err(|_| form(KEY, "an object with `search_context_size_low`, `_medium` and `_high`"))?;
-    let size = |name: &str| sizes.get(name).map(|value| number(KEY, value.get())).transpose();
-    Ok(SearchPrices {
-        low: size("search_context_size_low")?,
-        medium: size("search_context_size_medium")?,
-        high: size("search_context_size_high")?,
-    })
 }
 
 /// The price name with the fewest single-letter edits from `name`, at most a fifth of its letters.

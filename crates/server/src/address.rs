@@ -91,7 +91,7 @@ pub(crate) fn region_in_model(model: &str) -> Option<&str> {
 }
 
 /// LiteLLM's location where nothing says one.
-fn location(deployment: &Deployment) -> &str {
+pub(crate) fn location(deployment: &Deployment) -> &str {
     deployment.cloud.get("vertex_location").unwrap_or("us-central1")
 }
 

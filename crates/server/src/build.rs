@@ -12,6 +12,7 @@ use http::header::{ACCEPT, HeaderMap, HeaderName, HeaderValue, USER_AGENT};
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
+use tollgate_catalog::prices::openai_residency;
 use tollgate_catalog::{KeyPlacement, Mode, Model, Overlay, Price, Prices, Wire};
 use tollgate_config::{Config, Deployment, OnUnsupported, Secret};
 use tollgate_dialect::anthropic::Host;
@@ -127,7 +128,9 @@ impl Builder {
             known
         };
         let own = deployment.prices.iter().map(|(name, text)| (name.as_str(), text.as_str()));
-        known.with_overrides(own).map_err(|error| BuildError::new(deployment, error.to_string()))
+        let prices =
+            known.with_overrides(own).map_err(|error| BuildError::new(deployment, error.to_string()))?;
+        Ok(in_region(deployment, &prices))
     }
 
     /// The prices of a model's pictures by their sizes.
@@ -223,6 +226,15 @@ impl Builder {
         };
         self.fleet.live(key, &deployment.model_name)
     }
+}
+
+/// The prices where the deployment is: some models cost more where they are served from one region.
+fn in_region(deployment: &Deployment, prices: &Prices) -> Prices {
+    let base = base_url(deployment).unwrap_or_default();
+    let host = base.split_once("://").map_or(base.as_str(), |(_, rest)| rest);
+    let host = host.split(['/', ':']).next().unwrap_or_default();
+    let location = (deployment.provider.name == "vertex_ai").then(|| address::location(deployment));
+    prices.in_region(openai_residency(host), location)
 }
 
 /// What is fixed about a deployment in the choice.

@@ -181,7 +181,7 @@ const DIMENSIONS: [&str; 10] = [
     "output_cost_per_image_token",
 ];
 
-const UNITS: [&str; 14] = [
+const UNITS: [&str; 21] = [
     "cache_read_input_audio_token_cost",
     "cache_read_input_image_token_cost",
     "input_cost_per_request",
@@ -196,6 +196,13 @@ const UNITS: [&str; 14] = [
     "search_context_cost_per_query",
     "tiered_pricing",
     "web_search_billing_unit",
+    "input_cost_per_video_token",
+    "output_cost_per_video_token",
+    "cache_creation_input_audio_token_cost",
+    "citation_cost_per_token",
+    "google_maps_grounding_cost_per_query",
+    "code_interpreter_cost_per_session",
+    "off_peak_pricing",
 ];
 
 fn any_key() -> impl Strategy<Value = String> {
@@ -254,6 +261,10 @@ prop_compose! {
                     searches[0], searches[1], searches[2]
                 ),
                 "web_search_billing_unit" => format!("\"{name}\":\"{}\"", if rate % 2 == 0 { "per_query" } else { "per_prompt" }),
+                "off_peak_pricing" => format!(
+                    "\"{name}\":{{\"hours_utc\":\"16:00-18:00\",\"input_cost_per_token\":{rate}e-12,\"output_cost_per_token\":{}e-12}}",
+                    rate / 2
+                ),
                 _ => format!("\"{name}\":{rate}e-9"),
             });
         }
@@ -274,6 +285,7 @@ prop_compose! {
             images: n[5] % 4, image_size: size, image_quality: None, image_pixels: n[6],
             characters: n[7] % 500, audio_ms: n[8], spoken_ms: n[9], queries: n[10] % 4, elapsed_ms: n[11],
             web_searches: n[1] % 4,
+            input_video_tokens: n[7] % (n[0] + 1), citation_tokens: n[8] % 900, map_queries: n[9] % 3, code_sessions: n[10] % 2, file_searches: n[11] % 3,
             search_context_size: [None, Some(SearchContextSize::Low), Some(SearchContextSize::Medium), Some(SearchContextSize::High)][usize::from(search)],
         }
     }
@@ -300,12 +312,25 @@ fn within(bounds: &Bounds, shares: &[u64]) -> Usage {
     let spoken = if bounds.may_speak { output_tokens - reasoning_tokens } else { 0 };
     let output_audio_tokens = of(spoken);
     let drawn = if bounds.may_draw { output_tokens - reasoning_tokens - output_audio_tokens } else { 0 };
+    let filmed = if bounds.may_draw { output_tokens - reasoning_tokens - output_audio_tokens } else { 0 };
+    let output_video_tokens = of(filmed);
+    let drawn = drawn.saturating_sub(output_video_tokens);
+    let heard = bounds.input_audio_tokens - input_audio_tokens;
+    let cached_audio_tokens = of(heard);
+    let written_audio = if bounds.cache_writes == CacheWrites::No { 0 } else { heard - cached_audio_tokens };
     let images = of(bounds.images);
     let any_size = [SearchContextSize::Low, SearchContextSize::Medium, SearchContextSize::High];
     Usage {
         input_tokens,
         cached_tokens,
-        cached_audio_tokens: of(bounds.input_audio_tokens - input_audio_tokens),
+        cached_audio_tokens,
+        cache_write_audio_tokens: of(written_audio),
+        input_video_tokens: of(bounds.input_video_tokens),
+        output_video_tokens,
+        citation_tokens: of(bounds.citation_tokens),
+        map_queries: of(bounds.map_queries),
+        code_sessions: of(bounds.code_sessions),
+        file_searches: of(bounds.file_searches),
         cached_image_tokens: of(bounds.input_image_tokens - input_image_tokens),
         cache_write_tokens,
         cache_write_1h_tokens: of(hourly),
@@ -328,7 +353,7 @@ fn within(bounds: &Bounds, shares: &[u64]) -> Usage {
 }
 
 fn any_shares() -> impl Strategy<Value = Vec<u64>> {
-    prop::collection::vec(0..100_u64, 24)
+    prop::collection::vec(0..100_u64, 32)
 }
 
 fn any_served() -> impl Strategy<Value = Served> {
@@ -340,7 +365,7 @@ fn any_served() -> impl Strategy<Value = Served> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(1024))]
+    #![proptest_config(ProptestConfig::with_cases(512))]
 
     #[test]
     fn no_usage_within_the_bounds_costs_more_than_the_ceiling(
@@ -350,8 +375,10 @@ proptest! {
         prop_assert!(bounds.covers(&usage), "{usage:?} {bounds:?}");
         let highest = ceiling(&prices, &bounds, served);
         for tier in served.tiers() {
-            let cost = cost(&prices, &usage, tier).map(|cost| cost.total);
-            prop_assert!(highest >= cost, "{highest:?} < {cost:?} of {usage:?} at {tier:?}");
+            for hour in [12, 17] {
+                let cost = cost(prices.at(hour * 3_600), &usage, tier).map(|cost| cost.total);
+                prop_assert!(highest >= cost, "{highest:?} < {cost:?} of {usage:?} at {tier:?}, {hour}:00");
+            }
         }
     }
 
@@ -380,7 +407,8 @@ proptest! {
                 reasoning_tokens: if reasoned { output } else { 0 },
                 ..Usage::default()
             };
-            cost(&prices, &usage, None).map(|cost| cost.total)
+            let at = |prices| cost(prices, &usage, None).map(|cost| cost.total);
+            at(&prices).max(at(prices.at(17 * 3_600)))
         };
         let lengths = prices.lengths_before_a_change(input).chain([input]);
         let dearest = lengths

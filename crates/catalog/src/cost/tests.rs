@@ -241,6 +241,7 @@ prop_compose! {
             cached_audio_tokens: n[11] / 4, cached_image_tokens: n[12] / 4,
             images: n[13] % 5, pixels: n[14], input_characters: n[15] % 9, audio_ms: n[16] % 7, spoken_ms: n[17] % 7,
             queries: n[18] % 3, elapsed_ms: n[19] % 2,
+            ..Usage::default()
         }
     }
 }

@@ -28,6 +28,12 @@ pub(crate) enum Dimension {
     CacheReadAudio,
     /// The same of its images.
     CacheReadImage,
+    VideoInput,
+    VideoOutput,
+    /// What the cache took of a prompt's audio.
+    CacheWriteAudio,
+    /// Tokens of what an answer cites.
+    Citation,
     Request,
     /// An image that was asked for, by the name that LiteLLM's rows have for it at OpenAI and xAI.
     ImageAsked,
@@ -81,6 +87,10 @@ const DIMENSIONS: &[(&str, Dimension)] = &[
     ("output_cost_per_audio_token", Dimension::AudioOutput),
     ("input_cost_per_image_token", Dimension::ImageInput),
     ("output_cost_per_image_token", Dimension::ImageOutput),
+    ("input_cost_per_video_token", Dimension::VideoInput),
+    ("output_cost_per_video_token", Dimension::VideoOutput),
+    ("cache_creation_input_audio_token_cost", Dimension::CacheWriteAudio),
+    ("citation_cost_per_token", Dimension::Citation),
     ("input_cost_per_request", Dimension::Request),
     ("input_cost_per_image", Dimension::ImageAsked),
     ("output_cost_per_image", Dimension::ImageMade),

@@ -1,5 +1,6 @@
 //! How prices are read, overridden and named.
 
+use super::reading::Fields;
 use super::*;
 use crate::model::{keys, model_by_key};
 
@@ -21,7 +22,18 @@ fn the_lists_of_names_are_sorted_and_apart() {
         assert!(PRICE_KEYS.binary_search(name).is_err(), "{name} is in both lists");
         assert_eq!(RateKey::parse(name), None, "{name} is billed after all");
     }
-    let compound = ["search_context_cost_per_query", "tiered_pricing", "web_search_billing_unit"];
+    // Compound ones, tools and multipliers.
+    let compound = [
+        "code_interpreter_cost_per_session",
+        "google_maps_grounding_cost_per_query",
+        "off_peak_pricing",
+        "regional_endpoint_uplift_multiplier",
+        "regional_processing_uplift_multiplier_eu",
+        "regional_processing_uplift_multiplier_us",
+        "search_context_cost_per_query",
+        "tiered_pricing",
+        "web_search_billing_unit",
+    ];
     for name in PRICE_KEYS {
         assert_ne!(RateKey::parse(name).is_some(), compound.contains(name), "{name}");
     }
@@ -228,6 +240,7 @@ fn every_name_of_the_lists_can_be_overridden() {
     let compound = |name: &str| match name {
         "tiered_pricing" => r#"[{"range":[0,5],"input_cost_per_token":1}]"#,
         "web_search_billing_unit" => "per_query",
+        "off_peak_pricing" => r#"{"hours_utc":"01:00-02:00","input_cost_per_token":1}"#,
         _ => "0.001",
     };
     for name in PRICE_KEYS.iter().chain(UNBILLED_PRICE_KEYS) {

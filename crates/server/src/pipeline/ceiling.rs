@@ -187,6 +187,9 @@ impl RequestBounds {
             input_tokens,
             input_audio_tokens: of_kind(self.prompt.audio_tokens),
             input_image_tokens: of_kind(image_tokens),
+            // A film is one of the things that cannot be measured.
+            input_video_tokens: of_kind(0),
+            citation_tokens: if facts.provider == "perplexity" { facts.window() } else { 0 },
             cache_writes: self.cache_writes(facts),
             output_tokens: self.output_tokens(facts),
             choices: self.choices,
@@ -194,6 +197,9 @@ impl RequestBounds {
             may_draw: makes_media,
             elapsed_ms: u64::try_from(facts.time_max.as_millis()).unwrap_or(u64::MAX),
             web_searches: self.searches(facts),
+            map_queries: self.tools.map_queries,
+            file_searches: self.tools.file_searches,
+            code_sessions: self.tools.code_sessions,
             search_context_size: self.search_context_size,
             ..Bounds::default()
         };

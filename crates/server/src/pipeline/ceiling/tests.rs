@@ -276,6 +276,21 @@ fn tools_that_the_provider_runs_may_fill_the_window() {
 }
 
 #[test]
+fn a_providers_other_tools_are_as_many_calls_as_stated() {
+    let check = |surface: Surface, members: &str, expect: (u64, u64, u64)| {
+        let found = bounds(surface, &format!("{{{members}}}"));
+        assert_eq!((found.map_queries, found.file_searches, found.code_sessions), expect, "{members}");
+    };
+    use Surface::{GenerateContent, Messages, Responses};
+    check(GenerateContent, r#""tools":[{"googleMaps":{}}]"#, (10, 0, 0));
+    check(GenerateContent, r#""tools":[{"googleSearch":{},"google_maps":{}}]"#, (10, 0, 0));
+    check(Responses, r#""tools":[{"type":"file_search"},{"type":"code_interpreter"}]"#, (0, 10, 1));
+    check(Responses, r#""tools":[{"type":"file_search"}],"max_tool_calls":2"#, (0, 2, 0));
+    check(Messages, r#""tools":[{"type":"code_execution_20250825"}]"#, (0, 0, 1));
+    check(Responses, r#""tools":[{"type":"function","name":"file_search"}]"#, (0, 0, 0));
+}
+
+#[test]
 fn a_searchs_size_holds_only_if_it_is_the_only_one() {
     let check = |members: &str, expect: Option<SearchContextSize>| {
         let found = bounds(Surface::Responses, &format!("{{{members}}}")).search_context_size;

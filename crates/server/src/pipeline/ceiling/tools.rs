@@ -17,6 +17,12 @@ pub(super) struct Tools {
     pub(super) run_at_provider: bool,
     /// Most searches on the web.
     pub(super) searches: u64,
+    /// Most queries to maps.
+    pub(super) map_queries: u64,
+    /// Most searches in the caller's files.
+    pub(super) file_searches: u64,
+    /// Most sessions in which code is run.
+    pub(super) code_sessions: u64,
     /// How much a search may bring in, where all that is said of it is one size.
     pub(super) search_context_size: Option<SearchContextSize>,
 }
@@ -26,8 +32,14 @@ pub(super) struct Tools {
 enum Runner {
     Caller,
     Provider,
-    /// The provider, which may search so often, where that is said.
+    /// The provider, which may search the web so often, where that is said.
     Search(Option<u64>),
+    /// The provider: maps.
+    Maps,
+    /// The provider: the caller's files.
+    Files,
+    /// The provider: a container for code.
+    Code,
 }
 
 impl Tools {
@@ -45,32 +57,38 @@ impl Tools {
         for item in listed.iter().chain(&configured).flat_map(Value::array_items) {
             let Some(tool) = item.as_object() else { continue };
             tools.add(runner(&tool), size_of(&tool));
+            // One of Google's tools may be several.
+            if has_any(&tool, &["googleMaps", "google_maps"]) {
+                tools.add(Runner::Maps, None);
+            }
         }
         // OpenAI's limit on all calls of the provider's tools together.
         if let Some(most) = words.get("max_tool_calls").and_then(|most| most.as_u64()) {
             tools.searches = tools.searches.min(most);
+            tools.file_searches = tools.file_searches.min(most);
         }
         tools
     }
 
     fn add(&mut self, runner: Runner, size: Option<SearchContextSize>) {
-        let searches = match runner {
-            Runner::Caller => return,
-            Runner::Provider => 0,
+        self.run_at_provider |= !matches!(runner, Runner::Caller);
+        match runner {
+            Runner::Caller | Runner::Provider => {}
+            Runner::Maps => self.map_queries = SEARCHES_DEFAULT,
+            Runner::Files => self.file_searches = SEARCHES_DEFAULT,
+            Runner::Code => self.code_sessions = 1,
             Runner::Search(most) => {
                 let is_first = self.searches == 0;
                 self.search_context_size =
                     size.filter(|size| is_first || self.search_context_size == Some(*size));
-                most.unwrap_or(SEARCHES_DEFAULT)
+                self.searches = self.searches.saturating_add(most.unwrap_or(SEARCHES_DEFAULT));
             }
-        };
-        self.run_at_provider = true;
-        self.searches = self.searches.saturating_add(searches);
+        }
     }
 }
 
 fn runner(tool: &Object<'_>) -> Runner {
-    let has = |names: &[&str]| names.iter().any(|name| tool.get(name).is_some_and(|value| !value.is_null()));
+    let has = |names: &[&str]| has_any(tool, names);
     let Some(kind) = tool.get("type").and_then(|kind| kind.as_str()) else {
         let searches = ["googleSearch", "google_search", "googleSearchRetrieval", "google_search_retrieval"];
         return match () {
@@ -83,7 +101,6 @@ fn runner(tool: &Object<'_>) -> Runner {
                 "input_schema",
             ]) =>
             {
-                // One of Google's tools may be several.
                 let others = [
                     "urlContext",
                     "url_context",
@@ -120,9 +137,15 @@ fn runner(tool: &Object<'_>) -> Runner {
         {
             Runner::Search(tool.get("max_uses").and_then(|most| most.as_u64()))
         }
+        () if kind == "file_search" => Runner::Files,
+        () if kind == "code_interpreter" || kind.starts_with("code_execution") => Runner::Code,
         () if OF_CALLERS.iter().any(is_of) => Runner::Caller,
         () => Runner::Provider,
     }
+}
+
+fn has_any(tool: &Object<'_>, names: &[&str]) -> bool {
+    names.iter().any(|name| tool.get(name).is_some_and(|value| !value.is_null()))
 }
 
 fn size_of(object: &Object<'_>) -> Option<SearchContextSize> {
