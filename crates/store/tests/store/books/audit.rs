@@ -169,3 +169,19 @@ async fn the_database_itself_refuses_to_change_the_audit() {
         assert_eq!(engine.books.verify_audit().await.unwrap().rows, 2);
     }
 }
+
+/// The form is described for those who verify it themselves; these hashes were worked out by another program.
+#[tokio::test]
+async fn the_hash_of_a_row_is_that_of_the_form_that_is_described() {
+    for engine in engines::all().await {
+        write(&engine.books, 1..=2).await;
+        let page = engine.books.audit(AuditFilter::default(), Page::default()).await.unwrap();
+        let hashes: Vec<_> = page.rows.iter().map(|row| row.hash.as_str()).collect();
+        let expect = [
+            "e2e91e0fed4a8f6f6acc35a5616ea2416f5ee087f63dfd864fabf5471c42354b",
+            "392e8f4d40329f2a00d2ebd917935cc9bcbc633f6f06a2946e36434b38747b28",
+        ];
+        assert_eq!(hashes, expect, "{}", engine.name);
+        assert_eq!(engine.books.verify_audit().await.unwrap().last_hash, expect[0]);
+    }
+}
