@@ -6,14 +6,19 @@
 //! **Invariant:** a member that no row names is an error, and a document that comes of a form is one that
 //! [`Record::read`](crate::Record::read) reads.
 
+pub mod access_group;
 pub mod budget;
+pub mod credential;
 pub mod customer;
 mod filled;
+pub mod invitation;
 pub mod key;
 pub mod member;
+pub mod model;
 pub mod organization;
 pub mod project;
 mod row;
+mod sealed;
 pub mod tag;
 pub mod team;
 pub mod user;
@@ -21,6 +26,7 @@ mod values;
 
 pub use filled::Filled;
 pub use row::{Effect, Form, On, Place, Row, Want};
+pub use sealed::{Seal, is_secret, open_within};
 
 use crate::document::{BadMember, Document};
 use crate::kind::Kind;
@@ -158,6 +164,10 @@ pub fn tables() -> Vec<&'static Form> {
         customer::FORMS,
         budget::FORMS,
         tag::FORMS,
+        access_group::FORMS,
+        model::FORMS,
+        credential::FORMS,
+        invitation::FORMS,
     ];
     nouns.iter().flat_map(|forms| forms.iter().copied()).collect()
 }

@@ -5,9 +5,15 @@
 //! **Invariant:** a reply has every member of its table whatever the record holds, and no other: what a document keeps for
 //! itself is not shown.
 
+pub mod access_group;
+pub mod audit;
 pub mod budget;
+pub mod credential;
 pub mod customer;
+pub mod invitation;
 pub mod key;
+mod masked;
+pub mod model;
 pub mod organization;
 pub mod project;
 pub mod tag;

@@ -4,6 +4,8 @@
 mod budgets;
 mod keys;
 mod organizations;
+mod others;
 mod support;
+mod tables;
 mod teams;
 mod users;

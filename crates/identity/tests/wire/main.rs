@@ -6,6 +6,7 @@ mod budgets;
 mod customers;
 mod keys;
 mod models;
+mod others;
 mod support;
 mod tags;
 mod teams;
