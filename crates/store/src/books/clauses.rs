@@ -41,6 +41,14 @@ impl Clauses {
         self
     }
 
+    /// Appends columns, with commas between.
+    pub(super) fn columns(&mut self, columns: &[&'static str]) -> &mut Self {
+        for (place, column) in columns.iter().enumerate() {
+            self.text(if place == 0 { "" } else { ", " }).text(column);
+        }
+        self
+    }
+
     /// Appends a place and binds a value to it.
     pub(super) fn bind(&mut self, value: Value) -> &mut Self {
         use std::fmt::Write as _;

@@ -67,6 +67,9 @@ pub struct LogFilter {
     pub search: Option<String>,
     /// What may be seen at all.
     pub visible: Option<Visible>,
+    /// Begun later than an attempt, by its `started_at` and `attempt_id`; of those that began in the same microsecond, those
+    /// with a larger id. For going through all of them.
+    pub after: Option<(i64, u128)>,
 }
 
 /// What somebody may see: what is of one of these. Nothing where all are empty.
@@ -165,17 +168,29 @@ fn counting(dialect: Dialect, filter: &LogFilter) -> Clauses {
 
 pub(super) fn reading(dialect: Dialect, query: &LogQuery) -> Clauses {
     let mut clauses = Clauses::new(dialect);
-    clauses.text("SELECT ");
-    for (place, column) in columns::COLUMNS.iter().enumerate() {
-        let is_body = matches!(*column, "messages" | "response" | "proxy_request");
-        clauses.text(if place == 0 { "" } else { ", " });
-        clauses.text(if is_body && !query.with_bodies { "''" } else { column });
-    }
-    clauses.text(" FROM attempts");
+    let is_body = |column: &str| matches!(column, "messages" | "response" | "proxy_request");
+    let wanted = columns::COLUMNS.iter().map(|column| match query.with_bodies || !is_body(column) {
+        true => *column,
+        false => "''",
+    });
+    clauses.text("SELECT ").columns(&wanted.collect::<Vec<_>>()).text(" FROM attempts");
     narrow(&mut clauses, &query.filter);
     sort(&mut clauses, query);
     clauses.page(query.page);
     clauses
+}
+
+/// Rows in the order in which they began, from [`LogFilter::after`] on; without conversations and without a count.
+pub(super) fn scan(
+    session: &mut dyn Session,
+    filter: &LogFilter,
+    limit: u32,
+) -> Result<Vec<SpendRow>, Fault> {
+    let page = Page { offset: 0, limit };
+    let query = LogQuery { filter: filter.clone(), ascending: true, page, ..LogQuery::default() };
+    let reading = reading(session.dialect(), &query);
+    let rows = session.query(&reading.sql, &reading.values)?;
+    rows.into_iter().map(|mut row| columns::read(&mut row)).collect()
 }
 
 fn sort(clauses: &mut Clauses, query: &LogQuery) {
@@ -229,6 +244,10 @@ fn narrow(clauses: &mut Clauses, filter: &LogFilter) {
         ("end_user", &filter.end_users),
     ] {
         clauses.among_optional(column, &searchable(texts));
+    }
+    if let Some((started_at, attempt_id)) = filter.after {
+        clauses.condition().text("(started_at, attempt_id) > (").bind(started_at.into()).text(", ");
+        clauses.bind(columns::attempt_text(attempt_id).into()).text(")");
     }
     if !filter.tags.is_empty() {
         clauses.condition().text("attempt_id IN (SELECT attempt_id FROM attempt_tags WHERE ");

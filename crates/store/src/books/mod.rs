@@ -16,6 +16,7 @@ mod post;
 mod postgres;
 mod records;
 mod reports;
+mod reprice;
 mod row;
 mod session;
 pub(crate) mod sqlite;
@@ -38,6 +39,7 @@ pub use records::{
     Changes, Delete, Expected, Put, RECORD_BYTES_MAX, RECORD_ID_BYTES_MAX, Record, RecordChange, Records,
 };
 pub use reports::{DailyFilter, DailyPage, DailyRow, Group, Sum, SumQuery};
+pub use reprice::{Charging, Repriced};
 pub use row::{Account, SpendRow, Status};
 
 use self::postgres::{Mode, Postgres};
@@ -199,6 +201,22 @@ impl Books {
     /// Those of every read.
     pub async fn spend_logs(&self, query: LogQuery) -> Result<LogPage, StoreError> {
         self.read(move |session| logs::page(session, &query)).await
+    }
+
+    /// Attempts in the order in which they began, without conversations; [`LogFilter::after`] is where the last call ended.
+    ///
+    /// # Errors
+    /// Those of every read.
+    pub async fn scan_attempts(&self, filter: LogFilter, limit: u32) -> Result<Vec<SpendRow>, StoreError> {
+        self.read(move |session| logs::scan(session, &filter, limit)).await
+    }
+
+    /// Sets what attempts cost, corrects every sum that they are in, and says how many of them there are. Twice is once.
+    ///
+    /// # Errors
+    /// Those of every write.
+    pub async fn reprice(&self, priced: Vec<Repriced>, charging: Charging) -> Result<u64, StoreError> {
+        self.write(move |session| reprice::reprice(session, &priced, charging)).await
     }
 
     /// What these sessions cost, by their ids; those that are not known are not there.

@@ -35,6 +35,8 @@ fn attempts_are_found_by_an_index() {
     let month = || LogFilter { from: Some(1), to: Some(2), ..any() };
     check(any(), "SCAN attempts USING INDEX attempts_by_time");
     check(month(), "SEARCH attempts USING INDEX attempts_by_time (started_at>? AND started_at<?)");
+    let after = LogFilter { after: Some((1, 2)), ..any() };
+    check(after, "SEARCH attempts USING INDEX attempts_by_time ((started_at,attempt_id)>(?,?))");
     let by = |index: &str, columns: &str| {
         format!("SEARCH attempts USING INDEX {index} ({columns}=? AND started_at>? AND started_at<?)")
     };

@@ -73,8 +73,8 @@ async fn a_gateway_that_is_killed_between_loses_and_doubles_nothing() {
             let books = books_at(&place, &schema);
             let checkpoint = books.checkpoint("journal-1").await.unwrap().unwrap();
             assert!(checkpoint.offset > last, "{}: {checkpoint:?}, and {last} was told", engine.name);
-            // Everything again, and one more than was begun.
-            for number in 0..checkpoint.offset + 1 {
+            // Some of it again, as from a journal whose last place was not kept, and one more.
+            for number in checkpoint.offset.saturating_sub(20)..=checkpoint.offset {
                 let inserted = books.post(numbered(number)).await.unwrap();
                 assert_eq!(inserted, if number < checkpoint.offset { 0 } else { 7 });
             }

@@ -10,6 +10,7 @@ mod posting;
 mod proxy;
 mod records;
 mod reports;
+mod reprice;
 mod rows;
 mod server;
 mod tls;

@@ -8,7 +8,7 @@ use tollgate_store::books::{
 
 use super::{NOON, batch, engines, row};
 
-const KINDS: [EntityKind; 8] = [
+pub(crate) const KINDS: [EntityKind; 8] = [
     EntityKind::Global,
     EntityKind::User,
     EntityKind::Team,
@@ -27,7 +27,7 @@ fn one_of(chance: &mut fastrand::Rng, texts: &[&str]) -> String {
 }
 
 /// An attempt of somebody, some day, with amounts that no float holds.
-fn some(chance: &mut fastrand::Rng, number: u128) -> SpendRow {
+pub(crate) fn some(chance: &mut fastrand::Rng, number: u128) -> SpendRow {
     let tags = ["", "blue", "green", "blue"].into_iter().filter(|_| chance.bool());
     let tags = tags.map(str::to_owned).collect();
     let started_at = NOON + chance.i64(-2..3) * 43_200_000_000;
@@ -79,7 +79,7 @@ fn ids(row: &SpendRow, kind: EntityKind) -> Vec<String> {
     }
 }
 
-fn expected(rows: &[SpendRow], kind: EntityKind, groups: &[Group]) -> Vec<Sum> {
+pub(crate) fn expected(rows: &[SpendRow], kind: EntityKind, groups: &[Group]) -> Vec<Sum> {
     let mut sums: BTreeMap<Vec<String>, Totals> = BTreeMap::new();
     for row in rows {
         for id in ids(row, kind) {
@@ -97,7 +97,7 @@ fn expected(rows: &[SpendRow], kind: EntityKind, groups: &[Group]) -> Vec<Sum> {
     sums.into_iter().map(|(keys, totals)| Sum { keys, totals }).collect()
 }
 
-async fn sums(books: &Books, entity: EntityKind, group_by: &[Group]) -> Vec<Sum> {
+pub(crate) async fn sums(books: &Books, entity: EntityKind, group_by: &[Group]) -> Vec<Sum> {
     let filter = DailyFilter { entity, ..DailyFilter::default() };
     books.sums(SumQuery { filter, group_by: group_by.to_vec(), ..SumQuery::default() }).await.unwrap()
 }
