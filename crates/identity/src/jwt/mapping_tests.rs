@@ -1,0 +1,215 @@
+//! From claims to who calls.
+
+use super::tests::{claims, now, rsa_signed, verify};
+use super::*;
+use crate::directory::Directory;
+use crate::document::Document;
+use crate::grant::{AccessGroups, Standing};
+use crate::kind::Kind;
+use crate::record::Record;
+use crate::role::{Call, Groups, Role};
+use serde_json::{Value, json};
+
+fn identity(mapping: &JwtMapping, said: &Value) -> Result<Identity, BadIdentity> {
+    mapping.identity(&verify(&rsa_signed(r#"{"alg":"RS256","kid":"rsa"}"#, &claims(said))).unwrap())
+}
+
+fn some(field: &str) -> Option<String> {
+    Some(field.to_owned())
+}
+
+fn mapping() -> JwtMapping {
+    JwtMapping {
+        user_id_jwt_field: some("sub"),
+        user_email_jwt_field: some("email"),
+        team_ids_jwt_field: some("groups"),
+        org_id_jwt_field: some("org"),
+        end_user_id_jwt_field: some("customer"),
+        ..JwtMapping::default()
+    }
+}
+
+#[test]
+fn claims_become_users_teams_and_the_rest() {
+    let said = json!({"email": "u@e.com", "groups": ["t", "s", "t"], "org": "o", "customer": "c"});
+    let who = identity(&mapping(), &said).unwrap();
+    assert_eq!(who.user.as_deref(), Some("u1"));
+    assert_eq!(who.teams, ["t", "s"]);
+    assert_eq!((who.organization.as_deref(), who.end_user.as_deref()), (Some("o"), Some("c")));
+    assert_eq!(who.role, Some(Role::InternalUser));
+    assert!(who.digest.starts_with("jwt-") && who.digest.len() == 68);
+    let team = JwtMapping { team_id_jwt_field: some("client_id"), ..JwtMapping::default() };
+    let who = identity(&team, &json!({"client_id": "t"})).unwrap();
+    assert_eq!((who.role, who.teams.as_slice()), (Some(Role::Team), ["t".to_owned()].as_slice()));
+    let fallback = JwtMapping { team_id_default: some("d"), ..team };
+    assert_eq!(identity(&fallback, &json!({})).unwrap().teams, ["d"]);
+}
+
+#[test]
+fn two_subjects_have_two_names() {
+    let name = |said: Value| identity(&mapping(), &said).unwrap().digest;
+    assert_eq!(name(json!({"exp": 1_795_001_005})), name(json!({"exp": 1_795_001_006})));
+    assert_ne!(name(json!({"sub": "a"})), name(json!({"sub": "b"})));
+    assert_ne!(name(json!({"sub": "a", "azp": "b"})), name(json!({"sub": "ab"})));
+}
+
+#[test]
+fn whom_no_rule_lets_in_is_nobody() {
+    let check = |mapping: &JwtMapping, said: Value, wants: BadIdentity| {
+        assert_eq!(identity(mapping, &said), Err(wants), "{said}");
+    };
+    check(&JwtMapping::default(), json!({}), BadIdentity::Nobody);
+    check(&mapping(), json!({"sub": "absent"}), BadIdentity::Nobody);
+    check(&mapping(), json!({"sub": {"a": 1}}), BadIdentity::Nobody);
+    let domain = JwtMapping { user_allowed_email_domain: some("e.com"), ..mapping() };
+    for email in [
+        json!("u@f.com"),
+        json!("u@e.com@f.com"),
+        json!("u@sub.e.com"),
+        json!("e.com"),
+        json!(null),
+        json!(1),
+    ] {
+        check(&domain, json!({"email": email}), BadIdentity::Domain);
+    }
+    assert!(identity(&domain, &json!({"email": "u@E.com"})).is_ok());
+    let roles = JwtMapping {
+        user_roles_jwt_field: some("roles"),
+        user_allowed_roles: vec!["staff".to_owned()],
+        ..mapping()
+    };
+    check(&roles, json!({"roles": ["guest"]}), BadIdentity::Roles);
+    check(&roles, json!({}), BadIdentity::Roles);
+    assert!(identity(&roles, &json!({"roles": ["guest", "staff"]})).is_ok());
+    let teams = JwtMapping { enforce_team_based_model_access: true, ..mapping() };
+    check(&teams, json!({}), BadIdentity::Teams);
+    check(&mapping(), json!({"groups": ["x".repeat(257)]}), BadIdentity::Id("team"));
+    check(&mapping(), json!({"sub": "u\n1"}), BadIdentity::Id("user"));
+}
+
+#[test]
+fn an_administrators_scope_is_exact() {
+    let role = |scope: Value| identity(&mapping(), &json!({"scope": scope})).unwrap().role;
+    assert_eq!(role(json!("openid litellm_proxy_admin")), Some(Role::ProxyAdmin));
+    assert_eq!(role(json!(["litellm_proxy_admin"])), Some(Role::ProxyAdmin));
+    for scope in [
+        json!("litellm_proxy_admin2"),
+        json!("LITELLM_PROXY_ADMIN"),
+        json!({"litellm_proxy_admin": true}),
+        json!(""),
+    ] {
+        assert_eq!(role(scope), Some(Role::InternalUser));
+    }
+}
+
+#[test]
+fn roles_are_mapped_in_order() {
+    let row = |theirs: &str, ours| RoleRow { theirs: theirs.to_owned(), ours };
+    let mapping = JwtMapping {
+        roles_jwt_field: some("resource.roles"),
+        role_mappings: vec![row("lead", Role::Team), row("dev", Role::InternalUser)],
+        jwt_litellm_role_map: vec![row("admin-*", Role::ProxyAdminViewer)],
+        object_id_jwt_field: some("oid"),
+        enforce_rbac: true,
+        ..JwtMapping::default()
+    };
+    let who = |roles: Value| identity(&mapping, &json!({"resource": {"roles": roles}, "oid": "x"}));
+    let dev = who(json!(["dev"])).unwrap();
+    assert_eq!((dev.role, dev.user.as_deref(), dev.teams.len()), (Some(Role::InternalUser), Some("x"), 0));
+    let lead = who(json!(["dev", "lead"])).unwrap();
+    assert_eq!((lead.role, lead.user, lead.teams), (Some(Role::Team), None, vec!["x".to_owned()]));
+    assert_eq!(who(json!("admin-eu")).unwrap().role, Some(Role::ProxyAdminViewer));
+    assert_eq!(who(json!(["other"])), Err(BadIdentity::Roles));
+}
+
+fn directory() -> Directory {
+    let mut directory = Directory::default();
+    for (kind, id, value) in [
+        (
+            Kind::Team,
+            "t",
+            json!({"models": ["mini"], "members_with_roles": [{"user_id": "u1", "role": "admin"}]}),
+        ),
+        (Kind::Team, "s", json!({"models": ["large"]})),
+        (Kind::User, "u1", json!({"user_role": "internal_user"})),
+        (Kind::Member, "t/u1", json!({"team_id": "t", "user_id": "u1"})),
+    ] {
+        let Value::Object(members) = value else { panic!("an object") };
+        directory.put(Record::read(kind, id, 1, Document(members)).unwrap()).unwrap();
+    }
+    directory
+}
+
+#[test]
+fn a_token_calls_within_the_team_that_has_the_model_or_that_is_named() {
+    let (directory, groups) = (directory(), AccessGroups::default());
+    let who = identity(&mapping(), &json!({"groups": ["gone", "t", "s"]})).unwrap();
+    let team = |named, model| {
+        who.team(named, model, &groups, &directory).map(|team| team.map(|team| team.id.to_string()))
+    };
+    assert_eq!(team(None, None), Ok(some("t")));
+    assert_eq!(team(None, Some("large")), Ok(some("s")));
+    assert_eq!(team(None, Some("other")), Ok(some("t")));
+    assert_eq!(team(Some("s"), Some("mini")), Ok(some("s")));
+    assert_eq!(team(Some("gone"), None), Err(BadIdentity::Teams));
+    assert_eq!(team(Some("elsewhere"), None), Err(BadIdentity::Teams));
+    let alone = identity(&mapping(), &json!({})).unwrap();
+    assert!(alone.team(None, None, &groups, &directory).unwrap().is_none());
+    assert_eq!(alone.team(Some("t"), None, &groups, &directory).err(), Some(BadIdentity::Teams));
+}
+
+#[test]
+fn a_token_is_held_to_its_team_its_scopes_and_its_routes() {
+    let directory = directory();
+    let mapping = JwtMapping {
+        enforce_scope_based_access: true,
+        scope_mappings: vec![
+            ScopeRow {
+                scope: "read".to_owned(),
+                models: vec!["mini".to_owned()],
+                routes: vec!["/v1/messages".to_owned()],
+            },
+            ScopeRow { scope: "manage".to_owned(), models: Vec::new(), routes: vec!["/user/new".to_owned()] },
+        ],
+        ..mapping()
+    };
+    assert_eq!(identity(&mapping, &json!({"scope": "other"})), Err(BadIdentity::Scopes));
+    let call = |path| Call { pattern: path, path, groups: Groups::of_route(path) };
+    let allows = |scope: &str, within: Option<&str>, path: &'static str| {
+        let who = identity(&mapping, &json!({"scope": scope, "groups": ["t"]})).unwrap();
+        let key = std::sync::Arc::new(mapping.key(&who, within).unwrap());
+        let holder = directory.above(&key);
+        let actor = mapping.actor(&who, within, &directory);
+        let standing = Standing::of(&holder, now()).unwrap();
+        assert!(standing.model("mini", &AccessGroups::default()).is_ok());
+        assert!(standing.model("large", &AccessGroups::default()).is_err());
+        assert_eq!(standing.route(&call(path)).is_ok(), actor.is_for(&call(path)));
+        actor.is_for(&call(path))
+    };
+    assert!(allows("read", Some("t"), "/v1/messages"));
+    assert!(!allows("read", Some("t"), "/v1/chat/completions"));
+    // The scope gives a route that tokens of teams do not have: nothing is left.
+    assert!(!allows("manage", Some("t"), "/user/new"));
+    assert!(!allows("manage", Some("t"), "/v1/messages"));
+}
+
+#[test]
+fn a_token_is_the_actor_that_its_claims_make_it() {
+    let directory = directory();
+    let actor = |said: Value, within| {
+        let who = identity(&mapping(), &said).unwrap();
+        mapping().actor(&who, within, &directory)
+    };
+    let admin = actor(json!({"scope": "litellm_proxy_admin"}), None);
+    assert!(admin.is_admin() && !admin.is_master);
+    let call = |path| Call { pattern: path, path, groups: Groups::of_route(path) };
+    assert!(admin.is_for(&call("/key/generate")) && !admin.is_for(&call("/v1/chat/completions")));
+    let user = actor(json!({}), None);
+    assert!(user.administers_team("t") && !user.is_admin());
+    let within = actor(json!({"groups": ["t"]}), Some("t"));
+    assert_eq!(within.within.as_deref(), Some("t"));
+    assert!(within.is_for(&call("/v1/chat/completions")) && !within.is_for(&call("/key/generate")));
+    let stranger = actor(json!({"sub": "never seen", "groups": ["s"]}), Some("s"));
+    assert_eq!(stranger.role, Some(Role::InternalUser));
+    assert!(!stranger.administers_team("s"));
+}
