@@ -23,11 +23,26 @@ pub(super) const MEMBERS_BUDGET: &str = "team_member_budget_id";
 pub struct Filled(Vec<(&'static Row, Value)>);
 
 impl Form {
-    /// Reads a body.
+    /// Reads a body of something new.
     ///
     /// # Errors
     /// The first member that is unknown, wrong, forbidden or unsupported.
     pub fn read(&self, on: On, body: &Map<String, Value>, context: &Context<'_>) -> Result<Filled, BadForm> {
+        self.read_over(on, body, &Document::default(), context)
+    }
+
+    /// Reads a body that changes a document. Who may not set a member may still say what it is already: pages send every
+    /// field that they have.
+    ///
+    /// # Errors
+    /// The first member that is unknown, wrong, forbidden or unsupported.
+    pub fn read_over(
+        &self,
+        on: On,
+        body: &Map<String, Value>,
+        before: &Document,
+        context: &Context<'_>,
+    ) -> Result<Filled, BadForm> {
         let mut filled = Vec::with_capacity(body.len());
         for (name, value) in body {
             let row = self.rows().find(|row| row.name == name && row.is_on(on));
@@ -42,8 +57,10 @@ impl Form {
             }
             let value = normal(row.want, name, value)?;
             if row.is_for_admins && !context.is_admin {
-                // What says nothing asks for nothing: pages send every field that they have.
-                if value.is_null() || (on == On::New && is_empty(&value)) {
+                let says_nothing = value.is_null() || (on == On::New && is_empty(&value));
+                let is_so = before.get_anywhere(name).is_some_and(|was| *was == value)
+                    || (is_empty(&value) && before.get_anywhere(name).is_none());
+                if says_nothing || is_so {
                     continue;
                 }
                 return Err(BadForm::forbidden(name));

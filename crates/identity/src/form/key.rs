@@ -25,16 +25,19 @@ const OWN: &[Row] = &[
     Row::apart("duration", Want::Lifetime),
     Row::acts("models", Want::Texts),
     Row::acts("aliases", Want::Names),
-    Row::acts("user_id", Want::Text),
+    Row::acts("user_id", Want::Text).new_only(),
+    Row::acts("user_id", Want::Text).change_only().by_admins(),
     Row::acts("team_id", Want::Text),
     Row::acts("project_id", Want::Text),
-    Row::acts("organization_id", Want::Text),
-    Row::acts("budget_id", Want::Text),
+    Row::acts("organization_id", Want::Text).new_only(),
+    Row::acts("organization_id", Want::Text).change_only().by_admins(),
+    Row::acts("budget_id", Want::Text).by_admins(),
     Row::stored("agent_id", Want::Text),
     Row::acts("blocked", Want::Flag).by_admins(),
-    Row::acts("allowed_routes", Want::Texts),
-    Row::acts("allowed_ips", Want::Texts),
-    Row::acts("permissions", Want::Object),
+    Row::acts("allowed_routes", Want::Texts).by_admins(),
+    Row::acts("allowed_ips", Want::Texts).new_only(),
+    Row::acts("allowed_ips", Want::Texts).change_only().by_admins(),
+    Row::acts("permissions", Want::Object).by_admins(),
     Row::acts("access_group_ids", Want::Texts),
     Row::acts("budget_limits", Want::Windows),
     Row::acts("metadata", Want::Object),
@@ -47,6 +50,10 @@ const OWN: &[Row] = &[
     Row::stored("rpm_limit_type", RATE_TYPES).in_metadata(),
     Row::stored("tpm_limit_type", RATE_TYPES).in_metadata(),
     Row::apart("key_type", Want::Words(&["default", "llm_api", "management", "read_only"])).new_only(),
+    // LiteLLM's page sends back with a change what it was shown.
+    Row::apart("token", Want::Text).change_only(),
+    Row::unsupported("disabled_callbacks", "is not supported: metadata.litellm_disabled_callbacks keeps it")
+        .change_only(),
     Row::unsupported("spend", "is counted, not set: POST /key/{key}/reset_spend sets it back"),
     Row::unsupported("send_invite_email", shared::NO_MAIL).new_only(),
     Row::unsupported(
@@ -210,11 +217,18 @@ pub fn new(
     let mut document = Document::default();
     set(&mut document, "token", Value::from(secret.token));
     set(&mut document, "key_name", Value::from(secret.name));
-    if filled.get("user_id").is_none_or(Value::is_null) {
+    let user = filled.get("user_id").and_then(Value::as_str);
+    if user.is_some_and(|user| user != context.actor) && !context.is_admin {
+        return Err(BadForm::forbidden("user_id"));
+    }
+    if user.is_none() {
         set(&mut document, "user_id", owner.map_or(Value::Null, Value::from));
         filled.take("user_id");
     }
     let key_type = filled.take_text("key_type").unwrap_or_else(|| "default".to_owned());
+    if key_type == "management" && !context.is_admin {
+        return Err(BadForm::forbidden("key_type"));
+    }
     let routes = match key_type.as_str() {
         "llm_api" => Some("llm_api_routes"),
         "management" => Some("management_routes"),
@@ -272,7 +286,10 @@ pub fn change(
     body: &Map<String, Value>,
     context: &Context<'_>,
 ) -> Result<Draft, BadForm> {
-    let filled = KEY.read(On::Change, body, context)?;
+    let mut filled = KEY.read_over(On::Change, body, document, context)?;
+    if filled.take_text("token").is_some_and(|named| named != token) {
+        return Err(BadForm::wrong("token", "cannot be changed"));
+    }
     changed(token, document.clone(), filled, context)
 }
 
@@ -382,8 +399,9 @@ pub fn regenerate(
     secret: Secret<'_>,
     context: &Context<'_>,
 ) -> Result<Regenerated, BadForm> {
-    let mut filled = REGENERATE.read(On::Change, body, context)?;
+    let mut filled = REGENERATE.read_over(On::Change, body, document, context)?;
     filled.take("new_key");
+    filled.take("token");
     let grace = filled.take_text("grace_period");
     let mut new = changed(secret.token, document.clone(), filled, context)?;
     set(&mut new.document, "token", Value::from(secret.token));

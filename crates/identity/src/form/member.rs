@@ -364,3 +364,20 @@ pub(super) fn changed(
     touch(&mut document, context);
     Ok(Drafts { record: Draft::checked(kind, id, document)?, others: budget.into_iter().collect() })
 }
+
+/// A member with the budget that all of its team share, or without one (`/team/{team_id}/member/{user_id}/reset_budget`).
+///
+/// # Errors
+/// Where its document cannot be read.
+pub fn with_shared_budget(
+    id: &str,
+    document: &Document,
+    team: &Document,
+    context: &Context<'_>,
+) -> Result<Draft, BadForm> {
+    let mut document = document.clone();
+    let shared = team.metadata(super::filled::MEMBERS_BUDGET);
+    set(&mut document, "budget_id", shared.cloned().unwrap_or_default());
+    touch(&mut document, context);
+    Draft::checked(Kind::Member, id, document)
+}

@@ -44,7 +44,8 @@ pub struct Context<'a> {
     pub now: Wall,
     /// The id of the user who asks: `created_by` and `updated_by`.
     pub actor: &'a str,
-    /// Whether who asks may set what only administrators may.
+    /// Whether who asks may set what only administrators may: those of everything, and of the team or the organization that
+    /// the record is of.
     pub is_admin: bool,
     /// A source of ids that nobody had before: UUIDs.
     pub fresh: &'a dyn Fn() -> String,

@@ -135,7 +135,7 @@ pub fn change(
     body: &Map<String, Value>,
     context: &Context<'_>,
 ) -> Result<Drafts, BadForm> {
-    let mut filled = ORGANIZATION.read(On::Change, body, context)?;
+    let mut filled = ORGANIZATION.read_over(On::Change, body, document, context)?;
     filled.take("organization_id");
     let mut document = document.clone();
     let budget = settle(&mut document, own_budget, &mut filled, context)?;

@@ -79,7 +79,7 @@ pub fn change(
     body: &Map<String, Value>,
     context: &Context<'_>,
 ) -> Result<Drafts, BadForm> {
-    let mut filled = PROJECT.read(On::Change, body, context)?;
+    let mut filled = PROJECT.read_over(On::Change, body, document, context)?;
     filled.take("project_id");
     if filled.get("team_id").is_some_and(Value::is_null) {
         filled.take("team_id");

@@ -198,7 +198,7 @@ pub fn change(
     body: &Map<String, Value>,
     context: &Context<'_>,
 ) -> Result<Team, BadForm> {
-    let mut filled = TEAM.read(On::Change, body, context)?;
+    let mut filled = TEAM.read_over(On::Change, body, document, context)?;
     if filled.take_text("team_id").is_some_and(|named| named != id) {
         return Err(BadForm::wrong("team_id", "is not the team that the path names"));
     }

@@ -248,7 +248,7 @@ pub fn change(
     body: &Map<String, Value>,
     context: &Context<'_>,
 ) -> Result<Changed, BadForm> {
-    let mut filled = USER.read(On::Change, body, context)?;
+    let mut filled = USER.read_over(On::Change, body, document, context)?;
     if filled.take_text("user_id").is_some_and(|named| named != id) {
         return Err(BadForm::wrong("user_id", "is another user's"));
     }

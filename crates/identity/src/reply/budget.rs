@@ -2,9 +2,9 @@
 
 use super::From::{Always, Anywhere, Date, Id, Member, Money, ResetAt};
 use super::Or::{List, Null};
-use super::{Amounts, Clock, Source, Table};
+use super::{Amounts, Clock, Source, Table, amount};
 use crate::record::Record;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 const ROW: &Table = &[
     ("budget_id", Id),
@@ -109,4 +109,12 @@ pub fn settings(budget: &Record, clock: &Clock<'_>) -> Value {
         })
     };
     SETTINGS.iter().map(setting).collect()
+}
+
+/// The soft budget of someone who has no budget to refer to, as [`table`] would have it.
+pub(crate) fn soft(owner: &Record) -> Value {
+    let mut reply: Map<String, Value> =
+        TABLE.iter().map(|(name, _)| ((*name).to_owned(), Value::Null)).collect();
+    reply.insert("soft_budget".to_owned(), amount(&owner.document, "soft_budget"));
+    Value::Object(reply)
 }

@@ -269,6 +269,15 @@ pub struct Shown<'a> {
 }
 
 impl Shown<'_> {
+    /// The budget that the key refers to. LiteLLM keeps a key's soft budget in one, and its page looks for it there.
+    fn budget_table(&self, clock: &Clock<'_>) -> Value {
+        match self.budget {
+            Some(budget) => budget::table(budget, clock),
+            None if self.key.document.get("soft_budget").is_some() => budget::soft(self.key),
+            None => Value::Null,
+        }
+    }
+
     fn table(&self, table: &Table, clock: &Clock<'_>, dates: Dates) -> Map<String, Value> {
         let given =
             [("litellm_budget_table", self.budget.map_or(Value::Null, |it| budget::table(it, clock)))];
@@ -287,7 +296,7 @@ pub fn generated(shown: Shown<'_>, key: &str, clock: &Clock<'_>) -> Value {
     let given = [
         ("key", Value::from(key)),
         ("router_settings", router_settings(shown.key)),
-        ("litellm_budget_table", shown.budget.map_or(Value::Null, |it| budget::table(it, clock))),
+        ("litellm_budget_table", shown.budget_table(clock)),
     ];
     Value::Object(Source::new(shown.key, shown.amounts, clock).given(&given).object(GENERATED))
 }
@@ -317,6 +326,16 @@ pub fn info(shown: Shown<'_>, asked: &str, clock: &Clock<'_>) -> Value {
     let mut info = shown.table(ROW, clock, Dates::Offset);
     info.insert("status".to_owned(), Value::from(status(shown.key, clock)));
     json!({"key": asked, "info": info})
+}
+
+/// `/v2/key/info`: the keys as they were asked for, and what [`info`] tells of each that there is.
+pub fn info_of_several(asked: &[String], shown: &[Shown<'_>], clock: &Clock<'_>) -> Value {
+    let info = |shown: &Shown<'_>| {
+        let mut info = shown.table(ROW, clock, Dates::Offset);
+        info.insert("status".to_owned(), Value::from(status(shown.key, clock)));
+        Value::Object(info)
+    };
+    json!({"key": asked, "info": shown.iter().map(info).collect::<Vec<_>>()})
 }
 
 /// `/key/update`.

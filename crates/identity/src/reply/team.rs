@@ -388,6 +388,17 @@ pub fn own_membership(shown: Shown<'_>, seat: Membership<'_>, clock: &Clock<'_>)
     Value::Object(reply)
 }
 
+/// `/team/{team_id}/member/{user_id}/reset_budget`: the place as it is now, and the budget that it had.
+pub fn budget_reset(team: &Record, seat: Membership<'_>, before: Option<&str>) -> Value {
+    json!({
+        "team_id": &*team.id,
+        "user_id": seat.user_id(),
+        "budget_id": seat.member.document.get("budget_id"),
+        "previous_budget_id": before,
+        "budget_source": seat.budget_source(team),
+    })
+}
+
 /// `/team/delete`.
 pub fn deleted(teams: &[String]) -> Value {
     json!({"deleted_teams": teams})

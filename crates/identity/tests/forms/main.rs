@@ -5,6 +5,7 @@ mod budgets;
 mod keys;
 mod organizations;
 mod others;
+mod properties;
 mod support;
 mod tables;
 mod teams;

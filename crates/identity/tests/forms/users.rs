@@ -88,7 +88,7 @@ fn somebody_changes_of_themselves_nothing_that_they_are_held_by() {
         ("metadata", json!({"critical": true})),
         ("user_email", json!("boss@x.org")),
         ("sso_user_id", json!("boss")),
-        ("blocked", json!(false)),
+        ("blocked", json!(true)),
         ("budget_duration", json!("1s")),
         ("soft_budget", json!(1)),
         ("model_rpm_limit", json!({"m": 9})),

@@ -107,3 +107,40 @@ fn keys_are_listed_named_and_deleted() {
     check(&deletion, &reply::deleted(&keys), &[]);
     check(&recording("key_health"), &reply::health(), &[]);
 }
+
+#[test]
+fn a_keys_soft_budget_is_where_litellms_page_looks_for_it() {
+    let key = crate::support::record(
+        tollgate_identity::Kind::Key,
+        "t",
+        r#"{"soft_budget": 2, "allowed_ips": ["10.0.0.1"]}"#,
+    );
+    let amounts = Amounts::default();
+    let told = reply::info(shown(&key, &amounts), "t", &clock(MADE));
+    assert_eq!(told["info"]["litellm_budget_table"]["soft_budget"], 2.0);
+    assert_eq!(told["info"]["allowed_ips"][0], "10.0.0.1");
+    let several = reply::info_of_several(&["t".to_owned()], &[shown(&key, &amounts)], &clock(MADE));
+    assert_eq!((&several["key"][0], &several["info"][0]), (&"t".into(), &told["info"]));
+}
+
+#[test]
+fn every_recording_is_compared() {
+    let sources = [
+        include_str!("budgets.rs"),
+        include_str!("customers.rs"),
+        include_str!("keys.rs"),
+        include_str!("others.rs"),
+        include_str!("tags.rs"),
+        include_str!("teams.rs"),
+        include_str!("users.rs"),
+    ];
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/litellm_wire");
+    let mut count = 0;
+    for file in std::fs::read_dir(folder).unwrap() {
+        let path = file.unwrap().path();
+        let name = format!("\"{}\"", path.file_stem().unwrap().to_str().unwrap());
+        assert!(sources.iter().any(|source| source.contains(&name)), "{name}");
+        count += 1;
+    }
+    assert!(count > 50, "{count}");
+}
