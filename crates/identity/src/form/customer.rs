@@ -19,7 +19,7 @@ static CUSTOMER: Form = Form {
         &[
             Row::apart("user_id", Want::Text),
             Row::acts("alias", Want::Text),
-            Row::acts("blocked", Want::Flag),
+            Row::acts("blocked", Want::Flag).by_admins(),
             Row::acts("models", Want::Texts),
             Row::acts("budget_id", Want::Text),
             Row::stored("default_model", Want::Text),

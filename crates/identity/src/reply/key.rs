@@ -279,8 +279,7 @@ impl Shown<'_> {
     }
 
     fn table(&self, table: &Table, clock: &Clock<'_>, dates: Dates) -> Map<String, Value> {
-        let given =
-            [("litellm_budget_table", self.budget.map_or(Value::Null, |it| budget::table(it, clock)))];
+        let given = [("litellm_budget_table", self.budget_table(clock))];
         let source = Source::new(self.key, self.amounts, clock).dated(dates).given(&given);
         let mut reply = source.object(table);
         // Ours, and only where it says something: LiteLLM's keys have no such member.
