@@ -219,6 +219,9 @@ fn from_sql(location: &Location, error: &rusqlite::Error) -> StoreError {
     match error.sqlite_error_code() {
         code if is_busy(code) => StoreError::Busy(file),
         Some(ErrorCode::DiskFull) => StoreError::Full(file),
+        Some(ErrorCode::OperationInterrupted) => {
+            StoreError::Unavailable { database: file, detail: "a search took too long".to_owned() }
+        }
         Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => StoreError::Corrupt { file, detail },
         Some(
             ErrorCode::CannotOpen

@@ -57,7 +57,7 @@ pub(crate) fn reader(location: &Location, options: &StoreOptions) -> Result<Conn
 }
 
 fn connect(location: &Location, options: &StoreOptions) -> Result<Connection, Fault> {
-    let connection = match location {
+    let mut connection = match location {
         // No mutex: a connection stays on its thread. No URI: a path is a path, whatever it looks like.
         Location::File(path) => Connection::open_with_flags(
             path,
@@ -71,7 +71,7 @@ fn connect(location: &Location, options: &StoreOptions) -> Result<Connection, Fa
     connection.pragma_update(None, "foreign_keys", true)?;
     // Functions and tables that a planted schema could call are not.
     connection.pragma_update(None, "trusted_schema", false)?;
-    books::sqlite::prepare(&connection)?;
+    books::sqlite::prepare(&mut connection)?;
     Ok(connection)
 }
 

@@ -48,10 +48,18 @@ pub struct StoreOptions {
     pub batch_max: usize,
     /// How long a write waits for another process that is writing.
     pub busy_timeout: Duration,
+    /// How long a search in the books may take: it holds up others who read.
+    pub search_timeout: Duration,
 }
 
 impl Default for StoreOptions {
     fn default() -> Self {
-        Self { readers: 2, queue_max: 256, batch_max: 64, busy_timeout: Duration::from_secs(5) }
+        Self {
+            readers: 2,
+            queue_max: 256,
+            batch_max: 64,
+            busy_timeout: Duration::from_secs(5),
+            search_timeout: Duration::from_secs(5),
+        }
     }
 }

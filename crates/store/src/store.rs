@@ -6,6 +6,7 @@
 //! all the same.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use rusqlite::Connection;
 use tokio::sync::oneshot;
@@ -25,6 +26,7 @@ pub struct Store {
 
 struct Shared {
     location: Location,
+    search_timeout: Duration,
     queues: Queues,
 }
 
@@ -36,12 +38,18 @@ impl Store {
     /// a newer release, when a migration fails, or another process keeps it locked.
     pub async fn open(location: Location, options: &StoreOptions) -> Result<Self, StoreError> {
         let queues = threads::start(&location, options).await?;
-        Ok(Self { shared: Arc::new(Shared { location, queues }) })
+        let search_timeout = options.search_timeout;
+        Ok(Self { shared: Arc::new(Shared { location, search_timeout, queues }) })
     }
 
     /// Where the rows are.
     pub fn location(&self) -> &Location {
         &self.shared.location
+    }
+
+    /// How long a search may take.
+    pub(crate) fn search_timeout(&self) -> Duration {
+        self.shared.search_timeout
     }
 
     /// The stored responses.

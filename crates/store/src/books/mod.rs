@@ -147,7 +147,7 @@ impl Books {
     /// # Errors
     /// Those of every read.
     pub async fn changes_since(&self, revision: i64) -> Result<Changes, StoreError> {
-        self.read(move |session| records::since(session, revision)).await
+        self.search(move |session| records::since(session, revision)).await
     }
 
     /// Puts rows of a journal that are not there yet, adds them to sums and accounts, moves the journal's checkpoint, and
@@ -165,7 +165,7 @@ impl Books {
     /// Those of every read.
     pub async fn checkpoint(&self, journal: &str) -> Result<Option<Checkpoint>, StoreError> {
         let journal = journal.to_owned();
-        self.read(move |session| post::checkpoint(session, &journal)).await
+        self.search(move |session| post::checkpoint(session, &journal)).await
     }
 
     /// The accounts whose period began at this moment (microseconds since 1970) or later, and those that never end.
@@ -200,7 +200,7 @@ impl Books {
     /// # Errors
     /// Those of every read.
     pub async fn spend_logs(&self, query: LogQuery) -> Result<LogPage, StoreError> {
-        self.read(move |session| logs::page(session, &query)).await
+        self.search(move |session| logs::page(session, &query)).await
     }
 
     /// Attempts in the order in which they began, without conversations; [`LogFilter::after`] is where the last call ended.
@@ -208,7 +208,7 @@ impl Books {
     /// # Errors
     /// Those of every read.
     pub async fn scan_attempts(&self, filter: LogFilter, limit: u32) -> Result<Vec<SpendRow>, StoreError> {
-        self.read(move |session| logs::scan(session, &filter, limit)).await
+        self.search(move |session| logs::scan(session, &filter, limit)).await
     }
 
     /// Sets what attempts cost, corrects every sum that they are in, and says how many of them there are. Twice is once.
@@ -224,7 +224,7 @@ impl Books {
     /// # Errors
     /// Those of every read.
     pub async fn session_sums(&self, ids: Vec<String>) -> Result<Vec<SessionSum>, StoreError> {
-        self.read(move |session| logs::sessions(session, &ids)).await
+        self.search(move |session| logs::sessions(session, &ids)).await
     }
 
     /// Sums over days, by whatever they are grouped by. Without groups it is one, also where nothing was spent.
@@ -233,7 +233,7 @@ impl Books {
     /// Those of every read.
     pub async fn sums(&self, query: SumQuery) -> Result<Vec<Sum>, StoreError> {
         let is_one = query.group_by.is_empty();
-        let mut sums = self.read(move |session| reports::sums(session, &query)).await?;
+        let mut sums = self.search(move |session| reports::sums(session, &query)).await?;
         if is_one && sums.is_empty() {
             sums.push(Sum::default());
         }
@@ -245,7 +245,7 @@ impl Books {
     /// # Errors
     /// Those of every read.
     pub async fn daily(&self, filter: DailyFilter, page: Page) -> Result<DailyPage, StoreError> {
-        self.read(move |session| reports::rows(session, &filter, page)).await
+        self.search(move |session| reports::rows(session, &filter, page)).await
     }
 
     /// Removes attempts that began before a moment (microseconds since 1970), oldest first and at most `batch` of them, and
@@ -262,7 +262,7 @@ impl Books {
     /// # Errors
     /// Those of every read.
     pub async fn audit(&self, filter: AuditFilter, page: Page) -> Result<AuditPage, StoreError> {
-        self.read(move |session| audit::page(session, &filter, page)).await
+        self.search(move |session| audit::page(session, &filter, page)).await
     }
 
     /// Goes through the whole audit and names the first row that is not as it was written.
@@ -272,7 +272,7 @@ impl Books {
     pub async fn verify_audit(&self) -> Result<AuditCheck, StoreError> {
         let mut check = AuditCheck::default();
         loop {
-            let (next, has_more) = self.read(move |session| audit::verify(session, check.clone())).await?;
+            let (next, has_more) = self.search(move |session| audit::verify(session, check.clone())).await?;
             if !has_more {
                 return Ok(next);
             }
@@ -280,19 +280,46 @@ impl Books {
         }
     }
 
+    /// For what the gateway has to know as a whole: there may be much of it.
     async fn read<T, F>(&self, work: F) -> Result<T, StoreError>
     where
         T: Default + Send + 'static,
         F: Fn(&mut dyn Session) -> Result<T, Fault> + Send + 'static,
     {
-        let store = match &self.engine {
-            Engine::Open(store) => store,
-            // Looking for something makes no file.
-            Engine::Lazy(lazy) if !lazy.exists() => return Ok(T::default()),
-            Engine::Lazy(lazy) => lazy.get().await?,
-            Engine::Postgres(postgres) => return postgres.perform(Mode::Read, work).await,
-        };
-        store.read(move |connection| work(&mut Transaction(connection))).await
+        match &self.engine {
+            Engine::Postgres(postgres) => postgres.perform(Mode::Load, work).await,
+            _ => match self.reading().await? {
+                Some(store) => store.read(move |connection| work(&mut Transaction(connection))).await,
+                None => Ok(T::default()),
+            },
+        }
+    }
+
+    /// For what is small, and for what callers ask for: given up when it takes too long.
+    async fn search<T, F>(&self, work: F) -> Result<T, StoreError>
+    where
+        T: Default + Send + 'static,
+        F: Fn(&mut dyn Session) -> Result<T, Fault> + Send + 'static,
+    {
+        match &self.engine {
+            Engine::Postgres(postgres) => postgres.perform(Mode::Search, work).await,
+            _ => match self.reading().await? {
+                Some(store) => {
+                    let patience = store.search_timeout();
+                    store.read(move |connection| sqlite::within(patience, connection, &work)).await
+                }
+                None => Ok(T::default()),
+            },
+        }
+    }
+
+    /// The embedded store, if it is there: looking for something makes no file.
+    async fn reading(&self) -> Result<Option<&Store>, StoreError> {
+        match &self.engine {
+            Engine::Open(store) => Ok(Some(store)),
+            Engine::Lazy(lazy) if lazy.exists() => lazy.get().await.map(Some),
+            Engine::Lazy(_) | Engine::Postgres(_) => Ok(None),
+        }
     }
 
     /// `work` may be run more than once, and what it did before is undone then.

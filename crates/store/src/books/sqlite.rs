@@ -3,6 +3,10 @@
 //! Leaves transactions to `batch.rs` and what is done in them to the modules of each noun.
 //!
 //! **Invariant**: money is added as 128 bits, never as a float; a sum that does not fit is an error, not a wrong number.
+//! **Invariant**: a search ends, however much there is to be searched.
+
+use std::cell::Cell;
+use std::time::{Duration, Instant};
 
 use rusqlite::functions::{Aggregate, Context, FunctionFlags};
 use rusqlite::types::{ToSqlOutput, ValueRef};
@@ -14,10 +18,36 @@ use crate::error::Fault;
 /// Statements that a connection keeps prepared.
 const STATEMENTS_KEPT: usize = 64;
 
+/// Steps of SQLite's machine between two looks at the clock: some tenths of a millisecond.
+const STEPS_BETWEEN_LOOKS: i32 = 10_000;
+
+thread_local! {
+    /// When what runs on this thread's connection is to be given up.
+    static DEADLINE: Cell<Option<Instant>> = const { Cell::new(None) };
+}
+
+/// While it lives, statements of this thread's connection end at a moment.
+struct Patience;
+
+impl Patience {
+    fn until(deadline: Instant) -> Self {
+        DEADLINE.set(Some(deadline));
+        Self
+    }
+}
+
+impl Drop for Patience {
+    fn drop(&mut self) {
+        DEADLINE.set(None);
+    }
+}
+
 /// Gives a connection what the statements of this module's neighbours use: `pico_add(a, b)` and `pico_sum(a)`, over
 /// decimal texts and integers.
-pub(crate) fn prepare(connection: &Connection) -> rusqlite::Result<()> {
+pub(crate) fn prepare(connection: &mut Connection) -> rusqlite::Result<()> {
     connection.set_prepared_statement_cache_capacity(STATEMENTS_KEPT);
+    let is_over = || DEADLINE.get().is_some_and(|deadline| Instant::now() >= deadline);
+    connection.progress_handler(STEPS_BETWEEN_LOOKS, Some(is_over))?;
     // Innocuous: they may be called although the schema is not trusted.
     let flags =
         FunctionFlags::SQLITE_UTF8 | FunctionFlags::SQLITE_DETERMINISTIC | FunctionFlags::SQLITE_INNOCUOUS;
@@ -62,6 +92,16 @@ fn too_large() -> rusqlite::Error {
 
 /// A transaction on one of the store's threads.
 pub(super) struct Transaction<'a>(pub(super) &'a Connection);
+
+/// Runs work that is given up after a while.
+pub(super) fn within<T>(
+    patience: Duration,
+    connection: &Connection,
+    work: impl FnOnce(&mut dyn Session) -> Result<T, Fault>,
+) -> Result<T, Fault> {
+    let _patience = Instant::now().checked_add(patience).map(Patience::until);
+    work(&mut Transaction(connection))
+}
 
 impl ToSql for Value {
     fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {

@@ -13,7 +13,7 @@ use crate::options::Location;
 /// The first step of a statement's plan: how it finds its rows.
 fn plan(clauses: &Clauses) -> String {
     let mut connection = Connection::open_in_memory().unwrap();
-    sqlite::prepare(&connection).unwrap();
+    sqlite::prepare(&mut connection).unwrap();
     assert!(migrate::migrate(&mut connection, &Location::Memory, MIGRATIONS).is_ok());
     let sql = format!("EXPLAIN QUERY PLAN {}", clauses.sql.replace('$', "?"));
     let mut statement = connection.prepare(&sql).unwrap();

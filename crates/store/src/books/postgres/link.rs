@@ -27,7 +27,9 @@ const ROWS_AT_ONCE: usize = 1_000;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Mode {
     /// All its statements see one state, and change nothing.
-    Read,
+    Search,
+    /// The same, with more time.
+    Load,
     /// Every statement sees what was committed before it.
     Write,
 }
@@ -109,13 +111,13 @@ impl Transaction<'_> {
     /// Begins: the limits hold for this transaction alone, so that a pooler between may give the connection to others.
     pub(super) fn begin(&mut self, mode: Mode, options: &PostgresOptions) -> Result<(), Failure> {
         let kind = match mode {
-            Mode::Read => "ISOLATION LEVEL REPEATABLE READ READ ONLY",
+            Mode::Search | Mode::Load => "ISOLATION LEVEL REPEATABLE READ READ ONLY",
             Mode::Write => "ISOLATION LEVEL READ COMMITTED",
         };
-        let statement = options.statement_timeout.as_millis();
+        let statement = options.statement_limit(mode).as_millis();
         // Less, so that it is said what was waited for.
-        let lock = statement / 2;
-        let transaction = options.transaction_timeout.as_millis();
+        let lock = options.statement_timeout.as_millis() / 2;
+        let transaction = options.transaction_limit(mode).as_millis();
         let schema = &options.schema;
         self.batch(&format!(
             "BEGIN {kind}; SET LOCAL search_path TO {schema}; SET LOCAL statement_timeout TO {statement}; \

@@ -64,9 +64,10 @@ impl Postgres {
                 file: ground.name.clone(),
                 detail: error.kind().to_string(),
             };
-            let mut worker = Worker::new(Arc::clone(&ground)).map_err(failed)?;
-            let (jobs, witness) = (Arc::clone(&jobs), witness.clone());
+            let (ground, jobs, witness) = (Arc::clone(&ground), Arc::clone(&jobs), witness.clone());
             let body = move || {
+                // Without a runtime there is one connection less; with none, whoever asks waits in vain and is told.
+                let Ok(mut worker) = Worker::new(ground) else { return };
                 while let Some(work) = take::<Work>(&jobs) {
                     let turn = if Instant::now() > work.until { None } else { Some(&mut worker) };
                     // A panic ends this work only: its caller finds the reply's channel closed.
@@ -103,7 +104,7 @@ impl Postgres {
         };
         let queued = self.queue.send(Work { until, run: Box::new(run) });
         tokio::time::timeout_at(until, queued).await.map_err(|_| busy(&self.ground))??;
-        let end = until + options.connect_timeout + options.transaction_timeout;
+        let end = until + options.connect_timeout + options.transaction_limit(mode);
         match tokio::time::timeout_at(end, answer).await {
             Ok(answer) => answer.unwrap_or(Err(StoreError::Interrupted)),
             Err(_) => Err(busy(&self.ground)),

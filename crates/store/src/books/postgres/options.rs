@@ -12,6 +12,7 @@ use std::time::Duration;
 use tokio_postgres::Config;
 use tokio_postgres::config::{Host, SslMode};
 
+use super::link::Mode;
 use crate::error::StoreError;
 
 /// The limits of the books in PostgreSQL.
@@ -31,6 +32,8 @@ pub struct PostgresOptions {
     pub statement_timeout: Duration,
     /// How long a transaction may take, whatever the server does.
     pub transaction_timeout: Duration,
+    /// How long it may take to read what the gateway has to know as a whole: all records, all accounts.
+    pub load_timeout: Duration,
     /// How long the steps to this release's schema may take.
     pub migration_timeout: Duration,
     /// How often it is asked whether records have changed, should a notice have been lost.
@@ -47,6 +50,7 @@ impl Default for PostgresOptions {
             connect_timeout: Duration::from_secs(3),
             statement_timeout: Duration::from_secs(5),
             transaction_timeout: Duration::from_secs(10),
+            load_timeout: Duration::from_secs(60),
             migration_timeout: Duration::from_secs(120),
             poll_interval: Duration::from_secs(1),
         }
@@ -54,6 +58,22 @@ impl Default for PostgresOptions {
 }
 
 impl PostgresOptions {
+    /// How long a statement may take.
+    pub(super) fn statement_limit(&self, mode: Mode) -> Duration {
+        match mode {
+            Mode::Search | Mode::Write => self.statement_timeout,
+            Mode::Load => self.load_timeout,
+        }
+    }
+
+    /// How long a transaction may take.
+    pub(super) fn transaction_limit(&self, mode: Mode) -> Duration {
+        match mode {
+            Mode::Search | Mode::Write => self.transaction_timeout,
+            Mode::Load => self.load_timeout,
+        }
+    }
+
     /// Whether the schema's name can stand in a statement as it is.
     pub(super) fn check(&self) -> Result<(), StoreError> {
         let mut bytes = self.schema.bytes();

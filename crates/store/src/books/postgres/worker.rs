@@ -103,7 +103,7 @@ impl Worker {
         mode: Mode,
         work: &dyn Fn(&mut dyn Session) -> Result<T, Fault>,
     ) -> Result<T, StoreError> {
-        let deadline = Instant::now() + self.ground.options.transaction_timeout;
+        let deadline = Instant::now() + self.ground.options.transaction_limit(mode);
         let mut runs = 0;
         loop {
             runs += 1;
@@ -162,7 +162,7 @@ impl Worker {
                 Ok(value)
             }
             // What was read was read.
-            Err(_) if mode == Mode::Read => Ok(value),
+            Err(_) if mode != Mode::Write => Ok(value),
             Err(failure) if failure.aftermath == Aftermath::Again => Err(Failed::Before(failure)),
             Err(failure) => Err(Failed::Unknown(failure.error)),
         }

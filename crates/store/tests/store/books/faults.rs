@@ -20,6 +20,7 @@ fn hasty(schema: &str) -> PostgresOptions {
         connect_timeout: Duration::from_millis(1_500),
         statement_timeout: Duration::from_millis(500),
         transaction_timeout: Duration::from_millis(1_500),
+        load_timeout: Duration::from_millis(1_500),
         poll_interval: Duration::from_millis(100),
         ..PostgresOptions::default()
     }

@@ -1,6 +1,9 @@
 //! Single attempts: found by whatever, sorted, page by page, purged.
 
+use std::time::Duration;
+
 use tollgate_store::books::{Books, LogFilter, LogOrder, LogQuery, Page, SpendRow, Status, Visible};
+use tollgate_store::{Location, Store, StoreOptions, Trouble};
 
 use super::rows::full;
 use super::{NOON, batch, engines, row};
@@ -249,4 +252,19 @@ async fn old_attempts_are_purged_in_batches_and_their_sums_stay() {
         let sums = books.sums(Default::default()).await.unwrap();
         assert_eq!(sums.first().unwrap().totals.requests, 5);
     }
+}
+
+#[tokio::test]
+async fn a_search_that_takes_too_long_is_given_up_and_holds_nobody_up() {
+    let options = StoreOptions { search_timeout: Duration::ZERO, ..StoreOptions::default() };
+    let store = Store::open(Location::Memory, &options).await.unwrap();
+    let books = Books::of_store(store);
+    books.post(batch(1, (0..2_000).map(|number| row(number, 1)).collect())).await.unwrap();
+    let filter = LogFilter { search: Some("%nowhere%".to_owned()), ..LogFilter::default() };
+    let error = books.spend_logs(LogQuery { filter, ..LogQuery::default() }).await.unwrap_err();
+    assert_eq!(error.to_string(), "the store in memory: a search took too long");
+    assert_eq!(error.trouble(), Trouble::Unavailable);
+    // What the gateway has to know is waited for, and so is what is written.
+    assert_eq!(books.load_accounts(0).await.unwrap().len(), 2);
+    assert_eq!(books.post(batch(1, (0..3_000).map(|number| row(number, 1)).collect())).await, Ok(1_000));
 }
