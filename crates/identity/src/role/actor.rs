@@ -171,12 +171,15 @@ pub fn role_in_team<'a>(team: &'a Record, user: &str) -> Option<&'a str> {
     Some(member.get("role").and_then(Value::as_str).unwrap_or("user"))
 }
 
-/// A user who is on the team's list, or has limits of its own within it, is in it; one who only says so is not.
+/// A user who has a place in the team, or is on its list, is in it; one who only says so is not. What the place says of the
+/// role counts before the list.
 fn membership(team: &Record, user: &str, directory: &Directory) -> Option<Membership> {
-    let role = role_in_team(team, user);
-    if role.is_none() && directory.get(Kind::Member, &member_id(&team.id, user)).is_none() {
+    let listed = role_in_team(team, user);
+    let place = directory.get(Kind::Member, &member_id(&team.id, user));
+    if listed.is_none() && place.is_none() {
         return None;
     }
+    let role = place.and_then(|place| place.document.text("role")).or(listed);
     Some(Membership {
         team: Arc::clone(&team.id),
         is_admin: role == Some("admin"),

@@ -4,8 +4,9 @@ use crate::support::{admin, document, get, holder, object, said};
 use serde_json::{Value, json};
 use tollgate_identity::form::member::{self, Seat, Terms, Who};
 use tollgate_identity::form::team::{self, Team};
-use tollgate_identity::form::{BadForm, Draft, Fault};
-use tollgate_identity::{Document, Kind, Record};
+use tollgate_identity::form::{BadForm, Draft, Fault, user};
+use tollgate_identity::role::{Actor, Routes};
+use tollgate_identity::{Directory, Document, Kind, Record};
 
 fn new(body: Value) -> Result<Team, BadForm> {
     admin(|context| team::new(&object(body), context))
@@ -224,4 +225,37 @@ fn a_wrong_member_is_named_by_its_place() {
     let removal =
         admin(|context| member::removal(&object(json!({"team_id": "t", "user_email": "e"})), context));
     assert_eq!(removal.unwrap().who, Who { id: None, email: Some("e".to_owned()) });
+}
+
+#[test]
+fn who_makes_a_team_administers_it_until_that_is_taken_away() {
+    let made = new(json!({"team_id": "t", "members": ["u"]})).unwrap();
+    let mut directory = Directory::default();
+    let mut put = |draft: &Draft| {
+        let record = Record::read(draft.kind, &draft.id, 1, draft.document.clone()).unwrap();
+        directory.put(record).unwrap();
+    };
+    put(&made.team);
+    let mut places = Vec::new();
+    for (place, seat) in made.seats.iter().enumerate() {
+        let user = seat.who.id.clone().unwrap();
+        put(&admin(|context| user::named(&seat.who, context)).unwrap());
+        let team = ("t", &made.team.document);
+        let drafts =
+            admin(|context| member::new(team, &user, (seat, place), &Terms::default(), context)).unwrap();
+        put(&drafts.record);
+        places.push(drafts.record);
+    }
+    let administers = |directory: &Directory, user: &str| {
+        let user = directory.get(Kind::User, user).unwrap();
+        Actor::of_user(user, None, Routes::default(), directory).administers_team("t")
+    };
+    assert!(administers(&directory, "ada"));
+    assert!(!administers(&directory, "u"));
+    let ada = places.iter().find(|place| place.id == "t/ada").unwrap();
+    let body = object(json!({"team_id": "t", "user_id": "ada", "role": "user"}));
+    let demoted =
+        admin(|context| member::change(&ada.id, &ada.document, None, &body, context)).unwrap().record;
+    directory.put(Record::read(demoted.kind, &demoted.id, 2, demoted.document).unwrap()).unwrap();
+    assert!(!administers(&directory, "ada"));
 }
