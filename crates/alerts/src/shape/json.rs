@@ -148,6 +148,28 @@ mod tests {
         assert_eq!(body, expect);
     }
 
+    const PAGE: &str = include_str!("../../../../docs/alerts.md");
+
+    #[test]
+    fn the_page_shows_what_is_sent() {
+        let (_, example) = PAGE.split_once("<!-- alert: a threshold -->\n```json\n").unwrap();
+        let example: Value = serde_json::from_str(example.split("```").next().unwrap()).unwrap();
+        assert_eq!(example, serde_json::from_str::<Value>(&body(&budget())).unwrap());
+    }
+
+    #[test]
+    fn the_page_names_every_event_with_its_type() {
+        use crate::alert::Event;
+        for event in Event::all().filter(|event| *event != Event::HeldBack) {
+            let is_row = |line: &&str| {
+                let mut columns = line.split(" | ");
+                columns.next().is_some_and(|events| events.contains(&format!("`{}`", event.word())))
+                    && columns.next() == Some(&format!("`{}`", event.alert_type().word()))
+            };
+            assert_eq!(PAGE.lines().filter(is_row).count(), 1, "{}", event.word());
+        }
+    }
+
     #[test]
     fn a_soft_budgets_event_says_soft() {
         let spent = Spent {
