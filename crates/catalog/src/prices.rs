@@ -393,7 +393,8 @@ impl Prices {
     /// in an answer as output. What has no price at all costs nothing: an embedding model has no output.
     pub(crate) fn billed(&self, prompt_tokens: u64, tier: Option<ServiceTier>) -> Billed {
         let range = self.range(prompt_tokens);
-        let of = |dimension| match range {
+        let speed = self.speed(tier);
+        let written = |dimension| match range {
             // A range speaks for all text; only the output may be left to the model.
             Some(range) if dimension < Dimension::AudioInput => range.rate(dimension).or_else(|| {
                 (dimension == Dimension::Output)
@@ -401,6 +402,10 @@ impl Prices {
                     .flatten()
             }),
             _ => self.rate_at(dimension, prompt_tokens, tier),
+        };
+        let of = |dimension| {
+            let price: Option<Price> = written(dimension);
+            speed.map_or(price, |by| price.map(|price| price.scaled(by)))
         };
         let input = of(Dimension::Input).unwrap_or_default();
         let image_output = of(Dimension::ImageOutput);

@@ -221,6 +221,18 @@ fn a_region_raises_tokens_and_nothing_else() {
 }
 
 #[test]
+fn anthropics_fast_mode_multiplies_every_token() {
+    let more = r#","cache_read_input_token_cost":0.5,"provider_specific_entry":{"fast":2.5,"us":1.1}"#;
+    let fast = ServiceTier::from_name("fast");
+    let cached = Usage { cached_tokens: 2, ..text(4, 1) };
+    check_at(("anthropic", more), cached, None, "13"); // 2 + 2 x 0.5 + 10
+    check_at(("anthropic", more), cached, fast, "32.5");
+    let opus = crate::model::model_by_key("claude-opus-5").expect("a model").prices;
+    let total = |tier| cost(&opus, &text(1_000, 10), tier).map_or(0, |cost| cost.total.0);
+    assert_eq!(total(fast), 2 * total(None));
+}
+
+#[test]
 fn off_peak_prices_hold_at_their_hours_whatever_the_length_and_the_tier() {
     let more = r#","input_cost_per_token_above_200k_tokens":2,"input_cost_per_token_priority":5,
         "cache_read_input_token_cost":0.5,"output_cost_per_reasoning_token":20,

@@ -30,6 +30,9 @@ impl Draft {
                 self.rare.search_is_per_prompt = json.trim_matches('"') != "per_query";
             }
             "off_peak_pricing" => self.rare.off_peak = OffPeak::read(json)?,
+            "provider_specific_entry" => {
+                self.rare.uplifts.put(name, json)?;
+            }
             // Other objects are prices that no usage is billed by yet; their form is not checked.
             _ if json.starts_with(['{', '[']) => {}
             _ => match RateKey::parse(name) {

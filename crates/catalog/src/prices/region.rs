@@ -1,11 +1,11 @@
-//! What a provider asks more for where it has to serve from one region.
+//! What a provider asks more for where it has to serve from one region, or fast.
 //!
 //! Owns the multipliers and applying them. Leaves which region a deployment is in to its endpoint.
 //!
 //! **Invariant:** a multiplier is a fraction of integers; it raises the prices of tokens and requests, and of nothing else.
 
-use super::reading::number;
-use super::{PriceError, Prices, Rare};
+use super::reading::{Fields, number};
+use super::{PriceError, Prices, Rare, ServiceTier};
 use crate::money::{Price, Ratio};
 
 /// Multipliers, by what they are for.
@@ -17,11 +17,19 @@ pub(super) struct Uplifts {
     us: Option<Ratio>,
     /// Any of Vertex AI's locations but `global`.
     vertex: Option<Ratio>,
+    /// Anthropic's fast mode.
+    fast: Option<Ratio>,
 }
 
 impl Uplifts {
     /// Takes one field, if it is one of these.
     pub(super) fn put(&mut self, name: &str, json: &str) -> Result<bool, PriceError> {
+        if name == "provider_specific_entry" {
+            let entry: Fields<'_> = serde_json::from_str(json).unwrap_or_default();
+            let fast = entry.get("fast").map(|fast| number("fast", fast.get())).transpose()?;
+            self.fast = fast.map(Ratio::of);
+            return Ok(true);
+        }
         let uplift = match name {
             "regional_processing_uplift_multiplier_eu" => &mut self.eu,
             "regional_processing_uplift_multiplier_us" => &mut self.us,
@@ -34,7 +42,12 @@ impl Uplifts {
 
     /// These, and where there is none the other's.
     pub(super) fn or(self, other: Self) -> Self {
-        Self { eu: self.eu.or(other.eu), us: self.us.or(other.us), vertex: self.vertex.or(other.vertex) }
+        Self {
+            eu: self.eu.or(other.eu),
+            us: self.us.or(other.us),
+            vertex: self.vertex.or(other.vertex),
+            fast: self.fast.or(other.fast),
+        }
     }
 }
 
@@ -44,6 +57,12 @@ pub fn openai_residency(host: &str) -> Option<&str> {
 }
 
 impl Prices {
+    /// What a request is multiplied by that is served at a tier which has no prices of its own.
+    pub(super) fn speed(&self, tier: Option<ServiceTier>) -> Option<Ratio> {
+        let fast = self.rare.as_deref()?.uplifts.fast;
+        fast.filter(|_| tier == Some(ServiceTier::Priority))
+    }
+
     /// These prices where the model is served from one region: of OpenAI's (see [`openai_residency`]), or in a location of
     /// Vertex AI's. Models that cost the same everywhere keep their prices.
     pub fn in_region(&self, residency: Option<&str>, location: Option<&str>) -> Prices {

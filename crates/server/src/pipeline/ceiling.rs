@@ -156,7 +156,10 @@ impl RequestBounds {
         let task = Task::of(surface, &words, &prompt);
         let tools = Tools::of(&words);
         let is_believed = !MAXIMA.iter().any(|name| words.dropped.iter().any(|dropped| dropped == name));
-        let tier = words.get("service_tier").and_then(|tier| Some(tier.as_str()?.into_owned()));
+        let text = |name: &str| words.get(name).and_then(|value| Some(value.as_str()?.into_owned()));
+        // Anthropic's fast mode has a name of its own.
+        let fast = || text("speed").filter(|speed| speed == "fast");
+        let tier = if surface == Surface::Messages { fast() } else { None }.or_else(|| text("service_tier"));
         Self {
             estimate_input_tokens: prompt.estimate(),
             asked_output_tokens: maximum(surface, &words).filter(|_| is_believed),

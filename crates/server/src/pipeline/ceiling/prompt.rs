@@ -128,7 +128,11 @@ impl Prompt {
         match value.kind() {
             Kind::Array => value.array_items().for_each(|item| self.look(dialect, item, depth_left)),
             Kind::Object => {
-                let Some(object) = value.as_object() else { return };
+                // What names a member twice may be read as anything.
+                let Some(object) = value.as_object() else {
+                    self.is_open = true;
+                    return;
+                };
                 match content(dialect, &object) {
                     Content::Other => {
                         // What the model said before, by its name at the provider (OpenAI's `audio.id`).
@@ -162,18 +166,24 @@ impl Prompt {
 
 static ESCAPE: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("\\u"));
 
+/// What one of the names of content that says its type has in it.
+const TYPED: [&str; 8] =
+    ["image", "audio", "video", "file", "document", "screenshot", "item_reference", "container_upload"];
+
 /// Whether a text can have anything but text in it: every dialect gives such content away by a name, unless that is
 /// written with escapes.
-fn may_have_media(surface: Surface, text: &str) -> bool {
+pub(super) fn may_have_media(surface: Surface, text: &str) -> bool {
     static TYPE: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("\"type\""));
+    static WORDS: LazyLock<[Finder<'static>; 8]> = LazyLock::new(|| TYPED.map(Finder::new));
     static DATA: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("ata\""));
     static SOURCE: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("\"source\""));
-    let sign = match surface.dialect() {
-        Dialect::Gemini => &DATA,
-        Dialect::Bedrock => &SOURCE,
-        _ => &TYPE,
+    let has = |finder: &Finder<'_>| finder.find(text.as_bytes()).is_some();
+    let is_given_away = match surface.dialect() {
+        Dialect::Gemini => has(&DATA),
+        Dialect::Bedrock => has(&SOURCE),
+        _ => has(&TYPE) && WORDS.iter().any(has),
     };
-    sign.find(text.as_bytes()).is_some() || ESCAPE.find(text.as_bytes()).is_some()
+    is_given_away || has(&ESCAPE)
 }
 
 /// The request goes on from what the provider has.

@@ -217,11 +217,28 @@ fn every_dialect_gives_its_pictures_sounds_and_documents_away() {
 }
 
 #[test]
-fn a_name_that_is_written_with_escapes_hides_nothing() {
+fn a_name_that_is_written_with_escapes_or_twice_hides_nothing() {
     let body = r#"{"messages":[{"content":[{"ty\u0070e":"image_ur\u006c","image_url":{"url":"u"}}]}]}"#;
     assert_eq!(read(Surface::Chat, body).prompt.images, 1);
+    let twice = r#"{"messages":[{"content":[{"type":"text","text":"a","type":"image_url"}]}]}"#;
+    assert!(read(Surface::Chat, twice).prompt.is_open);
+    let twice = r#"{"tools":[{"type":"function","type":"web_search"}]}"#;
+    assert_eq!(read(Surface::Responses, twice).at(&NOBODY).web_searches, 10);
     let body = r#"{"contents":[{"parts":[{"file\u0044at\u0061":{"mimeType":"video/mp4"}}]}]}"#;
     assert!(read(Surface::GenerateContent, body).prompt.is_open);
+}
+
+#[test]
+fn text_by_itself_is_not_looked_into() {
+    let check = |surface: Surface, text: &str, expect: bool| {
+        assert_eq!(prompt::may_have_media(surface, text), expect, "{text}");
+    };
+    check(Surface::Chat, r#"[{"role":"user","content":"an image of a file"}]"#, false);
+    check(Surface::Chat, r#"[{"content":[{"type":"text","text":"plain words"}]}]"#, false);
+    check(Surface::Chat, r#"[{"content":[{"type":"text","text":"an image"}]}]"#, true);
+    check(Surface::Chat, r#"[{"content":"\u00e4"}]"#, true);
+    check(Surface::GenerateContent, r#"[{"parts":[{"text":"some data of mine"}]}]"#, false);
+    check(Surface::Converse, r#"[{"content":[{"text":"a source"}]}]"#, false);
 }
 
 #[test]
@@ -337,6 +354,9 @@ fn a_tier_is_the_requests() {
     check(r#""service_tier":"priority""#, Served::Asked(Some(ServiceTier::Priority)));
     check(r#""service_tier":"flex""#, Served::Asked(Some(ServiceTier::Flex)));
     check(r#""service_tier":7"#, Served::Asked(None));
+    check(r#""speed":"fast""#, Served::Asked(None));
+    let fast = read(Surface::Messages, r#"{"speed":"fast","service_tier":"standard_only"}"#).served;
+    assert_eq!(fast, Served::Asked(Some(ServiceTier::Priority)));
 }
 
 #[test]

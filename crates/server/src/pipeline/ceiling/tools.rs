@@ -55,7 +55,11 @@ impl Tools {
         let listed = words.get("tools");
         let configured = words.get_in(&["toolConfig"], &["tools"]);
         for item in listed.iter().chain(&configured).flat_map(Value::array_items) {
-            let Some(tool) = item.as_object() else { continue };
+            // A tool that names a member twice may be read as any.
+            let Some(tool) = item.as_object() else {
+                tools.add(Runner::Search(None), None);
+                continue;
+            };
             tools.add(runner(&tool), size_of(&tool));
             // One of Google's tools may be several.
             if has_any(&tool, &["googleMaps", "google_maps"]) {
