@@ -14,7 +14,7 @@ mod standing;
 #[cfg(test)]
 mod tests;
 #[cfg(test)]
-mod trees;
+mod tree_tests;
 
 pub use denied::Denied;
 pub use groups::AccessGroups;

@@ -23,6 +23,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("store", &[]),
     ("ledger", &["identity", "policy", "catalog", "store"]),
     ("credentials", &["upstream"]),
+    ("oidc", &["upstream", "identity", "policy"]),
     ("alerts", &["upstream", "config", "catalog"]),
     ("simulator", &["dialect"]),
     (
@@ -31,6 +32,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "alerts",
             "upstream",
             "credentials",
+            "oidc",
             "store",
             "ledger",
             "identity",

@@ -1,0 +1,149 @@
+//! Which issuer a token is held against, and the answer.
+
+use crate::address::{Address, Fetch};
+use crate::keeper::{Held, Keeper};
+use crate::verified::{Verified, digest};
+use std::sync::Arc;
+use std::time::Duration;
+use tollgate_identity::jwt::{BadToken, Claims, Issuer, issuer_of};
+use tollgate_policy::clock::Wall;
+use tollgate_upstream::Client;
+
+/// How long keys are used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Times {
+    /// Before they are fetched anew (LiteLLM's `public_key_ttl`, 600 s).
+    pub fresh: Duration,
+    /// After that, where they cannot be (`public_key_stale_ttl`, 3,600 s).
+    pub stale: Duration,
+}
+
+impl Default for Times {
+    fn default() -> Self {
+        Self { fresh: Duration::from_secs(600), stale: Duration::from_secs(3_600) }
+    }
+}
+
+/// Whose tokens are taken, and where their keys are.
+#[derive(Debug, Clone)]
+pub struct Source {
+    /// Whose, and for whom.
+    pub issuer: Issuer,
+    /// Where its keys are; the first address that has the key counts.
+    pub addresses: Vec<Address>,
+    /// Whether it is for tokens whose issuer no other source is for (LiteLLM's `JWT_PUBLIC_KEY_URL`).
+    pub is_fallback: bool,
+}
+
+/// Why a token is not taken.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// It is not good: a 401.
+    #[error(transparent)]
+    Bad(#[from] BadToken),
+    /// There are no keys to check it by: a 503. For the log, not for the caller.
+    #[error("the identity provider's keys are not there: {0}")]
+    NoKeys(String),
+}
+
+#[derive(Debug)]
+struct Provider {
+    issuer: Issuer,
+    keepers: Vec<(usize, Arc<Keeper>)>,
+    is_fallback: bool,
+}
+
+/// Checks tokens. One for all workers; made anew with a configuration.
+#[derive(Debug)]
+pub struct Gate {
+    providers: Vec<Provider>,
+    times: Times,
+    verified: Verified,
+}
+
+impl Gate {
+    /// Takes the tokens of these sources.
+    pub fn new(sources: Vec<Source>, times: Times) -> Self {
+        let mut number = 0;
+        let mut numbered = |address: Address| {
+            number += 1;
+            (number, Arc::new(Keeper::new(address)))
+        };
+        let providers = sources.into_iter().map(|source| Provider {
+            issuer: source.issuer,
+            keepers: source.addresses.into_iter().map(&mut numbered).collect(),
+            is_fallback: source.is_fallback,
+        });
+        Self { providers: providers.collect(), times, verified: Verified::default() }
+    }
+
+    /// Fetches all keys, so that the first caller does not wait for them. What is not there is fetched when it is asked for.
+    pub async fn warm(&self, client: &Arc<Client>) {
+        for (_, keeper) in self.providers.iter().flat_map(|provider| &provider.keepers) {
+            // The keeper has told the log.
+            let _ = keeper.keys(client, self.times).await;
+        }
+    }
+
+    /// What a token says, where it is good. To be called within a runtime, on which keys are fetched.
+    ///
+    /// # Errors
+    /// Why it is not, or why that cannot be known now.
+    pub async fn check(&self, client: &Arc<Client>, token: &str, now: Wall) -> Result<Arc<Claims>, Refusal> {
+        self.check_by(client, token, now).await
+    }
+
+    async fn check_by<F: Fetch>(
+        &self,
+        fetch: &Arc<F>,
+        token: &str,
+        now: Wall,
+    ) -> Result<Arc<Claims>, Refusal> {
+        let provider = self.provider(token)?;
+        let digest = digest(token);
+        let mut refusal = Refusal::Bad(BadToken::UnknownKey);
+        for (number, keeper) in &provider.keepers {
+            let held = match keeper.keys(fetch, self.times).await {
+                Ok(held) => held,
+                Err(reason) => {
+                    refusal = Refusal::NoKeys(reason);
+                    continue;
+                }
+            };
+            if let Some(claims) = self.verified.find(&digest, (*number, held.generation), now) {
+                return Ok(claims);
+            }
+            let mut held: Arc<Held> = held;
+            let mut checked = provider.issuer.verify(token, &held.keys, now);
+            if checked == Err(BadToken::UnknownKey)
+                && let Some(newer) = keeper.newer(&held, fetch).await
+            {
+                held = newer;
+                checked = provider.issuer.verify(token, &held.keys, now);
+            }
+            match checked {
+                Ok(claims) => {
+                    let claims = Arc::new(claims);
+                    self.verified.keep(digest, (*number, held.generation), &claims, now);
+                    return Ok(claims);
+                }
+                Err(BadToken::UnknownKey) => {}
+                Err(bad) => return Err(bad.into()),
+            }
+        }
+        Err(refusal)
+    }
+
+    /// Whom a token is held against: the source of the issuer that it names, else the one for all others.
+    fn provider(&self, token: &str) -> Result<&Provider, BadToken> {
+        let named = issuer_of(token);
+        let is_named = |provider: &&Provider| {
+            !provider.is_fallback && provider.issuer.issuer.is_some() && provider.issuer.issuer == named
+        };
+        let fallback = || self.providers.iter().find(|provider| provider.is_fallback);
+        self.providers.iter().find(is_named).or_else(fallback).ok_or(BadToken::Issuer)
+    }
+}
+
+#[cfg(test)]
+mod tests;
