@@ -79,6 +79,42 @@ impl Form {
     }
 }
 
+impl Form {
+    /// Reads a body of something new, which has of `defaults` what it does not say itself. They are the operator's, so they are
+    /// held to nothing that who asks is held to.
+    ///
+    /// # Errors
+    /// The first member that is unknown, wrong, forbidden or unsupported.
+    pub fn read_with_defaults(
+        &self,
+        body: &Map<String, Value>,
+        defaults: &Map<String, Value>,
+        context: &Context<'_>,
+    ) -> Result<Filled, BadForm> {
+        let mut filled = self.read(On::New, body, context)?;
+        let defaults = self.read(On::New, defaults, &Context { is_admin: true, ..*context })?;
+        for (row, value) in defaults.0 {
+            let said = filled.0.iter().position(|(other, _)| other.name == row.name);
+            let Some((_, said)) = said.and_then(|at| filled.0.get_mut(at)) else {
+                filled.0.push((row, value));
+                continue;
+            };
+            // Null says of a duration that there is none; an empty list or object is what LiteLLM's clients send of what
+            // they do not know.
+            let is_open = match said {
+                Value::Null => row.name != "budget_duration",
+                Value::Array(items) => items.is_empty(),
+                Value::Object(members) => members.is_empty(),
+                _ => false,
+            };
+            if is_open {
+                *said = value;
+            }
+        }
+        Ok(filled)
+    }
+}
+
 impl Filled {
     /// Takes a member out; null where it was given as null, none where it was not given.
     pub fn take(&mut self, name: &str) -> Option<Value> {

@@ -213,17 +213,31 @@ pub fn new(
     secret: Secret<'_>,
     context: &Context<'_>,
 ) -> Result<Draft, BadForm> {
-    let mut filled = KEY.read(On::New, body, context)?;
+    new_with_defaults(body, &Map::new(), owner, secret, context)
+}
+
+/// The same, which has of the operator's defaults what the body does not say.
+///
+/// # Errors
+/// As for [`new`].
+pub fn new_with_defaults(
+    body: &Map<String, Value>,
+    defaults: &Map<String, Value>,
+    owner: Option<&str>,
+    secret: Secret<'_>,
+    context: &Context<'_>,
+) -> Result<Draft, BadForm> {
+    let asked = body.get("user_id").and_then(Value::as_str).filter(|user| !user.is_empty());
+    if asked.is_some_and(|user| user != context.actor) && !context.is_admin {
+        return Err(BadForm::forbidden("user_id"));
+    }
+    let mut filled = KEY.read_with_defaults(body, defaults, context)?;
     let mut document = Document::default();
     set(&mut document, "token", Value::from(secret.token));
     set(&mut document, "key_name", Value::from(secret.name));
-    let user = filled.get("user_id").and_then(Value::as_str);
-    if user.is_some_and(|user| user != context.actor) && !context.is_admin {
-        return Err(BadForm::forbidden("user_id"));
-    }
-    if user.is_none() {
-        set(&mut document, "user_id", owner.map_or(Value::Null, Value::from));
-        filled.take("user_id");
+    if asked.is_none() {
+        let usual = filled.take_text("user_id");
+        set(&mut document, "user_id", owner.map(str::to_owned).or(usual).map_or(Value::Null, Value::from));
     }
     let key_type = filled.take_text("key_type").unwrap_or_else(|| "default".to_owned());
     if key_type == "management" && !context.is_admin {
@@ -253,10 +267,24 @@ pub fn of_service_account(
     secret: Secret<'_>,
     context: &Context<'_>,
 ) -> Result<Draft, BadForm> {
+    of_service_account_with_defaults(body, &Map::new(), secret, context)
+}
+
+/// The same, which has of the operator's defaults what the body does not say.
+///
+/// # Errors
+/// As for [`of_service_account`].
+pub fn of_service_account_with_defaults(
+    body: &Map<String, Value>,
+    defaults: &Map<String, Value>,
+    secret: Secret<'_>,
+    context: &Context<'_>,
+) -> Result<Draft, BadForm> {
     if body.get("user_id").is_some_and(|user| !user.is_null()) {
         return Err(BadForm::wrong("user_id", "cannot be given: a service account's key belongs to no user"));
     }
-    let mut draft = new(body, None, secret, context)?;
+    let mut draft = new_with_defaults(body, defaults, None, secret, context)?;
+    draft.document.0.shift_remove("user_id");
     if draft.document.text("team_id").is_none() {
         return Err(BadForm::missing("team_id"));
     }
@@ -315,13 +343,19 @@ pub fn block(token: &str, document: &Document, is_blocked: bool, context: &Conte
 fn write(mut filled: Filled, document: &mut Document, context: &Context<'_>) -> Result<(), BadForm> {
     filled.take("key");
     if let Some(duration) = filled.take("duration") {
-        let expires = expiry("duration", duration.as_str(), context.now)?;
-        set(document, "expires", expires.map_or(Value::Null, |at| Value::from(at.rfc3339())));
-        set(document, "duration", duration);
+        expire(document, duration, context)?;
     }
     let rotation = filled.split(&["auto_rotate", "rotation_interval"]);
     filled.fill(document, context)?;
     rotate(rotation, document, context)
+}
+
+/// Lets a key be valid for so long from now on; for ever where it says nothing.
+pub(super) fn expire(document: &mut Document, duration: Value, context: &Context<'_>) -> Result<(), BadForm> {
+    let expires = expiry("duration", duration.as_str(), context.now)?;
+    set(document, "expires", expires.map_or(Value::Null, |at| Value::from(at.rfc3339())));
+    set(document, "duration", duration);
+    Ok(())
 }
 
 /// When a key is to be replaced by a new one, where it says so.

@@ -7,6 +7,7 @@
 //! [`Record::read`](crate::Record::read) reads.
 
 pub mod access_group;
+pub mod bounds;
 pub mod budget;
 pub mod credential;
 pub mod customer;

@@ -144,7 +144,19 @@ pub struct Team {
 /// # Errors
 /// The first member that is unknown, wrong, forbidden or unsupported.
 pub fn new(body: &Map<String, Value>, context: &Context<'_>) -> Result<Team, BadForm> {
-    let mut filled = TEAM.read(On::New, body, context)?;
+    new_with_defaults(body, &Map::new(), context)
+}
+
+/// The same, which has of the operator's defaults what the body does not say.
+///
+/// # Errors
+/// As for [`new`].
+pub fn new_with_defaults(
+    body: &Map<String, Value>,
+    defaults: &Map<String, Value>,
+    context: &Context<'_>,
+) -> Result<Team, BadForm> {
+    let mut filled = TEAM.read_with_defaults(body, defaults, context)?;
     let id = filled.take_text("team_id").unwrap_or_else(|| (context.fresh)());
     let mut seats = member::seats(
         &member::SEAT,

@@ -151,7 +151,30 @@ pub struct User {
 /// # Errors
 /// The first member that is unknown, wrong, forbidden or unsupported.
 pub fn new(body: &Map<String, Value>, context: &Context<'_>) -> Result<User, BadForm> {
-    let mut filled = USER.read(On::New, body, context)?;
+    new_with_defaults(body, &Map::new(), &Map::new(), context)
+}
+
+/// The same, which has of the operator's defaults what the body does not say, unless it is to be an administrator. What is
+/// called an internal user has of `of_internal_users` too.
+///
+/// # Errors
+/// As for [`new`].
+pub fn new_with_defaults(
+    body: &Map<String, Value>,
+    defaults: &Map<String, Value>,
+    of_internal_users: &Map<String, Value>,
+    context: &Context<'_>,
+) -> Result<User, BadForm> {
+    let role =
+        |members: &Map<String, Value>| members.get("user_role").and_then(Value::as_str).map(str::to_owned);
+    let asked = role(body).filter(|role| !role.is_empty());
+    let mut usual = if asked.as_deref() == Some("proxy_admin") { Map::new() } else { defaults.clone() };
+    if asked.or_else(|| role(&usual)).as_deref() == Some(USUAL_ROLE) {
+        for (name, value) in of_internal_users {
+            usual.entry(name.clone()).or_insert_with(|| value.clone());
+        }
+    }
+    let mut filled = USER.read_with_defaults(body, &usual, context)?;
     let id = filled.take_text("user_id").unwrap_or_else(|| (context.fresh)());
     let mut key = Map::new();
     key.insert("user_id".to_owned(), Value::from(id.as_str()));

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, clippy::needless_pass_by_value)]
 
 mod budgets;
+mod defaults;
 mod keys;
 mod organizations;
 mod others;
