@@ -173,10 +173,13 @@ pub(super) fn reading(dialect: Dialect, query: &LogQuery) -> Clauses {
         true => *column,
         false => "''",
     });
-    clauses.text("SELECT ").columns(&wanted.collect::<Vec<_>>()).text(" FROM attempts");
+    // What is sorted is the ids: rows are wide.
+    clauses.text("SELECT ").columns(&wanted.collect::<Vec<_>>());
+    clauses.text(" FROM attempts WHERE attempt_id IN (SELECT attempt_id FROM attempts");
     narrow(&mut clauses, &query.filter);
     sort(&mut clauses, query);
-    clauses.page(query.page);
+    clauses.page(query.page).text(")");
+    sort(&mut clauses, query);
     clauses
 }
 

@@ -89,6 +89,15 @@ impl Books {
         Ok(Self::on(Engine::Postgres(Arc::new(Postgres::new(url, options)?))))
     }
 
+    /// Where the books are, for people: a file, or host, port and database. Never a user or a password.
+    pub fn place(&self) -> String {
+        match &self.engine {
+            Engine::Open(store) => store.location().to_string(),
+            Engine::Lazy(lazy) => lazy.location().to_string(),
+            Engine::Postgres(postgres) => postgres.place().to_owned(),
+        }
+    }
+
     fn on(engine: Engine) -> Self {
         Self { engine, silence: Arc::new(watch::channel(0).0) }
     }

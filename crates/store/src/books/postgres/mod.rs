@@ -81,6 +81,11 @@ impl Postgres {
         Ok(Self { ground, queue, heard: OnceLock::new() })
     }
 
+    /// The database, for people.
+    pub(super) fn place(&self) -> &str {
+        &self.ground.name
+    }
+
     /// Runs work in a transaction, on whichever connection is free first.
     pub(super) async fn perform<T, F>(&self, mode: Mode, work: F) -> Result<T, StoreError>
     where

@@ -103,6 +103,7 @@ async fn a_wire_that_goes_dead_is_unavailable_and_comes_back() {
     let books = books(&schema.url.replace(&format!(":{port}/"), &format!(":{}/", proxy.port)), &schema.name);
     books.post(batch(1, vec![row(1, 5)])).await.unwrap();
     proxy.set(Wire::Dead);
+    assert_eq!(books.place(), format!("PostgreSQL at 127.0.0.1:{}/postgres", proxy.port));
     let said = check_unavailable(&books).await;
     assert!(said.ends_with("it does not answer in time") || said.ends_with("it does not answer"), "{said}");
     // Many at once get their answer too.

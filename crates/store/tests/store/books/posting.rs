@@ -107,3 +107,25 @@ async fn posts_at_the_same_time_add_up() {
         assert_eq!(standing(&engine.books).await, amounts(&[("key:key-hash", expect), ("team:red", expect)]));
     }
 }
+
+/// What piles up while a database is away. Sixty thousand rows where there is time for it; how long it took is printed.
+#[tokio::test]
+async fn a_backlog_is_brought_over() {
+    let batches = if std::env::var_os("TOLLGATE_TEST_LONG").is_some() { 120 } else { 4 };
+    for engine in engines::all().await {
+        let start = std::time::Instant::now();
+        for number in 0..batches {
+            let rows = (0..500).map(|place| SpendRow {
+                api_key: format!("key-{}", place % 50),
+                user_id: format!("user-{}", place % 20),
+                accounts: vec![account("key", &format!("key-{}", place % 50)), account("global", "")],
+                ..row(number * 500 + place, 3)
+            });
+            engine.books.post(batch(1, rows.collect())).await.unwrap();
+        }
+        println!("{}: {} rows in {:?}", engine.name, batches * 500, start.elapsed());
+        let accounts = engine.books.load_accounts(0).await.unwrap();
+        let global = accounts.iter().find(|settled| settled.account.kind == "global").unwrap();
+        assert_eq!(global.amount, 1_500 * batches as i128, "{}", engine.name);
+    }
+}
