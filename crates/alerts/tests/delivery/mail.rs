@@ -164,3 +164,21 @@ async fn a_storm_fills_no_mailbox() {
     assert_eq!(letters.len(), 6);
     assert!(text_of(&letters[5]).starts_with("995 more alerts"), "{}", text_of(&letters[5]));
 }
+
+#[tokio::test]
+async fn the_address_guard_judges_a_mail_server_too() {
+    use tollgate_config::{AlertWay, Mail};
+    let mail = Mail {
+        // An address that is nobody's (RFC 5737).
+        host: "192.0.2.1".to_owned(),
+        port: 25,
+        tls: MailTls::None,
+        login: None,
+        sender: "tollgate@example.com".to_owned(),
+        to: vec![OPS.to_owned()],
+    };
+    let stand = Stand::new(vec![AlertWay::Email(Box::new(mail))]);
+    stand.alerts.tell(numbered(1));
+    // At once, and so without a connection that is tried again.
+    until("it is given up", || stand.counts.dropped("email") == 1).await;
+}
