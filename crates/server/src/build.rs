@@ -313,10 +313,13 @@ fn has_completions(provider: &str, facts: Option<&Model>) -> bool {
 fn encode_options(deployment: &Deployment, facts: Option<&Model>, model: &str) -> EncodeOptions {
     let supports = |capability: &str| facts.is_some_and(|facts| facts.supports(capability));
     let denies = |capability: &str| facts.is_some_and(|facts| facts.denies(capability));
+    let written = deployment.model_info.get("max_output_tokens").and_then(serde_json::Value::as_u64);
     EncodeOptions {
         drop_unsupported: false,
         allowed_params: deployment.allowed_openai_params.clone(),
-        default_max_tokens: facts.and_then(|facts| facts.max_output_tokens.or(facts.max_tokens)),
+        default_max_tokens: written
+            .filter(|most| *most > 0)
+            .or(facts.and_then(|facts| facts.max_output_tokens.or(facts.max_tokens))),
         native_structured_output: supports("native_structured_output"),
         reasoning_by_level: reasons_by_level(speech(deployment, model), facts, model),
         rejects_sampling: denies("sampling_params"),
@@ -434,6 +437,20 @@ mod tests {
         check(cloud, ("vertex_ai", "gemini-2.5-pro"), false);
         check(cloud, ("vertex_ai", "gemini-3-pro-preview"), true);
         check(Speech::OpenAi, ("openai", "gpt-5"), true);
+    }
+
+    #[test]
+    fn an_operators_longest_answer_goes_before_the_catalogues() {
+        let check = |info: &str, expect: Option<u64>| {
+            let entry = "{model_name: a, litellm_params: {model: openai/gpt-4o, api_key: k}";
+            let text = format!("model_list:\n- {entry}, model_info: {{{info}}}}}\n");
+            let config = tollgate_config::Config::from_yaml_text(&text, &|_| None).config.unwrap();
+            let facts = tollgate_catalog::model("openai", "gpt-4o");
+            let options = encode_options(&config.deployments[0], facts.as_ref(), "gpt-4o");
+            assert_eq!(options.default_max_tokens, expect, "{info}");
+        };
+        check("", Some(16_384));
+        check("max_output_tokens: 99", Some(99));
     }
 
     #[test]
