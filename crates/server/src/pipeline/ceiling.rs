@@ -114,6 +114,17 @@ impl<'a> ModelFacts<'a> {
         named.filter_map(|(_, json)| json.trim().parse().ok()).max()
     }
 
+    fn default(&self, name: &str) -> Option<&'a str> {
+        self.defaults.iter().find(|(known, _)| known == name).map(|(_, json)| json.as_str())
+    }
+
+    /// Bytes of what the operator puts into a prompt: tools, a form of the answer.
+    fn default_bytes(&self) -> u64 {
+        let is_long = |json: &&str| json.trim_start().starts_with(['[', '{']);
+        let texts = self.defaults.iter().map(|(_, json)| json.as_str());
+        texts.filter(is_long).map(|json| json.len() as u64).sum()
+    }
+
     fn window(&self) -> u64 {
         self.context_window.unwrap_or(WINDOW_DEFAULT)
     }
@@ -136,8 +147,8 @@ pub(crate) struct RequestBounds {
     pub(crate) asked_output_tokens: Option<u64>,
     /// Answers that are made.
     pub(crate) choices: u64,
-    /// The tiers at which it may be billed.
-    pub(crate) served: Served,
+    /// The tiers at which it asks to be billed.
+    served: Option<Served>,
     prompt: Prompt,
     tools: Tools,
     task: Task,
@@ -164,7 +175,7 @@ impl RequestBounds {
             estimate_input_tokens: prompt.estimate(),
             asked_output_tokens: maximum(surface, &words).filter(|_| is_believed),
             choices: choices(surface, &words),
-            served: Served::from_name(tier.as_deref()),
+            served: tier.map(|tier| Served::from_name(Some(&tier))),
             asks_media: asks_media(surface, &words),
             search_context_size: tools.search_context_size,
             prompt,
@@ -173,17 +184,26 @@ impl RequestBounds {
         }
     }
 
+    /// The tiers at which it may be billed.
+    pub(crate) fn served(&self, facts: &ModelFacts<'_>) -> Served {
+        let default = || Served::from_name(facts.default("service_tier").map(|json| json.trim_matches('"')));
+        self.served.unwrap_or_else(default)
+    }
+
     /// The most that it can use of a model.
     pub(crate) fn at(&self, facts: &ModelFacts<'_>) -> Bounds {
-        let makes_media = self.asks_media || facts.makes_media();
+        let has_default = |names: &[&str]| names.iter().any(|name| facts.default(name).is_some());
+        let makes_media = self.asks_media || facts.makes_media() || has_default(&["modalities", "audio"]);
         let image_tokens = self.prompt.image_tokens(facts);
         let measured = self
             .prompt
             .text_tokens
             .saturating_add(self.overhead(facts))
+            .saturating_add(facts.default_bytes())
             .saturating_add(image_tokens)
             .saturating_add(self.prompt.audio_tokens);
-        let is_open = self.prompt.is_open || self.tools.run_at_provider;
+        let runs_tools = self.tools.run_at_provider || has_default(&["tools", "web_search_options"]);
+        let is_open = self.prompt.is_open || runs_tools;
         let input_tokens = if is_open { measured.max(facts.window()) } else { measured };
         let of_kind = |tokens: u64| if self.prompt.is_open { input_tokens } else { tokens };
         let mut bounds = Bounds {
@@ -195,7 +215,7 @@ impl RequestBounds {
             citation_tokens: if facts.provider == "perplexity" { facts.window() } else { 0 },
             cache_writes: self.cache_writes(facts),
             output_tokens: self.output_tokens(facts),
-            choices: self.choices,
+            choices: self.choices.max(facts.default_number(&["n"]).unwrap_or(1)),
             may_speak: makes_media,
             may_draw: makes_media,
             elapsed_ms: u64::try_from(facts.time_max.as_millis()).unwrap_or(u64::MAX),
@@ -289,7 +309,8 @@ impl RequestBounds {
     /// Some models search whatever they are asked.
     fn searches(&self, facts: &ModelFacts<'_>) -> u64 {
         let name = facts.model.to_ascii_lowercase();
-        let always = facts.provider == "perplexity" || name.contains("search");
+        let is_default = facts.default("web_search_options").or_else(|| facts.default("tools")).is_some();
+        let always = facts.provider == "perplexity" || name.contains("search") || is_default;
         if always { self.tools.searches.max(tools::SEARCHES_DEFAULT) } else { self.tools.searches }
     }
 }

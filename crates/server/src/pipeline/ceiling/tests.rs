@@ -99,6 +99,24 @@ fn the_operators_default_holds_where_the_caller_says_nothing() {
 }
 
 #[test]
+fn what_the_operator_puts_in_counts_as_if_the_caller_had() {
+    let checked = |name: &str, json: &str| {
+        let defaults = [(name.to_owned(), json.to_owned())];
+        let facts = ModelFacts { defaults: &defaults, ..NOBODY };
+        let read = read(Surface::Chat, r#"{"messages":[]}"#);
+        (read.at(&facts), read.served(&facts))
+    };
+    assert_eq!(checked("n", "4").0.choices, 4);
+    assert_eq!(checked("service_tier", "\"auto\"").1, Served::Any);
+    assert!(checked("modalities", r#"["audio"]"#).0.may_speak);
+    assert_eq!(checked("web_search_options", "{}").0.web_searches, 10);
+    assert!(checked("tools", "[]").0.input_tokens >= 128_000);
+    let form = checked("response_format", r#"{"type":"json_object"}"#).0;
+    assert_eq!(form.input_tokens, 2 + 22 + OVERHEAD_KNOWN);
+    assert_eq!(checked("temperature", "0.5").0.input_tokens, 2 + OVERHEAD_KNOWN);
+}
+
+#[test]
 fn a_maximum_that_is_left_out_before_sending_is_none() {
     let dropped = ["max_tokens".to_owned()];
     let body = r#"{"messages":[],"max_tokens":1}"#;
@@ -347,7 +365,7 @@ fn anthropics_models_keep_what_they_are_told_to_and_others_what_they_like() {
 #[test]
 fn a_tier_is_the_requests() {
     let check = |members: &str, expect: Served| {
-        assert_eq!(read(Surface::Chat, &format!("{{{members}}}")).served, expect, "{members}");
+        assert_eq!(read(Surface::Chat, &format!("{{{members}}}")).served(&NOBODY), expect, "{members}");
     };
     check("", Served::Asked(None));
     check(r#""service_tier":"auto""#, Served::Any);
@@ -355,7 +373,7 @@ fn a_tier_is_the_requests() {
     check(r#""service_tier":"flex""#, Served::Asked(Some(ServiceTier::Flex)));
     check(r#""service_tier":7"#, Served::Asked(None));
     check(r#""speed":"fast""#, Served::Asked(None));
-    let fast = read(Surface::Messages, r#"{"speed":"fast","service_tier":"standard_only"}"#).served;
+    let fast = read(Surface::Messages, r#"{"speed":"fast","service_tier":"standard_only"}"#).served(&NOBODY);
     assert_eq!(fast, Served::Asked(Some(ServiceTier::Priority)));
 }
 
@@ -491,7 +509,7 @@ fn what_is_reserved_is_never_less_than_what_abuse_costs() {
     let check = |(provider, name), surface: Surface, body: &str, used: Usage| {
         let (prices, facts) = facts_of(provider, name);
         let read = read(surface, body);
-        let reserved = ceiling(&prices, &read.at(&facts), read.served).expect(name);
+        let reserved = ceiling(&prices, &read.at(&facts), read.served(&facts)).expect(name);
         let actual = cost(&prices, &used, None).expect(name).total;
         assert!(reserved >= actual, "{name} {body}: {reserved} < {actual}");
     };
