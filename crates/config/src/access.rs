@@ -72,7 +72,8 @@ fn addresses(section: &Section<'_>, found: &mut Collector) -> Vec<AddressRange> 
     all
 }
 
-fn routes(section: &Section<'_>, name: &'static str, found: &mut Collector) -> Vec<String> {
+/// A list of paths and of names of groups of routes.
+pub(crate) fn routes(section: &Section<'_>, name: &'static str, found: &mut Collector) -> Vec<String> {
     let mut all = Vec::new();
     for item in section.items(name) {
         let Some(text) = item.text() else { continue };

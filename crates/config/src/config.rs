@@ -18,6 +18,7 @@ use crate::canned::FaqFiles;
 use crate::costs::Costs;
 use crate::environment::{self, Environment, ProcessEnvironment};
 use crate::include::{Reader, read_all};
+use crate::jwt::JwtSettings;
 use crate::keys::{Kind, top};
 use crate::ledger::LedgerSettings;
 use crate::model::{self, Deployment};
@@ -56,6 +57,8 @@ pub struct Config {
     pub ledger: LedgerSettings,
     /// Who may call what.
     pub access: AccessSettings,
+    /// Whose bearer tokens are taken beside keys; nobody's where there is none.
+    pub jwt: Option<JwtSettings>,
     /// What passes through.
     pub pass_through: PassThrough,
     /// `environment_variables`, for the environment of the process.
@@ -118,9 +121,11 @@ fn read_config(
             || deployments.iter().any(|deployment| deployment.num_retries == Some(0)),
     };
     together.check(found);
+    let general = settings::general(&root, &environment, found);
     Some(Config {
+        jwt: JwtSettings::resolve(&root, general.master_key.is_some(), &environment, found),
         litellm: settings::litellm(&root, found),
-        general: settings::general(&root, &environment, found),
+        general,
         costs: Costs::resolve(&root, found),
         budgets: BudgetSettings::resolve(&root, &groups, found),
         new_records: NewRecords::resolve(&root, found),

@@ -8,8 +8,8 @@
 use std::fmt::Write as _;
 
 use crate::keys::{
-    Key, Kind, State, Table, access, alerts, budgets, general, ledger, litellm, model, passthrough, prices,
-    records, router, rows, tiers, tollgate, top,
+    Key, Kind, State, Table, access, alerts, budgets, general, jwt, ledger, litellm, model, passthrough,
+    prices, records, router, rows, tiers, tollgate, top,
 };
 
 /// The generated part of docs/configuration.md.
@@ -31,6 +31,11 @@ pub fn reference() -> String {
     new_records(&mut out);
     section(&mut out, "`general_settings`", "", general::TABLE);
     section(&mut out, "`general_settings.service_account_settings`", "", access::SERVICE_ACCOUNT);
+    section(&mut out, "`general_settings.litellm_jwtauth`", "", jwt::AUTH);
+    section(&mut out, "`general_settings.litellm_jwtauth.issuers[]`", "", jwt::ISSUER);
+    section(&mut out, "`general_settings.litellm_jwtauth.role_mappings[]`", "", jwt::ROLE);
+    section(&mut out, "`general_settings.litellm_jwtauth.jwt_litellm_role_map[]`", "", jwt::ROLE_PATTERN);
+    section(&mut out, "`general_settings.litellm_jwtauth.scope_mappings[]`", "", jwt::SCOPE);
     section(&mut out, "`general_settings.alerting_args`", "", alerts::ARGS);
     section(&mut out, "`general_settings.pass_through_endpoints[]`", "", passthrough::ENDPOINT);
     section(&mut out, "`default_vertex_config`", "", passthrough::VERTEX);

@@ -6,8 +6,8 @@ use std::io;
 use std::path::Path;
 
 use crate::keys::{
-    Key, Kind, State, Table, access, alerts, budgets, costs, general, ledger, litellm, model, passthrough,
-    prices, records, router, rows, tiers, tollgate, top,
+    Key, Kind, State, Table, access, alerts, budgets, costs, general, jwt, ledger, litellm, model,
+    passthrough, prices, records, router, rows, tiers, tollgate, top,
 };
 use crate::section::asked;
 use crate::{Config, Severity, load};
@@ -31,6 +31,12 @@ general_settings:
   master_key: sk-x
   pass_through_endpoints: [{path: /a, target: 'https://a'}]
   alerting: [slack, webhook, pagerduty, email]
+  enable_jwt_auth: true
+  litellm_jwtauth:
+    issuers: [{issuer: 'https://id', audience: a}]
+    role_mappings: [{role: r, internal_role: team}]
+    jwt_litellm_role_map: [{jwt_role: r, litellm_role: team}]
+    scope_mappings: [{scope: s}]
 environment_variables:
   {SLACK_WEBHOOK_URL: 'https://a', WEBHOOK_URL: 'https://b', PAGERDUTY_API_KEY: k, SMTP_HOST: a, SMTP_SENDER_EMAIL: a@b}
 default_vertex_config: {vertex_project: p}
@@ -57,7 +63,7 @@ fn every_active_key_is_read_by_the_code() {
     };
     let loaded = load(Path::new("whole.yaml"), &mut read, &|_| None);
     assert_eq!(loaded.report.count(Severity::Error), 0, "{}", loaded.report);
-    let tables: [(&str, Table); 47] = [
+    let tables: [(&str, Table); 52] = [
         ("model_list[]", model::ENTRY),
         ("litellm_params", model::PARAMS),
         ("router_settings", router::TABLE),
@@ -96,6 +102,11 @@ fn every_active_key_is_read_by_the_code() {
         ("budget_tiers", budgets::TIERS),
         ("journal", ledger::JOURNAL),
         ("service_account_settings", access::SERVICE_ACCOUNT),
+        ("litellm_jwtauth", jwt::AUTH),
+        ("issuers[]", jwt::ISSUER),
+        ("role_mappings[]", jwt::ROLE),
+        ("jwt_litellm_role_map[]", jwt::ROLE_PATTERN),
+        ("scope_mappings[]", jwt::SCOPE),
         ("default_key_generate_params", records::KEY),
         ("upperbound_key_generate_params", records::KEY_BOUNDS),
         ("default_internal_user_params", records::USER),

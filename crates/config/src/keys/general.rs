@@ -5,7 +5,7 @@
 //! **Invariant:** the keys that act are here, the others in `general_later`.
 
 use super::general_later::LATER;
-use super::{Key, Kind, TEXTS, Table, access, active, alerts, budgets, ledger, never, passthrough};
+use super::{Key, Kind, TEXTS, Table, access, active, alerts, budgets, jwt, ledger, never, passthrough};
 
 /// `general_settings`.
 pub(crate) static TABLE: Table = &[
@@ -16,6 +16,7 @@ pub(crate) static TABLE: Table = &[
     budgets::GENERAL,
     ledger::GENERAL,
     access::GENERAL,
+    jwt::GENERAL,
     LATER,
     NEVER,
 ];

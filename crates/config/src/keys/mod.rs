@@ -12,6 +12,7 @@ pub(crate) mod budgets;
 pub(crate) mod costs;
 pub(crate) mod general;
 mod general_later;
+pub(crate) mod jwt;
 pub(crate) mod ledger;
 pub(crate) mod litellm;
 mod litellm_later;
