@@ -134,16 +134,16 @@ impl Ledger {
     pub async fn begin(
         self: &Arc<Self>,
         books: Books,
-        folder: Option<PathBuf>,
+        journal: Option<(PathBuf, Options)>,
     ) -> Result<Recovery, StartError> {
         let mut recovery = Recovery { unreadable: self.take_over(&books).await?, ..Recovery::default() };
         let since = self.clock.wall().micros().saturating_sub(PAST_MICROS);
         for settled in books.load_accounts(since).await? {
             self.remember(&settled.account, PicoDollars(settled.amount));
         }
-        let from = match folder {
+        let from = match journal {
             None => None,
-            Some(folder) => Some(self.open_journal(&books, folder, &mut recovery).await?),
+            Some(journal) => Some(self.open_journal(&books, journal, &mut recovery).await?),
         };
         let _ = self.books.set(books.clone());
         self.feeder.start(self, books, from)?;
@@ -177,11 +177,11 @@ impl Ledger {
     async fn open_journal(
         &self,
         books: &Books,
-        folder: PathBuf,
+        (folder, options): (PathBuf, Options),
         recovery: &mut Recovery,
     ) -> Result<(String, Position), StartError> {
         let name = feeder::journal_name(&folder)?;
-        let (journal, recovered) = Journal::open(&folder, Options::default())?;
+        let (journal, recovered) = Journal::open(&folder, options)?;
         let journal = Arc::new(journal);
         let checkpoint = books.checkpoint(&name).await?;
         let from =

@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 use tollgate_catalog::PicoDollars;
 use tollgate_identity::{Document, Limits, Scope, ScopeKind};
+use tollgate_ledger::journal::Options;
 use tollgate_ledger::{Accounts, Admission, Clock, Defaults, Ledger, Recovery, Touched};
 use tollgate_policy::accounts::{Kernel, Money, Reason, Tokens};
 use tollgate_policy::clock::Wall;
@@ -58,7 +59,7 @@ impl Place {
             Clock::default(),
             Accounts::new(Kernel::new(Kernel::utc()), Defaults::default()),
         ));
-        let recovery = ledger.begin(books, Some(self.journal())).await.unwrap();
+        let recovery = ledger.begin(books, Some((self.journal(), Options::default()))).await.unwrap();
         (ledger, store, recovery)
     }
 }

@@ -18,6 +18,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use std::convert::Infallible;
 use std::future::Future;
 use std::io;
+use std::net::IpAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::{Pin, pin};
 use std::sync::Arc;
@@ -55,12 +56,21 @@ pub trait Listener: Send {
     /// A connected socket.
     type Socket: AsyncRead + AsyncWrite + Unpin + Send + 'static;
 
+    /// Where a caller is, if that is known.
+    fn peer(&self, _socket: &Self::Socket) -> Option<IpAddr> {
+        None
+    }
+
     /// Waits for the next caller. Dropped before that, it lets nobody in.
     fn accept(&self) -> impl Future<Output = io::Result<Self::Socket>> + Send;
 }
 
 impl Listener for TcpListener {
     type Socket = TcpStream;
+
+    fn peer(&self, socket: &TcpStream) -> Option<IpAddr> {
+        socket.peer_addr().ok().map(|peer| peer.ip())
+    }
 
     async fn accept(&self) -> io::Result<TcpStream> {
         let (stream, _) = TcpListener::accept(self).await?;
@@ -89,9 +99,10 @@ pub async fn serve(listener: impl Listener, worker: Arc<Worker>, limits: Connect
             }
         };
         let Some((stream, permit)) = accepted else { continue };
+        let peer = listener.peer(&stream);
         let (worker, limits) = (Arc::clone(&worker), limits.clone());
         connections.spawn(async move {
-            connection(stream, worker, &limits).await;
+            connection((stream, peer), worker, &limits).await;
             drop(permit);
         });
     }
@@ -124,7 +135,7 @@ async fn accept<L: Listener>(
     }
 }
 
-async fn connection<S>(stream: S, worker: Arc<Worker>, limits: &ConnectionLimits)
+async fn connection<S>((stream, peer): (S, Option<IpAddr>), worker: Arc<Worker>, limits: &ConnectionLimits)
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
@@ -137,7 +148,7 @@ where
     let becomes = slot.clone();
     let service = service_fn(move |request: Request<Incoming>| {
         let (worker, slot) = (Arc::clone(&worker), slot.clone());
-        async move { Ok::<_, Infallible>(fenced(&worker, request, slot).await) }
+        async move { Ok::<_, Infallible>(fenced(&worker, (request, peer), slot).await) }
     });
     let stream = TokioIo::new(crate::stall::StallGuard::new(stream, limits.write_stall_max));
     let mut connection = pin!(builder(limits).serve_connection(stream, service).with_upgrades());
@@ -187,12 +198,16 @@ fn may_be_followed_by_others(request: &Request<Incoming>) -> bool {
 }
 
 /// A defect in one request's code ends that request with a 500 and nothing else.
-async fn fenced(worker: &Worker, mut request: Request<Incoming>, slot: Slot) -> Response<GatewayBody> {
+async fn fenced(
+    worker: &Worker,
+    (mut request, peer): (Request<Incoming>, Option<IpAddr>),
+    slot: Slot,
+) -> Response<GatewayBody> {
     let closes = may_be_followed_by_others(&request);
     if request.headers().contains_key(UPGRADE) {
         request.extensions_mut().insert(slot);
     }
-    let answered = PanicFence { inner: Box::pin(pipeline::answer(worker, request)) }.await;
+    let answered = PanicFence { inner: Box::pin(pipeline::answer(worker, request, peer)) }.await;
     let mut response = answered.unwrap_or_else(|()| {
         worker.gateway.metrics().bugs.inc();
         tracing::error!("a request's code panicked");

@@ -1,4 +1,4 @@
-//! Who calls: the key of a request, held against the master key.
+//! Who calls: the key of a request, held against the master key and those that were given out.
 //!
 //! **Invariant:** a [`Caller`] comes from [`Keys::authenticate`] alone, so a route that asks for one cannot be reached
 //! without the check. **Invariant:** keys are compared as SHA-256 digests in constant time, and are never printed.
@@ -8,23 +8,56 @@ use crate::realtime::protocol_key;
 use http::HeaderMap;
 use http::header::{AUTHORIZATION, HeaderName};
 use sha2::{Digest, Sha256};
+use std::net::IpAddr;
+use std::sync::Arc;
 use subtle::ConstantTimeEq;
+use tollgate_config::AddressRange;
+use tollgate_identity::grant::Standing;
+use tollgate_identity::role::{Actor, Call, Groups, KeyType};
+use tollgate_identity::secret::Token;
+use tollgate_identity::{Directory, Holder, Record};
+use tollgate_ledger::Ledger;
+use tollgate_policy::clock::Wall;
 
 /// A caller whose key was checked.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Caller {
     /// SHA-256 of the key; all zeros where no key is asked for.
     digest: [u8; 32],
+    who: Who,
+    /// Where it comes from, past the proxies that are believed.
+    address: Option<IpAddr>,
+}
+
+/// What a request brings that says who calls.
+pub(crate) struct Visit<'a> {
+    pub(crate) headers: &'a HeaderMap,
+    /// The key in the query of a surface whose clients put it there.
+    pub(crate) in_query: Option<&'a str>,
+    /// The path.
+    pub(crate) path: &'a str,
+    /// The other end of the connection.
+    pub(crate) peer: Option<IpAddr>,
+}
+
+/// Whose key it is.
+#[derive(Debug, Clone, Default)]
+enum Who {
+    /// Anybody's: none is asked for.
+    #[default]
+    Anyone,
+    /// The operator's own.
+    Master,
+    /// One that was given out, with everybody above it.
+    Holder(Arc<Holder>),
 }
 
 impl Caller {
     /// What the caller owns is kept under this name: the hash of its key, as LiteLLM writes it.
     pub(crate) fn owner(&self) -> String {
-        hex(&self.digest)
+        Token::of_digest(self.digest).as_str().to_owned()
     }
-}
 
-impl Caller {
     /// A number for the caller's key; none where no key is asked for.
     pub(crate) fn key_hash(&self) -> Option<u64> {
         Some(self.hash()).filter(|hash| *hash != 0)
@@ -34,6 +67,50 @@ impl Caller {
     pub(crate) fn hash(&self) -> u64 {
         let [a, b, c, d, e, f, g, h, ..] = self.digest;
         u64::from_be_bytes([a, b, c, d, e, f, g, h])
+    }
+
+    /// The key and everybody above it, where it was given out.
+    pub(crate) fn holder(&self) -> Option<&Holder> {
+        match &self.who {
+            Who::Holder(holder) => Some(holder),
+            Who::Anyone | Who::Master => None,
+        }
+    }
+
+    /// Where it comes from.
+    pub(crate) fn address(&self) -> Option<IpAddr> {
+        self.address
+    }
+
+    /// What it may see and change.
+    pub(crate) fn actor(&self, directory: &Directory) -> Actor {
+        match &self.who {
+            Who::Holder(holder) => Actor::of_holder(holder, directory),
+            Who::Anyone | Who::Master => Actor::master(),
+        }
+    }
+
+    /// Whether its key is good at this moment, for where it comes from and where it goes.
+    pub(crate) fn check(&self, now: Wall, path: &str) -> Result<(), Rejection> {
+        let Some(holder) = self.holder() else { return Ok(()) };
+        let checked = Standing::of(holder, now).and_then(|standing| {
+            if let Some(address) = self.address {
+                standing.address(address)?;
+            }
+            let is_narrow = |record: &Arc<Record>| {
+                !record.reach.routes.is_unlimited() || record.reach.key_type != KeyType::Default
+            };
+            if !holder.records().any(is_narrow) {
+                return Ok(());
+            }
+            standing.route(&Call { pattern: path, path, groups: Groups::of_route(path) })
+        });
+        checked.map_err(|denied| Rejection::denied(&denied))
+    }
+
+    /// Whether it is the operator: by the master key, or since no key is asked for.
+    pub(crate) fn is_master(&self) -> bool {
+        !matches!(self.who, Who::Holder(_))
     }
 }
 
@@ -58,24 +135,68 @@ impl Keys {
         Self { master: master_key.map(|key| Sha256::digest(key.as_bytes()).into()) }
     }
 
+    /// The master key's digest, where there is one.
+    pub(crate) fn master(&self) -> Option<&[u8; 32]> {
+        self.master.as_ref()
+    }
+
     /// Checks the request's key: in a header, else in the query of a surface whose clients put it there.
     pub(crate) fn authenticate(
         &self,
-        headers: &HeaderMap,
-        in_query: Option<&str>,
+        ledger: &Ledger,
+        visit: &Visit<'_>,
+        trusted: &[AddressRange],
     ) -> Result<Caller, Rejection> {
-        let Some(master) = &self.master else { return Ok(Caller { digest: [0; 32] }) };
-        let key = key_of(headers).or_else(|| protocol_key(headers)).or(in_query.map(str::as_bytes));
+        let headers = visit.headers;
+        let key = key_of(headers).or_else(|| protocol_key(headers)).or(visit.in_query.map(str::as_bytes));
+        let address = visit.peer.map(|peer| client(peer, headers, trusted));
+        let Some(master) = &self.master else {
+            // Nobody is asked, and whoever shows a key that was given out is held to it.
+            let digest = key.map(|key| <[u8; 32]>::from(Sha256::digest(key)));
+            let holder = digest.and_then(|digest| Some((digest, find(ledger, digest)?)));
+            let held = |(digest, holder)| Caller { digest, who: Who::Holder(Arc::new(holder)), address };
+            return Ok(holder.map(held).unwrap_or(Caller { address, ..Caller::default() }));
+        };
         let key = key.ok_or_else(Rejection::no_key)?;
         let digest: [u8; 32] = Sha256::digest(key).into();
         if bool::from(digest.ct_eq(master)) {
-            return Ok(Caller { digest });
+            return Ok(Caller { digest, who: Who::Master, address });
         }
-        if key.starts_with(b"sk-") {
-            return Err(Rejection::unknown_key(&hex(&digest)));
+        if !key.starts_with(b"sk-") {
+            return Err(Rejection::not_a_virtual_key());
         }
-        Err(Rejection::not_a_virtual_key())
+        match find(ledger, digest) {
+            Some(holder) => Ok(Caller { digest, who: Who::Holder(Arc::new(holder)), address }),
+            None if !ledger.are_books_there() => Err(Rejection::keys_unavailable()),
+            None => Err(Rejection::unknown_key(Token::of_digest(digest).as_str())),
+        }
     }
+}
+
+/// Where a request comes from: the last address of `x-forwarded-for` that no believed proxy has, where a believed one
+/// brings it.
+fn client(peer: IpAddr, headers: &HeaderMap, trusted: &[AddressRange]) -> IpAddr {
+    let is_trusted = |address: IpAddr| trusted.iter().any(|range| range.contains(address));
+    if !is_trusted(peer) {
+        return peer;
+    }
+    let named = headers.get_all("x-forwarded-for").iter().rev();
+    let texts = named.filter_map(|value| value.to_str().ok()).flat_map(|text| text.rsplit(','));
+    let mut from = peer;
+    for text in texts {
+        // What cannot be read ends what can be believed.
+        let Ok(address) = text.trim().parse() else { break };
+        from = address;
+        if !is_trusted(address) {
+            break;
+        }
+    }
+    from
+}
+
+/// Whoever has the key of this digest.
+fn find(ledger: &Ledger, digest: [u8; 32]) -> Option<Holder> {
+    ledger.directory().holder(Token::of_digest(digest).as_str())
 }
 
 /// The key in the first header that has one; a `Bearer ` before it, in any case, is not part of it.
@@ -102,15 +223,6 @@ fn access_key(signed: &[u8]) -> Option<&[u8]> {
     credential.split(|byte| *byte == b'/').next().filter(|key| !key.is_empty())
 }
 
-fn hex(bytes: &[u8]) -> String {
-    use std::fmt::Write as _;
-    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
-        // Writing to a String cannot fail.
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -122,9 +234,33 @@ mod tests {
             .collect()
     }
 
+    fn ledger() -> Ledger {
+        let kernel = tollgate_policy::accounts::Kernel::new(tollgate_policy::accounts::Kernel::utc());
+        let accounts = tollgate_ledger::Accounts::new(kernel, tollgate_ledger::Defaults::default());
+        Ledger::new(tollgate_ledger::Clock::default(), accounts)
+    }
+
+    fn visit(headers: &HeaderMap) -> Visit<'_> {
+        Visit { headers, in_query: None, path: "/v1/models", peer: None }
+    }
+
+    #[test]
+    fn a_proxy_that_is_believed_names_the_client_and_nobody_else_does() {
+        let check = |peer: &str, forwarded: &str, from: &str| {
+            let trusted = [AddressRange::parse("10.0.0.0/8").unwrap()];
+            let headers = headers(&[("x-forwarded-for", forwarded)]);
+            assert_eq!(client(peer.parse().unwrap(), &headers, &trusted), from.parse::<IpAddr>().unwrap());
+        };
+        check("192.0.2.1", "198.51.100.7", "192.0.2.1");
+        check("10.0.0.1", "198.51.100.7", "198.51.100.7");
+        check("10.0.0.1", "203.0.113.9, 198.51.100.7, 10.2.3.4", "198.51.100.7");
+        check("10.0.0.1", "203.0.113.9, nonsense, 10.2.3.4", "10.2.3.4");
+        check("10.0.0.1", "10.9.9.9", "10.9.9.9");
+    }
+
     fn verdict(rows: &[(&'static str, &str)]) -> Result<(), u16> {
         Keys::new(Some("sk-1234"))
-            .authenticate(&headers(rows), None)
+            .authenticate(&ledger(), &visit(&headers(rows)), &[])
             .map(|_| ())
             .map_err(|r| r.status().as_u16())
     }
@@ -176,13 +312,16 @@ mod tests {
 
     #[test]
     fn without_a_master_key_nobody_is_asked() {
-        assert!(Keys::new(None).authenticate(&HeaderMap::new(), None).is_ok());
+        assert!(Keys::new(None).authenticate(&ledger(), &visit(&HeaderMap::new()), &[]).is_ok());
     }
 
     #[test]
     fn the_hash_in_the_message_is_the_one_litellm_prints() {
-        let rejection =
-            Keys::new(Some("sk-1234")).authenticate(&headers(&[("authorization", "Bearer sk-bad")]), None);
+        let rejection = Keys::new(Some("sk-1234")).authenticate(
+            &ledger(),
+            &visit(&headers(&[("authorization", "Bearer sk-bad")])),
+            &[],
+        );
         let message = rejection.err().map(|r| r.message().to_owned()).unwrap();
         assert!(
             message.contains("3f23a3100c3183021be4f433982d93c1f20ea652ad60ef8cbe04abfe8a5a0dcf"),

@@ -120,7 +120,7 @@ impl Check {
         match probe(&worker.client, &self.asked, self.question, self.limit()).await {
             Ok(headers) => {
                 alerts.learned(&self.target, &place.answered());
-                book_overhead(&self.asked, PROBE_TOKENS / 2);
+                book_overhead(&self.asked, None, PROBE_TOKENS / 2);
                 Some(Ok(shown(&headers)))
             }
             Err(failure) => {

@@ -4,6 +4,7 @@
 //! message has an upstream body, host, address or key in it; a provider's own sentence passes through with the
 //! deployment's credential struck out.
 
+mod accounts;
 mod rows;
 
 use crate::pipeline::caller::encode_error;

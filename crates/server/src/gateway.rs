@@ -7,15 +7,36 @@ use crate::routes::Routes;
 use crate::routing::{Admission, Alerts, Fleet, Leg, Tally, Word, Words, recall};
 use crate::snapshot::Snapshot;
 use crate::telemetry::Metrics;
+use crate::toll::TollRules;
 use arc_swap::ArcSwap;
 use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tokio::sync::watch;
 use tollgate_catalog::Overlay;
-use tollgate_config::Config;
+use tollgate_config::{Config, Durability};
+use tollgate_ledger::journal::{Options, Sync};
+use tollgate_ledger::{Accounts, Ledger, Recovery, StartError};
+use tollgate_policy::accounts::{Kernel, Times};
+use tollgate_policy::clock::Wall;
+use tollgate_store::books::Books;
 use tollgate_store::{LazyStore, Location, StoreOptions};
 
 /// Rows of one deletion of what has expired.
 const PURGE_BATCH: u32 = 1_000;
+
+/// How long the end of the process waits for the last rows to be in the database; what is not is in the journal.
+const LEDGER_PATIENCE: Duration = Duration::from_secs(5);
+
+/// A ledger of which nothing is kept yet.
+fn new_ledger(rules: &TollRules, clock: crate::routing::Clock) -> Ledger {
+    let wall = || {
+        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO);
+        Wall::from_micros(i64::try_from(since.as_micros()).unwrap_or(i64::MAX))
+    };
+    let clock = tollgate_ledger::Clock::new(move || Times { now: clock.now(), wall: wall() });
+    let accounts = Accounts::new(Kernel::new(rules.zone()), rules.defaults());
+    Ledger::new(clock, accounts)
+}
 
 /// Why a gateway could not be made.
 #[derive(Debug, thiserror::Error)]
@@ -41,8 +62,9 @@ pub struct Gateway {
     checks: Checks,
     reloads: watch::Sender<u64>,
     words: Words,
-    store: LazyStore,
+    store: Arc<LazyStore>,
     retention_seconds: i64,
+    ledger: Arc<Ledger>,
 }
 
 impl Gateway {
@@ -64,6 +86,7 @@ impl Gateway {
         let admission = Arc::new(Admission::default());
         admission.configure(&config);
         let snapshot = Snapshot::build(config, overlay, (&metrics, &fleet), None)?;
+        let ledger = new_ledger(snapshot.toll_rules(), fleet.clock());
         let routes = Routes::new().map_err(GatewayError::Routes)?;
         Ok(Arc::new(Self {
             routes,
@@ -77,8 +100,9 @@ impl Gateway {
             checks: Checks::default(),
             reloads: watch::Sender::default(),
             words: Words::default(),
-            store: LazyStore::new(location, StoreOptions::default()),
+            store: Arc::new(LazyStore::new(location, StoreOptions::default())),
             retention_seconds,
+            ledger: Arc::new(ledger),
         }))
     }
 
@@ -91,6 +115,7 @@ impl Gateway {
         let snapshot = Snapshot::build(config, overlay, known, Some(&self.snapshot.load()))?;
         self.alerts.configure(snapshot.config());
         self.admission.configure(snapshot.config());
+        self.ledger.accounts().set_defaults(snapshot.toll_rules().defaults());
         self.snapshot.store(Arc::new(snapshot));
         self.fleet.prune();
         self.metrics.reloads.inc();
@@ -118,9 +143,42 @@ impl Gateway {
         &self.store
     }
 
+    /// Who there is, and what each has spent.
+    pub(crate) fn ledger(&self) -> &Arc<Ledger> {
+        &self.ledger
+    }
+
     /// How long a response is kept.
     pub(crate) fn retention_seconds(&self) -> i64 {
         self.retention_seconds
+    }
+
+    /// Begins to keep what is spent, and takes over what was kept before; called before anybody is served.
+    ///
+    /// # Errors
+    /// Where the database or the journal cannot be read.
+    pub async fn begin(&self) -> Result<Recovery, StartError> {
+        let books = Books::sqlite(Arc::clone(&self.store));
+        let snapshot = self.snapshot.load();
+        let settings = &snapshot.config().ledger;
+        let is_kept = matches!(self.store.location(), Location::File(_));
+        let sync = match settings.durability {
+            Durability::Strict => Sync::Always,
+            Durability::Relaxed => Sync::Later,
+        };
+        let journal = settings.journal.clone().filter(|_| is_kept);
+        let journal = journal.map(|folder| (folder, Options { sync, ..Options::default() }));
+        let recovery = self.ledger.begin(books, journal).await?;
+        if recovery != Recovery::default() {
+            tracing::warn!(
+                orphans = recovery.orphans,
+                replayed = recovery.replayed,
+                damages = recovery.damages,
+                unreadable = recovery.unreadable,
+                "the ledger was not closed properly"
+            );
+        }
+        Ok(recovery)
     }
 
     /// Takes over what operators said of deployments before this start; called before anybody is served. What cannot be
@@ -153,8 +211,9 @@ impl Gateway {
         }
     }
 
-    /// Tells what alerts are left, and closes the database; called once requests have ended.
+    /// Carries the last rows into the database, tells what alerts are left, and closes; called once requests have ended.
     pub async fn close(&self) {
+        self.ledger.close(LEDGER_PATIENCE).await;
         self.alerts.close().await;
         self.store.close().await;
     }

@@ -8,6 +8,7 @@
 
 mod accept;
 mod address;
+mod admin;
 mod auth;
 mod authorization;
 mod build;
@@ -30,6 +31,7 @@ mod stall;
 mod surface;
 mod target;
 mod telemetry;
+mod toll;
 mod worker;
 
 pub use accept::{ConnectionLimits, Listener, serve};

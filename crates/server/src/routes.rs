@@ -6,6 +6,7 @@
 pub(crate) mod passing;
 mod table;
 
+use crate::admin::{self, AdminRoutes, Leads};
 use crate::percent;
 use crate::surface::Surface;
 use http::Method;
@@ -21,6 +22,8 @@ pub enum Access {
     Open,
     /// Whoever may use models: any valid key (without a master key: anyone).
     Caller,
+    /// The operator: the master key, or a key of a proxy administrator (without a master key: anyone).
+    Operator,
 }
 
 /// What a path says of a model call.
@@ -241,6 +244,8 @@ pub enum Found {
         /// What the path says of the model.
         model: PathModel,
     },
+    /// A route of the admin API.
+    Admin(admin::Found),
     /// The path is served, but not with this method; these are.
     WrongMethod(Vec<Method>),
     /// Nothing is there.
@@ -248,9 +253,9 @@ pub enum Found {
 }
 
 /// The router, built from [`TABLE`].
-#[derive(Debug)]
 pub struct Routes {
     paths: Router<Vec<&'static Row>>,
+    admin: AdminRoutes,
 }
 
 impl Routes {
@@ -273,7 +278,7 @@ impl Routes {
             }
             paths.insert(row.path, rows).map_err(|error| format!("{}: {error}", row.path))?;
         }
-        Ok(Self { paths })
+        Ok(Self { paths, admin: AdminRoutes::new()? })
     }
 
     /// Where a request leads. `path` is the request's path as it came, without the query.
@@ -307,6 +312,16 @@ impl Routes {
                 }
                 Some(None) => Found::Nothing,
             };
+        }
+        match self.admin.find(asked, path) {
+            Leads::To(found) => return Found::Admin(found),
+            Leads::OtherMethods(methods) => {
+                return match litellm_route(asked, path) {
+                    missing @ Found::Served { .. } => missing,
+                    _ => Found::WrongMethod(methods),
+                };
+            }
+            Leads::Nowhere => {}
         }
         match model_inside(asked, path) {
             Some(found @ Found::Served { .. }) => found,
@@ -451,7 +466,6 @@ mod tests {
     fn what_litellm_has_and_this_gateway_has_not_is_said_so() {
         let missing = served(Route::NotImplemented, Access::Caller, None);
         for (method, path) in [
-            ("POST", "/key/generate"),
             ("POST", "/v1/threads"),
             ("GET", "/v1/assistants"),
             ("POST", "/v1/responses/compact"),

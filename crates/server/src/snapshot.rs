@@ -3,7 +3,7 @@
 //! A request takes the snapshot once and lives with it to its end, so a reload never changes a request half-way.
 //! **Invariant:** nothing in a snapshot changes but the memory of names that wildcards have answered to.
 
-use crate::auth::{Caller, Keys};
+use crate::auth::{Caller, Keys, Visit};
 use crate::build::{BuildError, Builder};
 use crate::error::Rejection;
 use crate::passthrough::Accounts;
@@ -15,14 +15,18 @@ use crate::routes::Access;
 use crate::routing::{Chains, Fleet, Group, GroupRules, Journey, Sensitive, Wish};
 use crate::target::Target;
 use crate::telemetry::Metrics;
-use http::HeaderMap;
+use crate::toll::TollRules;
 use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 use tokio::time::Instant;
 use tollgate_catalog::Overlay;
 use tollgate_config::{Config, Deployment, REQUEST_TIMEOUT_DEFAULT, RoutingGroup};
+use tollgate_identity::grant::{AccessGroups, Denied, Standing};
+use tollgate_identity::role::Role;
+use tollgate_ledger::Ledger;
 use tollgate_policy::ask::Requirements;
+use tollgate_policy::clock::Wall;
 use tollgate_policy::plan::{RetriesByKind, RetryRules};
 use tollgate_upstream::Client;
 
@@ -67,6 +71,8 @@ pub(crate) struct Snapshot {
     accounts: Accounts,
     chains: Arc<Chains>,
     sensitive: Sensitive,
+    toll_rules: TollRules,
+    access_groups: AccessGroups,
     fleet: Arc<Fleet>,
 }
 
@@ -95,6 +101,15 @@ fn call_together(
         groups.insert(called.name.clone(), group);
     }
     Ok(())
+}
+
+/// `model_info.access_groups` of the deployments.
+fn access_groups(config: &Config) -> AccessGroups {
+    let pairs = config.deployments.iter().flat_map(|deployment| {
+        let model = deployment.model_name.as_str();
+        deployment.access_groups.iter().map(move |group| (group.as_str(), model))
+    });
+    AccessGroups::new(pairs)
 }
 
 impl Snapshot {
@@ -150,6 +165,8 @@ impl Snapshot {
             accounts,
             chains: Arc::new(Chains::of(&config)),
             sensitive: Sensitive::of(&config),
+            toll_rules: TollRules::of(&config),
+            access_groups: access_groups(&config),
             fleet: Arc::clone(fleet),
             config,
         })
@@ -178,14 +195,60 @@ impl Snapshot {
     /// Refuses who may not call a route.
     pub(crate) fn admit_to(
         &self,
+        ledger: &Ledger,
         access: Access,
-        headers: &HeaderMap,
-        in_query: Option<&str>,
+        visit: &Visit<'_>,
     ) -> Result<Caller, Rejection> {
         match access {
             Access::Open => Ok(Caller::default()),
-            Access::Caller => self.keys.authenticate(headers, in_query),
+            Access::Caller => self.identify(ledger, visit),
+            Access::Operator => {
+                let caller = self.identify(ledger, visit)?;
+                let actor = caller.actor(&ledger.directory());
+                if actor.is_admin() {
+                    return Ok(caller);
+                }
+                let role = actor.role.map_or("unknown", Role::word);
+                Err(Rejection::denied(&Denied::NotAdmin { path: visit.path.to_owned(), role }))
+            }
         }
+    }
+
+    /// Who calls: a key that is good, and for this route.
+    pub(crate) fn identify(&self, ledger: &Ledger, visit: &Visit<'_>) -> Result<Caller, Rejection> {
+        let caller = self.keys.authenticate(ledger, visit, &self.config.tollgate.trusted_proxies)?;
+        caller.check(ledger.clock().wall(), visit.path)?;
+        Ok(caller)
+    }
+
+    /// Whether a caller may use a model, and what it is that the caller calls so.
+    pub(crate) fn allow(&self, caller: &Caller, model: &str, now: Wall) -> Result<Option<String>, Rejection> {
+        let Some(holder) = caller.holder() else { return Ok(None) };
+        let allowed =
+            Standing::of(holder, now).and_then(|standing| standing.model(model, &self.access_groups));
+        let target = allowed.map_err(|denied| Rejection::denied(&denied))?;
+        Ok((target != model).then(|| target.to_owned()))
+    }
+
+    /// Whether a caller may use a model, for lists of models.
+    pub(crate) fn shows(&self, caller: &Caller, model: &str, now: Wall) -> bool {
+        let Some(holder) = caller.holder() else { return true };
+        Standing::of(holder, now).is_ok_and(|standing| standing.has_model(model, &self.access_groups))
+    }
+
+    /// The master key's digest, where there is one.
+    pub(crate) fn master_digest(&self) -> Option<&[u8; 32]> {
+        self.keys.master()
+    }
+
+    /// Which model groups access groups stand for.
+    pub(crate) fn access_groups(&self) -> &AccessGroups {
+        &self.access_groups
+    }
+
+    /// What the configuration says of limits and budgets.
+    pub(crate) fn toll_rules(&self) -> &TollRules {
+        &self.toll_rules
     }
 
     /// The group that answers to a name: an alias, a group, a deployment's id, or the most specific wildcard.

@@ -127,6 +127,29 @@ impl Surface {
         }
     }
 
+    /// LiteLLM's name of the call in its spend logs.
+    pub(crate) fn call_type(self) -> &'static str {
+        match self {
+            Self::Chat | Self::Converse | Self::CohereChat => "acompletion",
+            Self::Completions => "atext_completion",
+            Self::Embeddings | Self::CohereEmbed | Self::CohereEmbedFirst => "aembedding",
+            Self::EmbedContent | Self::BatchEmbedContents => "aembedding",
+            Self::Responses => "aresponses",
+            Self::Messages => "anthropic_messages",
+            Self::GenerateContent => "agenerate_content",
+            Self::ImageGeneration => "aimage_generation",
+            Self::ImageEdit => "aimage_edit",
+            Self::ImageVariation => "aimage_variation",
+            Self::Speech => "aspeech",
+            Self::Transcription => "atranscription",
+            Self::Translation => "atranslation",
+            Self::Moderation => "amoderation",
+            Self::Rerank => "arerank",
+            Self::Realtime => "_arealtime",
+            Self::Passed(_) => "pass_through_endpoint",
+        }
+    }
+
     /// The place of this kind among [`Self::COUNT`].
     pub(crate) fn index(self) -> usize {
         match self {

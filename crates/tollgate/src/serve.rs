@@ -139,6 +139,7 @@ pub(crate) fn run_plan(plan: Plan, ready: impl FnOnce(SocketAddr)) -> Result<(),
     let gateway = Gateway::new(config.clone(), overlay).map_err(|error| error.to_string())?;
     // Signals first: who is told that it listens may ask it to end.
     let (runtime, signals) = minding()?;
+    runtime.block_on(gateway.begin()).map_err(|error| error.to_string())?;
     runtime.block_on(gateway.recall());
     let listener = bind(SocketAddr::new(host, port))?;
     let address = listener.local_addr().map_err(|error| error.to_string())?;

@@ -43,24 +43,26 @@ pub(crate) async fn answer<B>(
     let owner = || Owner::new(caller.owner());
     let id = model.unwrap_or_default();
     let query = request.uri().query().unwrap_or_default();
+    let now = gateway.ledger().clock().wall();
+    let shows: models::Shows<'_> = &|model: &str| snapshot.shows(caller, model, now);
     match route {
         Route::Models => {
             let form = models::Form::asked(request.uri().path(), request.headers());
-            Ok(json_response(models::list(snapshot, form).to_string()))
+            Ok(json_response(models::list(snapshot, form, shows).to_string()))
         }
         Route::Model => {
             let form = models::Form::asked(request.uri().path(), request.headers());
-            models::one(snapshot, gateway.metrics(), id, form)
+            models::one(snapshot, gateway.metrics(), (id, form), shows)
                 .map(|model| json_response(model.to_string()))
                 .ok_or_else(|| Rejection::no_such_model(id).spoken_on(form.voice()))
         }
         Route::ModelInfo => {
             let wanted = parameter(query, "litellm_model_id");
-            Ok(json_response(models::info(snapshot, wanted.as_deref()).to_string()))
+            Ok(json_response(models::info(snapshot, wanted.as_deref(), shows).to_string()))
         }
         Route::ModelGroupInfo => {
             let wanted = parameter(query, "model_group");
-            Ok(json_response(models::groups(snapshot, wanted.as_deref()).to_string()))
+            Ok(json_response(models::groups(snapshot, wanted.as_deref(), shows).to_string()))
         }
         Route::Liveliness => Ok(json_response("\"I'm alive!\"")),
         Route::Readiness => Ok(health::readiness(worker)),

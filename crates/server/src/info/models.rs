@@ -79,9 +79,13 @@ impl Form {
     }
 }
 
+/// Whether whoever asks may know of a model.
+pub(super) type Shows<'a> = &'a dyn Fn(&str) -> bool;
+
 /// `GET /v1/models`.
-pub(super) fn list(snapshot: &Snapshot, form: Form) -> Value {
-    let names = snapshot.names();
+pub(super) fn list(snapshot: &Snapshot, form: Form, shows: Shows<'_>) -> Value {
+    let mut names = snapshot.names();
+    names.retain(|name| shows(name));
     let data: Vec<Value> = names.iter().map(|name| entry(snapshot, name, form)).collect();
     match form {
         Form::OpenAi => json!({ "data": data, "object": "list" }),
@@ -93,9 +97,14 @@ pub(super) fn list(snapshot: &Snapshot, form: Form) -> Value {
 }
 
 /// `GET /v1/models/{id}`: a listed name, or one that a wildcard answers to.
-pub(super) fn one(snapshot: &Snapshot, metrics: &Metrics, name: &str, form: Form) -> Option<Value> {
-    let is_listed = snapshot.names().contains(&name);
-    (is_listed || snapshot.group(metrics, name).is_some()).then(|| entry(snapshot, name, form))
+pub(super) fn one(
+    snapshot: &Snapshot,
+    metrics: &Metrics,
+    (name, form): (&str, Form),
+    shows: Shows<'_>,
+) -> Option<Value> {
+    let is_listed = || snapshot.names().contains(&name) || snapshot.group(metrics, name).is_some();
+    (shows(name) && is_listed()).then(|| entry(snapshot, name, form))
 }
 
 fn entry(snapshot: &Snapshot, name: &str, form: Form) -> Value {
@@ -169,9 +178,10 @@ fn openais_entry(snapshot: &Snapshot, name: &str) -> Value {
 }
 
 /// `GET /v1/model/info`: every deployment, or the one of this id.
-pub(super) fn info(snapshot: &Snapshot, id: Option<&str>) -> Value {
-    let wanted =
-        snapshot.config().deployments.iter().filter(|deployment| id.is_none_or(|id| deployment.id == id));
+pub(super) fn info(snapshot: &Snapshot, id: Option<&str>, shows: Shows<'_>) -> Value {
+    let is_wanted =
+        |deployment: &&Deployment| id.is_none_or(|id| deployment.id == id) && shows(&deployment.model_name);
+    let wanted = snapshot.config().deployments.iter().filter(is_wanted);
     json!({ "data": wanted.map(|deployment| deployment_info(snapshot, deployment)).collect::<Vec<_>>() })
 }
 
@@ -239,9 +249,9 @@ fn price(prices: &Prices, name: &str) -> Value {
 }
 
 /// `GET /model_group/info`: every group, or the one of this name.
-pub(super) fn groups(snapshot: &Snapshot, wanted: Option<&str>) -> Value {
+pub(super) fn groups(snapshot: &Snapshot, wanted: Option<&str>, shows: Shows<'_>) -> Value {
     let names = snapshot.names().into_iter().filter(|name| wanted.is_none_or(|wanted| *name == wanted));
-    let described = names.map(|name| (name, snapshot.described_by(name)));
+    let described = names.filter(|name| shows(name)).map(|name| (name, snapshot.described_by(name)));
     let data: Vec<Value> = described
         .filter(|(_, deployments)| !deployments.is_empty())
         .map(|(name, deployments)| group_info(snapshot, name, &deployments))

@@ -1,5 +1,6 @@
 //! `/openapi.json`, generated from the table of routes, and the page at `/`.
 
+use crate::admin::{self, Served};
 use crate::reply::GatewayBody;
 use crate::routes::{Access, PREFIXES, Prefix, Route, Row, TABLE, passing};
 use http::Response;
@@ -14,6 +15,13 @@ pub(super) fn description() -> Value {
         let item = paths.entry(path).or_insert_with(|| json!({}));
         if let Some(item) = item.as_object_mut() {
             item.insert(row.method.as_str().to_ascii_lowercase(), operation(row));
+        }
+    }
+    for served in admin::served() {
+        let (method, path) = served.address();
+        let item = paths.entry(path).or_insert_with(|| json!({}));
+        if let Some(item) = item.as_object_mut() {
+            item.insert(method.to_ascii_lowercase(), admin_operation(served));
         }
     }
     for prefix in PREFIXES {
@@ -59,6 +67,23 @@ fn passing_item(prefix: &Prefix, path: &str) -> Value {
     Value::Object(item)
 }
 
+/// A route of the admin API.
+fn admin_operation(served: &Served) -> Value {
+    let (method, path) = served.address();
+    let id = format!("{}{}", method.to_ascii_lowercase(), path.replace(['/', '{', '}', '-'], "_"));
+    let named = path.split('/').filter_map(|part| part.strip_prefix('{')?.strip_suffix('}'));
+    let parameters: Vec<Value> = named
+        .map(|name| json!({ "name": name, "in": "path", "required": true, "schema": { "type": "string" } }))
+        .collect();
+    json!({
+        "summary": served.summary,
+        "operationId": id,
+        "security": [{ "key": [] }],
+        "parameters": parameters,
+        "responses": { "default": { "description": "The answer", "content": { "application/json": {} } } },
+    })
+}
+
 fn operation(row: &Row) -> Value {
     let mut operation = json!({
         "summary": row.summary,
@@ -66,7 +91,7 @@ fn operation(row: &Row) -> Value {
         "responses": responses(row),
     });
     if let Some(operation) = operation.as_object_mut() {
-        if row.access == Access::Caller {
+        if row.access != Access::Open {
             operation.insert("security".to_owned(), json!([{ "key": [] }]));
         }
         if row.path.contains("model}") {
@@ -171,7 +196,7 @@ mod tests {
             let path = row.path.replace("{*model}", "{model}");
             let operation = &description["paths"][&path][row.method.as_str().to_ascii_lowercase()];
             assert!(ids.insert(operation["operationId"].as_str().unwrap().to_owned()), "{path}");
-            assert_eq!(operation.get("security").is_some(), row.access == Access::Caller, "{path}");
+            assert_eq!(operation.get("security").is_some(), row.access != Access::Open, "{path}");
         }
         for prefix in PREFIXES {
             for method in &passing::METHODS {

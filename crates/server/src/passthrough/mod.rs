@@ -18,6 +18,7 @@ use crate::pipeline::Call;
 use crate::pipeline::attempt::{
     AttemptFailure, CallLimits, Unread, from_credential, from_failure, from_fault, from_quality,
 };
+use crate::pipeline::ceiling::{RequestBounds, Words};
 use crate::pipeline::outbound::{Prepared, ReadPlan, Road};
 use crate::pipeline::receive;
 use crate::reply::GatewayBody;
@@ -26,13 +27,16 @@ use crate::routing::Wish;
 use crate::snapshot::Snapshot;
 use crate::target::Target;
 use crate::telemetry::Metrics;
+use crate::toll::{Entry, Stake, Toll};
 use crate::worker::Worker;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response};
 use hyper::body::Incoming;
 use reply::Passing;
 use request::Sent;
-use std::sync::Arc;
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
 use tokio::time::Instant;
 use tollgate_config::PASS_THROUGH_TIMEOUT_DEFAULT;
 use tollgate_dialect::anthropic;
@@ -161,8 +165,40 @@ pub(crate) async fn serve(
     let is_stream = sent.asks_stream() || rest.contains("stream") || rest.contains("Stream");
     let (way, out) = choose(&asking, &head.headers, &sent, &body)?;
     asking.admits(&way.target)?;
+    let named = sent.text("model");
+    let model = named.as_deref().or(Some(way.target.metrics.group()).filter(|group| !group.is_empty()));
+    if let Some(model) = model {
+        // What it stands for is the provider's to say: nothing in the body is the gateway's.
+        snapshot.allow(&call.caller, model, worker.gateway.ledger().clock().wall())?;
+    }
+    enter(worker, snapshot, (call, &head.headers), (&way, &sent))?;
     let prepared = prepare(&asking, &way, (head.method, &head.headers), out)?;
     send(Sending { worker, call, asking: &asking, way, is_stream }, prepared).await
+}
+
+/// Lets a request in by everybody whom it is charged to: for what its body says that it can use, as far as it says so.
+fn enter(
+    worker: &Worker,
+    snapshot: &Snapshot,
+    (call, headers): (&Call, &HeaderMap),
+    (way, sent): (&Way, &Sent<'_>),
+) -> Result<(), Rejection> {
+    let nothing = scan(b"{}", &Limits::REQUEST).map_err(|error| Rejection::bad_json(&error.to_string()))?;
+    let object = match sent {
+        Sent::Json(object) => object,
+        Sent::Form(_) | Sent::Other => &nothing,
+    };
+    let form = match sent {
+        Sent::Form(form) => Some(form),
+        Sent::Json(_) | Sent::Other => None,
+    };
+    let bounds = RequestBounds::of(call.surface, Words { object, form, dropped: &[] });
+    // The body is the provider's, and says nothing to the gateway; only the headers do.
+    let wish = Wish::read(call.surface.path(), headers, &nothing)?;
+    let entry = Entry { call, wish: &wish, group: way.target.metrics.group(), bounds };
+    let toll = Toll::enter(worker.gateway.ledger(), snapshot.toll_rules(), entry)?;
+    let _ = call.toll.set(Arc::new(toll));
+    Ok(())
 }
 
 /// What the headers of a request require of whoever sees it: a region, and what the operator ties to its tags.
@@ -270,9 +306,14 @@ async fn send(sending: Sending<'_>, mut prepared: Prepared) -> Result<Response<G
         is_fallback: false,
         checks_quality: false,
     };
+    let stake = match call.toll.get() {
+        Some(toll) => Some(stake(toll, asking.snapshot, call, (&way.target, attempt)).await?),
+        None => None,
+    };
     way.target.metrics.attempts.inc();
     let authorized = way.target.authorization.put_on(&mut prepared, &way.endpoint, &worker.client).await;
     if let Err(failure) = authorized {
+        stake.into_iter().for_each(Stake::release);
         return Err(failed(worker, call, &way.target, from_credential(&failure, &way.target, limits)));
     }
     let prompt_bytes = prepared.body.length();
@@ -281,11 +322,12 @@ async fn send(sending: Sending<'_>, mut prepared: Prepared) -> Result<Response<G
     let reply = match worker.client.send(&way.endpoint, outgoing).await {
         Ok(reply) => reply,
         Err(failure) => {
+            stake.into_iter().for_each(Stake::release);
             return Err(failed(worker, call, &way.target, from_failure(&failure, &way.target, limits)));
         }
     };
     let target = Arc::clone(&way.target);
-    let passing = Passing { worker, call, way, prompt_bytes, is_stream, sent };
+    let passing = Passing { worker, call, way, prompt_bytes, is_stream, sent, stake: Mutex::new(stake) };
     reply::pass_on(passing, reply).await.map_err(|unread| {
         let failure = match unread {
             Unread::Failure(failure) => from_failure(&failure, &target, limits),
@@ -294,6 +336,20 @@ async fn send(sending: Sending<'_>, mut prepared: Prepared) -> Result<Response<G
         };
         failed(worker, call, &target, failure)
     })
+}
+
+/// Holds what a request can cost, and has it written that it is about to be sent.
+async fn stake(
+    toll: &Arc<Toll>,
+    snapshot: &Snapshot,
+    call: &Call,
+    to: (&Arc<Target>, Duration),
+) -> Result<Stake, Rejection> {
+    let rules = snapshot.toll_rules();
+    let mut stake =
+        toll.stake(rules, to, None).map_err(|refused| toll.reject(&refused, rules, &call.caller))?;
+    stake.intend().await?;
+    Ok(stake)
 }
 
 /// Counts and logs an attempt without a reply.

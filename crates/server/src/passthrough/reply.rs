@@ -14,11 +14,13 @@ use crate::pipeline::settle::{Billing, Settlement};
 use crate::reply::{GatewayBody, ReplyHeaders, StreamBody, StreamParts, Upstream};
 use crate::routes::Passage;
 use crate::surface::Surface;
+use crate::toll::Stake;
 use crate::worker::Worker;
 use bytes::Bytes;
 use http::header::{CONTENT_DISPOSITION, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, ETAG, RETRY_AFTER};
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
 use serde_json::json;
+use std::sync::{Mutex, PoisonError};
 use tokio::time::Instant;
 use tollgate_dialect::relay::{PassRelay, reply_usage};
 use tollgate_dialect::wire::{CallerError, Dialect, Progress, ReplyFault, Transducer};
@@ -52,6 +54,14 @@ pub(super) struct Passing<'a> {
     /// The request asked for a stream.
     pub(super) is_stream: bool,
     pub(super) sent: Instant,
+    /// What is held of the caller's budgets, until it is the settlement's.
+    pub(super) stake: Mutex<Option<Stake>>,
+}
+
+impl Passing<'_> {
+    fn take_stake(&self) -> Option<Stake> {
+        self.stake.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
 }
 
 /// Passes a reply on.
@@ -134,7 +144,7 @@ fn stream(
 ) -> Response<GatewayBody> {
     let headers = begin(passing, provider, true);
     let kind = provider.get(CONTENT_TYPE).map(HeaderValue::as_bytes).unwrap_or_default();
-    let settlement = settlement(passing);
+    let mut settlement = settlement(passing);
     settlement.first_token(passing.call.started.elapsed());
     let relay = PassRelay::for_type(if passing.way.bills { kind } else { b"" });
     let is_events = kind.get(..17).is_some_and(|start| start.eq_ignore_ascii_case(b"text/event-stream"));
@@ -159,7 +169,7 @@ fn stream(
 
 fn settlement(passing: &Passing<'_>) -> Settlement {
     let Passing { worker, call, way, prompt_bytes, sent, .. } = passing;
-    Settlement::new(worker, call, &way.target, *prompt_bytes, sent.elapsed())
+    Settlement::new(worker, call, &way.target, *prompt_bytes, sent.elapsed()).with_stake(passing.take_stake())
 }
 
 /// A provider's error with its own status and bytes.
@@ -170,6 +180,9 @@ async fn error(
     mut body: ReplyBody,
 ) -> Response<GatewayBody> {
     let Passing { worker, call, way, .. } = passing;
+    if let Some(stake) = passing.take_stake() {
+        stake.release();
+    }
     let mut bytes = Vec::new();
     while let Some(Ok(piece)) = body.next().await {
         let room = ERROR_BYTES_MAX.saturating_sub(bytes.len());

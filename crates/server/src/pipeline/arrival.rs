@@ -2,9 +2,12 @@
 
 use super::successors::Rest;
 use super::trail::X_LITELLM_FALLBACK_ERRORS;
-use crate::reply::{ReplyHeaders, X_TOLLGATE_HEDGED, X_TOLLGATE_ROUTE};
+use crate::reply::{
+    ReplyHeaders, X_TOLLGATE_HEDGED, X_TOLLGATE_MAX_TOKENS_LOWERED, X_TOLLGATE_ROUTE, header_number,
+};
 use crate::routing::{Place, Route};
 use crate::target::Target;
+use crate::toll::Stake;
 use http::header::HeaderValue;
 
 /// How a request came to the deployment that answered it.
@@ -12,6 +15,8 @@ use http::header::HeaderValue;
 pub(crate) struct Arrival {
     /// What is held there.
     pub(super) place: Place,
+    /// What is held of the caller's budgets.
+    pub(super) stake: Option<Stake>,
     /// By which choice.
     pub(super) route: Route,
     /// Attempts before this one, within the group.
@@ -36,8 +41,8 @@ impl Arrival {
         (self.tier.clone(), self.fallbacks)
     }
 
-    /// Says in the head how the request came to its deployment; the place there is the settlement's.
-    pub(super) fn tell(self, headers: &mut ReplyHeaders, target: &Target) -> Place {
+    /// Says in the head how the request came to its deployment; what it holds is the settlement's.
+    pub(super) fn tell(self, headers: &mut ReplyHeaders, target: &Target) -> (Place, Option<Stake>) {
         headers.attempts(self.retries, self.retries_max).fallbacks(self.fallbacks);
         headers.add(X_TOLLGATE_ROUTE, self.route.header(target));
         headers.tier(self.tier.as_ref());
@@ -47,6 +52,9 @@ impl Arrival {
         if self.was_hedged {
             headers.add(X_TOLLGATE_HEDGED, HeaderValue::from_static("true"));
         }
-        self.place
+        if let Some(lowered) = self.stake.as_ref().and_then(Stake::lowered) {
+            headers.add(X_TOLLGATE_MAX_TOKENS_LOWERED, header_number(lowered));
+        }
+        (self.place, self.stake)
     }
 }

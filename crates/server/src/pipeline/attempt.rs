@@ -5,6 +5,7 @@
 //! [`AttemptFailure`], and the plan in `policy` alone decides what follows a failure.
 
 use super::Call;
+use super::boarding::Boarding;
 use super::media;
 use super::outbound::{self, Prepared, ReadPlan};
 use super::prediction;
@@ -13,12 +14,13 @@ use super::respond::{self, Answer};
 use super::speech::Speech;
 use super::staged::Staged;
 use super::walk::{Errand, Over, Walk};
-use super::{canned, hedge};
+use super::{canned, hedge, lowered};
 use crate::error::Rejection;
 use crate::reply::{GatewayBody, ReplyHeaders};
 use crate::routing::{Group, exhausted_for};
 use crate::snapshot::Snapshot;
 use crate::target::Target;
+use crate::toll::Stake;
 use crate::worker::Worker;
 use bytes::Bytes;
 use http::Response;
@@ -132,6 +134,7 @@ pub(crate) async fn walk(
                 Some(body) => {
                     // Boxed: rare, and its state would be part of every request's.
                     let own = receive::read(&body, call, received.headers)?;
+                    walk.weigh(Some(&own));
                     Box::pin(walk_leg(&mut walk, Errand { received: &own, ..errand })).await
                 }
             };
@@ -140,6 +143,7 @@ pub(crate) async fn walk(
                 Err(over) => over,
             }
         };
+        walk.weigh(None);
         walk.next_leg(over)?;
     }
 }
@@ -148,6 +152,14 @@ pub(crate) async fn walk(
 async fn walk_leg(walk: &mut Walk<'_>, errand: Errand<'_>) -> Result<Answer, Over> {
     loop {
         let boarding = walk.board().await?;
+        if let Some(most) = boarding.stake.as_ref().and_then(Stake::lowered) {
+            // Boxed: only where a budget runs out.
+            match Box::pin(send_lowered(errand, &boarding, most)).await {
+                Ok(answer) => return Ok(walk.arrived(answer, boarding)),
+                Err(failure) => walk.note(boarding, failure)?,
+            }
+            continue;
+        }
         if let Some(delay) = hedge::delay(walk, errand) {
             // Boxed: only where hedging is on.
             match Box::pin(hedge::race(walk, errand, boarding, delay)).await? {
@@ -160,6 +172,24 @@ async fn walk_leg(walk: &mut Walk<'_>, errand: Errand<'_>) -> Result<Answer, Ove
             Err(failure) => walk.note(boarding, failure)?,
         }
     }
+}
+
+/// One attempt with a lower maximum than the request's own.
+async fn send_lowered(errand: Errand<'_>, boarding: &Boarding, most: u64) -> Result<Answer, AttemptFailure> {
+    let Errand { call, received, .. } = errand;
+    let failed = |rejection: Rejection| AttemptFailure {
+        kind: FailureKind::BadRequest,
+        retry_after: None,
+        rejection,
+        class: "budget",
+        detail: "the maximum could not be lowered".to_owned(),
+        names_model: false,
+    };
+    let whole = received.extended.as_deref().unwrap_or(received);
+    let body = lowered::body(whole, call.surface, &boarding.target, most)
+        .ok_or_else(|| failed(Rejection::not_lowered(call.surface.path(), most)))?;
+    let own = receive::read(&body, call, received.headers).map_err(failed)?;
+    fetch_and_send(Errand { received: &own, ..errand }, &boarding.target, boarding.limits).await
 }
 
 /// One attempt, with what it has to fetch first.

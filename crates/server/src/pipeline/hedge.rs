@@ -5,8 +5,9 @@
 //! gateway's own.
 
 use super::attempt::fetch_and_send;
+use super::boarding::Boarding;
 use super::respond::Answer;
-use super::walk::{Boarding, Errand, Over, Walk};
+use super::walk::{Errand, Over, Walk};
 use crate::routing::HedgeDelay;
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use std::time::Duration;
@@ -57,7 +58,7 @@ pub(super) async fn race(
                             errand.worker.gateway.metrics().hedged(outcome);
                         }
                         for loser in boardings.into_iter().flatten() {
-                            walk.lost(&loser);
+                            walk.lost(loser);
                         }
                         return Ok(Some(walk.arrived(answer, boarding)));
                     }
@@ -73,7 +74,7 @@ pub(super) async fn race(
             () = sleep_until(next_at), if may_hedge => {
                 next_at = Instant::now() + delay;
                 let running = boardings.iter().flatten();
-                if let Some(boarding) = walk.board_beside(running) {
+                if let Some(boarding) = walk.board_beside(running).await {
                     flights.push(fly(boardings.len(), &boarding));
                     boardings.push(Some(boarding));
                 } else {

@@ -5,6 +5,7 @@
 
 mod arrival;
 pub(crate) mod attempt;
+mod boarding;
 mod broken;
 pub(crate) mod caller;
 pub(crate) mod canned;
@@ -12,6 +13,7 @@ pub(crate) mod canned;
 pub(crate) mod ceiling;
 mod embedding;
 mod hedge;
+mod lowered;
 pub(crate) mod media;
 pub(crate) mod outbound;
 pub(crate) mod overrides;
@@ -31,7 +33,8 @@ mod trail;
 pub(crate) mod units;
 pub(crate) mod walk;
 
-use crate::auth::Caller;
+use crate::admin;
+use crate::auth::{Caller, Visit};
 use crate::counting;
 use crate::error::Rejection;
 use crate::gateway::Gateway;
@@ -44,13 +47,16 @@ use crate::routes::{Found, PathModel, Route};
 use crate::routing::{Admitted, Group, Urgency};
 use crate::snapshot::Snapshot;
 use crate::surface::Surface;
+use crate::toll::{Entry, Toll};
 use crate::worker::Worker;
 use attempt::Walked;
+use ceiling::{RequestBounds, Words};
 use http::header::{CONTENT_TYPE, HeaderValue};
 use http::{HeaderMap, Method, Request, Response};
 use hyper::body::Incoming;
-use receive::BodyKind;
+use receive::{BodyKind, Received};
 use rescue::Asked;
+use std::net::IpAddr;
 use std::sync::{Arc, OnceLock};
 use thread::Thread;
 use tokio::time::Instant;
@@ -58,6 +64,7 @@ use tollgate_dialect::wire::Dialect;
 use tollgate_store::Owner;
 use walk::Errand;
 
+pub(crate) use boarding::Opened as Boarded;
 pub(crate) use preview::preview;
 pub(crate) use probe::{PROBE_TOKENS, Question, probe};
 
@@ -80,6 +87,8 @@ pub(crate) struct Call {
     pub(crate) id: HeaderValue,
     /// The group that it is for, once that is known.
     pub(crate) group: OnceLock<Arc<Group>>,
+    /// What it holds of its caller's limits, once it was let in.
+    pub(crate) toll: OnceLock<Arc<Toll>>,
 }
 
 impl Call {
@@ -87,12 +96,17 @@ impl Call {
         let id = overrides::call_id(headers).unwrap_or_else(new_call_id);
         let body_kind = BodyKind::Json;
         let caller = Caller::default();
-        Self { surface, caller, path, asks_events: false, body_kind, started, id, group: OnceLock::new() }
+        let (group, toll) = (OnceLock::new(), OnceLock::new());
+        Self { surface, caller, path, asks_events: false, body_kind, started, id, group, toll }
     }
 }
 
 /// Answers one request. Never fails: a failure is an answer too.
-pub(crate) async fn answer(worker: &Worker, request: Request<Incoming>) -> Response<GatewayBody> {
+pub(crate) async fn answer(
+    worker: &Worker,
+    request: Request<Incoming>,
+    peer: Option<IpAddr>,
+) -> Response<GatewayBody> {
     let started = Instant::now();
     let snapshot = worker.gateway.snapshot();
     snapshot.start_authorizations(&worker.client);
@@ -103,7 +117,9 @@ pub(crate) async fn answer(worker: &Worker, request: Request<Incoming>) -> Respo
     let answered = match found {
         Found::Served { route, access, model } => {
             let in_query = key_in_query(route, &request);
-            let caller = snapshot.admit_to(access, request.headers(), in_query.as_deref());
+            let visit =
+                Visit { headers: request.headers(), in_query: in_query.as_deref(), path: asked.1, peer };
+            let caller = snapshot.admit_to(worker.gateway.ledger(), access, &visit);
             match (caller, route.surface()) {
                 (Err(rejection), surface) => {
                     Err(rejection.spoken_on(surface.or_else(|| counting::voice(route))))
@@ -129,6 +145,8 @@ pub(crate) async fn answer(worker: &Worker, request: Request<Incoming>) -> Respo
                 }
             }
         }
+        // Boxed, as below: rare, and its state would be part of every request's.
+        Found::Admin(found) => Box::pin(admin::answer(worker, &snapshot, found, (request, peer))).await,
         Found::WrongMethod(_) if request.method() == Method::OPTIONS => {
             Ok(info::preflight(request.headers()))
         }
@@ -220,7 +238,9 @@ fn failure(gateway: &Gateway, call: &Call, rejection: Rejection) -> Response<Gat
     if call.surface == Surface::Converse {
         response.headers_mut().insert(respond::AMZN_REQUEST_ID, call.id.clone());
     }
-    for (name, value) in &ReplyHeaders::failed(&call.id).into_map() {
+    let mut headers = ReplyHeaders::failed(&call.id);
+    headers.toll(call.toll.get());
+    for (name, value) in &headers.into_map() {
         response.headers_mut().insert(name.clone(), value.clone());
     }
     finish_headers(response)
@@ -238,6 +258,61 @@ async fn admit(
     worker.gateway.admission().enter(urgency).await.map_err(|_| Rejection::not_admitted())
 }
 
+/// Whether the caller may use the model that it asks for, and those that it names to fall back to.
+fn authorize(
+    worker: &Worker,
+    snapshot: &Snapshot,
+    call: &Call,
+    received: &mut Received<'_>,
+) -> Result<(), Rejection> {
+    if call.caller.holder().is_none() || received.model_is_missing {
+        return Ok(());
+    }
+    let now = worker.gateway.ledger().clock().wall();
+    for target in received.wish.fallbacks.all() {
+        snapshot.allow(&call.caller, &target.model, now)?;
+    }
+    if let Some(meant) = snapshot.allow(&call.caller, &received.model, now)? {
+        received.model = meant;
+    }
+    Ok(())
+}
+
+/// The group that answers in place of the one that was asked for, where a budget is nearly spent.
+fn downgrade(
+    worker: &Worker,
+    snapshot: &Snapshot,
+    call: &Call,
+    received: &mut Received<'_>,
+) -> Option<Arc<Group>> {
+    let asked = call.group.get()?;
+    let (ledger, rules) = (worker.gateway.ledger(), snapshot.toll_rules());
+    let name = Toll::cheaper(ledger, rules, (&call.caller, &received.wish), asked.name())?;
+    let cheaper = snapshot.group(worker.gateway.metrics(), &name)?;
+    tracing::info!(
+        call_id = %call.id.to_str().unwrap_or_default(),
+        asked = asked.name(),
+        group = name,
+        "a budget is nearly spent: a cheaper model answers"
+    );
+    received.model = name;
+    Some(cheaper)
+}
+
+/// Lets a request in by everybody whom it is charged to.
+fn enter(
+    worker: &Worker,
+    snapshot: &Snapshot,
+    (call, received): (&Call, &Received<'_>),
+    group: &Group,
+) -> Result<(), Rejection> {
+    let bounds = RequestBounds::of(call.surface, Words::of(received));
+    let entry = Entry { call, wish: &received.wish, group: group.name(), bounds };
+    let toll = Toll::enter(worker.gateway.ledger(), snapshot.toll_rules(), entry)?;
+    let _ = call.toll.set(Arc::new(toll));
+    Ok(())
+}
+
 /// The road of a model call. Whoever comes here has been authenticated. `place` is where its place is put, to be held
 /// until its reply is over.
 async fn serve_call(
@@ -250,11 +325,17 @@ async fn serve_call(
     let (head, body) = request.into_parts();
     let body = receive::read_body(&head.headers, body, snapshot.receive_limits()).await?;
     let mut received = receive::read(&body, call, &head.headers)?;
+    authorize(worker, snapshot, call, &mut received)?;
     let group = snapshot.group(worker.gateway.metrics(), &received.model).ok_or_else(|| {
         Rejection::unknown_model(call.surface.path(), (!received.model_is_missing).then_some(&received.model))
     })?;
     let group = call.group.get_or_init(|| group);
     receive::require_content(&received, call.surface)?;
+    let cheaper = downgrade(worker, snapshot, call, &mut received);
+    let group = cheaper.as_ref().unwrap_or(group);
+    if call.surface != Surface::Responses {
+        enter(worker, snapshot, (call, &received), group)?;
+    }
     *place = Some(admit(worker, snapshot, call, received.wish.priority).await?);
     received.keeps_past = rescue::is_possible(snapshot, call, &received, group);
     let asked = Asked { worker, snapshot, call, headers: &head.headers, body: &body, thread: None };
@@ -277,6 +358,8 @@ async fn serve_call(
         received.extended = Some(Box::new(receive::read(&extended, call, asked.headers)?));
     }
     received.follow(&thread);
+    // Only now is it known how long it is.
+    enter(worker, snapshot, (call, &received), group)?;
     if received.wish.is_dry_run {
         return Ok(rehearsed(Errand { worker, snapshot, call, received: &received }, group).await);
     }
@@ -350,7 +433,7 @@ fn asks_events(query: &str) -> bool {
 }
 
 /// A random UUID (RFC 9562, version 4).
-fn new_call_id() -> HeaderValue {
+pub(crate) fn new_call_id() -> HeaderValue {
     const HEX: &[u8; 16] = b"0123456789abcdef";
     let bits =
         (crate::chance::bits() & !(0xf_u128 << 76) & !(0x3_u128 << 62)) | (0x4_u128 << 76) | (0x2_u128 << 62);

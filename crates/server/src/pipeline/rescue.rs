@@ -8,6 +8,7 @@
 //! sees of another answer only what comes after the seam; of one that disagrees, nothing.
 
 use super::attempt::{self, note_failure};
+use super::boarding::Boarding;
 use super::outbound::{ReadPlan, Road};
 use super::receive::{self, Received};
 use super::respond::Begun;
@@ -15,13 +16,13 @@ use super::settle::{BYTES_PER_TOKEN, Settlement, book_overhead};
 use super::speech::Speech;
 use super::successors::{Rest, Successors};
 use super::thread::Thread;
-use super::walk::Boarding;
 use super::walk::Errand;
 use super::{Call, caller};
 use crate::routing::{Group, Place};
 use crate::snapshot::Snapshot;
 use crate::surface::Surface;
 use crate::target::Target;
+use crate::toll::Stake;
 use crate::worker::Worker;
 use bytes::{Bytes, BytesMut};
 use http::HeaderMap;
@@ -179,8 +180,8 @@ impl Continued {
     }
 
     /// With what the request holds at that deployment.
-    pub(crate) fn with_place(self, place: Place) -> Self {
-        Self { settlement: self.settlement.with_place(place), ..self }
+    pub(crate) fn with_place(self, place: Place, stake: Option<Stake>) -> Self {
+        Self { settlement: self.settlement.with_place(place).with_stake(stake), ..self }
     }
 
     /// With what it takes to go on from elsewhere again.
@@ -298,7 +299,7 @@ impl Lifeline {
         loop {
             let errand = Errand { worker, snapshot, call, received: &received };
             let Some(boarding) = self.successors.next(errand, kind).await else { break };
-            let Boarding { target, limits, mut place, .. } = boarding;
+            let Boarding { target, limits, mut place, mut stake, .. } = boarding;
             let mode = mode_of(&received, call.surface, &target, &onward.sent);
             for mode in [Some(mode), (mode == Mode::Prefill).then_some(Mode::Replay)].into_iter().flatten() {
                 received.go_on_from(Arc::new(Onward { mode, model: self.model.clone(), ..onward.clone() }));
@@ -310,7 +311,7 @@ impl Lifeline {
                         worker.gateway.alerts().learned(&target, &lesson);
                         return answer
                             .into_continued(worker, call, bytes, mode)
-                            .map(|continued| continued.with_place(place))
+                            .map(|continued| continued.with_place(place, stake.take()))
                             .ok_or(Lost::Nobody);
                     }
                     Err(failure) => failure,
@@ -318,7 +319,8 @@ impl Lifeline {
                 note_failure(worker, call, &target, &failure);
                 if failure.kind == FailureKind::Quality {
                     // An answer that does not go on from what the caller has: its prompt at least was paid for.
-                    book_overhead(&target, (received.body.len() as u64).div_ceil(BYTES_PER_TOKEN));
+                    let tokens = (received.body.len() as u64).div_ceil(BYTES_PER_TOKEN);
+                    book_overhead(&target, stake.take(), tokens);
                 }
                 (kind, retry_after) = (failure.kind, failure.retry_after);
                 // A model that does not go on from the assistant's turn refuses the request; it is asked anew.
@@ -326,6 +328,9 @@ impl Lifeline {
                 if !(may_have_refused && self.successors.again()) {
                     break;
                 }
+            }
+            if let Some(stake) = stake {
+                stake.release();
             }
             let lesson = place.failed(kind, retry_after, &target.health_rules);
             worker.gateway.alerts().learned(&target, &lesson);

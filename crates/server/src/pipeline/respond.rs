@@ -519,23 +519,23 @@ pub(crate) fn respond(
     };
     headers.provider(&provider_headers, target.credential());
     let (tier, fallbacks) = arrival.as_ref().map(|arrival| arrival.way()).unwrap_or_default();
-    let place = arrival.map(|arrival| arrival.tell(&mut headers, &target));
+    let held = arrival.map(|arrival| arrival.tell(&mut headers, &target));
     if let Some(fault) = met {
         headers.add(X_TOLLGATE_FAULT, fault);
     }
     headers.not_yet_active(&received.overrides.not_yet_active).lost(&lost);
-    headers.durations(total, total.saturating_sub(at_provider));
+    headers.durations(total, total.saturating_sub(at_provider)).toll(call.toll.get());
     if call.surface == Surface::Converse {
         headers.add(AMZN_REQUEST_ID, call.id.clone());
     }
     let mut settlement = Settlement::new(worker, call, &target, received.body.len() as u64, at_provider)
         .with_way(tier, fallbacks);
-    if let Some(place) = place {
-        settlement = settlement.with_place(place);
+    if let Some((place, stake)) = held {
+        settlement = settlement.with_place(place).with_stake(stake);
     }
     match body {
         AnswerBody::Whole { segments, billing } => {
-            headers.cost(settlement.settle_plain(&billing).as_ref());
+            headers.cost(settlement.settle_plain(&billing).as_ref()).toll(call.toll.get());
             let map = with_type(headers.into_map(), call.surface, &provider_headers);
             reply(map, GatewayBody::segments(segments))
         }

@@ -1,7 +1,6 @@
 //! The end of an attempt that answered: tokens, cost, metrics; once, whatever happened.
 //!
-//! In this stage the money is counted, not yet kept: reservations and the ledger come with the keys. **Invariant:** a
-//! settlement is made exactly once for every answered attempt, also when the caller has gone.
+//! **Invariant:** a settlement is made exactly once for every answered attempt, also when the caller has gone.
 
 use super::Call;
 use super::units::Units;
@@ -9,6 +8,7 @@ use crate::gateway::Gateway;
 use crate::routing::Place;
 use crate::surface::Surface;
 use crate::target::Target;
+use crate::toll::{Spent, Stake};
 use crate::worker::Worker;
 use http::HeaderValue;
 use std::sync::Arc;
@@ -115,6 +115,10 @@ pub(crate) struct Settlement {
     units: Option<Box<Units>>,
     /// What the request holds at the deployment.
     place: Option<Box<Place>>,
+    /// What it holds of the caller's budgets.
+    stake: Option<Box<Stake>>,
+    /// How long it took to the first content of a stream.
+    first_token: Option<Duration>,
     /// The tier that serves it, and the groups before it.
     way: (Option<HeaderValue>, u32),
     is_settled: bool,
@@ -138,6 +142,8 @@ impl Settlement {
             at_provider,
             units: None,
             place: None,
+            stake: None,
+            first_token: None,
             way: (None, 0),
             is_settled: false,
         }
@@ -146,6 +152,11 @@ impl Settlement {
     /// With what the request holds at the deployment, given back with the settlement.
     pub(crate) fn with_place(self, place: Place) -> Self {
         Self { place: Some(Box::new(place)), ..self }
+    }
+
+    /// With what it holds of the caller's budgets, settled with it.
+    pub(crate) fn with_stake(self, stake: Option<Stake>) -> Self {
+        Self { stake: stake.map(Box::new), ..self }
     }
 
     /// With how it was come to: the tier that serves it, and the groups before it.
@@ -237,7 +248,8 @@ impl Settlement {
     }
 
     /// The first content of a stream is there, so long after the request came.
-    pub(crate) fn first_token(&self, since_start: Duration) {
+    pub(crate) fn first_token(&mut self, since_start: Duration) {
+        self.first_token = Some(since_start);
         self.target.metrics.first_token.observe(since_start.as_secs_f64());
     }
 
@@ -301,7 +313,8 @@ impl Settlement {
         }
         // How long the provider took to open it; how long it lasted is the caller's affair.
         self.target.metrics.api_latency.observe(self.at_provider.as_secs_f64());
-        self.book(spend, ending);
+        let (input_tokens, output_tokens) = (spend.input_tokens, spend.output_tokens);
+        self.book(spend, &Usage { input_tokens, output_tokens, ..Usage::default() }, ending);
     }
 
     /// What is due, of a provider that took so long.
@@ -348,7 +361,7 @@ impl Settlement {
             has_unpriced: cost.is_none() && !may_have_none,
             is_estimated: billing.is_estimated,
         };
-        self.book(&spend, ending);
+        self.book(&spend, &billing.usage, ending);
         cost
     }
 
@@ -365,9 +378,18 @@ impl Settlement {
         place.finish(spend.input_tokens.saturating_add(spend.output_tokens), per_token);
     }
 
-    fn book(&mut self, spend: &SessionSpend, ending: Ending) {
+    fn book(&mut self, spend: &SessionSpend, usage: &Usage, ending: Ending) {
         self.is_settled = true;
         self.leave(spend, ending);
+        if let Some(stake) = self.stake.take() {
+            stake.settle(&Spent {
+                usage: *usage,
+                cost: spend.cost,
+                is_estimated: spend.is_estimated,
+                is_cut: ending == Ending::Cut,
+                first_token_micros: self.first_token.and_then(|took| i64::try_from(took.as_micros()).ok()),
+            });
+        }
         let metrics = &self.target.metrics;
         if let Some(cost) = spend.cost {
             // A display of money: Prometheus knows only doubles.
@@ -407,8 +429,13 @@ impl Settlement {
 }
 
 /// Books what an attempt may have cost that no caller pays for: the prompt of a hedge that lost.
-pub(crate) fn book_overhead(target: &Target, prompt_tokens: u64) {
-    book_wasted(target, &Usage { input_tokens: prompt_tokens, ..Usage::default() });
+pub(crate) fn book_overhead(target: &Target, stake: Option<Stake>, prompt_tokens: u64) {
+    let usage = Usage { input_tokens: prompt_tokens, ..Usage::default() };
+    if let Some(stake) = stake {
+        let cost = cost(&target.prices, &catalogue_usage(&usage), None).map(|cost| cost.total);
+        stake.write_off(&Spent { usage, cost, is_estimated: true, ..Spent::default() });
+    }
+    book_wasted(target, &usage);
 }
 
 /// Books what an answer has cost that no caller gets, and so none pays for.
@@ -441,7 +468,7 @@ fn is_plausible(usage: &Usage) -> bool {
 }
 
 /// The wire's counts as the catalogue bills them.
-fn catalogue_usage(usage: &Usage) -> tollgate_catalog::Usage {
+pub(crate) fn catalogue_usage(usage: &Usage) -> tollgate_catalog::Usage {
     tollgate_catalog::Usage {
         input_tokens: usage.input_tokens,
         cached_tokens: usage.cached_tokens,

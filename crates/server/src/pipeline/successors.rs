@@ -4,8 +4,9 @@
 //! out and what came back. **Invariant:** nobody is asked twice for one request here, and the sends of a request stay
 //! within their limit.
 
+use super::boarding::Boarding;
 use super::receive::Received;
-use super::walk::{Boarding, Errand, limits_of};
+use super::walk::{Errand, limits_of};
 use crate::routing::{Asking, Group, Journey, Place, Route, Waited};
 use crate::snapshot::Snapshot;
 use crate::worker::Worker;
@@ -59,7 +60,7 @@ impl Successors {
 
     /// A place at the next one, after a failure of this kind; a send is counted for it.
     pub(crate) async fn next(&mut self, errand: Errand<'_>, kind: FailureKind) -> Option<Boarding> {
-        let Errand { worker, snapshot, received, .. } = errand;
+        let Errand { worker, snapshot, .. } = errand;
         if kind.verdict() == Verdict::Never || self.is_empty() {
             return None;
         }
@@ -67,7 +68,8 @@ impl Successors {
         loop {
             if let Some((position, why)) = self.fresh(errand).await
                 && (!std::mem::replace(&mut self.has_begun, true) || self.rest.group.may_retry())
-                && let Some(boarding) = self.board(snapshot, received, (position, why))
+                && let Some(mut boarding) = self.board(errand, (position, why))
+                && boarding.intend().await.is_ok()
             {
                 return Some(boarding);
             }
@@ -107,16 +109,19 @@ impl Successors {
         }
     }
 
-    fn board(
-        &mut self,
-        snapshot: &Snapshot,
-        received: &Received<'_>,
-        (position, why): (usize, Why),
-    ) -> Option<Boarding> {
+    fn board(&mut self, errand: Errand<'_>, (position, why): (usize, Why)) -> Option<Boarding> {
+        let Errand { snapshot, received, call, .. } = errand;
         let Rest { group, asking, journey, .. } = &self.rest;
         let target = Arc::clone(group.targets().get(position)?);
-        let place = Place::take(&target, why, asking.tokens(), group.rules().latency)?;
         let limits = limits_of(snapshot, received, (&target, journey.leg()), Instant::now());
+        let toll = call.toll.get();
+        let stake = toll.map(|toll| toll.stake(snapshot.toll_rules(), (&target, limits.attempt), None));
+        // What goes on with a lower maximum would be cut in the middle.
+        let stake = stake.transpose().ok()?;
+        if stake.as_ref().is_some_and(|stake| stake.lowered().is_some()) {
+            return None;
+        }
+        let place = Place::take(&target, why, asking.tokens(), group.rules().latency)?;
         // The request's own time was for its beginning, which the caller has.
         let limits = super::attempt::CallLimits {
             deadline: Instant::now() + limits.connect + limits.attempt,
@@ -125,7 +130,7 @@ impl Successors {
         let route = Route::new(group, why);
         self.rest.plan.note_send();
         (self.rest.position, self.rest.sends) = (position, self.rest.sends + 1);
-        Some(Boarding { target, limits, place, route, position })
+        Some(Boarding { target, limits, place, route, stake, position })
     }
 
     /// Goes on to the next group that is sent the request as the caller sent it: the answer to another one would not agree.

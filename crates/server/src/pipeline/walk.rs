@@ -8,6 +8,7 @@
 use super::Call;
 use super::arrival::Arrival;
 use super::attempt::{AttemptFailure, CallLimits, note_failure};
+use super::boarding::{Boarding, Means, Opened};
 use super::receive::Received;
 use super::respond::Answer;
 use super::staged;
@@ -19,6 +20,7 @@ use crate::routing::{Asking, Group, Journey, Leg, Place, Route, Urgency, Waited,
 use crate::snapshot::Snapshot;
 use crate::target::Target;
 use crate::telemetry::FallbackFacts;
+use crate::toll::Stake;
 use crate::worker::Worker;
 use http::{HeaderMap, HeaderValue};
 use std::sync::Arc;
@@ -46,32 +48,23 @@ pub(crate) struct Errand<'a> {
     pub(crate) received: &'a Received<'a>,
 }
 
-/// A deployment whose turn it is, with a place at it.
-pub(crate) struct Boarding {
-    pub(crate) target: Arc<Target>,
-    pub(crate) limits: CallLimits,
-    pub(crate) place: Place,
-    pub(crate) route: Route,
-    pub(super) position: usize,
-}
-
 /// Why a leg is over.
 pub(crate) struct Over {
-    setback: Setback,
-    kind: Option<FailureKind>,
-    rejection: Box<Rejection>,
+    pub(super) setback: Setback,
+    pub(super) kind: Option<FailureKind>,
+    pub(super) rejection: Box<Rejection>,
     /// Nobody was asked, for another group follows.
-    is_passed_by: bool,
+    pub(super) is_passed_by: bool,
 }
 
 /// A walk that is under way.
 pub(crate) struct Walk<'a> {
-    errand: Errand<'a>,
-    journey: Journey,
-    group: Arc<Group>,
+    pub(super) errand: Errand<'a>,
+    pub(super) journey: Journey,
+    pub(super) group: Arc<Group>,
     asking: Asking,
     plan: AttemptPlan,
-    deadline: Instant,
+    pub(super) deadline: Instant,
     /// The last failure of this leg.
     failed: Option<Over>,
     /// The deployment to come back to.
@@ -83,6 +76,8 @@ pub(crate) struct Walk<'a> {
     /// Groups that were left for another.
     fallbacks: u32,
     soonest_retry: Option<Duration>,
+    /// What the caller's budgets reach to in this group.
+    pub(super) means: Means,
     /// Until when this request may wait for a place.
     wait_until: Option<Instant>,
     /// Places of the group that had come free when it looked last.
@@ -117,6 +112,7 @@ impl<'a> Walk<'a> {
             passed_by: None,
             fallbacks: 0,
             soonest_retry: None,
+            means: Means::default(),
             wait_until: None,
             seen: 0,
             sends: 0,
@@ -152,7 +148,9 @@ impl<'a> Walk<'a> {
                     return Err(self.failed.take().unwrap_or_else(|| self.passed()));
                 }
                 Choice::Deployment { position, why } => {
-                    if let Some(boarding) = self.take(position, why) {
+                    let Some(stake) = self.stake(position) else { continue };
+                    if let Some(mut boarding) = self.take(position, why, stake) {
+                        boarding.intend().await?;
                         return Ok(boarding);
                     }
                     // Another request was faster; whoever is always too late does not try for ever.
@@ -162,13 +160,19 @@ impl<'a> Walk<'a> {
                         return Err(self.nobody(Nobody::Full(full), false));
                     }
                 }
+                Choice::None(_) if self.failed.is_none() && self.means.too_dear.is_some() => {
+                    return Err(self.means.too_dear.take().unwrap_or_else(|| self.unanswered()));
+                }
                 Choice::None(nobody) => self.wait(nobody).await?,
             }
         }
     }
 
     /// A second place beside those that are held already, for a hedge; none where the policy or a budget says no.
-    pub(super) fn board_beside<'b>(&mut self, held: impl Iterator<Item = &'b Boarding>) -> Option<Boarding> {
+    pub(super) async fn board_beside<'b>(
+        &mut self,
+        held: impl Iterator<Item = &'b Boarding>,
+    ) -> Option<Boarding> {
         if !self.has_send_to_spare(Setback::Down) || self.plan.sends() > self.plan.retries_max() {
             return None;
         }
@@ -186,7 +190,14 @@ impl<'a> Walk<'a> {
         if !is_sound || !self.group.may_hedge() {
             return None;
         }
-        let mut boarding = self.take(position, why)?;
+        // Where money is as short as that, one answer is enough.
+        let stake = self.stake(position)?;
+        if stake.as_ref().is_some_and(|stake| stake.lowered().is_some()) {
+            return None;
+        }
+        let mut boarding = self.take(position, why, stake)?;
+        // A hedge is no reason to fail.
+        boarding.intend().await.ok()?;
         boarding.route.is_hedge = true;
         self.was_hedged = true;
         Some(boarding)
@@ -194,10 +205,11 @@ impl<'a> Walk<'a> {
 
     /// Who has failed this request; nobody is the empty list.
     fn excluded(&self) -> Vec<bool> {
-        if self.failed.is_none() && self.plan.sends() == 0 {
+        if self.failed.is_none() && self.plan.sends() == 0 && self.means.dear.is_empty() {
             return Vec::new();
         }
-        (0..self.group.targets().len()).map(|at| self.plan.has_failed(at)).collect()
+        let is_out = |at: usize| self.plan.has_failed(at) || self.means.dear.contains(&at);
+        (0..self.group.targets().len()).map(is_out).collect()
     }
 
     fn choose(&self) -> Choice {
@@ -219,7 +231,7 @@ impl<'a> Walk<'a> {
     }
 
     /// Takes a place; none where another request was faster.
-    fn take(&mut self, position: usize, why: Why) -> Option<Boarding> {
+    fn take(&mut self, position: usize, why: Why, stake: Option<Stake>) -> Option<Boarding> {
         let target = self.group.targets().get(position)?;
         let place = Place::take(target, why, self.asking.tokens(), self.group.rules().latency)?;
         if self.plan.sends() == 0 {
@@ -236,7 +248,7 @@ impl<'a> Walk<'a> {
         let route = Route::new(&self.group, why);
         // Whoever waits behind may find room too.
         self.group.call_next();
-        Some(Boarding { target: Arc::clone(target), limits, place, route, position })
+        Some(Boarding { target: Arc::clone(target), limits, place, route, stake, position })
     }
 
     /// Whoever waits already goes first.
@@ -333,7 +345,10 @@ impl<'a> Walk<'a> {
 
     /// Notes a failure. `Ok`: there may be another attempt within the group.
     pub(crate) fn note(&mut self, boarding: Boarding, failure: AttemptFailure) -> Result<(), Over> {
-        let Boarding { target, limits, place, position, .. } = boarding;
+        let Boarding { target, limits, place, position, stake, .. } = boarding;
+        if let Some(stake) = stake {
+            stake.release();
+        }
         let mut failure = failure;
         self.met = staged::met_by(&mut failure).or(self.met.take());
         note_failure(self.errand.worker, self.errand.call, &target, &failure);
@@ -406,6 +421,7 @@ impl<'a> Walk<'a> {
             self.plan = AttemptPlan::new(snapshot.retry_rules(&group, received));
             self.group = group;
             (self.failed, self.back, self.wait_until) = (None, None, None);
+            self.means = Means::default();
             self.fall();
             return Ok(());
         }
@@ -462,7 +478,7 @@ impl<'a> Walk<'a> {
 
     /// A deployment answered.
     pub(super) fn arrived(&mut self, answer: Answer, boarding: Boarding) -> Answer {
-        let Boarding { target, mut place, route, position, .. } = boarding;
+        let Boarding { target, mut place, route, position, stake, .. } = boarding;
         let took = answer.took();
         let answer_is_stream = answer.is_stream();
         let first_token = answer_is_stream.then_some(took);
@@ -480,6 +496,7 @@ impl<'a> Walk<'a> {
         let leg = self.journey.leg();
         answer.met_before(self.met.clone()).by(Arrival {
             place,
+            stake,
             route,
             retries: self.plan.failures().saturating_sub(u32::from(is_next_order)),
             retries_max: self.plan.retries_max(),
@@ -504,17 +521,17 @@ impl<'a> Walk<'a> {
     }
 
     /// A deployment has opened a session.
-    pub(crate) fn opened(&mut self, boarding: Boarding) -> (Arc<Target>, Place, (u32, u32)) {
-        let Boarding { target, mut place, .. } = boarding;
+    pub(crate) fn opened(&mut self, boarding: Boarding) -> Opened {
+        let Boarding { target, mut place, stake, .. } = boarding;
         let lesson = place.answered(None);
         self.errand.worker.gateway.alerts().learned(&target, &lesson);
         self.served();
-        (target, place, (self.plan.failures(), self.plan.retries_max()))
+        Opened { target, place, stake, counts: (self.plan.failures(), self.plan.retries_max()) }
     }
 
     /// A hedge lost, and what it may have cost is the gateway's own.
-    pub(super) fn lost(&self, boarding: &Boarding) {
-        super::settle::book_overhead(&boarding.target, self.asking.prompt_tokens());
+    pub(super) fn lost(&self, boarding: Boarding) {
+        super::settle::book_overhead(&boarding.target, boarding.stake, self.asking.prompt_tokens());
     }
 
     fn nobody(&self, nobody: Nobody, was_shed: bool) -> Over {
@@ -532,7 +549,7 @@ impl<'a> Walk<'a> {
 }
 
 impl Over {
-    fn failed(kind: FailureKind, rejection: Rejection) -> Self {
+    pub(super) fn failed(kind: FailureKind, rejection: Rejection) -> Self {
         Self { setback: kind.into(), kind: Some(kind), rejection: Box::new(rejection), is_passed_by: false }
     }
 }

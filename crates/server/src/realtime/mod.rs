@@ -19,6 +19,7 @@ pub(crate) use session::Session;
 
 use crate::drain::Stage;
 use crate::error::Rejection;
+use crate::pipeline::ceiling::{RequestBounds, Words};
 use crate::pipeline::receive;
 use crate::pipeline::walk::{Errand, Walk};
 use crate::pipeline::{Call, settle::Settlement};
@@ -26,6 +27,7 @@ use crate::reply::{GatewayBody, ReplyHeaders};
 use crate::routes::PathModel;
 use crate::snapshot::Snapshot;
 use crate::target::Target;
+use crate::toll::{Entry, Toll};
 use crate::worker::Worker;
 use account::Account;
 use attempt::{Asked, Opened};
@@ -74,12 +76,21 @@ pub(crate) async fn open(
     call.path = PathModel { name: Some(offer.model.clone()), stream: Some(true) };
     let body = Bytes::from_static(b"{}");
     let headers = request.headers().clone();
-    let received = receive::read(&body, call, &headers)?;
+    let mut received = receive::read(&body, call, &headers)?;
     let call = &*call;
+    if let Some(meant) =
+        snapshot.allow(&call.caller, &received.model, worker.gateway.ledger().clock().wall())?
+    {
+        received.model = meant;
+    }
     let group = snapshot
         .group(worker.gateway.metrics(), &received.model)
         .ok_or_else(|| Rejection::unknown_model(call.surface.path(), Some(&received.model)))?;
     let group = call.group.get_or_init(|| group);
+    let bounds = RequestBounds::of(call.surface, Words::of(&received));
+    let entry = Entry { call, wish: &received.wish, group: group.name(), bounds };
+    let toll = Toll::enter(worker.gateway.ledger(), snapshot.toll_rules(), entry)?;
+    let _ = call.toll.set(Arc::new(toll));
     let slot = request.extensions().get::<Slot>().cloned().ok_or_else(Rejection::internal)?;
     let bytes_max = MESSAGE_BYTES_MAX.min(snapshot.receive_limits().bytes_max);
     let message_bytes_max = usize::try_from(bytes_max).unwrap_or(usize::MAX);
@@ -107,11 +118,12 @@ pub(crate) async fn open(
             }
         }
     };
-    let (target, place, counts) = walk.opened(boarding);
+    let crate::pipeline::Boarded { target, place, stake, counts } = walk.opened(boarding);
     let target = &target;
     let Opened { headers, socket, at_provider } = opened;
     let response = switching(call, target, &offer, (&headers, counts, at_provider));
-    let settlement = Settlement::new(worker, call, target, 0, at_provider).with_place(place);
+    let settlement =
+        Settlement::new(worker, call, target, 0, at_provider).with_place(place).with_stake(stake);
     slot.put(Session::new(SessionParts {
         upgrade: hyper::upgrade::on(request),
         provider: *socket,

@@ -3,11 +3,13 @@
 //! What is the same for every answer of a deployment is made once ([`TargetHeaders`]) and copied; the
 //! provider's own headers come again with `llm_provider-` before their names.
 
+use crate::toll::Toll;
 use http::header::{
     CACHE_CONTROL, CONNECTION, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue,
     VARY, X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
 };
 use std::cell::RefCell;
+use std::sync::Arc;
 use std::time::Duration;
 use tollgate_catalog::{Cost, PicoDollars};
 use tollgate_dialect::wire::Losses;
@@ -62,6 +64,11 @@ macro_rules! names {
 
 /// Which deployment answered, by which strategy, for which reason.
 pub(crate) const X_TOLLGATE_ROUTE: HeaderName = HeaderName::from_static("x-tollgate-route");
+/// The maximum of the answer, where a budget does not leave the one that was asked for.
+pub(crate) const X_TOLLGATE_MAX_TOKENS_LOWERED: HeaderName =
+    HeaderName::from_static("x-tollgate-max-tokens-lowered");
+/// What the caller's key has spent.
+pub(crate) const KEY_SPEND: HeaderName = HeaderName::from_static("x-litellm-key-spend");
 /// Several deployments were asked at once.
 pub(crate) const X_TOLLGATE_HEDGED: HeaderName = HeaderName::from_static("x-tollgate-hedged");
 
@@ -85,7 +92,6 @@ names! {
     COST_CACHE_READ = "x-litellm-response-cost-cache-read";
     COST_REASONING = "x-litellm-response-cost-reasoning";
     COST_TOOL_USAGE = "x-litellm-response-cost-tool-usage";
-    KEY_SPEND = "x-litellm-key-spend";
     RESPONSE_DURATION = "x-litellm-response-duration-ms";
     OVERHEAD_DURATION = "x-litellm-overhead-duration-ms";
     CALLBACK_DURATION = "x-litellm-callback-duration-ms";
@@ -156,6 +162,13 @@ impl TargetHeaders {
             stream.insert(name, ZERO);
         }
         Self { plain, stream }
+    }
+}
+
+impl TargetHeaders {
+    /// Its base URL, as replies name it.
+    pub(crate) fn api_base(&self) -> &str {
+        self.plain.get(MODEL_API_BASE).and_then(|value| value.to_str().ok()).unwrap_or_default()
     }
 }
 
@@ -248,6 +261,14 @@ impl ReplyHeaders {
             if part != PicoDollars::ZERO {
                 self.0.insert(name, dollars(part));
             }
+        }
+        self
+    }
+
+    /// Adds how limits and budgets stand.
+    pub(crate) fn toll(&mut self, toll: Option<&Arc<Toll>>) -> &mut Self {
+        if let Some(toll) = toll {
+            toll.tell(&mut self.0);
         }
         self
     }

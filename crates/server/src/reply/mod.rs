@@ -4,8 +4,8 @@ mod headers;
 mod stream;
 
 pub(crate) use headers::{
-    ReplyHeaders, TargetFacts, TargetHeaders, X_TOLLGATE_HEDGED, X_TOLLGATE_ROUTE, add_security_headers,
-    header_number, header_text,
+    KEY_SPEND, ReplyHeaders, TargetFacts, TargetHeaders, X_TOLLGATE_HEDGED, X_TOLLGATE_MAX_TOKENS_LOWERED,
+    X_TOLLGATE_ROUTE, add_security_headers, header_number, header_text,
 };
 pub(crate) use stream::{Keep, StreamBody, StreamParts, Upstream};
 

@@ -199,11 +199,13 @@ pub const TABLE: &[Row] = &[
         "What is known of every deployment, without asking any",
     ),
     get("/health/override", Route::HealthOverrides, "The deployments that are forced up, down or draining"),
-    post(
-        "/health/override",
-        Route::HealthOverride,
-        "Force a deployment up, down or draining, for a time, or reset it",
-    ),
+    Row {
+        method: Method::POST,
+        path: "/health/override",
+        route: Route::HealthOverride,
+        access: Access::Operator,
+        summary: "Force a deployment up, down or draining, for a time, or reset it",
+    },
     open("/health/liveliness", Route::Liveliness, "The process is alive"),
     open("/health/liveness", Route::Liveliness, "The process is alive"),
     open("/health/readiness", Route::Readiness, "The process takes requests"),

@@ -33,7 +33,7 @@ pub(crate) use check_place::{CheckPlace, NotAsked};
 pub(crate) use explain::{
     candidates, forced_named, forced_word, limits_json, seconds, standing_seconds, standing_word,
 };
-pub(crate) use fleet::{Fleet, Live, LiveKey, LiveReading};
+pub(crate) use fleet::{Clock, Fleet, Live, LiveKey, LiveReading};
 pub(crate) use group::Group;
 pub(crate) use journey::{CannedAnswers, Chains, Journey, Leg};
 pub(crate) use learned::exhausted_for;

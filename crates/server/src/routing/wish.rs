@@ -39,6 +39,13 @@ pub(crate) struct OwnFallbacks {
     pub(crate) content_policy: Option<Vec<FallbackTarget>>,
 }
 
+impl OwnFallbacks {
+    /// Every group that it names.
+    pub(crate) fn all(&self) -> impl Iterator<Item = &FallbackTarget> {
+        [&self.general, &self.context_window, &self.content_policy].into_iter().flatten().flatten()
+    }
+}
+
 /// What a request says of its routing.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(crate) struct Wish {
@@ -56,6 +63,8 @@ pub(crate) struct Wish {
     pub(crate) mock: Option<Mock>,
     /// The reply names what was tried in vain.
     pub(crate) tells_fallback_errors: bool,
+    /// It is critical: believed where the key or its team lets it say so.
+    pub(crate) is_critical: bool,
     /// Nothing is sent: the plan is the answer.
     pub(crate) is_dry_run: bool,
     /// Shares of the choice by deployment id, in place of the configured ones.
@@ -129,6 +138,11 @@ impl Wish {
                 self.session = Some(session);
             }
         }
+        for name in ["x-litellm-end-user-id", "x-litellm-customer-id"] {
+            if let Some(user) = text(name)? {
+                self.user = Some(user);
+            }
+        }
         if let Some(priority) = text("x-litellm-priority")? {
             let number = priority.parse().map_err(|_| {
                 Rejection::invalid(path, "x-litellm-priority", "expected a whole number of 0 to 255")
@@ -177,6 +191,7 @@ impl Wish {
                 "min_quality" => self.requirements.min_quality = Some(found.share()?),
                 "user_id" => self.user = found.text().ok(),
                 "session_id" if self.session.is_none() => self.session = found.text().ok(),
+                "critical" => self.is_critical = found.flag().unwrap_or(false),
                 "latency_sensitive" if found.flag()? => self.leaning = Leaning::Latency,
                 "cost_sensitive" if found.flag()? => self.leaning = Leaning::Cost,
                 _ => {}

@@ -22,6 +22,7 @@ mod generate_content;
 mod health;
 mod hedging;
 mod hostile;
+mod keys;
 mod limits;
 mod media;
 mod mended;

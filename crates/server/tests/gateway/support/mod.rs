@@ -101,6 +101,7 @@ impl Setup {
         let shared = Arc::new(Shared::new(resolver, limits, Vec::new()).unwrap());
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
+        gateway.begin().await.unwrap();
         let worker = Worker::new(Arc::clone(&gateway), shared);
         let serving = tokio::spawn(serve(listener, worker, self.limits));
         App { simulator, gateway, address, serving }
@@ -127,6 +128,7 @@ fn read(yaml: &str, files: &[(&str, &str)], simulator: SocketAddr) -> Config {
     let mut config = loaded.config.unwrap_or_else(|| panic!("{text}\n{errors:?}"));
     // Tests leave no file behind.
     config.tollgate.database_file = None;
+    config.ledger.journal = None;
     config
 }
 

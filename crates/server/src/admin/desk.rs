@@ -1,0 +1,317 @@
+//! One admin request at the desk: who asks, what for, and the ways to look things up and to change them.
+//!
+//! **Invariant:** what is looked up here is what the right of the route reaches; what it does not reach is not there.
+//! **Invariant:** a record that is made or changed lies within its parents, and is audited with its change.
+
+use super::{Problem, query::Query};
+use crate::auth::Caller;
+use crate::snapshot::Snapshot;
+use crate::worker::Worker;
+use http::request::Parts;
+use serde_json::{Map, Value};
+use std::sync::Arc;
+use tollgate_identity::access::RouteRow;
+use tollgate_identity::form::{Context, Draft};
+use tollgate_identity::grant::{AccessGroups, Grant};
+use tollgate_identity::reply::{Amounts, Clock};
+use tollgate_identity::role::Actor;
+use tollgate_identity::{Directory, Document, Kind, Record};
+use tollgate_ledger::{Ledger, scope_of};
+use tollgate_policy::clock::Wall;
+use tollgate_store::books::{AuditEntry, Delete, Expected, Put, RecordChange, Settled};
+
+/// The user that the master key stands for, as LiteLLM names it.
+pub(crate) const DEFAULT_USER: &str = "default_user_id";
+/// Who a change is said to be made for (LiteLLM's header).
+const CHANGED_BY: &str = "litellm-changed-by";
+
+/// What is put, with what it replaces.
+#[derive(Default)]
+pub(crate) struct Change {
+    action: &'static str,
+    puts: Vec<(Draft, Option<Arc<Record>>)>,
+    deletes: Vec<Arc<Record>>,
+    notes: Vec<Arc<Record>>,
+    accounts: Vec<Settled>,
+}
+
+impl Change {
+    /// Nothing yet; `action` is the word of the audit.
+    pub(crate) fn new(action: &'static str) -> Self {
+        Self { action, ..Self::default() }
+    }
+
+    /// With a record that is new.
+    pub(crate) fn make(mut self, draft: Draft) -> Self {
+        self.puts.push((draft, None));
+        self
+    }
+
+    /// With a record in place of this one.
+    pub(crate) fn replace(mut self, old: &Arc<Record>, draft: Draft) -> Self {
+        self.puts.push((draft, Some(Arc::clone(old))));
+        self
+    }
+
+    /// Without a record.
+    pub(crate) fn delete(mut self, record: &Arc<Record>) -> Self {
+        self.deletes.push(Arc::clone(record));
+        self
+    }
+
+    /// With a word in the audit about a record that stays as it is.
+    pub(crate) fn note(mut self, record: &Arc<Record>) -> Self {
+        self.notes.push(Arc::clone(record));
+        self
+    }
+
+    /// With an account set.
+    pub(crate) fn set(mut self, settled: Settled) -> Self {
+        self.accounts.push(settled);
+        self
+    }
+}
+
+/// One request.
+pub(crate) struct Desk<'a> {
+    pub(crate) worker: &'a Worker,
+    pub(crate) snapshot: &'a Snapshot,
+    pub(crate) caller: Caller,
+    pub(crate) actor: Actor,
+    pub(crate) row: &'static RouteRow,
+    pub(crate) query: Query,
+    pub(crate) body: Map<String, Value>,
+    params: Vec<(String, String)>,
+    actor_id: String,
+    changed_by: Option<String>,
+    now: Wall,
+}
+
+/// Who asks, and for which route: before the body is read.
+pub(crate) struct Asker<'a> {
+    pub(super) worker: &'a Worker,
+    pub(super) snapshot: &'a Snapshot,
+    pub(super) caller: Caller,
+    pub(super) actor: Actor,
+    pub(super) row: &'static RouteRow,
+}
+
+impl<'a> Desk<'a> {
+    pub(super) fn open(
+        asker: Asker<'a>,
+        (params, body): (Vec<(String, String)>, Map<String, Value>),
+        head: &Parts,
+    ) -> Self {
+        let Asker { worker, snapshot, caller, actor, row } = asker;
+        let user = caller.holder().and_then(|holder| holder.key.parents.user.as_deref());
+        let actor_id = user.unwrap_or(DEFAULT_USER).to_owned();
+        let changed_by = head.headers.get(CHANGED_BY).and_then(|value| value.to_str().ok());
+        Self {
+            now: worker.gateway.ledger().clock().wall(),
+            query: Query::read(head.uri.query()),
+            changed_by: changed_by.map(str::to_owned).filter(|name| !name.is_empty()),
+            worker,
+            snapshot,
+            caller,
+            actor,
+            row,
+            body,
+            params,
+            actor_id,
+        }
+    }
+
+    /// A part of the path.
+    pub(crate) fn param(&self, name: &str) -> &str {
+        self.params.iter().find(|(other, _)| other == name).map_or("", |(_, value)| value)
+    }
+
+    /// Who there is, and what each has spent.
+    pub(crate) fn ledger(&self) -> &Arc<Ledger> {
+        self.worker.gateway.ledger()
+    }
+
+    /// The time.
+    pub(crate) fn now(&self) -> Wall {
+        self.now
+    }
+
+    /// What forms need to know.
+    pub(crate) fn context(&self) -> Context<'_> {
+        Context { now: self.now, actor: &self.actor_id, is_admin: self.actor.is_admin(), fresh: &fresh_id }
+    }
+
+    /// The body with what the operator's configuration says of new records that say nothing themselves.
+    pub(crate) fn with_defaults(&self, kind: Kind) -> Map<String, Value> {
+        let new = &self.snapshot.config().new_records;
+        let defaults = match kind {
+            Kind::Key => &new.keys,
+            Kind::User => &new.users,
+            Kind::Team => &new.teams,
+            _ => return self.body.clone(),
+        };
+        let mut body = self.body.clone();
+        for (name, value) in defaults {
+            let is_said = body.get(name).is_some_and(|value| !value.is_null());
+            if !is_said {
+                body.insert(name.clone(), value.clone());
+            }
+        }
+        body
+    }
+
+    /// Whose keys are that name no user: nobody's where the operator makes them.
+    pub(crate) fn owner_of_new_keys(&self) -> Option<&str> {
+        let user = self.caller.holder().and_then(|holder| holder.key.parents.user.as_deref());
+        user.filter(|_| !self.actor.is_admin())
+    }
+
+    /// The time, and where it is told.
+    pub(crate) fn clock(&self) -> Clock<'_> {
+        Clock { now: self.now, zone: self.snapshot.toll_rules().zone_ref() }
+    }
+
+    /// The model groups that access groups stand for.
+    pub(crate) fn access_groups(&self) -> &AccessGroups {
+        self.snapshot.access_groups()
+    }
+
+    /// The record of this id, if the right of the route reaches it.
+    pub(crate) fn find(&self, kind: Kind, id: &str) -> Result<Arc<Record>, Problem> {
+        let directory = self.ledger().directory();
+        Ok(Arc::clone(self.actor.find(self.row.right, (kind, id), &directory)?))
+    }
+
+    /// Every record of a kind that the right of the route reaches, by a name of the document's order of making.
+    pub(crate) fn all(&self, kind: Kind) -> Vec<Arc<Record>> {
+        let directory = self.ledger().directory();
+        let may = |record: &&Arc<Record>| self.actor.may(self.row.right, record, &directory);
+        directory.all(kind).filter(may).map(Arc::clone).collect()
+    }
+
+    /// A record that is there, whether the right of the route reaches it or not: to name it in an answer about another.
+    pub(crate) fn known(&self, kind: Kind, id: &str) -> Option<Arc<Record>> {
+        self.ledger().directory().get(kind, id).map(Arc::clone)
+    }
+
+    /// What a record has spent.
+    pub(crate) fn amounts(&self, record: &Record) -> Amounts {
+        let Some(scope) = scope_of(record) else { return Amounts::default() };
+        let ledger = self.ledger();
+        let budgets = ledger.accounts().budgets(&scope, &record.limits, self.now);
+        let of =
+            |cadence| budgets.iter().find(|budget| budget.cadence == cadence).map(|budget| budget.settled);
+        let total = of(None).unwrap_or_default();
+        let spend = of(record.limits.cadence).unwrap_or(total);
+        let model_spend = record.limits.model_budgets.keys().filter_map(|model| {
+            let scope = scope.clone().with_model(model.as_ref());
+            let budgets = ledger.accounts().budgets(&scope, &record.limits, self.now);
+            Some((model.clone(), budgets.last()?.settled))
+        });
+        Amounts { spend, total_spend: total, model_spend: model_spend.collect() }
+    }
+
+    /// Whether a record may be made or changed so: by whoever asks, and within its parents.
+    fn check(&self, directory: &Directory, draft: &Draft, old: Option<&Arc<Record>>) -> Result<(), Problem> {
+        let record = Record::read(draft.kind, &draft.id, 1, draft.document.clone())
+            .map_err(|bad| Problem::Form(bad.into()))?;
+        let record = Arc::new(record);
+        if old.is_none() && !self.actor.may(self.row.right, &record, directory) {
+            return Err(Problem::not_allowed(&self.actor, self.row.path));
+        }
+        let grant = Grant::of(&record);
+        grant.within(&grant.parents(directory), self.access_groups())?;
+        Ok(())
+    }
+
+    /// Makes a change, and returns the records that were put, in their order.
+    pub(crate) async fn commit(&self, change: Change) -> Result<Vec<Arc<Record>>, Problem> {
+        {
+            let directory = self.ledger().directory();
+            for (draft, old) in &change.puts {
+                self.check(&directory, draft, old.as_ref())?;
+            }
+        }
+        let ids: Vec<(Kind, String)> =
+            change.puts.iter().map(|(draft, _)| (draft.kind, draft.id.clone())).collect();
+        self.ledger().commit(self.written(change)).await?;
+        let directory = self.ledger().directory();
+        Ok(ids.iter().filter_map(|(kind, id)| directory.get(*kind, id).map(Arc::clone)).collect())
+    }
+
+    /// The same of one record.
+    pub(crate) async fn commit_one(&self, change: Change) -> Result<Arc<Record>, Problem> {
+        self.commit(change).await?.into_iter().next().ok_or(Problem::Internal)
+    }
+
+    fn written(&self, change: Change) -> RecordChange {
+        let mut written =
+            RecordChange { at: self.now.micros(), accounts: change.accounts, ..RecordChange::default() };
+        for (draft, old) in change.puts {
+            let after = text(&draft.document);
+            written.audits.push(self.audit(
+                change.action,
+                (draft.kind, &draft.id),
+                old.as_deref(),
+                Some(after.clone()),
+            ));
+            written.puts.push(Put {
+                kind: draft.kind.word().to_owned(),
+                id: draft.id,
+                doc: after,
+                expected: old.map_or(Expected::Absent, |old| Expected::Version(old.version)),
+            });
+        }
+        for record in change.notes {
+            let audit = self.audit(change.action, (record.kind, &record.id), Some(&record), None);
+            written.audits.push(audit);
+        }
+        for record in change.deletes {
+            written.audits.push(self.audit(change.action, (record.kind, &record.id), Some(&record), None));
+            written.deletes.push(Delete {
+                kind: record.kind.word().to_owned(),
+                id: record.id.as_ref().to_owned(),
+                expected: Expected::Any,
+            });
+        }
+        written
+    }
+
+    fn audit(
+        &self,
+        action: &'static str,
+        (kind, id): (Kind, &str),
+        before: Option<&Record>,
+        after: Option<String>,
+    ) -> AuditEntry {
+        AuditEntry {
+            at: self.now.micros(),
+            actor: self.changed_by.clone().unwrap_or_else(|| self.actor_id.clone()),
+            actor_key: self.caller.owner(),
+            action: action.to_owned(),
+            kind: kind.word().to_owned(),
+            object_id: id.to_owned(),
+            before: before.map(|record| text(&record.document)),
+            after,
+        }
+    }
+}
+
+fn text(document: &Document) -> String {
+    Value::Object(document.0.clone()).to_string()
+}
+
+/// A random UUID (RFC 9562, version 4).
+pub(crate) fn fresh_id() -> String {
+    crate::pipeline::new_call_id().to_str().unwrap_or_default().to_owned()
+}
+
+/// 256 random bits, of the system's own source.
+pub(crate) fn random_bits() -> Result<[u8; 32], Problem> {
+    let mut bits = [0_u8; 32];
+    getrandom::fill(&mut bits).map_err(|error| {
+        tracing::error!(%error, "the system gives no random bits");
+        Problem::Internal
+    })?;
+    Ok(bits)
+}

@@ -1,0 +1,373 @@
+//! `/key/*`: virtual keys.
+
+use super::desk::{Change, random_bits};
+use super::{Desk, Outcome, Problem, Served, asks, looks, paging};
+use serde_json::{Map, Value, json};
+use std::sync::Arc;
+use tollgate_catalog::PicoDollars;
+use tollgate_identity::form::key::{Deletion, Secret};
+use tollgate_identity::form::{self, Draft};
+use tollgate_identity::reply::key::{Shown, status};
+use tollgate_identity::reply::{self};
+use tollgate_identity::secret::{KeyText, Token};
+use tollgate_identity::{Kind, Record};
+use tollgate_ledger::{Charge, scope_of};
+use tollgate_policy::clock::Wall;
+use tollgate_store::books::Settled;
+
+/// Keys that are made are shown to whoever asks for them, once.
+pub(super) const ROUTES: &[Served] = &[
+    asks("POST", "/key/generate", |desk| Box::pin(generate(desk)), "Make a virtual key"),
+    asks(
+        "POST",
+        "/key/service-account/generate",
+        |desk| Box::pin(generate_for_service(desk)),
+        "Make a virtual key of a service account",
+    ),
+    asks("POST", "/key/update", |desk| Box::pin(update(desk)), "Change a key"),
+    asks("POST", "/key/bulk_update", |desk| Box::pin(bulk_update(desk)), "Change several keys"),
+    asks("POST", "/team/key/bulk_update", |desk| Box::pin(team_bulk_update(desk)), "Change a team's keys"),
+    asks("POST", "/key/block", |desk| Box::pin(block(desk, true)), "Block a key"),
+    asks("POST", "/key/unblock", |desk| Box::pin(block(desk, false)), "Let a blocked key through again"),
+    asks(
+        "POST",
+        "/key/regenerate",
+        |desk| Box::pin(regenerate_in_body(desk)),
+        "Put a new key in place of one",
+    ),
+    asks(
+        "POST",
+        "/key/{key}/regenerate",
+        |desk| Box::pin(regenerate_in_path(desk)),
+        "Put a new key in place of one",
+    ),
+    asks(
+        "POST",
+        "/key/{key}/reset_spend",
+        |desk| Box::pin(reset_spend(desk)),
+        "Set back what a key has spent",
+    ),
+    asks("POST", "/key/delete", |desk| Box::pin(delete(desk)), "Delete keys"),
+    looks("GET", "/key/info", info, "A key"),
+    looks("GET", "/key/list", list, "All keys"),
+    looks("GET", "/key/aliases", aliases, "The aliases of all keys"),
+    looks("POST", "/key/health", health, "Whether the key that asks is good"),
+];
+
+/// The most keys of one page, as LiteLLM has it.
+const PAGE_MAX: usize = 100;
+
+/// A secret that nobody had before, or the one that is chosen.
+fn secret(desk: &Desk<'_>, chosen: Option<&str>) -> Result<KeyText, Problem> {
+    let Some(chosen) = chosen else { return Ok(KeyText::minted(random_bits()?)) };
+    let key = KeyText::chosen(chosen, desk.snapshot.master_digest())
+        .map_err(|weak| Problem::Bad("key", weak.to_string()))?;
+    let token = key.token();
+    if desk.known(Kind::Key, token.as_str()).is_some() {
+        return Err(Problem::Conflict("Key already exists in the database".to_owned()));
+    }
+    Ok(key)
+}
+
+/// Refuses an alias that another key has.
+fn check_alias(desk: &Desk<'_>, draft: &Draft, own: Option<&str>) -> Result<(), Problem> {
+    let Some(alias) = draft.document.text("key_alias") else { return Ok(()) };
+    let directory = desk.ledger().directory();
+    let is_taken = |key: &Arc<Record>| {
+        key.alias() == Some(alias) && key.id.as_ref() != draft.id && Some(key.id.as_ref()) != own
+    };
+    if directory.all(Kind::Key).any(is_taken) {
+        let message = format!(
+            "Key with alias '{alias}' already exists. Unique key aliases across all keys are required."
+        );
+        return Err(Problem::Bad("key_alias", message));
+    }
+    Ok(())
+}
+
+/// A key as it is shown.
+pub(super) fn shown<T>(desk: &Desk<'_>, key: &Record, write: impl FnOnce(Shown<'_>) -> T) -> T {
+    let amounts = desk.amounts(key);
+    let budget = key.parents.budget.as_ref().and_then(|id| desk.known(Kind::Budget, id));
+    write(Shown { key, amounts: &amounts, budget: budget.as_deref() })
+}
+
+async fn generate(desk: &Desk<'_>) -> Outcome {
+    let body = desk.with_defaults(Kind::Key);
+    let key = secret(desk, form::key::chosen(&body)?)?;
+    let (token, name) = (key.token(), key.name());
+    let secret = Secret { token: token.as_str(), name: &name };
+    let draft = form::key::new(&body, desk.owner_of_new_keys(), secret, &desk.context())?;
+    make(desk, draft, &key).await
+}
+
+async fn generate_for_service(desk: &Desk<'_>) -> Outcome {
+    let body = desk.with_defaults(Kind::Key);
+    let key = secret(desk, form::key::chosen(&body)?)?;
+    let (token, name) = (key.token(), key.name());
+    let secret = Secret { token: token.as_str(), name: &name };
+    let draft = form::key::of_service_account(&body, secret, &desk.context())?;
+    make(desk, draft, &key).await
+}
+
+async fn make(desk: &Desk<'_>, draft: Draft, key: &KeyText) -> Outcome {
+    check_alias(desk, &draft, None)?;
+    let made = desk.commit_one(Change::new("created").make(draft)).await?;
+    Ok(shown(desk, &made, |shown| reply::key::generated(shown, key.as_str(), &desk.clock())))
+}
+
+/// The key that a text names: itself, or its token.
+fn token_of(text: &str) -> String {
+    match Token::named(text) {
+        Some(token) => token.as_str().to_owned(),
+        None => Token::of(text.as_bytes()).as_str().to_owned(),
+    }
+}
+
+fn find(desk: &Desk<'_>, named: &str) -> Result<Arc<Record>, Problem> {
+    desk.find(Kind::Key, &token_of(named)).map_err(|problem| match problem {
+        Problem::Denied(denied) if denied.status() == 404 => Problem::no_key(),
+        other => other,
+    })
+}
+
+async fn update(desk: &Desk<'_>) -> Outcome {
+    let named = form::key::subject(&desk.body)?;
+    let changed = change(desk, named, &desk.body).await?;
+    Ok(shown(desk, &changed, |shown| reply::key::updated(shown, named, &desk.clock())))
+}
+
+async fn change(desk: &Desk<'_>, named: &str, body: &Map<String, Value>) -> Result<Arc<Record>, Problem> {
+    let old = find(desk, named)?;
+    let draft = form::key::change(&old.id, &old.document, body, &desk.context())?;
+    check_alias(desk, &draft, Some(&old.id))?;
+    desk.commit_one(Change::new("updated").replace(&old, draft)).await
+}
+
+async fn bulk_update(desk: &Desk<'_>) -> Outcome {
+    let mut changed = Vec::new();
+    let asked = form::key::bulk(&desk.body, &desk.context())?;
+    for (named, body) in asked {
+        changed.push(changed_or_why(desk, named, &body).await);
+    }
+    Ok(reply::key::bulk_updated(changed))
+}
+
+async fn team_bulk_update(desk: &Desk<'_>) -> Outcome {
+    let asked = form::key::team_bulk(&desk.body, &desk.context())?;
+    let team = desk.find(Kind::Team, &asked.team)?;
+    let keys = match asked.keys {
+        Some(keys) => keys,
+        None => {
+            let directory = desk.ledger().directory();
+            directory.children(Kind::Team, &team.id, Kind::Key).map(|key| key.id.to_string()).collect()
+        }
+    };
+    let mut changed = Vec::new();
+    for named in keys {
+        let is_teams = find(desk, &named).is_ok_and(|key| key.parents.team.as_deref() == Some(&*team.id));
+        changed.push(if is_teams {
+            changed_or_why(desk, named, &asked.body).await
+        } else {
+            (named, Err("is no key of this team".to_owned()))
+        });
+    }
+    Ok(reply::key::bulk_updated(changed))
+}
+
+async fn changed_or_why(desk: &Desk<'_>, named: String, body: &Map<String, Value>) -> reply::key::Changed {
+    let outcome = match change(desk, &named, body).await {
+        Ok(key) => Ok(shown(desk, &key, |shown| reply::key::updated(shown, &named, &desk.clock()))),
+        Err(problem) => Err(problem.into_rejection().message().to_owned()),
+    };
+    (named, outcome)
+}
+
+async fn block(desk: &Desk<'_>, is_blocked: bool) -> Outcome {
+    let old = find(desk, &form::key::blocking(&desk.body, &desk.context())?)?;
+    let draft = form::key::block(&old.id, &old.document, is_blocked, &desk.context());
+    let action = if is_blocked { "blocked" } else { "unblocked" };
+    let changed = desk.commit_one(Change::new(action).replace(&old, draft)).await?;
+    let clock = desk.clock();
+    Ok(shown(desk, &changed, |shown| {
+        if is_blocked {
+            reply::key::blocked(shown, &clock)
+        } else {
+            Value::Object(reply::key::row(shown, &clock))
+        }
+    }))
+}
+
+async fn regenerate_in_body(desk: &Desk<'_>) -> Outcome {
+    let named = desk.query.get("key").or_else(|| desk.body.get("key").and_then(Value::as_str));
+    let named = named.ok_or_else(|| Problem::Bad("key", "'key' is missing".to_owned()))?;
+    regenerate(desk, named).await
+}
+
+async fn regenerate_in_path(desk: &Desk<'_>) -> Outcome {
+    regenerate(desk, desk.param("key")).await
+}
+
+async fn regenerate(desk: &Desk<'_>, named: &str) -> Outcome {
+    let old = find(desk, named)?;
+    let key = secret(desk, form::key::chosen_anew(&desk.body)?)?;
+    let (token, name) = (key.token(), key.name());
+    let secret = Secret { token: token.as_str(), name: &name };
+    let anew = form::key::regenerate(&old.id, &old.document, &desk.body, secret, &desk.context())?;
+    check_alias(desk, &anew.new, Some(&old.id))?;
+    let mut change = Change::new("regenerated").make(anew.new);
+    for settled in carried_over(desk, &old, token.as_str()) {
+        change = change.set(settled);
+    }
+    change = match anew.old {
+        Some(kept) => change.replace(&old, kept),
+        None => change.delete(&old),
+    };
+    let made = desk.commit_one(change).await?;
+    Ok(shown(desk, &made, |shown| reply::key::generated(shown, key.as_str(), &desk.clock())))
+}
+
+/// What a key has spent, as what another has: with what is held, which will be booked to nobody else.
+fn carried_over(desk: &Desk<'_>, old: &Record, token: &str) -> Vec<Settled> {
+    let Some(scope) = scope_of(old) else { return Vec::new() };
+    let models = old.limits.model_budgets.keys().map(|model| scope.clone().with_model(model.as_ref()));
+    let scopes: Vec<_> = std::iter::once(scope.clone()).chain(models).collect();
+    let mut settled = Vec::new();
+    for scope in scopes {
+        for budget in desk.ledger().accounts().budgets(&scope, &old.limits, desk.now()) {
+            let mut scope = scope.clone();
+            scope.id = token.into();
+            let start = if budget.cadence.is_none() { Wall::BEGINNING } else { budget.period.start };
+            let account = Charge { scope, cadence: budget.cadence, start }.into_account();
+            settled.push(Settled { account, amount: budget.settled.saturating_add(budget.held).0 });
+        }
+    }
+    settled
+}
+
+async fn reset_spend(desk: &Desk<'_>) -> Outcome {
+    let key = find(desk, desk.param("key"))?;
+    let before = desk.amounts(&key).spend;
+    let to = form::key::reset_spend(&desk.body, before, &desk.context())?;
+    set_spend(desk, &key, to).await?;
+    Ok(shown(desk, &key, |shown| reply::key::spend_reset(shown, before, &desk.clock())))
+}
+
+/// Sets what a record has spent of the budget that it shows.
+pub(super) async fn set_spend(desk: &Desk<'_>, record: &Arc<Record>, to: PicoDollars) -> Result<(), Problem> {
+    let Some(scope) = scope_of(record) else { return Ok(()) };
+    let budgets = desk.ledger().accounts().budgets(&scope, &record.limits, desk.now());
+    let mut change = Change::new("spend reset").note(record);
+    for budget in budgets.iter().filter(|budget| budget.cadence == record.limits.cadence) {
+        let start = if budget.cadence.is_none() { Wall::BEGINNING } else { budget.period.start };
+        let account = Charge { scope: scope.clone(), cadence: budget.cadence, start }.into_account();
+        change = change.set(Settled { account, amount: to.0 });
+    }
+    desk.commit(change).await.map(|_| ())
+}
+
+async fn delete(desk: &Desk<'_>) -> Outcome {
+    let (asked, found): (Vec<String>, Vec<Arc<Record>>) =
+        match form::key::deletion(&desk.body, &desk.context())? {
+            Deletion::Keys(keys) => {
+                let found = keys.iter().map(|key| find(desk, key)).collect::<Result<_, _>>();
+                (keys, found.map_err(|problem| problem.or_no_keys())?)
+            }
+            Deletion::Aliases(aliases) => {
+                let all = desk.all(Kind::Key);
+                let of = |alias: &String| all.iter().find(|key| key.alias() == Some(alias)).map(Arc::clone);
+                let found: Option<Vec<_>> = aliases.iter().map(of).collect();
+                (aliases, found.ok_or_else(Problem::no_keys)?)
+            }
+        };
+    let change = found.iter().fold(Change::new("deleted"), Change::delete);
+    desk.commit(change).await?;
+    Ok(reply::key::deleted(&asked))
+}
+
+fn info(desk: &Desk<'_>) -> Outcome {
+    let own = desk.caller.holder().map(|holder| holder.key.id.to_string());
+    let named = desk.query.get("key").map(str::to_owned).or(own);
+    let named = named.ok_or_else(|| Problem::Bad("key", "'key' is missing".to_owned()))?;
+    let key = find(desk, &named)?;
+    Ok(shown(desk, &key, |shown| reply::key::info(shown, &named, &desk.clock())))
+}
+
+fn health(_desk: &Desk<'_>) -> Outcome {
+    Ok(reply::key::health())
+}
+
+/// The keys that a list asks for, in its order.
+fn listed(desk: &Desk<'_>) -> Vec<Arc<Record>> {
+    let query = &desk.query;
+    let is = |wanted: Option<&str>, has: Option<&str>| wanted.is_none_or(|wanted| has == Some(wanted));
+    let is_loose = query.flag("substring_matching").unwrap_or(false);
+    let alias_fits = |key: &Record| match query.get("key_alias") {
+        None => true,
+        Some(wanted) if is_loose => key.alias().is_some_and(|alias| contains(alias, wanted)),
+        Some(wanted) => key.alias() == Some(wanted),
+    };
+    let search_fits = |key: &Record| {
+        query.get("search").is_none_or(|text| {
+            let places =
+                [key.alias(), Some(&*key.id), key.parents.user.as_deref(), key.document.text("key_name")];
+            places.into_iter().flatten().any(|place| contains(place, text))
+        })
+    };
+    let clock = desk.clock();
+    let mut keys = desk.all(Kind::Key);
+    keys.retain(|key| {
+        let parents = &key.parents;
+        is(query.get("user_id"), parents.user.as_deref())
+            && is(query.get("team_id"), parents.team.as_deref())
+            && is(query.get("project_id"), parents.project.as_deref())
+            && is(query.get("organization_id"), parents.organization.as_deref())
+            && query.get("key_hash").is_none_or(|hash| *key.id == *token_of(hash))
+            && query.get("status").is_none_or(|wanted| status(key, &clock) == wanted)
+            && alias_fits(key)
+            && search_fits(key)
+    });
+    paging::sort(&mut keys, query, |key, by| match by {
+        "spend" => paging::SortKey::Money(desk.amounts(key).spend),
+        name => paging::SortKey::of_member(key, name),
+    });
+    keys
+}
+
+fn contains(text: &str, part: &str) -> bool {
+    text.to_lowercase().contains(&part.to_lowercase())
+}
+
+fn list(desk: &Desk<'_>) -> Outcome {
+    let keys = listed(desk);
+    let (page, keys) = paging::page(&desk.query, ("page", "size"), (10, PAGE_MAX), keys);
+    let is_full = desk.query.flag("return_full_object").unwrap_or(false);
+    let shows_user = desk.query.all("expand").any(|what| what.split(',').any(|what| what == "user"));
+    let rows = keys.iter().map(|key| {
+        if !is_full {
+            return Value::from(&*key.id);
+        }
+        let user = key.parents.user.as_ref().filter(|_| shows_user).and_then(|id| desk.known(Kind::User, id));
+        let user =
+            user.map(|user| json!({"user_id": &*user.id, "user_email": user.document.text("user_email")}));
+        let given: &[(&'static str, Value)] = &[("user", user.unwrap_or_default())];
+        shown(desk, key, |shown| reply::key::view(shown, given, &desk.clock()))
+    });
+    Ok(reply::key::list(&rows.collect::<Vec<_>>(), page))
+}
+
+fn aliases(desk: &Desk<'_>) -> Outcome {
+    let search = desk.query.get("search");
+    let team = desk.query.get("team_id");
+    let mut aliases: Vec<String> = desk
+        .all(Kind::Key)
+        .iter()
+        .filter(|key| team.is_none_or(|team| key.parents.team.as_deref() == Some(team)))
+        .filter_map(|key| key.alias().map(str::to_owned))
+        .filter(|alias| search.is_none_or(|part| contains(alias, part)))
+        .collect();
+    aliases.sort_unstable();
+    aliases.dedup();
+    let (page, aliases) = paging::page(&desk.query, ("page", "size"), (50, PAGE_MAX), aliases);
+    Ok(reply::key::aliases(&aliases.iter().map(String::as_str).collect::<Vec<_>>(), page))
+}

@@ -1,0 +1,199 @@
+//! LiteLLM's admin API: who asks, what for, and how the answer is written.
+//!
+//! Each area has a module with the rows of its routes; a row's right stands in `tollgate_identity::access`, and without
+//! one it cannot be built. Leaves forms, replies and rights to `tollgate_identity`, and keeping things to the ledger.
+//!
+//! **Invariant:** nothing here is reached without the right of its route. **Invariant:** every change is audited in the
+//! transaction that makes it.
+
+mod desk;
+mod keys;
+mod paging;
+mod problem;
+mod query;
+
+pub(crate) use desk::Desk;
+pub(crate) use problem::Problem;
+
+use crate::auth::Visit;
+use crate::error::Rejection;
+use crate::pipeline::{json_response, receive};
+use crate::reply::GatewayBody;
+use crate::snapshot::Snapshot;
+use crate::worker::Worker;
+use bytes::Bytes;
+use desk::Asker;
+use futures_util::future::BoxFuture;
+use http::{Method, Request, Response};
+use hyper::body::Incoming;
+use matchit::Router;
+use serde_json::{Map, Value};
+use std::collections::HashMap;
+use std::net::IpAddr;
+use tollgate_identity::access::{RouteRow, right_of};
+use tollgate_identity::role::Call;
+
+/// What an answer is: a JSON value, or words of why not.
+pub(crate) type Outcome = Result<Value, Problem>;
+/// What serves a route.
+#[derive(Clone, Copy)]
+enum Handler {
+    /// Out of memory, at once.
+    Looks(fn(&Desk<'_>) -> Outcome),
+    /// With the books.
+    Asks(for<'a> fn(&'a Desk<'a>) -> BoxFuture<'a, Outcome>),
+}
+
+/// One route that is served here.
+pub(crate) struct Served {
+    method: &'static str,
+    path: &'static str,
+    handler: Handler,
+    /// One line for the OpenAPI description.
+    pub(crate) summary: &'static str,
+}
+
+/// A row of an area's table, of a route that needs memory alone.
+pub(crate) const fn looks(
+    method: &'static str,
+    path: &'static str,
+    handler: fn(&Desk<'_>) -> Outcome,
+    summary: &'static str,
+) -> Served {
+    Served { method, path, handler: Handler::Looks(handler), summary }
+}
+
+/// A row of an area's table, of a route that needs the books.
+pub(crate) const fn asks(
+    method: &'static str,
+    path: &'static str,
+    handler: for<'a> fn(&'a Desk<'a>) -> BoxFuture<'a, Outcome>,
+    summary: &'static str,
+) -> Served {
+    Served { method, path, handler: Handler::Asks(handler), summary }
+}
+
+/// Every area's rows.
+const AREAS: &[&[Served]] = &[keys::ROUTES];
+
+/// A route that was found.
+#[derive(Clone)]
+pub struct Found {
+    served: &'static Served,
+    row: &'static RouteRow,
+    params: Vec<(String, String)>,
+}
+
+impl std::fmt::Debug for Found {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(out, "{} {}", self.served.method, self.served.path)
+    }
+}
+
+impl PartialEq for Found {
+    fn eq(&self, other: &Self) -> bool {
+        std::ptr::eq(self.served, other.served) && self.params == other.params
+    }
+}
+
+impl Eq for Found {}
+
+/// The routes of the admin API.
+pub(crate) struct AdminRoutes {
+    paths: Router<Vec<(&'static Served, &'static RouteRow)>>,
+}
+
+/// Where a path leads.
+pub(crate) enum Leads {
+    /// To this route.
+    To(Found),
+    /// There are other methods.
+    OtherMethods(Vec<Method>),
+    /// Nowhere.
+    Nowhere,
+}
+
+impl AdminRoutes {
+    /// Builds the router.
+    ///
+    /// # Errors
+    /// Names the route that has no right, or contradicts another.
+    pub(crate) fn new() -> Result<Self, String> {
+        let mut rows: HashMap<&'static str, Vec<(&'static Served, &'static RouteRow)>> = HashMap::new();
+        for served in AREAS.iter().copied().flatten() {
+            let row = right_of(served.method, served.path)
+                .ok_or_else(|| format!("{} {} has no right", served.method, served.path))?;
+            rows.entry(served.path).or_default().push((served, row));
+        }
+        let mut paths = Router::new();
+        for (path, rows) in rows {
+            paths.insert(path, rows).map_err(|error| format!("{path}: {error}"))?;
+        }
+        Ok(Self { paths })
+    }
+
+    /// Where a request leads.
+    pub(crate) fn find(&self, method: &Method, path: &str) -> Leads {
+        let Ok(matched) = self.paths.at(path) else { return Leads::Nowhere };
+        let Some((served, row)) = matched.value.iter().find(|(served, _)| served.method == method.as_str())
+        else {
+            let methods = matched.value.iter().filter_map(|(served, _)| served.method.parse().ok());
+            return Leads::OtherMethods(methods.collect());
+        };
+        let mut params = Vec::new();
+        for (name, value) in matched.params.iter() {
+            let Some(value) = crate::percent::decode(value) else { return Leads::Nowhere };
+            params.push((name.to_owned(), value));
+        }
+        Leads::To(Found { served, row, params })
+    }
+}
+
+/// Every route that is served, for the OpenAPI description.
+pub(crate) fn served() -> impl Iterator<Item = &'static Served> {
+    AREAS.iter().copied().flatten()
+}
+
+impl Served {
+    /// Its method and path.
+    pub(crate) fn address(&self) -> (&'static str, &'static str) {
+        (self.method, self.path)
+    }
+}
+
+/// Answers a request of the admin API.
+pub(crate) async fn answer(
+    worker: &Worker,
+    snapshot: &Snapshot,
+    found: Found,
+    (request, peer): (Request<Incoming>, Option<IpAddr>),
+) -> Result<Response<GatewayBody>, Rejection> {
+    let (head, body) = request.into_parts();
+    let ledger = worker.gateway.ledger();
+    let path = head.uri.path();
+    let caller = snapshot.identify(ledger, &Visit { headers: &head.headers, in_query: None, path, peer })?;
+    let actor = caller.actor(&ledger.directory());
+    let call = Call { pattern: found.row.path, path, groups: found.row.groups };
+    found.row.right.verdict(&actor, &call).map_err(|denied| Rejection::denied(&denied))?;
+    let body = receive::read_body(&head.headers, body, snapshot.receive_limits()).await?;
+    let members = members(&body)?;
+    let asker = Asker { worker, snapshot, caller, actor, row: found.row };
+    let desk = Desk::open(asker, (found.params, members), &head);
+    let outcome = match found.served.handler {
+        Handler::Looks(look) => look(&desk),
+        Handler::Asks(ask) => ask(&desk).await,
+    };
+    let value = outcome.map_err(Problem::into_rejection)?;
+    Ok(json_response(value.to_string()))
+}
+
+/// The members of a JSON body; none of an empty one.
+fn members(body: &Bytes) -> Result<Map<String, Value>, Rejection> {
+    use tollgate_dialect::json::{Limits, scan};
+    if body.iter().all(u8::is_ascii_whitespace) {
+        return Ok(Map::new());
+    }
+    // The strict scan first: no name twice, no depth without end.
+    scan(body, &Limits::REQUEST).map_err(|error| Rejection::bad_json(&error.to_string()))?;
+    serde_json::from_slice(body).map_err(|_| Rejection::bad_json("it is no object"))
+}

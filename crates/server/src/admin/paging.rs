@@ -1,0 +1,79 @@
+//! Lists in pages, and their order.
+
+use super::query::Query;
+use std::cmp::Ordering;
+use std::sync::Arc;
+use tollgate_catalog::PicoDollars;
+use tollgate_identity::Record;
+use tollgate_identity::reply::Page;
+
+/// The page that a query asks for, and what is on it: `names` are the parameters for its number and its size, `sizes` the
+/// size where none is asked for, and the largest.
+pub(super) fn page<T>(
+    query: &Query,
+    names: (&str, &str),
+    (size, size_max): (usize, usize),
+    rows: Vec<T>,
+) -> (Page, Vec<T>) {
+    let number = |name, default: usize| {
+        query
+            .number(name)
+            .and_then(|number| usize::try_from(number).ok())
+            .filter(|number| *number > 0)
+            .unwrap_or(default)
+    };
+    let (at, size) = (number(names.0, 1), number(names.1, size).min(size_max));
+    let page = Page { number: at, size, total: rows.len() };
+    let first = size.saturating_mul(at.saturating_sub(1));
+    (page, rows.into_iter().skip(first).take(size).collect())
+}
+
+/// What a list is ordered by.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum SortKey {
+    /// A text; nothing comes first.
+    Text(Option<String>),
+    /// An amount.
+    Money(PicoDollars),
+    /// A number.
+    Number(f64),
+}
+
+impl SortKey {
+    /// A member of a record's document.
+    pub(super) fn of_member(record: &Record, name: &str) -> Self {
+        match record.document.get(name).and_then(serde_json::Value::as_f64) {
+            Some(number) => Self::Number(number),
+            None => Self::Text(record.document.text(name).map(str::to_owned)),
+        }
+    }
+
+    fn order(&self, other: &Self) -> Ordering {
+        match (self, other) {
+            (Self::Text(one), Self::Text(other)) => one.cmp(other),
+            (Self::Money(one), Self::Money(other)) => one.cmp(other),
+            (Self::Number(one), Self::Number(other)) => one.total_cmp(other),
+            (Self::Text(_), _) => Ordering::Less,
+            (_, Self::Text(_)) => Ordering::Greater,
+            (Self::Money(_), Self::Number(_)) => Ordering::Less,
+            (Self::Number(_), Self::Money(_)) => Ordering::Greater,
+        }
+    }
+}
+
+/// Orders records by `sort_by` and `sort_order`; the newest first where nothing is asked for.
+pub(super) fn sort(records: &mut [Arc<Record>], query: &Query, by: impl Fn(&Record, &str) -> SortKey) {
+    let name = query.get("sort_by").unwrap_or("created_at");
+    let is_rising = query.get("sort_order").is_some_and(|order| order.eq_ignore_ascii_case("asc"));
+    let mut keyed: Vec<(SortKey, Arc<Record>)> =
+        records.iter().map(|record| (by(record, name), Arc::clone(record))).collect();
+    // Those that are alike have an order too, so that a page is the same each time.
+    keyed.sort_by(|(one, a), (other, b)| {
+        let order = one.order(other);
+        let order = if is_rising { order } else { order.reverse() };
+        order.then_with(|| a.id.cmp(&b.id))
+    });
+    for (place, (_, record)) in records.iter_mut().zip(keyed) {
+        *place = record;
+    }
+}

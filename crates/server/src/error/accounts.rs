@@ -1,0 +1,74 @@
+//! Refusals of those who keep accounts: rights, limits, budgets, the ledger.
+
+use super::Rejection;
+use http::StatusCode;
+use http::header::{HeaderName, HeaderValue};
+use std::time::Duration;
+use tollgate_identity::grant::Denied;
+
+/// LiteLLM's word for what a limit counts.
+const RATE_LIMIT_TYPE: HeaderName = HeaderName::from_static("rate_limit_type");
+/// When there is room again.
+const RESET_AT: HeaderName = HeaderName::from_static("reset_at");
+
+impl Rejection {
+    /// Somebody may not do what is asked, in LiteLLM's words.
+    pub(crate) fn denied(denied: &Denied) -> Self {
+        let status = StatusCode::from_u16(denied.status()).unwrap_or(StatusCode::FORBIDDEN);
+        Self::new(status, denied.error_type(), denied.to_string()).at(denied.param())
+    }
+
+    /// An admin request that is not served.
+    pub(crate) fn admin(status: StatusCode, kind: &'static str, message: String, param: &str) -> Self {
+        Self::new(status, kind, message).at(param)
+    }
+
+    /// A budget is spent, or does not leave what the request can cost; `status` is LiteLLM's `budget_exceeded_status_code`.
+    pub(crate) fn budget_exceeded(status: u16, message: String, retry_after: Option<Duration>) -> Self {
+        let status = StatusCode::from_u16(status).unwrap_or(StatusCode::UNPROCESSABLE_ENTITY);
+        let mut rejection = Self::new(status, "budget_exceeded", message);
+        rejection.retry_after = retry_after;
+        rejection
+    }
+
+    /// A limit of the caller's is reached; `kind` is LiteLLM's word for what it counts. With when there is room again.
+    pub(crate) fn limit_reached(
+        message: String,
+        kind: &'static str,
+        room: Option<(Duration, Option<String>)>,
+    ) -> Self {
+        let mut rejection = Self::new(StatusCode::TOO_MANY_REQUESTS, "throttling_error", message);
+        rejection.headers_mut().insert(RATE_LIMIT_TYPE, HeaderValue::from_static(kind));
+        if let Some((wait, resets)) = room {
+            rejection.retry_after = Some(wait);
+            if let Some(at) = resets.and_then(|at| HeaderValue::try_from(at).ok()) {
+                rejection.headers_mut().insert(RESET_AT, at);
+            }
+        }
+        rejection
+    }
+
+    /// A budget does not leave the request's maximum, and it cannot be lowered.
+    pub(crate) fn not_lowered(path: &str, most: u64) -> Self {
+        let reason =
+            format!("the budget leaves {most} tokens for the answer, and the request has no room for that");
+        Self::invalid(path, "max_tokens", &reason)
+    }
+
+    /// The ledger cannot be written, and nothing is sent that could not be accounted for.
+    pub(crate) fn ledger_unavailable() -> Self {
+        let message =
+            "The ledger is not available: requests under a budget are not sent until it can be written.";
+        let mut rejection = Self::new(StatusCode::SERVICE_UNAVAILABLE, "ledger_unavailable", message);
+        rejection.retry_after = Some(Duration::from_secs(5));
+        rejection
+    }
+
+    /// The database of keys is away, so that nobody can say whether a key is good.
+    pub(crate) fn keys_unavailable() -> Self {
+        let message = "Authentication Error, the database of keys is not available. Try again.";
+        let mut rejection = Self::new(StatusCode::SERVICE_UNAVAILABLE, "service_unavailable", message);
+        rejection.retry_after = Some(Duration::from_secs(5));
+        rejection
+    }
+}

@@ -1,0 +1,76 @@
+//! What a reply says of limits and budgets: LiteLLM's headers, and what remains of the tightest budget.
+//!
+//! **Invariant:** a reply under no limit has none of them, and nothing is allocated for it.
+
+use crate::auth::Caller;
+use crate::reply::{header_number, header_text};
+use http::HeaderMap;
+use http::header::{HeaderName, HeaderValue};
+use tollgate_catalog::PicoDollars;
+use tollgate_identity::{Record, Scope};
+use tollgate_ledger::{Ledger, Touched};
+use tollgate_policy::accounts::{Standing, Unit};
+use tollgate_policy::sliding::Length;
+
+static KEY_RPM: HeaderName = HeaderName::from_static("x-litellm-key-rpm-limit");
+static KEY_TPM: HeaderName = HeaderName::from_static("x-litellm-key-tpm-limit");
+static KEY_BUDGET: HeaderName = HeaderName::from_static("x-litellm-key-max-budget");
+static REMAINING: HeaderName = HeaderName::from_static("x-tollgate-budget-remaining");
+static TIER: HeaderName = HeaderName::from_static("x-tollgate-budget-tier");
+static SCOPE: HeaderName = HeaderName::from_static("x-tollgate-budget-scope");
+
+/// What a reply says of a request that was let in; `before` is how its budgets stood then.
+pub(super) fn of(
+    ledger: &Ledger,
+    accounts: &Touched,
+    caller: &Caller,
+    before: &(Standing, Option<Scope>),
+) -> HeaderMap {
+    let mut headers = HeaderMap::new();
+    if let Some(holder) = caller.holder() {
+        of_key(&holder.key, &mut headers);
+    }
+    of_rates(ledger, accounts, &mut headers);
+    of_budget(before, &mut headers);
+    headers
+}
+
+fn of_key(key: &Record, headers: &mut HeaderMap) {
+    let limits = &key.limits;
+    for rule in limits.rates.iter().filter(|rule| rule.length == Length::MINUTE) {
+        let name = if rule.unit == Unit::Requests { &KEY_RPM } else { &KEY_TPM };
+        headers.insert(name, header_number(rule.limit));
+    }
+    if let Some(budget) = limits.budget {
+        headers.insert(&KEY_BUDGET, header_text(&budget.as_litellm_number()));
+    }
+}
+
+fn of_rates(ledger: &Ledger, accounts: &Touched, headers: &mut HeaderMap) {
+    let now = ledger.clock().times().now;
+    for (scope, rates) in ledger.accounts().rates(accounts, now) {
+        let descriptor = scope.kind.descriptor(scope.model.is_some());
+        for rate in rates.iter().filter(|rate| rate.rule.length == Length::MINUTE) {
+            let unit = if rate.rule.unit == Unit::Requests { "requests" } else { "tokens" };
+            let mut put = |what: &str, number: u64| {
+                let name = HeaderName::try_from(format!("x-ratelimit-{descriptor}-{what}-{unit}"));
+                if let Ok(name) = name {
+                    headers.insert(name, header_number(number));
+                }
+            };
+            put("remaining", rate.remaining);
+            put("limit", rate.rule.limit);
+        }
+    }
+}
+
+fn of_budget((standing, scope): &(Standing, Option<Scope>), headers: &mut HeaderMap) {
+    let (Some(tightest), Some(scope)) = (standing.tightest, scope) else { return };
+    headers.insert(&REMAINING, dollars(tightest.remaining));
+    headers.insert(&TIER, HeaderValue::from_static(standing.tier.word()));
+    headers.insert(&SCOPE, header_text(scope.kind.word()));
+}
+
+fn dollars(amount: PicoDollars) -> HeaderValue {
+    header_text(&amount.as_litellm_number())
+}

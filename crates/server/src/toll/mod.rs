@@ -1,0 +1,235 @@
+//! The toll: what a request may cost its caller, and what it did cost.
+//!
+//! [`Toll::enter`] lets a request in by every limit of everybody whom it is charged to; [`Toll::stake`] holds the money
+//! for one attempt; the settlement books what it came to. Owns whom a request touches. Leaves counting and keeping to
+//! the ledger, prices to the catalogue, words to `refusal` and `headers`.
+//!
+//! **Invariant:** whatever is sent to a provider for a caller has a stake, and each stake is settled or released once.
+
+mod headers;
+mod refusal;
+mod row;
+mod rules;
+mod stake;
+
+pub(crate) use rules::TollRules;
+pub(crate) use stake::{Spent, Stake};
+
+use crate::auth::Caller;
+use crate::error::Rejection;
+use crate::pipeline::Call;
+use crate::pipeline::ceiling::RequestBounds;
+use crate::reply::{KEY_SPEND, header_text};
+use crate::routing::Wish;
+use http::HeaderMap;
+use row::Facts;
+use std::fmt;
+use std::sync::Arc;
+use tollgate_catalog::PicoDollars;
+use tollgate_identity::{Critical, Directory, Holder, Kind, Limits, Record, Scope, ScopeKind};
+use tollgate_ledger::{Admission, Ledger, Touched, scope_of};
+use tollgate_policy::accounts::{Money, Tier};
+
+/// A request that was let in.
+pub(crate) struct Toll {
+    admission: Arc<Admission>,
+    facts: Facts,
+    /// What every reply to it says of limits and budgets, as of its admission.
+    headers: HeaderMap,
+    /// The key that it came with, where that was given out.
+    key: Option<(Scope, Arc<Record>)>,
+    tier: Tier,
+    /// What it can use at most.
+    bounds: RequestBounds,
+    /// Whether its maximum can be lowered.
+    may_lower: bool,
+}
+
+impl fmt::Debug for Toll {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.debug_struct("Toll").field("tier", &self.tier).finish_non_exhaustive()
+    }
+}
+
+/// A request that wants to be let in.
+pub(crate) struct Entry<'a> {
+    pub(crate) call: &'a Call,
+    pub(crate) wish: &'a Wish,
+    /// The group that is asked for.
+    pub(crate) group: &'a str,
+    /// What it can use at most.
+    pub(crate) bounds: RequestBounds,
+}
+
+/// Everybody whom a request is charged to.
+struct Party {
+    /// Whom it is asked of, in the order in which a refusal names them.
+    asked: Vec<(Scope, Source)>,
+    /// Whom it is booked to, whatever they allow.
+    also: Vec<(Scope, Source)>,
+    /// Whom it is booked to in the database alone: nothing is written of them that would have to be counted here.
+    elsewhere: Vec<Scope>,
+}
+
+/// Where somebody's limits are found.
+enum Source {
+    Record(Arc<Record>),
+    Rules(Arc<Limits>),
+}
+
+impl Source {
+    fn limits(&self) -> &Limits {
+        match self {
+            Self::Record(record) => &record.limits,
+            Self::Rules(limits) => limits,
+        }
+    }
+}
+
+impl Toll {
+    /// Lets a request in by everybody whom it is charged to, or by nobody.
+    pub(crate) fn enter(
+        ledger: &Arc<Ledger>,
+        rules: &TollRules,
+        entry: Entry<'_>,
+    ) -> Result<Self, Rejection> {
+        let Entry { call, wish, group, bounds } = entry;
+        let mut facts = Facts::of(call, wish, group);
+        let party = Party::of(&ledger.directory(), rules, &call.caller, wish, group);
+        facts.book_elsewhere(party.elsewhere.iter());
+        let wall = ledger.clock().wall();
+        let (asked, also) = party.touch(ledger);
+        let is_critical = is_critical(&call.caller, wish.is_critical);
+        let money = Money { most: PicoDollars::ZERO, is_free: false, is_critical };
+        let all = |tokens: u64| tokens.saturating_mul(bounds.choices.max(1));
+        let tokens = (bounds.estimate_input_tokens, bounds.asked_output_tokens.map(all));
+        let before = ledger.accounts().standing(&asked, wall);
+        let admission = Admission::enter(ledger, (asked, also), tokens, money)
+            .map_err(|refused| refusal::reject(&refused, ledger, rules, &call.caller))?;
+        let headers = headers::of(ledger, admission.accounts(), &call.caller, &before);
+        let may_lower = call.surface.is_conversation();
+        let key = call.caller.holder().map(|holder| Arc::clone(&holder.key));
+        let key = key.and_then(|key| Some((scope_of(&key)?, key)));
+        let (admission, tier) = (Arc::new(admission), before.0.tier);
+        Ok(Self { admission, facts, headers, key, tier, bounds, may_lower })
+    }
+
+    /// The group that answers in place of the one that was asked for, where a budget of its caller's is nearly spent and an
+    /// operator has named one; none for what is critical.
+    pub(crate) fn cheaper(
+        ledger: &Ledger,
+        rules: &TollRules,
+        (caller, wish): (&Caller, &Wish),
+        group: &str,
+    ) -> Option<String> {
+        let own = caller.holder().into_iter().flat_map(Holder::records);
+        let mut own = own.filter_map(|record| record.limits.tiers.fallbacks.get(group));
+        let name =
+            own.next().map(AsRef::as_ref).or_else(|| rules.fallbacks.get(group).map(String::as_str))?;
+        if name == group || is_critical(caller, wish.is_critical) {
+            return None;
+        }
+        let party = Party::of(&ledger.directory(), rules, caller, wish, group);
+        let (standing, _) = ledger.accounts().standing(&party.touch(ledger).0, ledger.clock().wall());
+        (standing.tier >= Tier::Downgrade).then(|| name.to_owned())
+    }
+
+    /// Says in a reply's head how limits and budgets stand, and what the key has spent up to now.
+    pub(crate) fn tell(&self, headers: &mut HeaderMap) {
+        headers.extend(self.headers.iter().map(|(name, value)| (name.clone(), value.clone())));
+        if let Some(key) = &self.key {
+            let ledger = self.ledger();
+            let budgets = ledger.accounts().budgets(&key.0, &key.1.limits, ledger.clock().wall());
+            let own = budgets.iter().find(|budget| budget.cadence == key.1.limits.cadence);
+            if let Some(budget) = own.or(budgets.first()) {
+                headers.insert(KEY_SPEND, header_text(&budget.settled.as_litellm_number()));
+            }
+        }
+    }
+
+    /// What is kept of it.
+    fn facts(&self) -> &Facts {
+        &self.facts
+    }
+
+    fn ledger(&self) -> &Arc<Ledger> {
+        self.admission.ledger()
+    }
+}
+
+impl Party {
+    fn of(directory: &Directory, rules: &TollRules, caller: &Caller, wish: &Wish, group: &str) -> Self {
+        let mut party = Self { asked: Vec::with_capacity(8), also: Vec::new(), elsewhere: Vec::new() };
+        if let Some(holder) = caller.holder() {
+            party.add_holder(holder, rules, group);
+        }
+        if let Some(name) = wish.user.as_deref() {
+            let source = directory.get(Kind::Customer, name).map(|it| Source::Record(Arc::clone(it)));
+            let source = source.or_else(|| rules.end_user(directory).map(Source::Rules));
+            party.ask_or_book(Scope::new(ScopeKind::EndUser, name), source, group);
+        }
+        for tag in &wish.tags {
+            let source = directory.get(Kind::Tag, tag).map(|it| Source::Record(Arc::clone(it)));
+            let source = source.or_else(|| rules.tag(tag).map(Source::Rules));
+            party.ask_or_book(Scope::new(ScopeKind::Tag, tag.as_str()), source, group);
+        }
+        if let Some(limits) = rules.model(group) {
+            party.ask(Scope::new(ScopeKind::Model, group), Source::Rules(limits), group);
+        }
+        party.ask(Scope::global(), Source::Rules(rules.global()), group);
+        party
+    }
+
+    fn add_holder(&mut self, holder: &Holder, rules: &TollRules, group: &str) {
+        let is_teams = holder.team.is_some();
+        for record in holder.records() {
+            let Some(scope) = scope_of(record) else { continue };
+            // A team's keys are the team's affair; their user pays for them only where the operator says so.
+            let only_booked = record.kind == Kind::User && is_teams && !rules.user_pays_for_team;
+            if only_booked {
+                self.also.push((scope, Source::Record(Arc::clone(record))));
+            } else {
+                self.ask(scope, Source::Record(Arc::clone(record)), group);
+            }
+        }
+    }
+
+    /// The accounts of those who are asked, and of those to whom it is booked beside them.
+    fn touch(&self, ledger: &Ledger) -> (Touched, Touched) {
+        let wall = ledger.clock().wall();
+        let touch = |list: &[(Scope, Source)]| -> Touched {
+            let rows = list.iter().map(|(scope, of)| (scope.clone(), of.limits()));
+            ledger.accounts().touch_all(rows, wall)
+        };
+        (touch(&self.asked), touch(&self.also))
+    }
+
+    fn ask_or_book(&mut self, scope: Scope, of: Option<Source>, group: &str) {
+        match of {
+            Some(of) => self.ask(scope, of, group),
+            None => self.elsewhere.push(scope),
+        }
+    }
+
+    fn ask(&mut self, scope: Scope, of: Source, group: &str) {
+        if of.limits().has_models() {
+            let again = match &of {
+                Source::Record(record) => Source::Record(Arc::clone(record)),
+                Source::Rules(limits) => Source::Rules(Arc::clone(limits)),
+            };
+            self.asked.push((scope.clone().with_model(group), again));
+        }
+        self.asked.push((scope, of));
+    }
+}
+
+/// Whether a request may go into the overflow: its key or its team says so, or lets it say so.
+fn is_critical(caller: &Caller, says_so: bool) -> bool {
+    let Some(holder) = caller.holder() else { return says_so && caller.is_master() };
+    let words = [Some(&holder.key), holder.team.as_ref()];
+    words.into_iter().flatten().any(|record| match record.critical() {
+        Critical::Always => true,
+        Critical::PerRequest => says_so,
+        Critical::Never => false,
+    })
+}

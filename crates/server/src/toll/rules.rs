@@ -1,0 +1,131 @@
+//! Limits and budgets that the configuration says, made ready.
+
+use jiff::tz::TimeZone;
+use std::collections::HashMap;
+use std::sync::Arc;
+use tollgate_config::{BudgetLimit, BudgetMaximum, Config, ScopeLimit};
+use tollgate_identity::{Directory, Kind, Limits};
+use tollgate_ledger::Defaults;
+use tollgate_policy::accounts::{RateRule, TierRules, Unit};
+use tollgate_policy::sliding::Length;
+
+/// What the configuration says of limits and budgets.
+#[derive(Debug)]
+pub(crate) struct TollRules {
+    global: Arc<Limits>,
+    providers: HashMap<String, Arc<Limits>>,
+    deployments: HashMap<String, Arc<Limits>>,
+    models: HashMap<String, Arc<Limits>>,
+    tags: HashMap<String, Arc<Limits>>,
+    end_user: Option<Arc<Limits>>,
+    end_user_budget: Option<String>,
+    /// What follows as a budget runs low.
+    pub(crate) tiers: TierRules,
+    /// Which model answers in place of which, once a budget is nearly spent.
+    pub(crate) fallbacks: HashMap<String, String>,
+    /// The time zone of calendars.
+    pub(crate) zone: TimeZone,
+    /// What a limit of tokens counts.
+    pub(crate) token_unit: Unit,
+    /// A user's own budget holds for keys of a team too.
+    pub(crate) user_pays_for_team: bool,
+    /// A maximum that a budget does not leave is lowered to what it does.
+    pub(crate) lowers_maximum: bool,
+    /// Not below so many tokens.
+    pub(crate) maximum_floor: u64,
+    /// The status of a budget that is spent.
+    pub(crate) exceeded_status: u16,
+}
+
+impl TollRules {
+    /// What a configuration says.
+    pub(crate) fn of(config: &Config) -> Self {
+        let budgets = &config.budgets;
+        let scope = |(name, limit): &(String, ScopeLimit)| (name.clone(), Arc::new(limits_of(limit)));
+        let money = |limit: &BudgetLimit| Arc::new(money_of(limit));
+        let own = config.deployments.iter().filter_map(|deployment| {
+            let limit = deployment.budget.as_ref()?;
+            Some((deployment.id.clone(), money(limit)))
+        });
+        let end_users = &budgets.end_users;
+        Self {
+            global: money(&budgets.global),
+            providers: budgets.providers.iter().map(|(name, limit)| (name.clone(), money(limit))).collect(),
+            deployments: own.collect(),
+            models: budgets.models.iter().map(scope).collect(),
+            tags: budgets.tags.iter().map(scope).collect(),
+            end_user: end_users
+                .max
+                .map(|max| money(&BudgetLimit { max: Some(max), ..BudgetLimit::default() })),
+            end_user_budget: end_users.budget_id.clone(),
+            tiers: budgets.tiers.rules,
+            fallbacks: budgets
+                .tiers
+                .fallbacks
+                .iter()
+                .map(|(dear, cheap)| (dear.as_ref().to_owned(), cheap.as_ref().to_owned()))
+                .collect(),
+            zone: budgets.zone.clone(),
+            token_unit: budgets.token_unit,
+            user_pays_for_team: budgets.apply_user_budget_to_team_keys,
+            lowers_maximum: budgets.maximum == BudgetMaximum::Lower,
+            maximum_floor: budgets.maximum_floor,
+            exceeded_status: budgets.exceeded_status,
+        }
+    }
+
+    /// Where the days of calendars begin.
+    pub(crate) fn zone(&self) -> TimeZone {
+        self.zone.clone()
+    }
+
+    /// The same, to look at.
+    pub(crate) fn zone_ref(&self) -> &TimeZone {
+        &self.zone
+    }
+
+    /// What holds for whoever says nothing itself.
+    pub(crate) fn defaults(&self) -> Defaults {
+        Defaults { tiers: self.tiers, token_unit: self.token_unit }
+    }
+
+    pub(super) fn global(&self) -> Arc<Limits> {
+        Arc::clone(&self.global)
+    }
+
+    pub(super) fn model(&self, group: &str) -> Option<Arc<Limits>> {
+        self.models.get(group).map(Arc::clone)
+    }
+
+    pub(super) fn tag(&self, tag: &str) -> Option<Arc<Limits>> {
+        self.tags.get(tag).map(Arc::clone)
+    }
+
+    pub(super) fn provider(&self, name: &str) -> Option<&Arc<Limits>> {
+        self.providers.get(name)
+    }
+
+    pub(super) fn deployment(&self, id: &str) -> Option<&Arc<Limits>> {
+        self.deployments.get(id)
+    }
+
+    /// What an end user has of whom nothing is written.
+    pub(super) fn end_user(&self, directory: &Directory) -> Option<Arc<Limits>> {
+        let shared = self.end_user_budget.as_deref().and_then(|id| directory.get(Kind::Budget, id));
+        shared.map(|record| Arc::new(record.limits.clone())).or_else(|| self.end_user.clone())
+    }
+}
+
+fn money_of(limit: &BudgetLimit) -> Limits {
+    Limits { budget: limit.max, cadence: limit.cadence, ..Limits::default() }
+}
+
+fn limits_of(limit: &ScopeLimit) -> Limits {
+    let rate = |unit, limit: Option<u64>| Some(RateRule { unit, length: Length::MINUTE, limit: limit? });
+    let rates = [rate(Unit::Requests, limit.rpm), rate(Unit::Tokens, limit.tpm)];
+    Limits {
+        rates: rates.into_iter().flatten().collect(),
+        parallel: limit.parallel,
+        ..money_of(&limit.budget)
+    }
+}

@@ -1,0 +1,191 @@
+//! What one attempt holds of its caller's budgets, from before it is sent until what it cost is known.
+
+use super::row::count;
+use super::{Toll, TollRules, refusal};
+use crate::auth::Caller;
+use crate::error::Rejection;
+use crate::pipeline::ceiling::{ModelFacts, RequestBounds};
+use crate::pipeline::settle::catalogue_usage;
+use crate::target::Target;
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+use tollgate_catalog::{Bounds, PicoDollars, ceiling, cost, lower};
+use tollgate_dialect::conversation::Usage;
+use tollgate_identity::{Limits, Scope, ScopeKind};
+use tollgate_ledger::{Attempt, Refused};
+use tollgate_policy::accounts::{Reason, Tokens};
+use tollgate_store::books::Status;
+
+/// Tokens of an answer whose length nobody knows, for what is booked if the process is killed meanwhile.
+const OUTPUT_TOKENS_UNKNOWN: u64 = 256;
+
+/// Money that is held for an attempt.
+pub(crate) struct Stake {
+    toll: Arc<Toll>,
+    attempt: Attempt,
+    target: Arc<Target>,
+    /// Most tokens of its answer.
+    output_tokens: u64,
+    /// When it was about to be sent, in microseconds since 1970.
+    began_at: i64,
+    /// The maximum that the budgets leave, where it is below the one that was asked for.
+    lowered: Option<u64>,
+}
+
+impl fmt::Debug for Stake {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "Stake({} USD)", self.attempt.held())
+    }
+}
+
+/// What an attempt came to.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Spent {
+    /// What was used.
+    pub(crate) usage: Usage,
+    /// What it cost; none where there is no price.
+    pub(crate) cost: Option<PicoDollars>,
+    /// The provider did not say.
+    pub(crate) is_estimated: bool,
+    /// It did not come to its end.
+    pub(crate) is_cut: bool,
+    /// When the first content came, in microseconds after it was sent.
+    pub(crate) first_token_micros: Option<i64>,
+}
+
+impl Toll {
+    /// Holds what an attempt at a deployment can cost at most, or what the budgets leave for it where its maximum can be
+    /// lowered to that. `own` is what the request can use where it is not sent as the caller wrote it.
+    ///
+    /// # Errors
+    /// The budget that stands in the way.
+    pub(crate) fn stake(
+        self: &Arc<Self>,
+        rules: &TollRules,
+        (target, time_max): (&Arc<Target>, Duration),
+        own: Option<&RequestBounds>,
+    ) -> Result<Stake, Box<Refused>> {
+        let request = own.unwrap_or(&self.bounds);
+        let hold = |most: PicoDollars, output_tokens: u64, lowered: Option<u64>| {
+            let more = rules.of_target(target);
+            let attempt = self.admission.attempt(crate::chance::bits(), more, most)?;
+            let (toll, target) = (Arc::clone(self), Arc::clone(target));
+            Ok(Stake { toll, attempt, target, output_tokens, began_at: 0, lowered })
+        };
+        if !self.admission.is_bound() && !rules.binds(target) {
+            return hold(PicoDollars::ZERO, u64::MAX, None);
+        }
+        let bounds = request.at(&ModelFacts::of(target, time_max));
+        let most = |bounds: &Bounds| ceiling(&target.prices, bounds, request.served);
+        let asked = bounds.output_tokens;
+        let refused = match hold(most(&bounds).unwrap_or(PicoDollars::ZERO), asked, None) {
+            Ok(stake) => return Ok(stake),
+            Err(refused) => refused,
+        };
+        let left = lower_to(&refused).filter(|_| self.may_lower && rules.lowers_maximum);
+        let tokens = left.and_then(|left| lower(&target.prices, &bounds, request.served, left));
+        match tokens.filter(|tokens| *tokens >= rules.maximum_floor) {
+            Some(tokens) => {
+                let bounds = Bounds { output_tokens: tokens, ..bounds };
+                hold(most(&bounds).unwrap_or(PicoDollars::ZERO), tokens, Some(tokens))
+            }
+            None => Err(refused),
+        }
+    }
+
+    /// The refusal in the caller's words.
+    pub(crate) fn reject(&self, refused: &Refused, rules: &TollRules, caller: &Caller) -> Rejection {
+        refusal::reject(refused, self.ledger(), rules, caller)
+    }
+}
+
+/// What is left of the budget that refuses.
+fn lower_to(refused: &Refused) -> Option<PicoDollars> {
+    match refused.refusal.reason {
+        Reason::Budget { available, .. } => Some(available).filter(|left| *left > PicoDollars::ZERO),
+        _ => None,
+    }
+}
+
+impl Stake {
+    /// The maximum that the answer is given, where the budgets do not leave the one that was asked for.
+    pub(crate) fn lowered(&self) -> Option<u64> {
+        self.lowered
+    }
+
+    /// Has it written that the attempt is about to be sent.
+    ///
+    /// # Errors
+    /// Where the ledger cannot be written: it must not be sent.
+    pub(crate) async fn intend(&mut self) -> Result<(), Rejection> {
+        let Self { toll, target, output_tokens, .. } = self;
+        let mut row = toll.facts().row(target, toll.ledger().clock().wall());
+        let prompt = Usage { input_tokens: toll.bounds.estimate_input_tokens, ..Usage::default() };
+        let asked = toll.bounds.asked_output_tokens.unwrap_or(OUTPUT_TOKENS_UNKNOWN);
+        let answer = asked.saturating_mul(toll.bounds.choices.max(1)).min(*output_tokens);
+        let whole = Usage { output_tokens: answer, ..prompt };
+        let priced = |usage: &Usage| {
+            let cost = cost(&target.prices, &catalogue_usage(usage), None);
+            cost.map_or(PicoDollars::ZERO, |cost| cost.total)
+        };
+        count(&mut row, &prompt);
+        (row.estimated, row.status) = (true, Status::Failure);
+        row.cost = priced(&prompt).0;
+        let killed = priced(&whole);
+        self.began_at = row.started_at;
+        self.attempt.intend(row, killed).await.map_err(|_| Rejection::ledger_unavailable())
+    }
+
+    /// Nothing of it is charged.
+    pub(crate) fn release(self) {
+        self.attempt.release();
+    }
+
+    /// Its caller got nothing of it, and pays nothing: it is the gateway's own.
+    pub(crate) fn write_off(self, spent: &Spent) {
+        self.book(spent, true);
+    }
+
+    /// Books what it came to.
+    pub(crate) fn settle(self, spent: &Spent) {
+        self.book(spent, false);
+    }
+
+    fn book(self, spent: &Spent, is_overhead: bool) {
+        let Self { toll, attempt, target, began_at, .. } = self;
+        let now = toll.ledger().clock().wall();
+        let mut row = toll.facts().row(&target, now);
+        count(&mut row, &spent.usage);
+        row.started_at = began_at;
+        row.first_token_at =
+            spent.first_token_micros.map_or(0, |micros| row.started_at.saturating_add(micros));
+        row.estimated = spent.is_estimated;
+        row.unpriced = spent.cost.is_none();
+        row.overhead = is_overhead;
+        row.charged = is_overhead.then_some(0);
+        row.status = if spent.is_cut || is_overhead { Status::Failure } else { Status::Success };
+        if !is_overhead {
+            let tokens = Tokens { input: spent.usage.input_tokens, output: spent.usage.output_tokens };
+            attempt.admission().note_tokens(tokens);
+        }
+        attempt.settle(row, spent.cost.unwrap_or(PicoDollars::ZERO));
+    }
+}
+
+impl TollRules {
+    /// The budgets of a deployment and of its provider.
+    fn of_target<'a>(&'a self, target: &'a Target) -> impl Iterator<Item = (Scope, &'a Limits)> {
+        let provider = self.provider(target.provider.name);
+        let provider =
+            provider.map(|limits| (Scope::new(ScopeKind::Provider, target.provider.name), limits.as_ref()));
+        let deployment = self.deployment(&target.id);
+        let deployment =
+            deployment.map(|limits| (Scope::new(ScopeKind::Deployment, target.id.as_str()), limits.as_ref()));
+        provider.into_iter().chain(deployment)
+    }
+
+    fn binds(&self, target: &Target) -> bool {
+        self.provider(target.provider.name).is_some() || self.deployment(&target.id).is_some()
+    }
+}
