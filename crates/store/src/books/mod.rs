@@ -11,6 +11,7 @@ mod audit;
 mod clauses;
 mod columns;
 mod daily;
+mod litellm;
 mod logs;
 mod post;
 mod postgres;
@@ -32,6 +33,7 @@ pub use audit::{AuditCheck, AuditEntry, AuditFilter, AuditPage, AuditRow, Tamper
 pub use clauses::Page;
 pub use columns::{ID_BYTES_MAX, TOKENS_MAX, day_of};
 pub use daily::{EntityKind, Totals};
+pub use litellm::{LiteLlmDatabase, LiteLlmRows, LiteLlmTable};
 pub use logs::{LogFilter, LogOrder, LogPage, LogQuery, SessionSum, TOTAL_MAX, Visible};
 pub use post::{Batch, Checkpoint};
 pub use postgres::PostgresOptions;

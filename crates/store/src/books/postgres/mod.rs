@@ -30,7 +30,7 @@ pub(crate) use listen::CHANNEL;
 
 use self::options::Address;
 use self::tls::Tls;
-use self::worker::{Ground, Worker};
+use self::worker::{Ground, Whose, Worker};
 use super::session::Session;
 use crate::error::{Fault, StoreError};
 use crate::threads::{Queue, take};
@@ -53,12 +53,24 @@ pub(super) struct Postgres {
 }
 
 impl Postgres {
+    /// For tables of ours.
     pub(super) fn new(url: &str, options: PostgresOptions) -> Result<Self, StoreError> {
-        options.check()?;
+        Self::start(Address::read(url)?, options, Whose::Ours)
+    }
+
+    /// For LiteLLM's tables, which are in the schema that the address names.
+    pub(super) fn foreign(url: &str) -> Result<Self, StoreError> {
         let address = Address::read(url)?;
+        let schema = address.schema.clone().unwrap_or_else(|| "public".to_owned());
+        let options = PostgresOptions { schema, connections: 1, ..PostgresOptions::default() };
+        Self::start(address, options, Whose::Theirs)
+    }
+
+    fn start(address: Address, options: PostgresOptions, whose: Whose) -> Result<Self, StoreError> {
+        options.check()?;
         let tls = Tls::new(&address)?;
         let (queue, jobs, witness) = Queue::shared(options.queue_max);
-        let ground = Arc::new(Ground::new(address, tls, options));
+        let ground = Arc::new(Ground::new(address, tls, options, whose));
         for _ in 0..ground.options.connections.max(1) {
             let failed = |error: std::io::Error| StoreError::Other {
                 file: ground.name.clone(),

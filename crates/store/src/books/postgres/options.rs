@@ -108,6 +108,8 @@ pub(super) enum Security {
 pub(super) struct Address {
     /// Hosts, user, password, database: the driver's.
     pub(super) config: Config,
+    /// The schema of LiteLLM's own tables, if one is named.
+    pub(super) schema: Option<String>,
     /// What is asked of TLS.
     pub(super) security: Security,
     /// The authorities' certificates (PEM); `None` for those that browsers trust.
@@ -117,9 +119,8 @@ pub(super) struct Address {
 }
 
 /// Options that mean something to LiteLLM's own driver (Prisma) and nothing here: the pool has its settings elsewhere, no
-/// statement is kept prepared, and the tables are in a schema of their own.
+/// statement is kept prepared.
 const WITHOUT_MEANING: &[&str] = &[
-    "schema",
     "connection_limit",
     "pool_timeout",
     "pgbouncer",
@@ -143,7 +144,7 @@ impl Address {
         let (base, query) = url.split_once('?').unwrap_or((url, ""));
         let mut passed = Vec::new();
         let (mut security, mut root_file, mut accepts) = (Security::Prefer, None, None);
-        let (mut certificate, mut key) = (None, None);
+        let (mut certificate, mut key, mut schema) = (None, None, None);
         for option in query.split('&').filter(|option| !option.is_empty()) {
             let (name, value) = option.split_once('=').unwrap_or((option, ""));
             match name {
@@ -152,6 +153,7 @@ impl Address {
                 "sslrootcert" => root_file = Some(PathBuf::from(decoded(value))),
                 // Prisma's name for the authority's certificate, unless a key comes with it.
                 "sslcert" => certificate = Some(PathBuf::from(decoded(value))),
+                "schema" => schema = Some(decoded(value)),
                 "sslkey" => key = Some(PathBuf::from(decoded(value))),
                 name if WITHOUT_MEANING.contains(&name) => {}
                 _ => passed.push(option),
@@ -186,7 +188,7 @@ impl Address {
         if config.get_hosts().is_empty() {
             return Err(invalid("the database's address names no host"));
         }
-        Ok(Self { config, security, root_file, client_files })
+        Ok(Self { config, schema, security, root_file, client_files })
     }
 
     /// The database, for people: host, port and name.

@@ -26,6 +26,15 @@ const RUNS_MAX: u32 = 5;
 /// the one who tried.
 const DOWN_FOR: Duration = Duration::from_millis(200);
 
+/// Whose tables a schema has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Whose {
+    /// This program's: it makes them.
+    Ours,
+    /// Another's: they are only read.
+    Theirs,
+}
+
 /// What all connections have in common.
 pub(super) struct Ground {
     pub(super) address: Address,
@@ -40,9 +49,11 @@ pub(super) struct Ground {
 }
 
 impl Ground {
-    pub(super) fn new(address: Address, tls: Tls, options: PostgresOptions) -> Self {
+    pub(super) fn new(address: Address, tls: Tls, options: PostgresOptions, whose: Whose) -> Self {
         let name = address.name();
-        Self { address, tls, options, name, is_migrated: AtomicBool::new(false), down: Mutex::new(None) }
+        // What is not ours stays as it is.
+        let is_migrated = AtomicBool::new(whose == Whose::Theirs);
+        Self { address, tls, options, name, is_migrated, down: Mutex::new(None) }
     }
 
     /// A new connection to a database with the schema of this release.

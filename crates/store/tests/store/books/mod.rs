@@ -5,6 +5,7 @@ mod audit;
 mod crash;
 mod engines;
 mod faults;
+mod litellm;
 mod logs;
 mod posting;
 mod proxy;
