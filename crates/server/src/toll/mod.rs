@@ -136,7 +136,9 @@ impl Toll {
 
     /// Says in a reply's head how limits and budgets stand, and what the key has spent up to now.
     pub(crate) fn tell(&self, headers: &mut HeaderMap) {
-        headers.extend(self.headers.iter().map(|(name, value)| (name.clone(), value.clone())));
+        for (name, value) in &self.headers {
+            headers.insert(name, value.clone());
+        }
         if let Some(key) = &self.key {
             let ledger = self.ledger();
             let budgets = ledger.accounts().budgets(&key.0, &key.1.limits, ledger.clock().wall());

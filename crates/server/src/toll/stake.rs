@@ -76,15 +76,16 @@ impl Toll {
         if !self.admission.is_bound() && !rules.binds(target) {
             return hold(PicoDollars::ZERO, u64::MAX, None);
         }
-        let bounds = request.at(&ModelFacts::of(target, time_max));
-        let most = |bounds: &Bounds| ceiling(&target.prices, bounds, request.served);
+        let facts = ModelFacts::of(target, time_max);
+        let bounds = request.at(&facts);
+        let most = |bounds: &Bounds| ceiling(&target.prices, bounds, request.served(&facts));
         let asked = bounds.output_tokens;
         let refused = match hold(most(&bounds).unwrap_or(PicoDollars::ZERO), asked, None) {
             Ok(stake) => return Ok(stake),
             Err(refused) => refused,
         };
         let left = lower_to(&refused).filter(|_| self.may_lower && rules.lowers_maximum);
-        let tokens = left.and_then(|left| lower(&target.prices, &bounds, request.served, left));
+        let tokens = left.and_then(|left| lower(&target.prices, &bounds, request.served(&facts), left));
         match tokens.filter(|tokens| *tokens >= rules.maximum_floor) {
             Some(tokens) => {
                 let bounds = Bounds { output_tokens: tokens, ..bounds };
