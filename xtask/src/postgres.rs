@@ -122,9 +122,14 @@ fn unprivileged(program: &Path, is_root: bool) -> Command {
     command
 }
 
+/// A port that nobody listens on, from below those that the system gives to outgoing connections (32768 on): one of them
+/// could take it before the server does.
 fn free_port() -> Result<u16, String> {
-    let listener = TcpListener::bind("127.0.0.1:0").map_err(|error| format!("no port is free: {error}"))?;
-    listener.local_addr().map(|address| address.port()).map_err(|error| error.to_string())
+    let first = std::process::id() % 1_000;
+    let mut ports = (0..1_000).map(|step| 14_000 + ((first + step) % 1_000) as u16);
+    ports
+        .find(|port| TcpListener::bind(("127.0.0.1", *port)).is_ok())
+        .ok_or_else(|| "no port is free".to_owned())
 }
 
 #[cfg(test)]

@@ -105,7 +105,7 @@ impl Server {
     /// Makes a cluster.
     pub(crate) fn made() -> Self {
         let folder = Folder::new();
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let port = free_port();
         let server = Self { folder, port, settings: Vec::new(), child: None, is_left: false };
         std::fs::write(server.folder.path().join("password"), "secret").unwrap();
         server.give_away();
@@ -198,6 +198,15 @@ impl Drop for Server {
         let _ =
             std::fs::remove_file(std::env::temp_dir().join(format!("tollgate-postgres-{}.log", self.port)));
     }
+}
+
+/// A port that nobody listens on, from below those that the system gives to outgoing connections (32768 on): one of them
+/// could take it before the server does.
+fn free_port() -> u16 {
+    static COUNT: AtomicU32 = AtomicU32::new(0);
+    let first = std::process::id().wrapping_mul(31).wrapping_add(COUNT.fetch_add(1, Ordering::Relaxed) * 101);
+    let mut ports = (0..17_000).map(|step| 15_000 + (first.wrapping_add(step) % 17_000) as u16);
+    ports.find(|port| TcpListener::bind(("127.0.0.1", *port)).is_ok()).unwrap()
 }
 
 fn is_root() -> bool {

@@ -1,38 +1,91 @@
 //! TLS towards PostgreSQL: every `sslmode` against servers that have the right certificate, a wrong one, or none.
 
-use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
+use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
 use tollgate_store::Trouble;
 use tollgate_store::books::{Books, PostgresOptions};
 
 use super::server::{self, Server};
 
-/// An authority's certificate, and a certificate and key of `localhost` that it has signed; all PEM.
-fn certificates() -> (String, String, String) {
-    let mut authority = CertificateParams::new(Vec::new()).unwrap();
-    authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-    let authority_key = KeyPair::generate().unwrap();
-    let root = authority.self_signed(&authority_key).unwrap().pem();
-    let issuer = Issuer::new(authority, authority_key);
-    let key = KeyPair::generate().unwrap();
-    let host = CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
-    let certificate = host.signed_by(&key, &issuer).unwrap().pem();
-    (root, certificate, key.serialize_pem())
+/// An authority.
+struct Authority {
+    pem: String,
+    issuer: Issuer<'static, KeyPair>,
+}
+
+impl Authority {
+    fn new() -> Self {
+        let mut params = CertificateParams::new(Vec::new()).unwrap();
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        let key = KeyPair::generate().unwrap();
+        let pem = params.self_signed(&key).unwrap().pem();
+        Self { pem, issuer: Issuer::new(params, key) }
+    }
+
+    /// A certificate for a host, or for a user by the common name, and its key; both PEM.
+    fn sign(&self, hosts: &[&str], name: &str) -> (String, String) {
+        let hosts: Vec<String> = hosts.iter().map(|host| (*host).to_owned()).collect();
+        let mut params = CertificateParams::new(hosts).unwrap();
+        params.distinguished_name.push(DnType::CommonName, name);
+        let key = KeyPair::generate().unwrap();
+        (params.signed_by(&key, &self.issuer).unwrap().pem(), key.serialize_pem())
+    }
+}
+
+/// A server with a certificate of `localhost`; the database `template1` lets in who has a certificate of their own, and nobody
+/// else.
+fn secured(authority: &Authority) -> Server {
+    let mut server = Server::made();
+    let (certificate, key) = authority.sign(&["localhost"], "localhost");
+    let rules =
+        "hostssl template1 all all cert\nhost template1 all all reject\nhost all all all scram-sha-256\n";
+    for (setting, name, text) in [
+        ("ssl_cert_file", "server.crt", certificate.as_str()),
+        ("ssl_key_file", "server.key", key.as_str()),
+        ("ssl_ca_file", "root.crt", authority.pem.as_str()),
+        ("hba_file", "rules", rules),
+    ] {
+        let path = server.keep(name, text);
+        server.set(&format!("{setting}={}", path.display()));
+    }
+    server.set("ssl=on");
+    server.run();
+    server
+}
+
+#[tokio::test]
+async fn a_certificate_of_ones_own_opens_what_a_password_does_not() {
+    let authority = Authority::new();
+    let server = secured(&authority);
+    let folder = crate::folder::Folder::new();
+    let file = |name: &str, text: &str| {
+        let path = folder.path().join(name);
+        std::fs::write(&path, text).unwrap();
+        path.display().to_string()
+    };
+    let check = async |(certificate, key): (String, String), expect: bool| {
+        let options = format!("sslcert={}&sslkey={}", file("own.crt", &certificate), file("own.key", &key));
+        let port = server.port;
+        let url =
+            format!("postgresql://tollgate:secret@127.0.0.1:{port}/template1?sslmode=require&{options}");
+        let ready = Books::postgres(&url, PostgresOptions::default()).unwrap().ready().await;
+        assert_eq!(ready.is_ok(), expect, "{ready:?}");
+    };
+    check(authority.sign(&[], "tollgate"), true).await;
+    check(authority.sign(&[], "somebody"), false).await;
+    check(Authority::new().sign(&[], "tollgate"), false).await;
+    let url = format!("postgresql://tollgate:secret@127.0.0.1:{}/template1?sslmode=require", server.port);
+    let error = Books::postgres(&url, PostgresOptions::default()).unwrap().ready().await.unwrap_err();
+    assert_eq!(error.trouble(), Trouble::Unavailable, "{error}");
 }
 
 #[tokio::test]
 async fn sslmode_decides_whom_a_connection_may_be_to() {
-    let (root, certificate, key) = certificates();
-    let mut server = Server::made();
-    let certificate = server.keep("server.crt", &certificate);
-    let key = server.keep("server.key", &key);
-    server.set(&format!("ssl_cert_file={}", certificate.display()));
-    server.set(&format!("ssl_key_file={}", key.display()));
-    server.set("ssl=on");
-    server.run();
+    let authority = Authority::new();
+    let server = secured(&authority);
     let folder = crate::folder::Folder::new();
     let (right, wrong) = (folder.path().join("right.pem"), folder.path().join("wrong.pem"));
-    std::fs::write(&right, root).unwrap();
-    std::fs::write(&wrong, certificates().0).unwrap();
+    std::fs::write(&right, &authority.pem).unwrap();
+    std::fs::write(&wrong, Authority::new().pem).unwrap();
     let (right, wrong) = (right.display().to_string(), wrong.display().to_string());
     let port = server.port;
     let check = async |host: &str, options: &str, expect: Result<bool, &str>| {
