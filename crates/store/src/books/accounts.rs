@@ -11,8 +11,9 @@ use super::row::{Account, SpendRow};
 use super::session::{Insert, Session, Value};
 use crate::error::{Fault, StoreError};
 
-/// Money from here on is more than a column holds (38 digits), and more than there is.
-const AMOUNT_END: i128 = 100_000_000_000_000_000_000_000_000_000_000_000_000;
+/// Money from here on is more than there is. A column holds ten times as much, so that no row that is added later to what
+/// was set is too much for it.
+const AMOUNT_END: i128 = 10_000_000_000_000_000_000_000_000_000_000_000_000;
 
 /// An account and what stands in it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

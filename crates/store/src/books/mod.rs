@@ -190,7 +190,7 @@ impl Books {
     /// Sets what stands in an account. For a change of records that sets accounts too, see [`RecordChange::accounts`].
     ///
     /// # Errors
-    /// [`StoreError::Invalid`] for more than 38 digits, and those of every write.
+    /// [`StoreError::Invalid`] for more than 37 digits, and those of every write.
     pub async fn set_account(&self, settled: Settled) -> Result<(), StoreError> {
         let settled = [settled];
         accounts::check(&settled)?;
