@@ -152,8 +152,8 @@ impl Server {
             command.args(["-c", setting]);
         }
         command.args(["-c", "listen_addresses=127.0.0.1", "-p", &self.port.to_string()]);
-        let log =
-            std::fs::File::create(std::env::temp_dir().join(format!("tollgate-postgres-{}.log", self.port)));
+        command.env("GONE", if self.is_left { self.folder.path().as_os_str() } else { "".as_ref() });
+        let log = std::fs::File::create(self.folder.path().join("log"));
         command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(log.unwrap());
         self.child = Some(command.spawn().unwrap());
         let deadline = Instant::now() + Duration::from_secs(60);
@@ -195,8 +195,6 @@ impl Server {
 impl Drop for Server {
     fn drop(&mut self) {
         self.stop();
-        let _ =
-            std::fs::remove_file(std::env::temp_dir().join(format!("tollgate-postgres-{}.log", self.port)));
     }
 }
 
