@@ -168,9 +168,11 @@ impl Address {
             (None, Some(_)) => return Err(invalid("the database's address has a sslkey without a sslcert")),
             (None, None) => None,
         };
-        // libpq: "system" are the authorities that are trusted anyway.
-        let root_file = root_file.filter(|file| file.as_os_str() != "system");
-        if accepts.as_deref() == Some("strict") && security != Security::Disable {
+        // libpq: "system" are the authorities that are trusted anyway, and nothing less than `verify-full` goes with them.
+        let is_public = root_file.as_ref().is_some_and(|file| file.as_os_str() == "system");
+        let root_file = root_file.filter(|_| !is_public);
+        let is_strict = is_public || accepts.as_deref() == Some("strict");
+        if is_strict && security != Security::Disable {
             security = Security::VerifyFull;
         }
         let joint = if passed.is_empty() { "" } else { "?" };
@@ -270,6 +272,7 @@ mod tests {
         check("?sslmode=require", Security::Require, SslMode::Require);
         check("?sslmode=verify-ca", Security::VerifyCa, SslMode::Require);
         check("?sslmode=verify-full&sslrootcert=system", Security::VerifyFull, SslMode::Require);
+        check("?sslrootcert=system", Security::VerifyFull, SslMode::Require);
         check("?sslmode=require&sslaccept=strict", Security::VerifyFull, SslMode::Require);
         check("?sslmode=require&sslaccept=accept_invalid_certs", Security::Require, SslMode::Require);
     }
