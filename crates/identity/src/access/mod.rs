@@ -9,6 +9,8 @@
 //! [`Actor::find`]: crate::role::Actor::find
 
 mod object;
+#[cfg(test)]
+mod random_tests;
 mod right;
 mod table;
 #[cfg(test)]

@@ -362,6 +362,7 @@ fn keys_are_made_where_and_for_whom_it_is_allowed() {
     check("k-chief-a", json!({"team_id": "team-a", "user_id": "member-a"}), true);
     check("k-chief-a", json!({"team_id": "team-a", "user_id": "alone-a"}), false);
     check("k-chief-a", json!({"team_id": "team-a", "user_id": "admin"}), false);
+    check("k-chief-a", json!({"team_id": "team-a", "user_id": "boss-a"}), false);
     check("k-chief-a", json!({"team_id": "team-b"}), false);
     check("k-chief-team-a", json!({"user_id": "chief-a"}), false);
     check("k-chief-team-a", json!({"user_id": "chief-a", "team_id": "team-a"}), true);
@@ -453,6 +454,38 @@ fn a_key_that_says_another_organization_than_its_teams_is_its_teams() {
     directory.put(record(Kind::Key, "k-crossed", key)).unwrap();
     let boss = by_key(&directory, "k-boss-a").unwrap();
     assert!(!may_see(&boss, directory.get(Kind::Key, "k-crossed").unwrap(), &directory));
+}
+
+#[test]
+fn a_user_who_says_a_team_is_not_the_teams() {
+    let mut directory = directory();
+    directory
+        .put(record(Kind::User, "alone-a", json!({"user_role": "internal_user", "team_id": "team-a"})))
+        .unwrap();
+    let chief = by_key(&directory, "k-chief-a").unwrap();
+    let user = directory.get(Kind::User, "alone-a").unwrap();
+    assert!(!may_see(&chief, user, &directory) && !may_change(&chief, user, &directory));
+    let claimed = json!({"user_role": "internal_user", "teams": ["team-a", "team-b"]});
+    directory.put(record(Kind::User, "alone-a", claimed)).unwrap();
+    assert!(by_key(&directory, "k-alone-a").unwrap().teams.is_empty());
+}
+
+#[test]
+fn within_a_team_there_are_no_other_teams_and_no_organizations() {
+    let mut directory = directory();
+    for (kind, id, value) in [
+        (Kind::Key, "k-boss-team", json!({"user_id": "boss-a", "team_id": "team-a"})),
+        (Kind::Member, "open-team/boss-a", json!({"team_id": "open-team", "user_id": "boss-a"})),
+        (Kind::Member, "team-a/boss-a", json!({"team_id": "team-a", "user_id": "boss-a"})),
+    ] {
+        directory.put(record(kind, id, value)).unwrap();
+    }
+    let teams = |actor: &Actor| actor.teams.iter().map(|team| team.team.to_string()).collect::<Vec<_>>();
+    let free = by_key(&directory, "k-boss-a").unwrap();
+    assert_eq!((teams(&free).len(), free.organizations.len()), (2, 1));
+    let bound = by_key(&directory, "k-boss-team").unwrap();
+    assert_eq!((teams(&bound), bound.organizations.len()), (vec!["team-a".to_owned()], 0));
+    assert!(Right::TeamCreate.extent(&bound).is_nothing());
 }
 
 #[test]

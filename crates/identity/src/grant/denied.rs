@@ -120,6 +120,7 @@ impl fmt::Display for Denied {
                     Kind::Project => ("Project", "/project/update"),
                     Kind::Organization => ("Organization", "/organization/update"),
                     Kind::Member => ("Team member", "/team/member_update"),
+                    Kind::Customer => ("Customer", "/customer/unblock"),
                     _ => ("User", "/user/update"),
                 };
                 let id = id.as_str();
@@ -136,6 +137,11 @@ impl fmt::Display for Denied {
                 "Authentication Error - Expired Key. Key Expiry time {} and current time {}",
                 python_time(*since),
                 python_time(*now)
+            ),
+            Self::Model { kind: Kind::Customer, model } => write!(
+                out,
+                "The requested model '{model}' is not in the allowed models for this customer. Check the models this \
+                 customer can use and try again."
             ),
             Self::Model { model, .. } => write!(
                 out,

@@ -20,7 +20,7 @@ pub use denied::Denied;
 pub use groups::AccessGroups;
 pub use networks::Networks;
 pub use reach::{Aliases, Reach};
-pub use standing::Standing;
+pub use standing::{Standing, customer_may};
 
 use crate::directory::Directory;
 use crate::kind::Kind;

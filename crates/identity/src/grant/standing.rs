@@ -134,6 +134,20 @@ impl<'a> Standing<'a> {
     }
 }
 
+/// Whether an end user may be served, and a model by it. It stands beside the chain of the key that calls for it.
+///
+/// # Errors
+/// Where it is blocked, or does not have the model.
+pub fn customer_may(customer: &Record, model: &str, groups: &AccessGroups) -> Result<(), Denied> {
+    if customer.is_blocked {
+        return Err(Denied::Blocked { kind: Kind::Customer, id: customer.id.to_string() });
+    }
+    if groups.allow(customer, model) {
+        return Ok(());
+    }
+    Err(Denied::Model { kind: Kind::Customer, model: model.to_owned() })
+}
+
 fn expired(holder: &Holder, since: Wall, now: Wall) -> Denied {
     let token = &holder.key.id;
     let last = token.len().checked_sub(4).and_then(|at| token.get(at..)).unwrap_or_default();

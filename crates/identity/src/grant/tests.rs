@@ -324,6 +324,20 @@ fn a_model_is_allowed_by_each_of_the_chain() {
 }
 
 #[test]
+fn an_end_user_stands_beside_the_chain() {
+    let groups = AccessGroups::new([("fast", "mini")]);
+    let customer = |value: Value| record(Kind::Customer, "c", value);
+    assert_eq!(customer_may(&customer(json!({})), "large", &groups), Ok(()));
+    let limited = customer(json!({"models": ["fast"]}));
+    assert_eq!(customer_may(&limited, "mini", &groups), Ok(()));
+    let denied = customer_may(&limited, "large", &groups).unwrap_err();
+    assert_eq!((denied.status(), denied.error_type()), (403, "customer_model_access_denied"));
+    assert!(denied.to_string().contains("not in the allowed models for this customer"));
+    let denied = customer_may(&customer(json!({"blocked": true})), "mini", &groups).unwrap_err();
+    assert!(denied.to_string().contains("Customer=c is blocked. Update via `/customer/unblock`"));
+}
+
+#[test]
 fn groups_beside_the_list_allow_their_models() {
     let directory = said(Kind::Key, &json!({"models": ["gpt-4o"], "access_group_ids": ["fast"]}));
     assert_eq!(model(&directory, "mini").as_deref(), Ok("mini"));

@@ -128,9 +128,13 @@ impl JwkSet {
         }
     }
 
-    /// Whether there is a key of this id, for whatever algorithm.
+    /// Whether there is a key of this id, for whatever algorithm; without an id, whether there is one alone.
     pub(super) fn has(&self, kid: Option<&str>) -> bool {
-        kid.is_none() || self.keys.iter().any(|key| key.kid.as_deref() == kid)
+        if kid.is_none() {
+            self.keys.len() == 1
+        } else {
+            self.keys.iter().any(|key| key.kid.as_deref() == kid)
+        }
     }
 }
 

@@ -194,6 +194,28 @@ fn a_token_is_held_to_its_team_its_scopes_and_its_routes() {
 }
 
 #[test]
+fn two_lists_that_have_nothing_in_common_leave_no_route() {
+    let directory = directory();
+    let mapping = JwtMapping {
+        enforce_scope_based_access: true,
+        scope_mappings: vec![ScopeRow {
+            scope: "s".to_owned(),
+            models: Vec::new(),
+            routes: vec!["/user/new".to_owned()],
+        }],
+        team_allowed_routes: vec!["openai_routes".to_owned()],
+        ..mapping()
+    };
+    let who = identity(&mapping, &json!({"scope": "s", "groups": ["t"]})).unwrap();
+    let actor = mapping.actor(&who, Some("t"), &directory);
+    let key = mapping.key(&who, Some("t")).unwrap();
+    for path in ["/user/new", "/v1/chat/completions", "/key/info", "/v1/messages"] {
+        let call = Call { pattern: path, path, groups: Groups::of_route(path) };
+        assert!(!actor.is_for(&call) && !key.reach.allows(&call), "{path}");
+    }
+}
+
+#[test]
 fn a_token_is_the_actor_that_its_claims_make_it() {
     let directory = directory();
     let actor = |said: Value, within| {

@@ -22,4 +22,4 @@ mod token;
 pub use claims::Claims;
 pub use keys::{BadKeys, JwkSet};
 pub use mapping::{BadIdentity, Identity, JwtMapping, RoleRow, ScopeRow};
-pub use token::{BadToken, Issuer, issuer_of};
+pub use token::{BadToken, Issuer, is_token, issuer_of};

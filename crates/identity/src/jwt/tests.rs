@@ -222,7 +222,8 @@ fn corpus() -> Vec<(&'static str, String, BadToken)> {
         ("kid with NUL", ec("EdDSA", "ed\0"), UnknownKey),
         ("kid empty", ec("EdDSA", ""), UnknownKey),
         ("kid in other case", ec("EdDSA", "ED"), UnknownKey),
-        ("kid absent among many", under(&json!({"alg": "EdDSA"})), Algorithm),
+        ("kid absent among many", under(&json!({"alg": "EdDSA"})), UnknownKey),
+        ("kid absent, as if the first key were meant", rsa_signed(r#"{"alg":"RS256"}"#, &plain), UnknownKey),
         ("kid a number", under(&json!({"alg": "EdDSA", "kid": 1})), Header),
         ("kid null", under(&json!({"alg": "EdDSA", "kid": null})), Header),
         ("kid an object", under(&json!({"alg": "EdDSA", "kid": {"a": 1}})), Header),
@@ -373,6 +374,28 @@ fn the_issuer_that_a_token_names_is_found_without_being_believed() {
     assert_eq!(issuer_of(&with(&json!({"iss": 1}))), None);
     assert_eq!(issuer_of("a.b.c"), None);
     assert_eq!(issuer_of("sk-1234"), None);
+}
+
+#[test]
+fn tokens_and_keys_are_told_apart() {
+    assert!(is_token(&with(&json!({}))));
+    for row in fixture()["good"].as_array().unwrap() {
+        assert!(is_token(row[1].as_str().unwrap()));
+    }
+    for text in [
+        "",
+        "sk-1234",
+        "sk-a.b.c",
+        "eyJ",
+        "eyJ.a",
+        "eyJ.a.",
+        "eyJ.a.b.c",
+        "eyJ.a b.c",
+        "a.b.c",
+        "eyJhbGciOiJub25lIn0.e30.",
+    ] {
+        assert!(!is_token(text), "{text}");
+    }
 }
 
 #[test]

@@ -73,11 +73,7 @@ impl Issuer {
         let parts = Parts::of(token)?;
         let header = parts.header()?;
         let key = keys.find(header.kid.as_deref(), header.algorithm).ok_or({
-            if keys.has(header.kid.as_deref()) && !keys.is_empty() {
-                BadToken::Algorithm
-            } else {
-                BadToken::UnknownKey
-            }
+            if keys.has(header.kid.as_deref()) { BadToken::Algorithm } else { BadToken::UnknownKey }
         })?;
         if !key.has_signed(header.algorithm, parts.message.as_bytes(), &parts.signature) {
             return Err(BadToken::Signature);
@@ -104,6 +100,16 @@ impl Issuer {
         };
         if is_for_us { Ok(()) } else { Err(BadToken::Audience) }
     }
+}
+
+/// Whether a caller's credential may be such a token, and is not a key: three parts that base64 may be.
+pub fn is_token(credential: &str) -> bool {
+    let is_part = |part: &str| {
+        !part.is_empty()
+            && part.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_')
+    };
+    // Every header is an object, which begins so in base64.
+    credential.starts_with("eyJ") && credential.split('.').count() == 3 && credential.split('.').all(is_part)
 }
 
 /// The issuer that a token names, which nothing vouches for: to choose whose keys to check it by, and for nothing else.
