@@ -8,7 +8,7 @@ use std::task::{Context, Poll, Waker};
 use rusqlite::Connection;
 
 use crate::books::{Batch, Books, RecordChange, SpendRow};
-use crate::error::{Fault, StoreError};
+use crate::error::{Fault, StoreError, Trouble};
 use crate::migrate::{self, MIGRATIONS, Migration};
 use crate::options::{Durability, Location, StoreOptions};
 use crate::store::Store;
@@ -306,4 +306,44 @@ async fn a_file_of_every_earlier_version_is_brought_up_with_what_is_in_it() {
         store.close().await;
         std::fs::remove_file(&path).unwrap();
     }
+}
+
+#[test]
+fn every_error_says_whose_trouble_it_is() {
+    let check = |error: StoreError, expect: Trouble| assert_eq!(error.trouble(), expect, "{error:?}");
+    let text = || "text".to_owned();
+    check(StoreError::Busy(text()), Trouble::Unavailable);
+    check(StoreError::Full(text()), Trouble::Unavailable);
+    check(StoreError::Closed, Trouble::Unavailable);
+    check(StoreError::Interrupted, Trouble::Unavailable);
+    check(StoreError::Unavailable { database: text(), detail: text() }, Trouble::Unavailable);
+    check(StoreError::Corrupt { file: text(), detail: text() }, Trouble::Unavailable);
+    check(StoreError::SchemaNewer { file: text(), found: 2, known: 1 }, Trouble::Unavailable);
+    check(StoreError::Conflict { kind: text(), id: text() }, Trouble::Conflict);
+    check(StoreError::Invalid(text()), Trouble::Bad);
+    check(StoreError::TooLarge { bytes: 2, bytes_max: 1 }, Trouble::Bad);
+    check(StoreError::Other { file: text(), detail: text() }, Trouble::Defect);
+}
+
+#[tokio::test]
+async fn books_in_a_file_that_another_process_locks_are_unavailable_and_keep_nothing_by_halves() {
+    let path = std::env::temp_dir().join(format!("tollgate-locked-{}.db", std::process::id()));
+    let options =
+        StoreOptions { busy_timeout: std::time::Duration::from_millis(20), ..StoreOptions::default() };
+    let store = Store::open(Location::File(path.clone()), &options).await.unwrap();
+    let books = Books::of_store(store.clone());
+    let other = Connection::open(&path).unwrap();
+    other.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let rows = vec![SpendRow { attempt_id: 1, cost: 5, ..SpendRow::default() }];
+    let one = Batch { rows, ..Batch::default() };
+    assert_eq!(books.post(one.clone()).await.unwrap_err().trouble(), Trouble::Unavailable);
+    let refused = books.commit(RecordChange::default()).await.unwrap_err();
+    assert_eq!(refused.trouble(), Trouble::Unavailable);
+    other.execute_batch("ROLLBACK").unwrap();
+    assert_eq!(books.post(one.clone()).await, Ok(1));
+    assert_eq!(books.post(one).await, Ok(0));
+    assert_eq!(books.commit(RecordChange::default()).await, Ok(1));
+    store.close().await;
+    drop(other);
+    std::fs::remove_file(&path).unwrap();
 }
