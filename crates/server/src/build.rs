@@ -14,7 +14,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use tollgate_catalog::prices::openai_residency;
 use tollgate_catalog::{KeyPlacement, Mode, Model, Overlay, Price, Prices, Wire};
-use tollgate_config::{Config, Deployment, OnUnsupported, Secret};
+use tollgate_config::{Config, Costs, Deployment, OnUnsupported, Secret, Unpriced};
 use tollgate_dialect::anthropic::Host;
 use tollgate_dialect::compat::Flavor;
 use tollgate_dialect::gemini;
@@ -73,6 +73,7 @@ pub(crate) struct Builder {
     authorizations: Authorizations,
     fleet: Arc<Fleet>,
     health: HashMap<String, HealthRules>,
+    costs: Costs,
 }
 
 impl Builder {
@@ -93,6 +94,7 @@ impl Builder {
             authorizations,
             fleet: Arc::clone(fleet),
             health: config.deployments.iter().map(rules).collect(),
+            costs: config.costs.clone(),
         })
     }
 
@@ -167,7 +169,12 @@ impl Builder {
             .map_err(|reason| BuildError::new(deployment, reason))?;
         let paths = address::paths(deployment, &endpoint, model, &prefix)
             .ok_or_else(|| BuildError::new(deployment, "not a model name"))?;
-        let prices = self.prices(deployment, model, facts.as_ref())?;
+        let own = self.prices(deployment, model, facts.as_ref())?;
+        let is_unpriced = !own.is_priced();
+        let prices = match &self.costs.unpriced {
+            Unpriced::Charge(prices) if is_unpriced => prices.clone(),
+            _ => own,
+        };
         Ok(Target {
             id: deployment.id.clone(),
             provider,
@@ -195,11 +202,14 @@ impl Builder {
             defaults: defaults(deployment),
             has_completions: has_completions(provider.name, facts.as_ref()),
             prices,
+            is_unpriced,
+            adjustment: self.costs.adjustment(provider.name),
             reply_headers: TargetHeaders::new(&TargetFacts {
                 id: &deployment.id,
                 model_name: &format!("{}/{model}", provider.name),
                 api_base: base_url(deployment).as_deref().unwrap_or_default(),
                 group,
+                is_unpriced,
             }),
             metrics: metrics.target(TargetLabels {
                 requested_model: group.to_owned(),

@@ -10,7 +10,7 @@ use http::{HeaderMap, Uri};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
-use tollgate_catalog::{Prices, Provider};
+use tollgate_catalog::{Adjustment, Prices, Provider};
 use tollgate_config::{Fault, OnUnsupported, Secret};
 use tollgate_dialect::watsonx::Place;
 use tollgate_dialect::wire::{Dialect, EncodeOptions};
@@ -75,6 +75,10 @@ pub(crate) struct Target {
     pub(crate) has_completions: bool,
     /// What it costs.
     pub(crate) prices: Prices,
+    /// The prices are not its own: the operator's for whatever has none, or none at all.
+    pub(crate) is_unpriced: bool,
+    /// What callers are charged for that.
+    pub(crate) adjustment: Adjustment,
     /// Its part of a reply's headers.
     pub(crate) reply_headers: TargetHeaders,
     /// Its metrics.

@@ -48,6 +48,15 @@ impl Rejection {
         rejection
     }
 
+    /// A model has no price, and the operator does not let such ones be asked.
+    pub(crate) fn unpriced(model: &str) -> Self {
+        let message = format!(
+            "Model '{model}' has no price: requests for models without pricing are blocked. Give it one in its \
+             litellm_params or model_info."
+        );
+        Self::new(StatusCode::BAD_REQUEST, "invalid_request_error", message).at("model")
+    }
+
     /// A budget does not leave the request's maximum, and it cannot be lowered.
     pub(crate) fn not_lowered(path: &str, most: u64) -> Self {
         let reason =

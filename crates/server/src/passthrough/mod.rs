@@ -347,7 +347,7 @@ async fn stake(
 ) -> Result<Stake, Rejection> {
     let rules = snapshot.toll_rules();
     let mut stake =
-        toll.stake(rules, to, None).map_err(|refused| toll.reject(&refused, rules, &call.caller))?;
+        toll.stake(rules, to, None, false).map_err(|refused| toll.reject(&refused, rules, &call.caller))?;
     stake.intend().await?;
     Ok(stake)
 }

@@ -127,7 +127,7 @@ fn whole(
     let mut headers = begin(passing, provider, false);
     let usage = passing.way.bills.then(|| reply_usage(&bytes)).flatten();
     let mut settlement = settlement(passing);
-    headers.cost(settlement.settle_plain(&Billing::reported(usage)).as_ref());
+    headers.bill(settlement.settle_plain(&Billing::reported(usage)).as_ref());
     let bytes = match passing.call.surface {
         Surface::Passed(Passage::Anthropic | Passage::MessageBatches) => platform::with_own_results(&bytes),
         _ => bytes,

@@ -64,13 +64,28 @@ impl Walk<'_> {
     }
 
     /// Holds what an attempt there may cost: `None` where the caller's budgets do not reach to it, and it is passed over.
-    pub(super) fn stake(&mut self, position: usize) -> Option<Option<Stake>> {
+    pub(super) async fn stake(&mut self, position: usize) -> Option<Option<Stake>> {
         let Errand { snapshot, received, call, .. } = self.errand;
         let (Some(toll), Some(target)) = (call.toll.get(), self.group.targets().get(position)) else {
             return Some(None);
         };
+        if target.is_unpriced && snapshot.toll_rules().denies_unpriced {
+            let rejection = Rejection::unpriced(&target.model);
+            self.means.dear.push(position);
+            self.means.too_dear.get_or_insert(Over::failed(FailureKind::BadRequest, rejection));
+            return None;
+        }
         let limits = limits_of(snapshot, received, (target, self.journey.leg()), self.deadline);
-        match toll.stake(snapshot.toll_rules(), (target, limits.attempt), self.means.bounds.as_deref()) {
+        let (rules, to) = (snapshot.toll_rules(), (target, limits.attempt));
+        let own = self.means.bounds.as_deref();
+        let mut staked = toll.stake(rules, to, own, false);
+        if staked.is_err() {
+            // Counted, its prompt may be far less than its bytes.
+            let bounds = own.unwrap_or(toll.bounds()).clone();
+            let counted = Box::pin(bounds.counted(call.surface, received, &target.model)).await;
+            staked = toll.stake(rules, to, Some(&counted), true);
+        }
+        match staked {
             Ok(stake) => Some(Some(stake)),
             Err(refused) => {
                 let rejection = toll.reject(&refused, snapshot.toll_rules(), &call.caller);

@@ -9,7 +9,6 @@ mod boarding;
 mod broken;
 pub(crate) mod caller;
 pub(crate) mod canned;
-#[allow(dead_code, reason = "asked by whoever reserves")]
 pub(crate) mod ceiling;
 mod embedding;
 mod hedge;

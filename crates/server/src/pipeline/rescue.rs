@@ -294,6 +294,7 @@ impl Lifeline {
             return Err(Lost::Unfit(Unfit::Several));
         }
         let onward = past.read(frames, self.call.surface).map_err(Lost::Unfit)?;
+        self.successors.note_sent(onward.sent.text().len() + onward.sent.reasoning().len());
         let mut retry_after = None;
         let (worker, snapshot, call) = (&self.worker, self.snapshot.as_ref(), &self.call);
         loop {

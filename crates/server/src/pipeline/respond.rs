@@ -535,7 +535,7 @@ pub(crate) fn respond(
     }
     match body {
         AnswerBody::Whole { segments, billing } => {
-            headers.cost(settlement.settle_plain(&billing).as_ref()).toll(call.toll.get());
+            headers.bill(settlement.settle_plain(&billing).as_ref()).toll(call.toll.get());
             let map = with_type(headers.into_map(), call.surface, &provider_headers);
             reply(map, GatewayBody::segments(segments))
         }
@@ -545,7 +545,7 @@ pub(crate) fn respond(
                 settlement = settlement.with_units(Units::asked(call.surface, received, &target));
             }
             if is_opaque && let Some(cost) = settlement.foretell() {
-                headers.cost(Some(&cost));
+                headers.bill(Some(&cost));
             }
             let keeping = keeper.zip(slot).map(|(keeper, slot)| {
                 let kept = Arc::clone(&slot);

@@ -14,7 +14,7 @@ use http::HeaderValue;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
-use tollgate_catalog::{Cost, PicoDollars, ServiceTier, cost};
+use tollgate_catalog::{Bill, Cost, PicoDollars, Prices, ServiceTier, cost};
 use tollgate_dialect::conversation::Usage;
 use tollgate_dialect::wire::{Losses, Progress};
 use tollgate_policy::failure::FailureKind;
@@ -132,13 +132,15 @@ impl Settlement {
         prompt_bytes: u64,
         at_provider: Duration,
     ) -> Self {
+        // What was let in was weighed: a picture in it is no text.
+        let weighed = call.toll.get().map(|toll| toll.estimated_tokens().saturating_mul(BYTES_PER_TOKEN));
         Self {
             gateway: Arc::clone(&worker.gateway),
             target: Arc::clone(target),
             call_id: call.id.clone(),
             surface: call.surface,
             started: call.started,
-            prompt_bytes,
+            prompt_bytes: weighed.unwrap_or(prompt_bytes),
             at_provider,
             units: None,
             place: None,
@@ -170,8 +172,9 @@ impl Settlement {
     }
 
     /// What a reply costs that says nothing of it, before it is passed on.
-    pub(crate) fn foretell(&self) -> Option<Cost> {
-        self.cost(&Billing { units: self.units.clone(), ..Billing::reported(None) }, Duration::ZERO)
+    pub(crate) fn foretell(&self) -> Option<Bill> {
+        let nothing = Billing { units: self.units.clone(), ..Billing::reported(None) };
+        self.cost(&nothing, Duration::ZERO).map(|cost| self.target.adjustment.bill(cost))
     }
 
     /// Whose answer it is.
@@ -254,7 +257,7 @@ impl Settlement {
     }
 
     /// Settles a plain reply and says what it cost.
-    pub(crate) fn settle_plain(&mut self, billing: &Billing) -> Option<Cost> {
+    pub(crate) fn settle_plain(&mut self, billing: &Billing) -> Option<Bill> {
         let total = self.started.elapsed();
         let overhead = total.saturating_sub(self.at_provider);
         self.target.metrics.overhead.observe(overhead.as_secs_f64());
@@ -314,6 +317,8 @@ impl Settlement {
         // How long the provider took to open it; how long it lasted is the caller's affair.
         self.target.metrics.api_latency.observe(self.at_provider.as_secs_f64());
         let (input_tokens, output_tokens) = (spend.input_tokens, spend.output_tokens);
+        let charged = spend.cost.map(|cost| self.target.adjustment.total(cost));
+        let spend = &SessionSpend { cost: charged, ..*spend };
         self.book(spend, &Usage { input_tokens, output_tokens, ..Usage::default() }, ending);
     }
 
@@ -327,7 +332,7 @@ impl Settlement {
             return None;
         }
         units.add_to(&mut used);
-        cost(&units.prices(&self.target.prices), &used, billing.tier)
+        cost(&units.prices(self.prices()), &used, billing.tier)
     }
 
     fn cost_of_tokens(
@@ -340,12 +345,17 @@ impl Settlement {
         if !self.surface.believes_reports() {
             used.elapsed_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX).max(1);
         }
-        cost(&self.target.prices, &used, billing.tier)
+        cost(self.prices(), &used, billing.tier)
     }
 
-    fn settle(&mut self, billing: &Billing, took: Duration, ending: Ending) -> Option<Cost> {
-        let cost = self.cost(billing, took);
-        if cost.is_none() && billing.units.as_ref().is_some_and(|units| units.are_untold()) {
+    /// What the provider asks at this moment.
+    fn prices(&self) -> &Prices {
+        self.target.prices.at(self.gateway.ledger().clock().wall().micros().div_euclid(1_000_000))
+    }
+
+    fn settle(&mut self, billing: &Billing, took: Duration, ending: Ending) -> Option<Bill> {
+        let bill = self.cost(billing, took).map(|cost| self.target.adjustment.bill(cost));
+        if bill.is_none() && billing.units.as_ref().is_some_and(|units| units.are_untold()) {
             tracing::warn!(
                 call_id = %self.call_id.to_str().unwrap_or_default(),
                 deployment = %self.target.id,
@@ -357,12 +367,12 @@ impl Settlement {
         let spend = SessionSpend {
             input_tokens: billing.usage.input_tokens,
             output_tokens: billing.usage.output_tokens,
-            cost: cost.map(|cost| cost.total),
-            has_unpriced: cost.is_none() && !may_have_none,
+            cost: bill.map(|bill| bill.total),
+            has_unpriced: bill.is_none() && !may_have_none,
             is_estimated: billing.is_estimated,
         };
         self.book(&spend, &billing.usage, ending);
-        cost
+        bill
     }
 
     /// Gives the place back, and lets the policies learn of the end.

@@ -39,12 +39,14 @@ pub(crate) struct Successors {
     /// The first send of a rescue is what the caller is owed, and no part of a storm: a provider that goes away breaks all
     /// its streams at once. Those after it are within the group's budget of retries.
     has_begun: bool,
+    /// Bytes of text that the caller has, which whoever goes on is sent.
+    sent_bytes: u64,
 }
 
 impl Successors {
     /// Those that follow where a walk ended.
     pub(crate) fn new(rest: Rest) -> Self {
-        Self { rest, has_begun: false }
+        Self { rest, has_begun: false, sent_bytes: 0 }
     }
 
     /// Whether there may be any beside the one that will answer.
@@ -56,6 +58,11 @@ impl Successors {
     /// There can be nobody.
     pub(crate) fn is_empty(&self) -> bool {
         self.rest.sends >= SENDS_PER_REQUEST_MAX
+    }
+
+    /// Whoever goes on is sent so many bytes of text beside the request.
+    pub(crate) fn note_sent(&mut self, bytes: usize) {
+        self.sent_bytes = bytes as u64;
     }
 
     /// A place at the next one, after a failure of this kind; a send is counted for it.
@@ -115,12 +122,12 @@ impl Successors {
         let target = Arc::clone(group.targets().get(position)?);
         let limits = limits_of(snapshot, received, (&target, journey.leg()), Instant::now());
         let toll = call.toll.get();
-        let stake = toll.map(|toll| toll.stake(snapshot.toll_rules(), (&target, limits.attempt), None));
-        // What goes on with a lower maximum would be cut in the middle.
+        let stake = toll.map(|toll| {
+            let whole = toll.bounds().clone().and_text(self.sent_bytes);
+            // Never with a lower maximum: what goes on would be cut in the middle.
+            toll.stake(snapshot.toll_rules(), (&target, limits.attempt), Some(&whole), false)
+        });
         let stake = stake.transpose().ok()?;
-        if stake.as_ref().is_some_and(|stake| stake.lowered().is_some()) {
-            return None;
-        }
         let place = Place::take(&target, why, asking.tokens(), group.rules().latency)?;
         // The request's own time was for its beginning, which the caller has.
         let limits = super::attempt::CallLimits {

@@ -148,7 +148,7 @@ impl<'a> Walk<'a> {
                     return Err(self.failed.take().unwrap_or_else(|| self.passed()));
                 }
                 Choice::Deployment { position, why } => {
-                    let Some(stake) = self.stake(position) else { continue };
+                    let Some(stake) = self.stake(position).await else { continue };
                     if let Some(mut boarding) = self.take(position, why, stake) {
                         boarding.intend().await?;
                         return Ok(boarding);
@@ -191,7 +191,7 @@ impl<'a> Walk<'a> {
             return None;
         }
         // Where money is as short as that, one answer is enough.
-        let stake = self.stake(position)?;
+        let stake = self.stake(position).await?;
         if stake.as_ref().is_some_and(|stake| stake.lowered().is_some()) {
             return None;
         }

@@ -11,7 +11,7 @@ use http::header::{
 use std::cell::RefCell;
 use std::sync::Arc;
 use std::time::Duration;
-use tollgate_catalog::{Cost, PicoDollars};
+use tollgate_catalog::{Bill, PicoDollars};
 use tollgate_dialect::wire::Losses;
 
 /// The version of LiteLLM Proxy whose contract the headers and bodies follow.
@@ -82,6 +82,7 @@ names! {
     NOT_YET_ACTIVE = "x-tollgate-not-yet-active";
     DROPPED = "x-tollgate-dropped";
     TIER = "x-tollgate-tier";
+    UNPRICED = "x-tollgate-unpriced";
     COST = "x-litellm-response-cost";
     COST_ORIGINAL = "x-litellm-response-cost-original";
     COST_DISCOUNT = "x-litellm-response-cost-discount-amount";
@@ -126,6 +127,8 @@ pub(crate) struct TargetFacts<'a> {
     pub(crate) api_base: &'a str,
     /// The group's name.
     pub(crate) group: &'a str,
+    /// It has no price of its own.
+    pub(crate) is_unpriced: bool,
 }
 
 impl TargetHeaders {
@@ -152,6 +155,9 @@ impl TargetHeaders {
             plain.insert(name, value);
         }
         add_security_headers(&mut plain);
+        if facts.is_unpriced {
+            plain.insert(UNPRICED, header_text(facts.model_name));
+        }
         let mut stream = plain.clone();
         plain.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         stream.insert(CONTENT_TYPE, HeaderValue::from_static("text/event-stream; charset=utf-8"));
@@ -241,8 +247,8 @@ impl ReplyHeaders {
     }
 
     /// Adds the cost of a plain reply; nothing where the model has no price.
-    pub(crate) fn cost(&mut self, cost: Option<&Cost>) -> &mut Self {
-        let Some(cost) = cost else {
+    pub(crate) fn bill(&mut self, bill: Option<&Bill>) -> &mut Self {
+        let Some(bill) = bill else {
             // Without a price there is nothing that a discount or a margin could be of.
             for name in [COST_DISCOUNT, COST_MARGIN, COST_MARGIN_PERCENT] {
                 self.0.remove(name);
@@ -250,9 +256,17 @@ impl ReplyHeaders {
             self.0.insert(KEY_SPEND, ZERO);
             return self;
         };
-        let total = dollars(cost.total);
+        let cost = &bill.parts;
+        let total = dollars(bill.total);
         self.0.insert(COST, total.clone());
-        self.0.insert(COST_ORIGINAL, total.clone());
+        if bill.total == cost.total && bill.discount == PicoDollars::ZERO {
+            self.0.insert(COST_ORIGINAL, total.clone());
+        } else {
+            self.0.insert(COST_ORIGINAL, dollars(cost.total));
+            self.0.insert(COST_DISCOUNT, dollars(bill.discount));
+            self.0.insert(COST_MARGIN, dollars(bill.margin));
+            self.0.insert(COST_MARGIN_PERCENT, header_text(&bill.margin_share.as_litellm_number()));
+        }
         self.0.insert(KEY_SPEND, total);
         self.0.insert(COST_INPUT, dollars(cost.input));
         self.0.insert(COST_OUTPUT, dollars(cost.output));

@@ -149,6 +149,16 @@ impl Toll {
         }
     }
 
+    /// What it can use at most.
+    pub(crate) fn bounds(&self) -> &RequestBounds {
+        &self.bounds
+    }
+
+    /// About how many tokens its prompt has.
+    pub(crate) fn estimated_tokens(&self) -> u64 {
+        self.bounds.estimate_input_tokens
+    }
+
     /// What is kept of it.
     fn facts(&self) -> &Facts {
         &self.facts

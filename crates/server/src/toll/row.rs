@@ -59,7 +59,7 @@ impl Facts {
             started_at: now.micros(),
             ended_at: now.micros(),
             accounts: self.more.clone(),
-            unpriced: !target.prices.is_priced(),
+            unpriced: target.is_unpriced,
             ..SpendRow::clone(&self.base)
         }
     }

@@ -3,7 +3,7 @@
 use jiff::tz::TimeZone;
 use std::collections::HashMap;
 use std::sync::Arc;
-use tollgate_config::{BudgetLimit, BudgetMaximum, Config, ScopeLimit};
+use tollgate_config::{BudgetLimit, BudgetMaximum, Config, ScopeLimit, Unpriced};
 use tollgate_identity::{Directory, Kind, Limits};
 use tollgate_ledger::Defaults;
 use tollgate_policy::accounts::{RateRule, TierRules, Unit};
@@ -29,6 +29,8 @@ pub(crate) struct TollRules {
     pub(crate) token_unit: Unit,
     /// A user's own budget holds for keys of a team too.
     pub(crate) user_pays_for_team: bool,
+    /// A model without a price is not asked.
+    pub(crate) denies_unpriced: bool,
     /// A maximum that a budget does not leave is lowered to what it does.
     pub(crate) lowers_maximum: bool,
     /// Not below so many tokens.
@@ -68,6 +70,7 @@ impl TollRules {
             zone: budgets.zone.clone(),
             token_unit: budgets.token_unit,
             user_pays_for_team: budgets.apply_user_budget_to_team_keys,
+            denies_unpriced: config.costs.unpriced == Unpriced::Deny,
             lowers_maximum: budgets.maximum == BudgetMaximum::Lower,
             maximum_floor: budgets.maximum_floor,
             exceeded_status: budgets.exceeded_status,

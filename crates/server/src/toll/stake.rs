@@ -10,7 +10,7 @@ use crate::target::Target;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
-use tollgate_catalog::{Bounds, PicoDollars, ceiling, cost, lower};
+use tollgate_catalog::{Bounds, PicoDollars, Terms, cost};
 use tollgate_dialect::conversation::Usage;
 use tollgate_identity::{Limits, Scope, ScopeKind};
 use tollgate_ledger::{Attempt, Refused};
@@ -56,7 +56,7 @@ pub(crate) struct Spent {
 
 impl Toll {
     /// Holds what an attempt at a deployment can cost at most, or what the budgets leave for it where its maximum can be
-    /// lowered to that. `own` is what the request can use where it is not sent as the caller wrote it.
+    /// lowered to that, if `may_lower`. `own` is what the request can use where it is not sent as the caller wrote it.
     ///
     /// # Errors
     /// The budget that stands in the way.
@@ -65,6 +65,7 @@ impl Toll {
         rules: &TollRules,
         (target, time_max): (&Arc<Target>, Duration),
         own: Option<&RequestBounds>,
+        may_lower: bool,
     ) -> Result<Stake, Box<Refused>> {
         let request = own.unwrap_or(&self.bounds);
         let hold = |most: PicoDollars, output_tokens: u64, lowered: Option<u64>| {
@@ -78,14 +79,16 @@ impl Toll {
         }
         let facts = ModelFacts::of(target, time_max);
         let bounds = request.at(&facts);
-        let most = |bounds: &Bounds| ceiling(&target.prices, bounds, request.served(&facts));
+        let (prices, adjustment) = (&target.prices, target.adjustment);
+        let terms = Terms { prices, served: request.served(&facts), adjustment };
+        let most = |bounds: &Bounds| terms.ceiling(bounds);
         let asked = bounds.output_tokens;
         let refused = match hold(most(&bounds).unwrap_or(PicoDollars::ZERO), asked, None) {
             Ok(stake) => return Ok(stake),
             Err(refused) => refused,
         };
-        let left = lower_to(&refused).filter(|_| self.may_lower && rules.lowers_maximum);
-        let tokens = left.and_then(|left| lower(&target.prices, &bounds, request.served(&facts), left));
+        let left = lower_to(&refused).filter(|_| may_lower && self.may_lower && rules.lowers_maximum);
+        let tokens = left.and_then(|left| terms.lower(&bounds, left));
         match tokens.filter(|tokens| *tokens >= rules.maximum_floor) {
             Some(tokens) => {
                 let bounds = Bounds { output_tokens: tokens, ..bounds };
@@ -128,7 +131,7 @@ impl Stake {
         let whole = Usage { output_tokens: answer, ..prompt };
         let priced = |usage: &Usage| {
             let cost = cost(&target.prices, &catalogue_usage(usage), None);
-            cost.map_or(PicoDollars::ZERO, |cost| cost.total)
+            cost.map_or(PicoDollars::ZERO, |cost| target.adjustment.total(cost.total))
         };
         count(&mut row, &prompt);
         (row.estimated, row.status) = (true, Status::Failure);
@@ -162,7 +165,7 @@ impl Stake {
         row.first_token_at =
             spent.first_token_micros.map_or(0, |micros| row.started_at.saturating_add(micros));
         row.estimated = spent.is_estimated;
-        row.unpriced = spent.cost.is_none();
+        row.unpriced |= spent.cost.is_none();
         row.overhead = is_overhead;
         row.charged = is_overhead.then_some(0);
         row.status = if spent.is_cut || is_overhead { Status::Failure } else { Status::Success };
