@@ -53,9 +53,15 @@ impl Feeder {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let run = move || {
             runtime.block_on(async {
-                match from {
-                    Some((name, from)) => carry_journal(&ledger, &books, &name, from).await,
-                    None => carry_memory(&ledger, &books).await,
+                let carried = async {
+                    match from {
+                        Some((name, from)) => carry_journal(&ledger, &books, &name, from).await,
+                        None => carry_memory(&ledger, &books).await,
+                    }
+                };
+                tokio::select! {
+                    () = carried => {}
+                    () = follow(&ledger, &books) => {}
                 }
                 if let Some(ledger) = ledger.upgrade() {
                     ledger.feeder().ended.send_replace(true);
@@ -166,6 +172,32 @@ async fn post(
         drop(ledger);
         sleep(pause).await;
         pause = (pause * 2).min(AWAY.1);
+    }
+}
+
+/// Takes over what other gateways change in the same books, as long as this one runs.
+async fn follow(ledger: &Weak<Ledger>, books: &Books) {
+    let Ok(mut revision) = books.listen() else { return std::future::pending().await };
+    loop {
+        let newest = *revision.borrow_and_update();
+        let Some(seen) = ledger.upgrade().map(|ledger| ledger.revision()) else { return };
+        if newest > seen {
+            match books.changes_since(seen).await {
+                Ok(changes) => {
+                    if let Some(ledger) = ledger.upgrade() {
+                        ledger.apply(&changes);
+                    }
+                }
+                Err(error) => {
+                    tracing::warn!(%error, "what others have changed cannot be read");
+                    sleep(AWAY.1).await;
+                    continue;
+                }
+            }
+        }
+        if revision.changed().await.is_err() {
+            return std::future::pending().await;
+        }
     }
 }
 

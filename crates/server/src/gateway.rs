@@ -7,18 +7,18 @@ use crate::routes::Routes;
 use crate::routing::{Admission, Alerts, Fleet, Leg, Tally, Word, Words, recall};
 use crate::snapshot::Snapshot;
 use crate::telemetry::Metrics;
-use crate::toll::TollRules;
+use crate::toll::{TollRules, listener};
 use arc_swap::ArcSwap;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tokio::sync::watch;
 use tollgate_catalog::Overlay;
-use tollgate_config::{Config, Durability};
+use tollgate_config::{Config, Durability, LedgerSettings};
 use tollgate_ledger::journal::{Options, Sync};
 use tollgate_ledger::{Accounts, Ledger, Recovery, StartError};
 use tollgate_policy::accounts::{Kernel, Times};
 use tollgate_policy::clock::Wall;
-use tollgate_store::books::Books;
+use tollgate_store::books::{Books, PostgresOptions};
 use tollgate_store::{LazyStore, Location, StoreOptions};
 
 /// Rows of one deletion of what has expired.
@@ -36,6 +36,14 @@ fn new_ledger(rules: &TollRules, clock: crate::routing::Clock) -> Ledger {
     let clock = tollgate_ledger::Clock::new(move || Times { now: clock.now(), wall: wall() });
     let accounts = Accounts::new(Kernel::new(rules.zone()), rules.defaults());
     Ledger::new(clock, accounts)
+}
+
+fn postgres_options(settings: &LedgerSettings) -> PostgresOptions {
+    PostgresOptions {
+        connections: usize::try_from(settings.database_connections_max).unwrap_or(1),
+        acquire_timeout: settings.database_timeout,
+        ..PostgresOptions::default()
+    }
 }
 
 /// Why a gateway could not be made.
@@ -158,10 +166,18 @@ impl Gateway {
     /// # Errors
     /// Where the database or the journal cannot be read.
     pub async fn begin(&self) -> Result<Recovery, StartError> {
-        let books = Books::sqlite(Arc::clone(&self.store));
+        self.ledger.listen(listener(&self.ledger, self.alerts.clone()));
         let snapshot = self.snapshot.load();
         let settings = &snapshot.config().ledger;
-        let is_kept = matches!(self.store.location(), Location::File(_));
+        let (books, is_kept) = match &snapshot.config().general.database_url {
+            Some(url) => (Books::postgres(url.expose(), postgres_options(settings))?, true),
+            None => {
+                let is_kept = matches!(self.store.location(), Location::File(_));
+                (Books::sqlite(Arc::clone(&self.store)), is_kept)
+            }
+        };
+        // Whatever is wrong with the database is said before anybody is served.
+        books.ready().await?;
         let sync = match settings.durability {
             Durability::Strict => Sync::Always,
             Durability::Relaxed => Sync::Later,
@@ -214,6 +230,9 @@ impl Gateway {
     /// Carries the last rows into the database, tells what alerts are left, and closes; called once requests have ended.
     pub async fn close(&self) {
         self.ledger.close(LEDGER_PATIENCE).await;
+        if let Some(books) = self.ledger.books() {
+            books.close().await;
+        }
         self.alerts.close().await;
         self.store.close().await;
     }

@@ -11,9 +11,11 @@ mod refusal;
 mod row;
 mod rules;
 mod stake;
+mod watch;
 
 pub(crate) use rules::TollRules;
 pub(crate) use stake::{Spent, Stake};
+pub(crate) use watch::listener;
 
 use crate::auth::Caller;
 use crate::error::Rejection;

@@ -23,10 +23,15 @@ const AT_A_TIME: usize = 16;
 
 /// `GET /health/readiness`: 503 once the drain has begun, so that a balancer stops sending.
 pub(super) fn readiness(worker: &Worker) -> Response<GatewayBody> {
+    let ledger = worker.gateway.ledger();
+    let db = match ledger.books() {
+        Some(_) if ledger.are_books_there() => "connected",
+        _ => "Not connected",
+    };
     if worker.gateway.drain().stage() == Stage::Running {
-        return json_response(r#"{"status":"healthy","db":"Not connected"}"#);
+        return json_response(format!(r#"{{"status":"healthy","db":"{db}"}}"#));
     }
-    let mut response = json_response(r#"{"status":"draining","db":"Not connected"}"#);
+    let mut response = json_response(format!(r#"{{"status":"draining","db":"{db}"}}"#));
     *response.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
     response
 }

@@ -20,8 +20,8 @@ use tollgate_upstream::Shared;
 /// How long the process waits at its end for alerts that are on their way.
 const CLOSE_MAX: Duration = Duration::from_secs(5);
 
-/// Where alerts go.
-#[derive(Debug)]
+/// Where alerts go. A clone goes there too.
+#[derive(Debug, Clone)]
 pub(crate) struct Alerts {
     way: tollgate_alerts::Alerts,
 }

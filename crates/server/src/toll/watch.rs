@@ -1,0 +1,85 @@
+//! What is told when a budget passes a mark.
+//!
+//! Leaves to the ledger when that is (once in a period), and to the alerts how it gets to whom.
+
+use crate::routing::Alerts;
+use std::sync::{Arc, Weak};
+use tollgate_alerts::{Alert, Belongs, Period, Scope as Whose, ScopeKind as Whom, Spent};
+use tollgate_identity::{Directory, Kind, Record, Scope, ScopeKind};
+use tollgate_ledger::{Ledger, Listener};
+use tollgate_policy::accounts::{Crossing, Threshold, Tier};
+
+/// Tells of every budget that passes a mark.
+pub(crate) fn listener(ledger: &Arc<Ledger>, alerts: Alerts) -> Listener {
+    let ledger: Weak<Ledger> = Arc::downgrade(ledger);
+    Box::new(move |scope, crossing| {
+        if let Some(ledger) = ledger.upgrade() {
+            let whose = whose(scope, &ledger.directory());
+            alerts.tell(alert(whose, crossing));
+        }
+    })
+}
+
+fn alert(scope: Whose, crossing: &Crossing) -> Alert {
+    let period = crossing
+        .cadence
+        .map(|_| Period { start: crossing.period.start.micros(), end: Some(crossing.period.end.micros()) });
+    let spent = Spent { scope, spend: crossing.settled, budget: crossing.limit, period };
+    let tier = match crossing.threshold {
+        Threshold::Soft => return Alert::soft_budget(spent, crossing.mark),
+        Threshold::Warn => Tier::Warn,
+        Threshold::Downgrade => Tier::Downgrade,
+        Threshold::Spent => Tier::Overflow,
+    };
+    let share = crossing.limit.filter(|limit| limit.0 > 0).map(|limit| crossing.mark.0 * 1_000_000 / limit.0);
+    let share = share.and_then(|share| u32::try_from(share).ok()).unwrap_or(1_000_000);
+    Alert::threshold(spent, share, tier.word())
+}
+
+/// A scope with the names that people know it by.
+pub(super) fn whose(scope: &Scope, directory: &Directory) -> Whose {
+    let (whom, kind) = match scope.kind {
+        ScopeKind::Global => (Whom::Global, None),
+        ScopeKind::Provider => (Whom::Provider, None),
+        ScopeKind::Model => (Whom::Model, None),
+        ScopeKind::Deployment => (Whom::Deployment, None),
+        ScopeKind::AccessGroup => (Whom::AccessGroup, Some(Kind::AccessGroup)),
+        ScopeKind::Tag => (Whom::Tag, Some(Kind::Tag)),
+        ScopeKind::EndUser => (Whom::EndUser, Some(Kind::Customer)),
+        ScopeKind::Organization => (Whom::Organization, Some(Kind::Organization)),
+        ScopeKind::Project => (Whom::Project, Some(Kind::Project)),
+        ScopeKind::Team => (Whom::Team, Some(Kind::Team)),
+        ScopeKind::Member => (Whom::Member, Some(Kind::Member)),
+        ScopeKind::User => (Whom::User, Some(Kind::User)),
+        ScopeKind::Key => (Whom::Key, Some(Kind::Key)),
+    };
+    let record = kind.and_then(|kind| directory.get(kind, &scope.id));
+    let alias = record.and_then(|record| record.alias()).unwrap_or_default();
+    let named = Whose::new(whom, scope.id.as_ref()).alias(alias);
+    let named = match &scope.model {
+        Some(model) => named.model(model.as_ref()),
+        None => named,
+    };
+    named.belongs(record.map(|record| belongs(record, directory)).unwrap_or_default())
+}
+
+fn belongs(record: &Arc<Record>, directory: &Directory) -> Belongs {
+    let text = |id: Option<&Arc<str>>| id.map(|id| id.as_ref().to_owned());
+    let own = |kind| (record.kind == kind).then(|| record.id.as_ref().to_owned());
+    let alias = || record.alias().map(str::to_owned);
+    let parents = &record.parents;
+    let user = own(Kind::User).or_else(|| text(parents.user.as_ref()));
+    let team = own(Kind::Team).or_else(|| text(parents.team.as_ref()));
+    let find = |kind, id: &Option<String>| id.as_deref().and_then(|id| directory.get(kind, id));
+    Belongs {
+        token: own(Kind::Key),
+        key_alias: (record.kind == Kind::Key).then(alias).flatten(),
+        user_email: find(Kind::User, &user)
+            .and_then(|user| user.document.text("user_email").map(str::to_owned)),
+        customer_id: own(Kind::Customer),
+        team_alias: find(Kind::Team, &team).and_then(|team| team.alias().map(str::to_owned)),
+        organization_id: own(Kind::Organization).or_else(|| text(parents.organization.as_ref())),
+        user_id: user,
+        team_id: team,
+    }
+}
