@@ -18,6 +18,7 @@ type Parent = (Kind, Arc<str>);
 pub struct Directory {
     records: HashMap<Kind, HashMap<Arc<str>, Arc<Record>>>,
     children: HashMap<Parent, BTreeSet<(Kind, Arc<str>)>>,
+    access_group_changes: u64,
 }
 
 /// A key, and everybody above it.
@@ -61,6 +62,23 @@ impl Directory {
         self.records.get(&kind).map_or(0, HashMap::len)
     }
 
+    /// How often an access group was taken in or out: what is made of all of them is good while this stays the same.
+    pub fn access_group_changes(&self) -> u64 {
+        self.access_group_changes
+    }
+
+    /// Whether somebody else than this record refers to the budget.
+    pub fn is_shared(&self, budget: &str, owner: &Record) -> bool {
+        let users = self.children.get(&(Kind::Budget, Arc::from(budget)));
+        users.into_iter().flatten().any(|(kind, id)| (*kind, id) != (owner.kind, &owner.id))
+    }
+
+    /// Everybody who refers to a budget.
+    pub fn users_of_budget(&self, budget: &str) -> impl Iterator<Item = &Arc<Record>> {
+        let users = self.children.get(&(Kind::Budget, Arc::from(budget)));
+        users.into_iter().flatten().filter_map(|(kind, id)| self.get(*kind, id))
+    }
+
     /// What belongs to someone, of one kind, by id.
     pub fn children(&self, kind: Kind, id: &str, wanted: Kind) -> impl Iterator<Item = &Arc<Record>> {
         let children = self.children.get(&(kind, Arc::from(id)));
@@ -102,6 +120,7 @@ impl Directory {
     /// Where a record that refers to the budget cannot be read again.
     pub fn put(&mut self, mut record: Record) -> Result<Vec<Arc<Record>>, BadMember> {
         self.forget(record.kind, &record.id);
+        self.access_group_changes += u64::from(record.kind == Kind::AccessGroup);
         let shared = record.parents.budget.as_ref().and_then(|id| self.get(Kind::Budget, id));
         if let Some(shared) = shared {
             record.limits = std::mem::take(&mut record.limits).or(&shared.limits);
@@ -122,6 +141,7 @@ impl Directory {
     /// Takes a record out.
     pub fn remove(&mut self, kind: Kind, id: &str) -> Option<Arc<Record>> {
         let removed = self.get(kind, id).map(Arc::clone);
+        self.access_group_changes += u64::from(kind == Kind::AccessGroup);
         self.forget(kind, id);
         removed
     }
@@ -234,6 +254,26 @@ mod tests {
         assert!(directory.remove(Kind::Key, "k").is_some());
         assert_eq!(directory.children(Kind::User, "u", Kind::Key).count(), 0);
         assert!(directory.remove(Kind::Key, "k").is_none());
+    }
+
+    #[test]
+    fn a_budget_is_shared_while_somebody_else_refers_to_it() {
+        let mut directory = directory();
+        let team = Arc::clone(directory.get(Kind::Team, "t").unwrap());
+        assert!(!directory.is_shared("b", &team));
+        directory.put(record(Kind::Key, "alone", json!({"budget_id": "b"}))).unwrap();
+        assert!(directory.is_shared("b", &team));
+        assert_eq!(directory.users_of_budget("b").count(), 2);
+        assert_eq!(directory.users_of_budget("none").count(), 0);
+    }
+
+    #[test]
+    fn changes_of_access_groups_are_counted() {
+        let mut directory = directory();
+        assert_eq!(directory.access_group_changes(), 0);
+        directory.put(record(Kind::AccessGroup, "g", json!({"models": ["a"]}))).unwrap();
+        directory.remove(Kind::AccessGroup, "g");
+        assert_eq!(directory.access_group_changes(), 2);
     }
 
     #[test]

@@ -16,7 +16,8 @@ use crate::routing::{Chains, Fleet, Group, GroupRules, Journey, Sensitive, Wish}
 use crate::target::Target;
 use crate::telemetry::Metrics;
 use crate::toll::TollRules;
-use std::collections::HashMap;
+use arc_swap::ArcSwapOption;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 use tokio::time::Instant;
@@ -24,9 +25,9 @@ use tollgate_catalog::Overlay;
 use tollgate_config::{Config, Deployment, REQUEST_TIMEOUT_DEFAULT, RoutingGroup};
 use tollgate_identity::grant::{AccessGroups, Denied, Standing};
 use tollgate_identity::role::Role;
+use tollgate_identity::{Directory, Kind};
 use tollgate_ledger::Ledger;
 use tollgate_policy::ask::Requirements;
-use tollgate_policy::clock::Wall;
 use tollgate_policy::plan::{RetriesByKind, RetryRules};
 use tollgate_upstream::Client;
 
@@ -35,6 +36,8 @@ use tollgate_upstream::Client;
 const WILDCARD_NAMES_MAX: usize = 1_024;
 /// The priority of a request that names none: the middle of LiteLLM's span.
 const PRIORITY_DEFAULT: u8 = 128;
+/// LiteLLM's word in a list of models for none.
+const NO_MODELS: &str = "no-default-models";
 /// Longest model name that a wildcard answers to, in bytes.
 const MODEL_NAME_BYTES_MAX: usize = 256;
 
@@ -72,7 +75,8 @@ pub(crate) struct Snapshot {
     chains: Arc<Chains>,
     sensitive: Sensitive,
     toll_rules: TollRules,
-    access_groups: AccessGroups,
+    /// Made of the configuration and of the records, as of so many changes of those.
+    access_groups: ArcSwapOption<(u64, Arc<AccessGroups>)>,
     fleet: Arc<Fleet>,
 }
 
@@ -103,12 +107,24 @@ fn call_together(
     Ok(())
 }
 
-/// `model_info.access_groups` of the deployments.
-fn access_groups(config: &Config) -> AccessGroups {
-    let pairs = config.deployments.iter().flat_map(|deployment| {
+/// `model_info.access_groups` of the deployments, and the groups that are records: of those `models` are names, and
+/// `model_ids` deployments.
+fn access_groups(config: &Config, directory: &Directory) -> AccessGroups {
+    let configured = config.deployments.iter().flat_map(|deployment| {
         let model = deployment.model_name.as_str();
         deployment.access_groups.iter().map(move |group| (group.as_str(), model))
     });
+    let recorded = directory.all(Kind::AccessGroup).flat_map(|group| {
+        let document = &group.document;
+        let named = document.texts("models").filter(|model| *model != NO_MODELS);
+        let deployments = document.texts("model_ids").filter_map(|id| {
+            let deployment = config.deployments.iter().find(|deployment| deployment.id == id)?;
+            Some(deployment.model_name.as_str())
+        });
+        named.chain(deployments).map(|model| (&*group.id, model))
+    });
+    // A model may be in a group by its name and by its deployments.
+    let pairs: BTreeSet<(&str, &str)> = configured.chain(recorded).collect();
     AccessGroups::new(pairs)
 }
 
@@ -166,7 +182,7 @@ impl Snapshot {
             chains: Arc::new(Chains::of(&config)),
             sensitive: Sensitive::of(&config),
             toll_rules: TollRules::of(&config),
-            access_groups: access_groups(&config),
+            access_groups: ArcSwapOption::empty(),
             fleet: Arc::clone(fleet),
             config,
         })
@@ -222,18 +238,42 @@ impl Snapshot {
     }
 
     /// Whether a caller may use a model, and what it is that the caller calls so.
-    pub(crate) fn allow(&self, caller: &Caller, model: &str, now: Wall) -> Result<Option<String>, Rejection> {
+    pub(crate) fn allow(
+        &self,
+        caller: &Caller,
+        model: &str,
+        ledger: &Ledger,
+    ) -> Result<Option<String>, Rejection> {
         let Some(holder) = caller.holder() else { return Ok(None) };
-        let allowed =
-            Standing::of(holder, now).and_then(|standing| standing.model(model, &self.access_groups));
+        let (now, groups) = (ledger.clock().wall(), self.access_groups(&ledger.directory()));
+        let allowed = Standing::of(holder, now).and_then(|standing| standing.model(model, &groups));
         let target = allowed.map_err(|denied| Rejection::denied(&denied))?;
         Ok((target != model).then(|| target.to_owned()))
     }
 
+    /// Whether an end user may use a model. One that is not in its list gives way to its `default_model`, where it has one.
+    pub(crate) fn allow_end_user(
+        &self,
+        ledger: &Ledger,
+        end_user: Option<&str>,
+        model: &str,
+    ) -> Result<Option<String>, Rejection> {
+        let Some(id) = end_user else { return Ok(None) };
+        let directory = ledger.directory();
+        let Some(customer) = directory.get(Kind::Customer, id) else { return Ok(None) };
+        if self.access_groups(&directory).allow(customer, model) {
+            return Ok(None);
+        }
+        let instead = customer.document.text("default_model").filter(|instead| *instead != model);
+        let denied = || Denied::Model { kind: Kind::Customer, model: model.to_owned() };
+        instead.map(|model| Some(model.to_owned())).ok_or_else(|| Rejection::denied(&denied()))
+    }
+
     /// Whether a caller may use a model, for lists of models.
-    pub(crate) fn shows(&self, caller: &Caller, model: &str, now: Wall) -> bool {
+    pub(crate) fn shows(&self, caller: &Caller, model: &str, ledger: &Ledger) -> bool {
         let Some(holder) = caller.holder() else { return true };
-        Standing::of(holder, now).is_ok_and(|standing| standing.has_model(model, &self.access_groups))
+        let (now, groups) = (ledger.clock().wall(), self.access_groups(&ledger.directory()));
+        Standing::of(holder, now).is_ok_and(|standing| standing.has_model(model, &groups))
     }
 
     /// The master key's digest, where there is one.
@@ -241,9 +281,15 @@ impl Snapshot {
         self.keys.master()
     }
 
-    /// Which model groups access groups stand for.
-    pub(crate) fn access_groups(&self) -> &AccessGroups {
-        &self.access_groups
+    /// Which model groups access groups stand for, by the configuration and by the records as they are now.
+    pub(crate) fn access_groups(&self, directory: &Directory) -> Arc<AccessGroups> {
+        let changes = directory.access_group_changes();
+        if let Some(known) = self.access_groups.load().as_ref().filter(|known| known.0 == changes) {
+            return Arc::clone(&known.1);
+        }
+        let groups = Arc::new(access_groups(&self.config, directory));
+        self.access_groups.store(Some(Arc::new((changes, Arc::clone(&groups)))));
+        groups
     }
 
     /// What the configuration says of limits and budgets.

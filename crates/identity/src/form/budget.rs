@@ -101,6 +101,14 @@ fn changed(id: &str, document: &Document, filled: Filled, context: &Context<'_>)
     Draft::checked(Kind::Budget, id, document)
 }
 
+/// Somebody who refers to a budget no longer: it is deleted.
+pub fn released(kind: Kind, id: &str, document: &Document, context: &Context<'_>) -> Draft {
+    let mut document = document.clone();
+    document.0.shift_remove("budget_id");
+    touch(&mut document, context);
+    Draft { kind, id: id.to_owned(), document }
+}
+
 /// Reads `/budget/info`.
 ///
 /// # Errors

@@ -22,7 +22,7 @@ static CUSTOMER: Form = Form {
             Row::acts("blocked", Want::Flag).by_admins(),
             Row::acts("models", Want::Texts),
             Row::acts("budget_id", Want::Text),
-            Row::stored("default_model", Want::Text),
+            Row::acts("default_model", Want::Text),
             Row::unsupported(
                 "allowed_model_region",
                 "is not supported: models says which models an end user may use",

@@ -11,11 +11,11 @@ use http::request::Parts;
 use serde_json::{Map, Value};
 use std::sync::Arc;
 use tollgate_identity::access::RouteRow;
-use tollgate_identity::form::{Context, Draft};
-use tollgate_identity::grant::{AccessGroups, Grant};
+use tollgate_identity::form::{Context, Draft, Drafts};
+use tollgate_identity::grant::Grant;
 use tollgate_identity::reply::{Amounts, Clock};
 use tollgate_identity::role::Actor;
-use tollgate_identity::{Directory, Document, Kind, Record};
+use tollgate_identity::{Directory, Document, Kind, Limits, Record};
 use tollgate_ledger::{Ledger, scope_of};
 use tollgate_policy::clock::Wall;
 use tollgate_store::books::{AuditEntry, Delete, Expected, Put, RecordChange, Settled};
@@ -25,11 +25,20 @@ pub(crate) const DEFAULT_USER: &str = "default_user_id";
 /// Who a change is said to be made for (LiteLLM's header).
 const CHANGED_BY: &str = "litellm-changed-by";
 
+/// A record that is to be put.
+struct Planned {
+    draft: Draft,
+    /// What it replaces.
+    old: Option<Arc<Record>>,
+    /// It is part of another one of the change, which is what whoever asks has the right to.
+    is_part: bool,
+}
+
 /// What is put, with what it replaces.
 #[derive(Default)]
 pub(crate) struct Change {
     action: &'static str,
-    puts: Vec<(Draft, Option<Arc<Record>>)>,
+    puts: Vec<Planned>,
     deletes: Vec<Arc<Record>>,
     notes: Vec<Arc<Record>>,
     accounts: Vec<Settled>,
@@ -43,13 +52,39 @@ impl Change {
 
     /// With a record that is new.
     pub(crate) fn make(mut self, draft: Draft) -> Self {
-        self.puts.push((draft, None));
+        self.puts.push(Planned { draft, old: None, is_part: false });
         self
+    }
+
+    /// With a record that is part of another one of this change: a budget of its own, the user of a place.
+    pub(crate) fn make_part(mut self, draft: Draft) -> Self {
+        self.puts.push(Planned { draft, old: None, is_part: true });
+        self
+    }
+
+    /// With a record, new or in place of `old`, and its budget, new or in place of the one that it had for itself alone.
+    pub(crate) fn put(
+        self,
+        drafts: Drafts,
+        old: Option<&Arc<Record>>,
+        own_budget: Option<&Arc<Record>>,
+    ) -> Self {
+        let with_record = match old {
+            Some(old) => self.replace(old, drafts.record),
+            None => self.make(drafts.record),
+        };
+        drafts.others.into_iter().fold(with_record, |change, draft| {
+            let own = own_budget.filter(|own| (own.kind, &*own.id) == (draft.kind, draft.id.as_str()));
+            match own {
+                Some(own) => change.replace(own, draft),
+                None => change.make_part(draft),
+            }
+        })
     }
 
     /// With a record in place of this one.
     pub(crate) fn replace(mut self, old: &Arc<Record>, draft: Draft) -> Self {
-        self.puts.push((draft, Some(Arc::clone(old))));
+        self.puts.push(Planned { draft, old: Some(Arc::clone(old)), is_part: false });
         self
     }
 
@@ -171,11 +206,6 @@ impl<'a> Desk<'a> {
         Clock { now: self.now, zone: self.snapshot.toll_rules().zone_ref() }
     }
 
-    /// The model groups that access groups stand for.
-    pub(crate) fn access_groups(&self) -> &AccessGroups {
-        self.snapshot.access_groups()
-    }
-
     /// The record of this id, if the right of the route reaches it.
     pub(crate) fn find(&self, kind: Kind, id: &str) -> Result<Arc<Record>, Problem> {
         let directory = self.ledger().directory();
@@ -192,6 +222,18 @@ impl<'a> Desk<'a> {
     /// A record that is there, whether the right of the route reaches it or not: to name it in an answer about another.
     pub(crate) fn known(&self, kind: Kind, id: &str) -> Option<Arc<Record>> {
         self.ledger().directory().get(kind, id).map(Arc::clone)
+    }
+
+    /// The budget that a record refers to.
+    pub(crate) fn budget_of(&self, record: &Record) -> Option<Arc<Record>> {
+        self.known(Kind::Budget, record.parents.budget.as_ref()?)
+    }
+
+    /// The same where nobody else refers to it.
+    pub(crate) fn own_budget(&self, record: &Record) -> Option<Arc<Record>> {
+        let directory = self.ledger().directory();
+        let budget = directory.get(Kind::Budget, record.parents.budget.as_ref()?)?;
+        (!directory.is_shared(&budget.id, record)).then(|| Arc::clone(budget))
     }
 
     /// What a record has spent.
@@ -212,15 +254,17 @@ impl<'a> Desk<'a> {
     }
 
     /// Whether a record may be made or changed so: by whoever asks, and within its parents.
-    fn check(&self, directory: &Directory, draft: &Draft, old: Option<&Arc<Record>>) -> Result<(), Problem> {
-        let record = Record::read(draft.kind, &draft.id, 1, draft.document.clone())
-            .map_err(|bad| Problem::Form(bad.into()))?;
-        let record = Arc::new(record);
-        if old.is_none() && !self.actor.may(self.row.right, &record, directory) {
+    fn check(&self, directory: &Directory, change: &Change, planned: &Planned) -> Result<(), Problem> {
+        let Planned { draft, old, is_part } = planned;
+        let mut record = read(draft)?;
+        if let Some(shared) = budget_within(directory, change, &record, old.as_ref())? {
+            record.limits = std::mem::take(&mut record.limits).or(&shared);
+        }
+        if old.is_none() && !is_part && !self.actor.may(self.row.right, &record, directory) {
             return Err(Problem::not_allowed(&self.actor, self.row.path));
         }
         let grant = Grant::of(&record);
-        grant.within(&grant.parents(directory), self.access_groups())?;
+        grant.within(&grant.parents(directory), &self.snapshot.access_groups(directory))?;
         Ok(())
     }
 
@@ -228,12 +272,12 @@ impl<'a> Desk<'a> {
     pub(crate) async fn commit(&self, change: Change) -> Result<Vec<Arc<Record>>, Problem> {
         {
             let directory = self.ledger().directory();
-            for (draft, old) in &change.puts {
-                self.check(&directory, draft, old.as_ref())?;
+            for planned in &change.puts {
+                self.check(&directory, &change, planned)?;
             }
         }
         let ids: Vec<(Kind, String)> =
-            change.puts.iter().map(|(draft, _)| (draft.kind, draft.id.clone())).collect();
+            change.puts.iter().map(|put| (put.draft.kind, put.draft.id.clone())).collect();
         self.ledger().commit(self.written(change)).await?;
         let directory = self.ledger().directory();
         Ok(ids.iter().filter_map(|(kind, id)| directory.get(*kind, id).map(Arc::clone)).collect())
@@ -247,7 +291,7 @@ impl<'a> Desk<'a> {
     fn written(&self, change: Change) -> RecordChange {
         let mut written =
             RecordChange { at: self.now.micros(), accounts: change.accounts, ..RecordChange::default() };
-        for (draft, old) in change.puts {
+        for Planned { draft, old, .. } in change.puts {
             let after = text(&draft.document);
             written.audits.push(self.audit(
                 change.action,
@@ -295,6 +339,30 @@ impl<'a> Desk<'a> {
             after,
         }
     }
+}
+
+fn read(draft: &Draft) -> Result<Record, Problem> {
+    Record::read(draft.kind, &draft.id, 1, draft.document.clone()).map_err(|bad| Problem::Form(bad.into()))
+}
+
+/// What the budget says that a record is to refer to, be it of the same change.
+fn budget_within(
+    directory: &Directory,
+    change: &Change,
+    record: &Record,
+    old: Option<&Arc<Record>>,
+) -> Result<Option<Limits>, Problem> {
+    let Some(id) = &record.parents.budget else { return Ok(None) };
+    let made = change.puts.iter().find(|put| put.draft.kind == Kind::Budget && *put.draft.id == **id);
+    if let Some(made) = made {
+        return Ok(Some(read(&made.draft)?.limits));
+    }
+    let known = directory.get(Kind::Budget, id);
+    let had_it = old.is_some_and(|old| old.parents.budget.as_ref() == Some(id));
+    if known.is_none() && !had_it {
+        return Err(Problem::Missing("budget_id", format!("Budget={id} not found")));
+    }
+    Ok(known.map(|budget| budget.limits.clone()))
 }
 
 fn text(document: &Document) -> String {

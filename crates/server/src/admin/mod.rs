@@ -6,11 +6,14 @@
 //! **Invariant:** nothing here is reached without the right of its route. **Invariant:** every change is audited in the
 //! transaction that makes it.
 
+mod budgets;
+mod customers;
 mod desk;
 mod keys;
 mod paging;
 mod problem;
 mod query;
+mod tags;
 
 pub(crate) use desk::Desk;
 pub(crate) use problem::Problem;
@@ -74,7 +77,7 @@ pub(crate) const fn asks(
 }
 
 /// Every area's rows.
-const AREAS: &[&[Served]] = &[keys::ROUTES];
+const AREAS: &[&[Served]] = &[keys::ROUTES, customers::ROUTES, budgets::ROUTES, tags::ROUTES];
 
 /// A route that was found.
 #[derive(Clone)]

@@ -61,6 +61,14 @@ impl SortKey {
     }
 }
 
+/// Orders records as they were made.
+pub(super) fn oldest_first(records: &mut [Arc<Record>]) {
+    records.sort_by(|one, other| {
+        let order = SortKey::of_member(one, "created_at").order(&SortKey::of_member(other, "created_at"));
+        order.then_with(|| one.id.cmp(&other.id))
+    });
+}
+
 /// Orders records by `sort_by` and `sort_order`; the newest first where nothing is asked for.
 pub(super) fn sort(records: &mut [Arc<Record>], query: &Query, by: impl Fn(&Record, &str) -> SortKey) {
     let name = query.get("sort_by").unwrap_or("created_at");

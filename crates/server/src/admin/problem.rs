@@ -90,6 +90,14 @@ impl Problem {
         if matches!(self, Self::Missing("key", _)) { Self::no_keys() } else { self }
     }
 
+    /// What is not there, in LiteLLM's words of its kind.
+    pub(crate) fn or_missing(self, member: &'static str, what: impl FnOnce() -> String) -> Self {
+        match self {
+            Self::Denied(denied) if denied.status() == 404 => Self::Missing(member, what()),
+            other => other,
+        }
+    }
+
     /// Whoever asks may not make that there.
     pub(crate) fn not_allowed(actor: &Actor, path: &str) -> Self {
         let role = actor.role.map_or("unknown", Role::word);

@@ -18,6 +18,12 @@ impl Rejection {
         Self::new(status, denied.error_type(), denied.to_string()).at(denied.param())
     }
 
+    /// An end user who is blocked, in the words and with the status of LiteLLM.
+    pub(crate) fn end_user_blocked(id: &str) -> Self {
+        let message = format!("User blocked from making LLM API Calls. User={id}");
+        Self::new(StatusCode::BAD_REQUEST, "invalid_request_error", message)
+    }
+
     /// An admin request that is not served.
     pub(crate) fn admin(status: StatusCode, kind: &'static str, message: String, param: &str) -> Self {
         Self::new(status, kind, message).at(param)

@@ -43,8 +43,7 @@ pub(crate) async fn answer<B>(
     let owner = || Owner::new(caller.owner());
     let id = model.unwrap_or_default();
     let query = request.uri().query().unwrap_or_default();
-    let now = gateway.ledger().clock().wall();
-    let shows: models::Shows<'_> = &|model: &str| snapshot.shows(caller, model, now);
+    let shows: models::Shows<'_> = &|model: &str| snapshot.shows(caller, model, gateway.ledger());
     match route {
         Route::Models => {
             let form = models::Form::asked(request.uri().path(), request.headers());

@@ -42,6 +42,8 @@ use tollgate_config::PASS_THROUGH_TIMEOUT_DEFAULT;
 use tollgate_dialect::anthropic;
 use tollgate_dialect::json::{Limits, scan};
 use tollgate_dialect::wire::{Dialect, Losses};
+use tollgate_identity::Kind;
+use tollgate_identity::grant::Denied;
 use tollgate_policy::ask::Requirements;
 use tollgate_policy::choice;
 use tollgate_upstream::SegmentBody;
@@ -169,9 +171,9 @@ pub(crate) async fn serve(
     let model = named.as_deref().or(Some(way.target.metrics.group()).filter(|group| !group.is_empty()));
     if let Some(model) = model {
         // What it stands for is the provider's to say: nothing in the body is the gateway's.
-        snapshot.allow(&call.caller, model, worker.gateway.ledger().clock().wall())?;
+        snapshot.allow(&call.caller, model, worker.gateway.ledger())?;
     }
-    enter(worker, snapshot, (call, &head.headers), (&way, &sent))?;
+    enter(worker, snapshot, (call, &head.headers), (&way, &sent), model)?;
     let prepared = prepare(&asking, &way, (head.method, &head.headers), out)?;
     send(Sending { worker, call, asking: &asking, way, is_stream }, prepared).await
 }
@@ -182,6 +184,7 @@ fn enter(
     snapshot: &Snapshot,
     (call, headers): (&Call, &HeaderMap),
     (way, sent): (&Way, &Sent<'_>),
+    model: Option<&str>,
 ) -> Result<(), Rejection> {
     let nothing = scan(b"{}", &Limits::REQUEST).map_err(|error| Rejection::bad_json(&error.to_string()))?;
     let object = match sent {
@@ -195,8 +198,15 @@ fn enter(
     let bounds = RequestBounds::of(call.surface, Words { object, form, dropped: &[] });
     // The body is the provider's, and says nothing to the gateway; only the headers do.
     let wish = Wish::read(call.surface.path(), headers, &nothing)?;
-    let entry = Entry { call, wish: &wish, group: way.target.metrics.group(), bounds };
-    let toll = Toll::enter(worker.gateway.ledger(), snapshot.toll_rules(), entry)?;
+    if let Some(model) = model
+        && snapshot.allow_end_user(worker.gateway.ledger(), wish.user.as_deref(), model)?.is_some()
+    {
+        // Nothing else can answer in its place: the body is the provider's.
+        let denied = Denied::Model { kind: Kind::Customer, model: model.to_owned() };
+        return Err(Rejection::denied(&denied));
+    }
+    let entry = Entry { call, wish: &wish, group: way.target.metrics.group(), bounds, snapshot };
+    let toll = Toll::enter(worker.gateway.ledger(), entry)?;
     let _ = call.toll.set(Arc::new(toll));
     Ok(())
 }

@@ -60,6 +60,8 @@ use std::sync::{Arc, OnceLock};
 use thread::Thread;
 use tokio::time::Instant;
 use tollgate_dialect::wire::Dialect;
+use tollgate_identity::Kind;
+use tollgate_identity::grant::Denied;
 use tollgate_store::Owner;
 use walk::Errand;
 
@@ -258,21 +260,30 @@ async fn admit(
 }
 
 /// Whether the caller may use the model that it asks for, and those that it names to fall back to.
-fn authorize(
+pub(crate) fn authorize(
     worker: &Worker,
     snapshot: &Snapshot,
     call: &Call,
     received: &mut Received<'_>,
 ) -> Result<(), Rejection> {
-    if call.caller.holder().is_none() || received.model_is_missing {
+    let end_user = received.wish.user.as_deref();
+    if received.model_is_missing || (call.caller.holder().is_none() && end_user.is_none()) {
         return Ok(());
     }
-    let now = worker.gateway.ledger().clock().wall();
+    let ledger = worker.gateway.ledger();
     for target in received.wish.fallbacks.all() {
-        snapshot.allow(&call.caller, &target.model, now)?;
+        snapshot.allow(&call.caller, &target.model, ledger)?;
+        if snapshot.allow_end_user(ledger, end_user, &target.model)?.is_some() {
+            let denied = Denied::Model { kind: Kind::Customer, model: target.model.clone() };
+            return Err(Rejection::denied(&denied));
+        }
     }
-    if let Some(meant) = snapshot.allow(&call.caller, &received.model, now)? {
+    if let Some(meant) = snapshot.allow(&call.caller, &received.model, ledger)? {
         received.model = meant;
+    }
+    if let Some(instead) = snapshot.allow_end_user(ledger, received.wish.user.as_deref(), &received.model)? {
+        let meant = snapshot.allow(&call.caller, &instead, ledger)?;
+        received.model = meant.unwrap_or(instead);
     }
     Ok(())
 }
@@ -285,8 +296,8 @@ fn downgrade(
     received: &mut Received<'_>,
 ) -> Option<Arc<Group>> {
     let asked = call.group.get()?;
-    let (ledger, rules) = (worker.gateway.ledger(), snapshot.toll_rules());
-    let name = Toll::cheaper(ledger, rules, (&call.caller, &received.wish), asked.name())?;
+    let name =
+        Toll::cheaper(worker.gateway.ledger(), snapshot, (&call.caller, &received.wish), asked.name())?;
     let cheaper = snapshot.group(worker.gateway.metrics(), &name)?;
     tracing::info!(
         call_id = %call.id.to_str().unwrap_or_default(),
@@ -306,8 +317,8 @@ fn enter(
     group: &Group,
 ) -> Result<(), Rejection> {
     let bounds = RequestBounds::of(call.surface, Words::of(received));
-    let entry = Entry { call, wish: &received.wish, group: group.name(), bounds };
-    let toll = Toll::enter(worker.gateway.ledger(), snapshot.toll_rules(), entry)?;
+    let entry = Entry { call, wish: &received.wish, group: group.name(), bounds, snapshot };
+    let toll = Toll::enter(worker.gateway.ledger(), entry)?;
     let _ = call.toll.set(Arc::new(toll));
     Ok(())
 }

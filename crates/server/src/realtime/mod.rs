@@ -22,7 +22,7 @@ use crate::error::Rejection;
 use crate::pipeline::ceiling::{RequestBounds, Words};
 use crate::pipeline::receive;
 use crate::pipeline::walk::{Errand, Walk};
-use crate::pipeline::{Call, settle::Settlement};
+use crate::pipeline::{Call, authorize, settle::Settlement};
 use crate::reply::{GatewayBody, ReplyHeaders};
 use crate::routes::PathModel;
 use crate::snapshot::Snapshot;
@@ -78,18 +78,14 @@ pub(crate) async fn open(
     let headers = request.headers().clone();
     let mut received = receive::read(&body, call, &headers)?;
     let call = &*call;
-    if let Some(meant) =
-        snapshot.allow(&call.caller, &received.model, worker.gateway.ledger().clock().wall())?
-    {
-        received.model = meant;
-    }
+    authorize(worker, snapshot, call, &mut received)?;
     let group = snapshot
         .group(worker.gateway.metrics(), &received.model)
         .ok_or_else(|| Rejection::unknown_model(call.surface.path(), Some(&received.model)))?;
     let group = call.group.get_or_init(|| group);
     let bounds = RequestBounds::of(call.surface, Words::of(&received));
-    let entry = Entry { call, wish: &received.wish, group: group.name(), bounds };
-    let toll = Toll::enter(worker.gateway.ledger(), snapshot.toll_rules(), entry)?;
+    let entry = Entry { call, wish: &received.wish, group: group.name(), bounds, snapshot };
+    let toll = Toll::enter(worker.gateway.ledger(), entry)?;
     let _ = call.toll.set(Arc::new(toll));
     let slot = request.extensions().get::<Slot>().cloned().ok_or_else(Rejection::internal)?;
     let bytes_max = MESSAGE_BYTES_MAX.min(snapshot.receive_limits().bytes_max);

@@ -23,6 +23,7 @@ use crate::pipeline::Call;
 use crate::pipeline::ceiling::RequestBounds;
 use crate::reply::{KEY_SPEND, header_text};
 use crate::routing::Wish;
+use crate::snapshot::Snapshot;
 use http::HeaderMap;
 use row::Facts;
 use std::fmt;
@@ -61,6 +62,8 @@ pub(crate) struct Entry<'a> {
     pub(crate) group: &'a str,
     /// What it can use at most.
     pub(crate) bounds: RequestBounds,
+    /// By whose rules.
+    pub(crate) snapshot: &'a Snapshot,
 }
 
 /// Everybody whom a request is charged to.
@@ -71,6 +74,8 @@ struct Party {
     also: Vec<(Scope, Source)>,
     /// Whom it is booked to in the database alone: nothing is written of them that would have to be counted here.
     elsewhere: Vec<Scope>,
+    /// An end user who is blocked.
+    blocked: Option<Arc<Record>>,
 }
 
 /// Where somebody's limits are found.
@@ -90,14 +95,12 @@ impl Source {
 
 impl Toll {
     /// Lets a request in by everybody whom it is charged to, or by nobody.
-    pub(crate) fn enter(
-        ledger: &Arc<Ledger>,
-        rules: &TollRules,
-        entry: Entry<'_>,
-    ) -> Result<Self, Rejection> {
-        let Entry { call, wish, group, bounds } = entry;
+    pub(crate) fn enter(ledger: &Arc<Ledger>, entry: Entry<'_>) -> Result<Self, Rejection> {
+        let Entry { call, wish, group, bounds, snapshot } = entry;
+        let rules = snapshot.toll_rules();
         let mut facts = Facts::of(call, wish, group);
-        let party = Party::of(&ledger.directory(), rules, &call.caller, wish, group);
+        let party = Party::of(&ledger.directory(), snapshot, (&call.caller, wish), group);
+        let blocked = party.blocked.clone();
         facts.book_elsewhere(party.elsewhere.iter());
         let wall = ledger.clock().wall();
         let (asked, also) = party.touch(ledger);
@@ -108,6 +111,10 @@ impl Toll {
         let before = ledger.accounts().standing(&asked, wall);
         let admission = Admission::enter(ledger, (asked, also), tokens, money)
             .map_err(|refused| refusal::reject(&refused, ledger, rules, &call.caller))?;
+        // As in LiteLLM a spent budget is told before the block; the admission takes itself back.
+        if let Some(end_user) = blocked {
+            return Err(Rejection::end_user_blocked(&end_user.id));
+        }
         let headers = headers::of(ledger, admission.accounts(), &call.caller, &before);
         let may_lower = call.surface.is_conversation();
         let key = call.caller.holder().map(|holder| Arc::clone(&holder.key));
@@ -120,10 +127,11 @@ impl Toll {
     /// operator has named one; none for what is critical.
     pub(crate) fn cheaper(
         ledger: &Ledger,
-        rules: &TollRules,
+        snapshot: &Snapshot,
         (caller, wish): (&Caller, &Wish),
         group: &str,
     ) -> Option<String> {
+        let rules = snapshot.toll_rules();
         let own = caller.holder().into_iter().flat_map(Holder::records);
         let mut own = own.filter_map(|record| record.limits.tiers.fallbacks.get(group));
         let name =
@@ -131,7 +139,7 @@ impl Toll {
         if name == group || is_critical(caller, wish.is_critical) {
             return None;
         }
-        let party = Party::of(&ledger.directory(), rules, caller, wish, group);
+        let party = Party::of(&ledger.directory(), snapshot, (caller, wish), group);
         let (standing, _) = ledger.accounts().standing(&party.touch(ledger).0, ledger.clock().wall());
         (standing.tier >= Tier::Downgrade).then(|| name.to_owned())
     }
@@ -172,13 +180,17 @@ impl Toll {
 }
 
 impl Party {
-    fn of(directory: &Directory, rules: &TollRules, caller: &Caller, wish: &Wish, group: &str) -> Self {
-        let mut party = Self { asked: Vec::with_capacity(8), also: Vec::new(), elsewhere: Vec::new() };
+    fn of(directory: &Directory, snapshot: &Snapshot, (caller, wish): (&Caller, &Wish), group: &str) -> Self {
+        let rules = snapshot.toll_rules();
+        let (also, elsewhere) = (Vec::new(), Vec::new());
+        let mut party = Self { asked: Vec::with_capacity(8), also, elsewhere, blocked: None };
         if let Some(holder) = caller.holder() {
             party.add_holder(holder, rules, group);
         }
         if let Some(name) = wish.user.as_deref() {
-            let source = directory.get(Kind::Customer, name).map(|it| Source::Record(Arc::clone(it)));
+            let customer = directory.get(Kind::Customer, name);
+            party.blocked = customer.filter(|customer| customer.is_blocked).map(Arc::clone);
+            let source = customer.map(|it| Source::Record(Arc::clone(it)));
             let source = source.or_else(|| rules.end_user(directory).map(Source::Rules));
             party.ask_or_book(Scope::new(ScopeKind::EndUser, name), source, group);
         }
@@ -186,6 +198,11 @@ impl Party {
             let source = directory.get(Kind::Tag, tag).map(|it| Source::Record(Arc::clone(it)));
             let source = source.or_else(|| rules.tag(tag).map(Source::Rules));
             party.ask_or_book(Scope::new(ScopeKind::Tag, tag.as_str()), source, group);
+        }
+        for name in snapshot.access_groups(directory).of(group) {
+            let Some(record) = directory.get(Kind::AccessGroup, name) else { continue };
+            let scope = Scope::new(ScopeKind::AccessGroup, name);
+            party.ask(scope, Source::Record(Arc::clone(record)), group);
         }
         if let Some(limits) = rules.model(group) {
             party.ask(Scope::new(ScopeKind::Model, group), Source::Rules(limits), group);

@@ -6,16 +6,19 @@
 //! runtime's clock paused.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod office;
 mod support;
 
 mod admission;
 mod alerts;
 mod azure;
 mod bodies;
+mod budgets;
 mod called_groups;
 mod choosing;
 mod clouds;
 mod counting;
+mod customers;
 mod explain;
 mod fallbacks;
 mod generate_content;
@@ -47,6 +50,7 @@ mod sensitive;
 mod smuggling;
 mod staged;
 mod streams;
+mod tags;
 mod tiers;
 mod told;
 mod traps;

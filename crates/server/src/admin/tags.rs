@@ -1,0 +1,66 @@
+//! `/tag/*`: marks that requests carry, with budgets and limits of their own.
+
+use super::desk::Change;
+use super::{Desk, Outcome, Problem, Served, asks, looks, paging};
+use serde_json::Value;
+use std::sync::Arc;
+use tollgate_identity::{Kind, Record, form, reply};
+
+/// What belongs to nobody is an administrator's.
+pub(super) const ROUTES: &[Served] = &[
+    asks("POST", "/tag/new", |desk| Box::pin(new(desk)), "Make a tag"),
+    asks("POST", "/tag/update", |desk| Box::pin(update(desk)), "Change a tag"),
+    asks("POST", "/tag/delete", |desk| Box::pin(delete(desk)), "Delete a tag"),
+    looks("POST", "/tag/info", info, "Tags by name"),
+    looks("GET", "/tag/list", list, "All tags"),
+];
+
+fn find(desk: &Desk<'_>, name: &str) -> Result<Arc<Record>, Problem> {
+    desk.find(Kind::Tag, name)
+        .map_err(|problem| problem.or_missing("name", || format!("Tag {name} not found")))
+}
+
+async fn new(desk: &Desk<'_>) -> Outcome {
+    let drafts = form::tag::new(&desk.body, &desk.context())?;
+    let name = drafts.record.id.as_str();
+    if desk.known(Kind::Tag, name).is_some() {
+        return Err(Problem::Bad("name", format!("Tag {name} already exists")));
+    }
+    let made = desk.commit_one(Change::new("created").put(drafts, None, None)).await?;
+    Ok(reply::tag::created(&made, &desk.clock()))
+}
+
+async fn update(desk: &Desk<'_>) -> Outcome {
+    let old = find(desk, form::tag::subject(&desk.body)?)?;
+    let budget = desk.own_budget(&old);
+    let own = budget.as_ref().map(|budget| (&*budget.id, &budget.document));
+    let drafts = form::tag::change(&old.id, &old.document, own, &desk.body, &desk.context())?;
+    let change = Change::new("updated").put(drafts, Some(&old), budget.as_ref());
+    let changed = desk.commit_one(change).await?;
+    Ok(reply::tag::updated(&changed, &desk.clock()))
+}
+
+async fn delete(desk: &Desk<'_>) -> Outcome {
+    let tag = find(desk, &form::tag::deletion(&desk.body, &desk.context())?)?;
+    desk.commit(Change::new("deleted").delete(&tag)).await?;
+    Ok(reply::tag::deleted(&tag.id))
+}
+
+fn row(desk: &Desk<'_>, tag: &Record) -> Value {
+    reply::tag::row(tag, desk.budget_of(tag).as_deref(), &desk.clock())
+}
+
+fn info(desk: &Desk<'_>) -> Outcome {
+    let mut tags = Vec::new();
+    for name in form::tag::asked(&desk.body, &desk.context())? {
+        let tag = find(desk, &name)?;
+        tags.push((name, row(desk, &tag)));
+    }
+    Ok(reply::tag::info(tags))
+}
+
+fn list(desk: &Desk<'_>) -> Outcome {
+    let mut tags = desk.all(Kind::Tag);
+    paging::oldest_first(&mut tags);
+    Ok(tags.iter().map(|tag| row(desk, tag)).collect())
+}
