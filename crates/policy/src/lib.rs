@@ -9,6 +9,7 @@
 
 pub mod accounts;
 pub mod affinity;
+pub mod anomaly;
 pub mod ask;
 pub mod budget;
 pub mod chain;
@@ -23,6 +24,7 @@ pub mod limits;
 pub mod period;
 pub mod plan;
 pub mod profile;
+pub mod projection;
 pub mod quantile;
 pub mod queue;
 pub mod share;
