@@ -10,6 +10,7 @@ use super::row::{Form, On, Row, Want, shared};
 use super::{BadForm, Context, Draft, Drafts, Filled, sign, touch};
 use crate::document::Document;
 use crate::kind::Kind;
+use crate::record::Record;
 use serde_json::{Map, Value};
 
 /// Every form of access groups.
@@ -161,6 +162,19 @@ pub fn change_named(
     fill(&mut document, filled, context)?;
     touch(&mut document, context);
     Draft::checked(Kind::AccessGroup, id, document)
+}
+
+/// A team or a key that has an access group, or has it no longer.
+pub fn assigned(record: &Record, group: &str, is_assigned: bool, context: &Context<'_>) -> Draft {
+    let mut document = record.document.clone();
+    let others = record.reach.groups.iter().filter(|own| ***own != *group);
+    let mut groups: Vec<&str> = others.map(AsRef::as_ref).collect();
+    if is_assigned {
+        groups.push(group);
+    }
+    set(&mut document, "access_group_ids", Value::from(groups));
+    touch(&mut document, context);
+    Draft { kind: record.kind, id: record.id.as_ref().to_owned(), document }
 }
 
 fn fill(document: &mut Document, mut filled: Filled, context: &Context<'_>) -> Result<(), BadForm> {

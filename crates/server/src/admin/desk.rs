@@ -26,19 +26,19 @@ pub(crate) const DEFAULT_USER: &str = "default_user_id";
 const CHANGED_BY: &str = "litellm-changed-by";
 
 /// A record that is to be put.
-struct Planned {
+struct Putting {
     draft: Draft,
     /// What it replaces.
     old: Option<Arc<Record>>,
     /// It is part of another one of the change, which is what whoever asks has the right to.
-    is_part: bool,
+    is_beside: bool,
 }
 
 /// What is put, with what it replaces.
 #[derive(Default)]
 pub(crate) struct Change {
     action: &'static str,
-    puts: Vec<Planned>,
+    puts: Vec<Putting>,
     deletes: Vec<Arc<Record>>,
     notes: Vec<Arc<Record>>,
     accounts: Vec<Settled>,
@@ -52,13 +52,13 @@ impl Change {
 
     /// With a record that is new.
     pub(crate) fn make(mut self, draft: Draft) -> Self {
-        self.puts.push(Planned { draft, old: None, is_part: false });
+        self.puts.push(Putting { draft, old: None, is_beside: false });
         self
     }
 
     /// With a record that is part of another one of this change: a budget of its own, the user of a place.
-    pub(crate) fn make_part(mut self, draft: Draft) -> Self {
-        self.puts.push(Planned { draft, old: None, is_part: true });
+    pub(crate) fn beside(mut self, draft: Draft) -> Self {
+        self.puts.push(Putting { draft, old: None, is_beside: true });
         self
     }
 
@@ -77,14 +77,14 @@ impl Change {
             let own = own_budget.filter(|own| (own.kind, &*own.id) == (draft.kind, draft.id.as_str()));
             match own {
                 Some(own) => change.replace(own, draft),
-                None => change.make_part(draft),
+                None => change.beside(draft),
             }
         })
     }
 
     /// With a record in place of this one.
     pub(crate) fn replace(mut self, old: &Arc<Record>, draft: Draft) -> Self {
-        self.puts.push(Planned { draft, old: Some(Arc::clone(old)), is_part: false });
+        self.puts.push(Putting { draft, old: Some(Arc::clone(old)), is_beside: false });
         self
     }
 
@@ -254,13 +254,13 @@ impl<'a> Desk<'a> {
     }
 
     /// Whether a record may be made or changed so: by whoever asks, and within its parents.
-    fn check(&self, directory: &Directory, change: &Change, planned: &Planned) -> Result<(), Problem> {
-        let Planned { draft, old, is_part } = planned;
+    fn check(&self, directory: &Directory, change: &Change, putting: &Putting) -> Result<(), Problem> {
+        let Putting { draft, old, is_beside } = putting;
         let mut record = read(draft)?;
         if let Some(shared) = budget_within(directory, change, &record, old.as_ref())? {
             record.limits = std::mem::take(&mut record.limits).or(&shared);
         }
-        if old.is_none() && !is_part && !self.actor.may(self.row.right, &record, directory) {
+        if old.is_none() && !is_beside && !self.actor.may(self.row.right, &record, directory) {
             return Err(Problem::not_allowed(&self.actor, self.row.path));
         }
         let grant = Grant::of(&record);
@@ -272,8 +272,8 @@ impl<'a> Desk<'a> {
     pub(crate) async fn commit(&self, change: Change) -> Result<Vec<Arc<Record>>, Problem> {
         {
             let directory = self.ledger().directory();
-            for planned in &change.puts {
-                self.check(&directory, &change, planned)?;
+            for putting in &change.puts {
+                self.check(&directory, &change, putting)?;
             }
         }
         let ids: Vec<(Kind, String)> =
@@ -291,7 +291,7 @@ impl<'a> Desk<'a> {
     fn written(&self, change: Change) -> RecordChange {
         let mut written =
             RecordChange { at: self.now.micros(), accounts: change.accounts, ..RecordChange::default() };
-        for Planned { draft, old, .. } in change.puts {
+        for Putting { draft, old, .. } in change.puts {
             let after = text(&draft.document);
             written.audits.push(self.audit(
                 change.action,

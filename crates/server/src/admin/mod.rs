@@ -6,12 +6,15 @@
 //! **Invariant:** nothing here is reached without the right of its route. **Invariant:** every change is audited in the
 //! transaction that makes it.
 
+mod access_groups;
 mod budgets;
 mod customers;
 mod desk;
 mod keys;
+mod organizations;
 mod paging;
 mod problem;
+mod projects;
 mod query;
 mod tags;
 
@@ -27,7 +30,7 @@ use crate::worker::Worker;
 use bytes::Bytes;
 use desk::Asker;
 use futures_util::future::BoxFuture;
-use http::{Method, Request, Response};
+use http::{Method, Request, Response, StatusCode};
 use hyper::body::Incoming;
 use matchit::Router;
 use serde_json::{Map, Value};
@@ -52,6 +55,8 @@ pub(crate) struct Served {
     method: &'static str,
     path: &'static str,
     handler: Handler,
+    /// The status of its answer; 204 is without a body.
+    status: StatusCode,
     /// One line for the OpenAPI description.
     pub(crate) summary: &'static str,
 }
@@ -63,7 +68,7 @@ pub(crate) const fn looks(
     handler: fn(&Desk<'_>) -> Outcome,
     summary: &'static str,
 ) -> Served {
-    Served { method, path, handler: Handler::Looks(handler), summary }
+    Served { method, path, handler: Handler::Looks(handler), status: StatusCode::OK, summary }
 }
 
 /// A row of an area's table, of a route that needs the books.
@@ -73,11 +78,19 @@ pub(crate) const fn asks(
     handler: for<'a> fn(&'a Desk<'a>) -> BoxFuture<'a, Outcome>,
     summary: &'static str,
 ) -> Served {
-    Served { method, path, handler: Handler::Asks(handler), summary }
+    Served { method, path, handler: Handler::Asks(handler), status: StatusCode::OK, summary }
 }
 
 /// Every area's rows.
-const AREAS: &[&[Served]] = &[keys::ROUTES, customers::ROUTES, budgets::ROUTES, tags::ROUTES];
+const AREAS: &[&[Served]] = &[
+    keys::ROUTES,
+    customers::ROUTES,
+    budgets::ROUTES,
+    tags::ROUTES,
+    organizations::ROUTES,
+    projects::ROUTES,
+    access_groups::ROUTES,
+];
 
 /// A route that was found.
 #[derive(Clone)]
@@ -158,6 +171,11 @@ pub(crate) fn served() -> impl Iterator<Item = &'static Served> {
 }
 
 impl Served {
+    /// The same with another status than 200.
+    const fn answers(self, status: StatusCode) -> Self {
+        Self { status, ..self }
+    }
+
     /// Its method and path.
     pub(crate) fn address(&self) -> (&'static str, &'static str) {
         (self.method, self.path)
@@ -187,7 +205,10 @@ pub(crate) async fn answer(
         Handler::Asks(ask) => ask(&desk).await,
     };
     let value = outcome.map_err(Problem::into_rejection)?;
-    Ok(json_response(value.to_string()))
+    let text = if found.served.status == StatusCode::NO_CONTENT { String::new() } else { value.to_string() };
+    let mut response = json_response(text);
+    *response.status_mut() = found.served.status;
+    Ok(response)
 }
 
 /// The members of a JSON body; none of an empty one.

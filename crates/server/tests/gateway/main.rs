@@ -9,6 +9,7 @@
 mod office;
 mod support;
 
+mod access_groups;
 mod admission;
 mod alerts;
 mod azure;
@@ -31,6 +32,7 @@ mod media;
 mod mended;
 mod messages;
 mod money;
+mod organizations;
 mod outages;
 mod panics;
 mod parity;

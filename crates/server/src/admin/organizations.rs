@@ -1,0 +1,274 @@
+//! `/organization/*`: what teams belong to, and who is in it.
+
+use super::desk::Change;
+use super::{Desk, Outcome, Problem, Served, asks, looks, paging};
+use serde_json::{Map, Value};
+use std::collections::HashSet;
+use std::sync::Arc;
+use tollgate_identity::form::member::Who;
+use tollgate_identity::reply::organization::{Membership, Shown};
+use tollgate_identity::reply::{team, user};
+use tollgate_identity::{Directory, Kind, Record, form, member_id, reply};
+
+/// LiteLLM has them behind a licence.
+pub(super) const ROUTES: &[Served] = &[
+    asks("POST", "/organization/new", |desk| Box::pin(new(desk)), "Make an organization"),
+    asks("PATCH", "/organization/update", |desk| Box::pin(update(desk)), "Change an organization"),
+    asks(
+        "PATCH",
+        "/v2/organization/{organization_id}",
+        |desk| Box::pin(update_in_path(desk)),
+        "Change an organization",
+    ),
+    asks(
+        "DELETE",
+        "/organization/delete",
+        |desk| Box::pin(delete(desk)),
+        "Delete organizations with all that belongs to them",
+    ),
+    looks("GET", "/organization/info", info, "An organization"),
+    looks("POST", "/organization/info", info_of_many, "Organizations by id"),
+    looks("GET", "/organization/list", list, "All organizations"),
+    asks(
+        "POST",
+        "/organization/member_add",
+        |desk| Box::pin(member_add(desk)),
+        "Take users into an organization",
+    ),
+    asks(
+        "PATCH",
+        "/organization/member_update",
+        |desk| Box::pin(member_update(desk)),
+        "Change a user's place in an organization",
+    ),
+    asks(
+        "DELETE",
+        "/organization/member_delete",
+        |desk| Box::pin(member_delete(desk)),
+        "Take a user out of an organization",
+    ),
+];
+
+/// What belongs to someone and may be seen by whoever asks, as it was made.
+fn belonging(desk: &Desk<'_>, of: (Kind, &str), kind: Kind) -> Vec<Arc<Record>> {
+    let directory = desk.ledger().directory();
+    let may_see = |record: &&Arc<Record>| tollgate_identity::access::may_see(&desk.actor, record, &directory);
+    let mut all: Vec<_> = directory.children(of.0, of.1, kind).filter(may_see).map(Arc::clone).collect();
+    paging::oldest_first(&mut all);
+    all
+}
+
+fn team_row(desk: &Desk<'_>, record: &Record) -> Value {
+    let seats = belonging(desk, (Kind::Team, &record.id), Kind::Member);
+    let known = seats.iter().map(|seat| {
+        let person = seat.parents.user.as_ref().and_then(|id| desk.known(Kind::User, id));
+        (seat, person, desk.budget_of(seat), desk.amounts(seat))
+    });
+    let known: Vec<_> = known.collect();
+    let members = known.iter().map(|(member, user, budget, amounts)| team::Membership {
+        member,
+        user: user.as_deref(),
+        budget: budget.as_deref(),
+        amounts,
+    });
+    let members: Vec<_> = members.collect();
+    let amounts = desk.amounts(record);
+    Value::Object(team::model(
+        team::Shown { team: record, amounts: &amounts, members: &members },
+        &desk.clock(),
+    ))
+}
+
+fn user_row(desk: &Desk<'_>, record: &Record) -> Value {
+    let seats = belonging(desk, (Kind::User, &record.id), Kind::Member);
+    let teams: Vec<&str> = seats.iter().filter_map(|seat| seat.parents.team.as_deref()).collect();
+    let amounts = desk.amounts(record);
+    Value::Object(user::model(user::Shown { user: record, amounts: &amounts, teams: &teams }, &desk.clock()))
+}
+
+fn place_row(desk: &Desk<'_>, place: &Record) -> Value {
+    let person = place.parents.user.as_ref().and_then(|id| desk.known(Kind::User, id));
+    let (amounts, budget) = (desk.amounts(place), desk.budget_of(place));
+    let (user, budget) = (person.as_deref(), budget.as_deref());
+    let seat = Membership { member: place, user, amounts: &amounts, budget };
+    reply::organization::membership(seat, user.map(|user| user_row(desk, user)), &desk.clock())
+}
+
+fn row(desk: &Desk<'_>, organization: &Record) -> Value {
+    let of = (Kind::Organization, &*organization.id);
+    let places = belonging(desk, of, Kind::OrganizationMember);
+    let members: Vec<Value> = places.iter().map(|place| place_row(desk, place)).collect();
+    let teams = belonging(desk, of, Kind::Team);
+    let teams: Vec<Value> = teams.iter().map(|team| team_row(desk, team)).collect();
+    let (amounts, budget) = (desk.amounts(organization), desk.budget_of(organization));
+    let shown = Shown { organization, amounts: &amounts, budget: budget.as_deref() };
+    reply::organization::row(shown, &members, &teams, &desk.clock())
+}
+
+fn find(desk: &Desk<'_>, member: &'static str, id: &str) -> Result<Arc<Record>, Problem> {
+    let missing = || format!("Organization not found, passed organization_id={id}");
+    desk.find(Kind::Organization, id).map_err(|problem| problem.or_missing(member, missing))
+}
+
+async fn new(desk: &Desk<'_>) -> Outcome {
+    let drafts = form::organization::new(&desk.body, &desk.context())?;
+    let id = drafts.record.id.as_str();
+    if desk.known(Kind::Organization, id).is_some() {
+        return Err(Problem::Bad("organization_id", format!("Organization={id} already exists")));
+    }
+    let made = desk.commit_one(Change::new("created").put(drafts, None, None)).await?;
+    let (amounts, budget) = (desk.amounts(&made), desk.budget_of(&made));
+    let shown = Shown { organization: &made, amounts: &amounts, budget: budget.as_deref() };
+    Ok(reply::organization::created(shown, &desk.clock()))
+}
+
+async fn update(desk: &Desk<'_>) -> Outcome {
+    change(desk, form::organization::subject(&desk.body)?, &desk.body).await
+}
+
+async fn update_in_path(desk: &Desk<'_>) -> Outcome {
+    change(desk, desk.param("organization_id"), &desk.body).await
+}
+
+async fn change(desk: &Desk<'_>, id: &str, body: &Map<String, Value>) -> Outcome {
+    let old = find(desk, "organization_id", id)?;
+    let budget = desk.own_budget(&old);
+    let own = budget.as_ref().map(|budget| (&*budget.id, &budget.document));
+    let drafts = form::organization::change(&old.id, &old.document, own, body, &desk.context())?;
+    let change = Change::new("updated").put(drafts, Some(&old), budget.as_ref());
+    let changed = desk.commit_one(change).await?;
+    Ok(row(desk, &changed))
+}
+
+/// An organization, and all that goes with it: its teams with their projects, members and keys, its own keys and members.
+fn with_all(directory: &Directory, organization: &Arc<Record>) -> Vec<Arc<Record>> {
+    let mut all = vec![Arc::clone(organization)];
+    let mut known: HashSet<(Kind, Arc<str>)> = HashSet::new();
+    let mut at = 0;
+    while let Some(record) = all.get(at).map(Arc::clone) {
+        at += 1;
+        let kinds: &[Kind] = match record.kind {
+            Kind::Organization => &[Kind::Team, Kind::OrganizationMember, Kind::Key],
+            Kind::Team => &[Kind::Project, Kind::Member, Kind::Key],
+            Kind::Project => &[Kind::Key],
+            _ => &[],
+        };
+        for kind in kinds {
+            let children = directory.children(record.kind, &record.id, *kind);
+            all.extend(
+                children.filter(|child| known.insert((child.kind, Arc::clone(&child.id)))).map(Arc::clone),
+            );
+        }
+    }
+    all
+}
+
+async fn delete(desk: &Desk<'_>) -> Outcome {
+    let named = form::organization::deletion(&desk.body, &desk.context())?;
+    let found: Result<Vec<_>, _> = named.iter().map(|id| find(desk, "organization_ids", id)).collect();
+    let found = found?;
+    let rows = found.iter().map(|organization| row(desk, organization)).collect();
+    let gone: Vec<Arc<Record>> = {
+        let directory = desk.ledger().directory();
+        found.iter().flat_map(|organization| with_all(&directory, organization)).collect()
+    };
+    desk.commit(gone.iter().fold(Change::new("deleted"), Change::delete)).await?;
+    Ok(rows)
+}
+
+fn info(desk: &Desk<'_>) -> Outcome {
+    let id = desk.query.get("organization_id");
+    let id = id.ok_or_else(|| Problem::Bad("organization_id", "'organization_id' is missing".to_owned()))?;
+    let organization = find(desk, "organization_id", id)?;
+    Ok(row(desk, &organization))
+}
+
+fn info_of_many(desk: &Desk<'_>) -> Outcome {
+    let named = form::organization::asked(&desk.body, &desk.context())?;
+    let found: Result<Vec<_>, _> = named.iter().map(|id| find(desk, "organizations", id)).collect();
+    Ok(found?.iter().map(|organization| row(desk, organization)).collect())
+}
+
+fn list(desk: &Desk<'_>) -> Outcome {
+    let query = &desk.query;
+    let mut organizations = desk.all(Kind::Organization);
+    organizations.retain(|organization| {
+        let has = |text: &str| organization.name().to_lowercase().contains(&text.to_lowercase());
+        query.get("org_id").is_none_or(|id| *organization.id == *id) && query.get("org_alias").is_none_or(has)
+    });
+    paging::oldest_first(&mut organizations);
+    Ok(organizations.iter().map(|organization| row(desk, organization)).collect())
+}
+
+/// The user of this id, else of this e-mail.
+fn known_user(desk: &Desk<'_>, who: &Who) -> Option<Arc<Record>> {
+    if let Some(id) = &who.id {
+        return desk.known(Kind::User, id);
+    }
+    let email = who.email.as_deref()?;
+    let directory = desk.ledger().directory();
+    let is_theirs = |user: &&Arc<Record>| {
+        user.document.text("user_email").is_some_and(|known| known.eq_ignore_ascii_case(email))
+    };
+    directory.all(Kind::User).find(is_theirs).map(Arc::clone)
+}
+
+/// A user whom nobody has made yet is made, as in LiteLLM.
+async fn member_add(desk: &Desk<'_>) -> Outcome {
+    let asked = form::organization::addition(&desk.body, &desk.context())?;
+    let organization = find(desk, "organization_id", &asked.organization)?;
+    let (mut change, mut users) = (Change::new("created"), Vec::new());
+    for seat in &asked.seats {
+        let user = match known_user(desk, &seat.who) {
+            Some(user) => user.id.to_string(),
+            None => {
+                let draft = form::user::named(&seat.who, &desk.context())?;
+                let id = draft.id.clone();
+                change = change.beside(draft);
+                id
+            }
+        };
+        let is_there = desk.known(Kind::OrganizationMember, &member_id(&organization.id, &user)).is_some();
+        if is_there || users.contains(&user) {
+            let message = format!("User={user} is already a member of organization={}", organization.id);
+            return Err(Problem::Bad("member", message));
+        }
+        let drafts =
+            form::organization::seat(&organization.id, &user, &seat.role, &asked.terms, &desk.context())?;
+        change = change.put(drafts, None, None);
+        users.push(user);
+    }
+    let made = desk.commit(change).await?;
+    let places = made.iter().filter(|record| record.kind == Kind::OrganizationMember);
+    let places: Vec<Value> = places.map(|place| place_row(desk, place)).collect();
+    let users = users.iter().filter_map(|id| desk.known(Kind::User, id));
+    let users: Vec<Value> = users.map(|user| user_row(desk, &user)).collect();
+    Ok(reply::organization::members_added(&organization.id, &users, &places))
+}
+
+fn find_place(desk: &Desk<'_>, organization: &str, who: &Who) -> Result<Arc<Record>, Problem> {
+    find(desk, "organization_id", organization)?;
+    let missing = || format!("User is not a member of organization={organization}");
+    let user = known_user(desk, who).ok_or_else(|| Problem::Missing("user_id", missing()))?;
+    desk.find(Kind::OrganizationMember, &member_id(organization, &user.id))
+        .map_err(|problem| problem.or_missing("user_id", missing))
+}
+
+async fn member_update(desk: &Desk<'_>) -> Outcome {
+    let asked = form::organization::member_subject(&desk.body, &desk.context())?;
+    let old = find_place(desk, &asked.group, &asked.who)?;
+    let budget = desk.own_budget(&old);
+    let own = budget.as_ref().map(|budget| (&*budget.id, &budget.document));
+    let drafts = form::organization::change_member(&old.id, &old.document, own, &desk.body, &desk.context())?;
+    let change = Change::new("updated").put(drafts, Some(&old), budget.as_ref());
+    let changed = desk.commit_one(change).await?;
+    Ok(place_row(desk, &changed))
+}
+
+async fn member_delete(desk: &Desk<'_>) -> Outcome {
+    let asked = form::organization::removal(&desk.body, &desk.context())?;
+    let place = find_place(desk, &asked.group, &asked.who)?;
+    let told = place_row(desk, &place);
+    desk.commit(Change::new("deleted").delete(&place)).await?;
+    Ok(told)
+}

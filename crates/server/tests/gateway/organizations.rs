@@ -1,0 +1,91 @@
+//! Organizations: what their teams spend together, who is in them, and what goes when they go.
+
+use crate::office::{Office, names};
+use serde_json::{Value, json};
+
+#[tokio::test]
+async fn an_organization_is_made_seen_changed_and_deleted() {
+    let office = Office::open("").await;
+    let body = json!({
+        "organization_id": "o", "organization_alias": "Acme", "max_budget": 10, "models": ["chat"],
+    });
+    let made = office.good("POST", "/organization/new", body.clone()).await;
+    let wanted = ["organization_id", "organization_alias", "budget_id", "spend", "metadata", "models"];
+    assert_eq!(names(&made)[..6], wanted);
+    assert_eq!(made["litellm_budget_table"]["max_budget"], json!(10.0));
+    assert_eq!(office.bad("POST", "/organization/new", body).await.0, 400);
+    let change = json!({"organization_id": "o", "organization_alias": "Acme Ltd", "max_budget": 20});
+    let changed = office.good("PATCH", "/organization/update", change).await;
+    assert_eq!((&changed["budget_id"], &changed["members"]), (&made["budget_id"], &json!([])));
+    assert_eq!(changed["litellm_budget_table"]["max_budget"], json!(20.0));
+    let again = office.good("PATCH", "/v2/organization/o", json!({"rpm_limit": 3})).await;
+    assert_eq!(again["litellm_budget_table"]["rpm_limit"], json!(3));
+    assert_eq!(office.good("GET", "/organization/info?organization_id=o", Value::Null).await, again);
+    let several = office.good("POST", "/organization/info", json!({"organizations": ["o"]})).await;
+    assert_eq!(several, json!([again]));
+    assert_eq!(office.good("GET", "/organization/list?org_alias=acme", Value::Null).await, several);
+    assert_eq!(office.good("GET", "/organization/list?org_id=other", Value::Null).await, json!([]));
+    let gone = office.good("DELETE", "/organization/delete", json!({"organization_ids": ["o"]})).await;
+    assert_eq!(gone, several);
+    let missing = (404, "Organization not found, passed organization_id=o".to_owned());
+    assert_eq!(office.bad("GET", "/organization/info?organization_id=o", Value::Null).await, missing);
+    assert_eq!(office.bad("PATCH", "/organization/update", json!({"organization_id": "o"})).await, missing);
+    assert_eq!(office.bad("POST", "/organization/new", json!({"max_budget": 1})).await.0, 400);
+    office.0.stop().await;
+}
+
+#[tokio::test]
+async fn members_come_are_changed_and_go() {
+    let office = Office::open("").await;
+    for id in ["o", "p"] {
+        let body = json!({"organization_id": id, "organization_alias": id});
+        office.good("POST", "/organization/new", body).await;
+    }
+    let body = json!({
+        "organization_id": "o", "max_budget_in_organization": 5,
+        "member": [{"user_id": "boss", "role": "org_admin"}, {"user_email": "a@b.c", "role": "internal_user"}],
+    });
+    let added = office.good("POST", "/organization/member_add", body.clone()).await;
+    assert_eq!(names(&added), ["organization_id", "updated_users", "updated_organization_memberships"]);
+    assert_eq!(added["updated_users"][1]["user_email"], json!("a@b.c"));
+    let places = added["updated_organization_memberships"].as_array().unwrap();
+    assert_eq!((&places[0]["user_id"], &places[0]["user_role"]), (&json!("boss"), &json!("org_admin")));
+    assert_eq!(places[1]["litellm_budget_table"]["max_budget"], json!(5.0));
+    assert_eq!(office.bad("POST", "/organization/member_add", body).await.0, 400);
+    let of = |more: Value| {
+        let mut body = json!({"organization_id": "o", "user_email": "A@b.c"});
+        for (name, value) in more.as_object().into_iter().flatten() {
+            body[name] = value.clone();
+        }
+        body
+    };
+    let change = of(json!({"role": "internal_user_viewer", "max_budget_in_organization": 6}));
+    let changed = office.good("PATCH", "/organization/member_update", change).await;
+    assert_eq!(changed["user_role"], json!("internal_user_viewer"));
+    assert_eq!(changed["litellm_budget_table"]["max_budget"], json!(6.0));
+    // Each has a budget of its own, so the other's is as it was.
+    let info = office.good("GET", "/organization/info?organization_id=o", Value::Null).await;
+    let budgets: Vec<&Value> = info["members"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|member| &member["litellm_budget_table"]["max_budget"])
+        .collect();
+    assert_eq!(budgets.len(), 2);
+    assert!(budgets.contains(&&json!(5.0)) && budgets.contains(&&json!(6.0)), "{budgets:?}");
+    // Who administers one organization has nothing of another.
+    let boss = office.key(json!({"user_id": "boss"})).await;
+    let own = json!({"organization_id": "o", "organization_alias": "ours"});
+    let update = ("PATCH", "/organization/update");
+    assert_eq!(office.ask(&boss, update, &[], &own).await.status, 200);
+    let other = json!({"organization_id": "p", "organization_alias": "ours"});
+    assert_eq!(office.ask(&boss, update, &[], &other).await.status, 404);
+    let listed = office.ask(&boss, ("GET", "/organization/list"), &[], &Value::Null).await.json();
+    assert_eq!(listed.as_array().unwrap().len(), 1);
+    let add = json!({"organization_id": "o", "member": {"user_id": "new", "role": "internal_user"}});
+    assert_eq!(office.ask(&boss, ("POST", "/organization/member_add"), &[], &add).await.status, 200);
+    office.good("DELETE", "/organization/member_delete", of(json!({}))).await;
+    let gone = office.bad("DELETE", "/organization/member_delete", of(json!({}))).await;
+    assert_eq!(gone, (404, "User is not a member of organization=o".to_owned()));
+    office.0.stop().await;
+}
