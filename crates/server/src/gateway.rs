@@ -170,14 +170,17 @@ impl Gateway {
         let snapshot = self.snapshot.load();
         let settings = &snapshot.config().ledger;
         let (books, is_kept) = match &snapshot.config().general.database_url {
-            Some(url) => (Books::postgres(url.expose(), postgres_options(settings))?, true),
+            Some(url) => {
+                let books = Books::postgres(url.expose(), postgres_options(settings))?;
+                // Whatever is wrong with it is said before anybody is served.
+                books.ready().await?;
+                (books, true)
+            }
             None => {
                 let is_kept = matches!(self.store.location(), Location::File(_));
                 (Books::sqlite(Arc::clone(&self.store)), is_kept)
             }
         };
-        // Whatever is wrong with the database is said before anybody is served.
-        books.ready().await?;
         let sync = match settings.durability {
             Durability::Strict => Sync::Always,
             Durability::Relaxed => Sync::Later,

@@ -78,6 +78,21 @@ impl Gateway {
         self.listens().await;
     }
 
+    /// Kills it, and starts it where it cannot start: what it says at its end.
+    pub(crate) async fn start_in_vain(mut self, meanwhile: impl FnOnce(&Path)) -> String {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+        meanwhile(&self.folder);
+        (self.child, self.log) = launch(&self.folder);
+        patiently("the gateway gives up", async {
+            while self.child.try_wait().unwrap().is_none() {
+                tokio::time::sleep(super::ms(2)).await;
+            }
+        })
+        .await;
+        self.log_text()
+    }
+
     async fn listens(&mut self) {
         patiently("the gateway listens", async {
             loop {
@@ -113,9 +128,21 @@ impl Gateway {
 
     /// The text of a path.
     pub(crate) async fn get(&self, path: &str) -> String {
+        self.get_with(path, &[]).await
+    }
+
+    /// The same with headers of the caller's own.
+    pub(crate) async fn get_with(&self, path: &str, headers: &[(&str, &str)]) -> String {
         let mut connection = self.connect().await;
-        connection.write(format!("GET {path} HTTP/1.1\r\nhost: gateway\r\n\r\n").as_bytes()).await;
+        let headers: String = headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
+        let request = format!("GET {path} HTTP/1.1\r\nhost: gateway\r\n{headers}\r\n");
+        connection.write(request.as_bytes()).await;
         connection.answer().await.text()
+    }
+
+    /// Where it runs.
+    pub(crate) fn folder(&self) -> &Path {
+        &self.folder
     }
 
     /// The sum of a metric over the label sets whose text contains all of `labels`.
