@@ -11,6 +11,7 @@ use std::collections::BTreeMap;
 use jiff::tz::{self, TimeZone};
 use tollgate_catalog::{PicoDollars, is_known_elsewhere, nearest_provider, provider};
 use tollgate_policy::accounts::{Part, TierRules, Unit};
+use tollgate_policy::anomaly::AnomalyRule;
 use tollgate_policy::period::Cadence;
 
 use crate::keys::{budgets, general, litellm, nearest, router, tollgate};
@@ -60,6 +61,15 @@ pub struct BudgetTiers {
     pub fallbacks: BTreeMap<Box<str>, Box<str>>,
 }
 
+/// When somebody's spend is told as an anomaly, and what follows.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct AnomalySettings {
+    /// When.
+    pub rule: AnomalyRule,
+    /// Requests a minute that such a key is held to until the next day; nothing follows where there is none.
+    pub throttle_rpm: Option<u64>,
+}
+
 /// What is done with a maximum of tokens that the budget does not cover.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum BudgetMaximum {
@@ -94,6 +104,8 @@ pub struct BudgetSettings {
     pub end_users: EndUserLimit,
     /// What follows as a budget runs low.
     pub tiers: BudgetTiers,
+    /// When somebody's spend is an anomaly.
+    pub anomaly: AnomalySettings,
     /// What is done with a maximum that the budget does not cover.
     pub maximum: BudgetMaximum,
     /// A request whose maximum would have to be lowered below this many tokens is refused.
@@ -120,6 +132,7 @@ impl Default for BudgetSettings {
             models: Vec::new(),
             end_users: EndUserLimit::default(),
             tiers: BudgetTiers::default(),
+            anomaly: AnomalySettings::default(),
             maximum: BudgetMaximum::default(),
             maximum_floor: BUDGET_MAXIMUM_FLOOR_DEFAULT,
             exceeded_status: BUDGET_EXCEEDED_STATUS_DEFAULT,
@@ -159,6 +172,7 @@ impl BudgetSettings {
                 budget_id: own.litellm.text("max_end_user_budget_id").filter(|id| !id.is_empty()),
             },
             tiers: BudgetTiers::read(&own.tollgate.section("budget_tiers", budgets::TIERS), groups, found),
+            anomaly: AnomalySettings::read(&own.tollgate.section("anomaly", budgets::ANOMALY), found),
             maximum: match own.tollgate.text("budget_maximum").as_deref() {
                 Some("refuse") => BudgetMaximum::Refuse,
                 _ => BudgetMaximum::Lower,
@@ -405,6 +419,20 @@ impl BudgetTiers {
             found.warning(place, &section.path_of("warn"), message);
         }
         Self { rules, fallbacks: fallbacks(section, groups, found) }
+    }
+}
+
+impl AnomalySettings {
+    fn read(section: &Section<'_>, found: &mut Collector) -> Self {
+        let default = AnomalyRule::default();
+        let floor = section.node("floor_usd");
+        let floor = floor.and_then(|node| dollars(node, &section.path_of("floor_usd"), found));
+        let rule = AnomalyRule {
+            factor: section.count32("factor").unwrap_or(default.factor),
+            floor: floor.unwrap_or(default.floor),
+            ..default
+        };
+        Self { rule, throttle_rpm: section.count("throttle_rpm") }
     }
 }
 

@@ -132,6 +132,7 @@ fn applied_limits(old: &Config, new: &Config) -> Vec<&'static str> {
         ("tollgate_settings.model_budgets", a.models != b.models),
         ("litellm_settings.max_end_user_budget", a.end_users != b.end_users),
         ("tollgate_settings.budget_tiers", a.tiers != b.tiers),
+        ("tollgate_settings.anomaly", a.anomaly != b.anomaly),
         ("tollgate_settings.budget_maximum", maximum(a) != maximum(b)),
         ("litellm_settings.budget_exceeded_status_code", exceeded(a) != exceeded(b)),
         ("general_settings.token_rate_limit_type", a.token_unit != b.token_unit),

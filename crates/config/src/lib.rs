@@ -54,8 +54,8 @@ pub use address::AddressRange;
 pub use alert_type::{AlertType, AlertTypes};
 pub use alerts::{AlertChannel, AlertWay, Alerting, Mail, MailTls, is_mailbox};
 pub use budgets::{
-    BUDGET_EXCEEDED_STATUS_DEFAULT, BUDGET_MAXIMUM_FLOOR_DEFAULT, BudgetLimit, BudgetMaximum, BudgetSettings,
-    BudgetTiers, EndUserLimit, ScopeLimit,
+    AnomalySettings, BUDGET_EXCEEDED_STATUS_DEFAULT, BUDGET_MAXIMUM_FLOOR_DEFAULT, BudgetLimit,
+    BudgetMaximum, BudgetSettings, BudgetTiers, EndUserLimit, ScopeLimit,
 };
 pub use canned::{Canned, FaqEntry};
 pub use classes::{AllowedFailsPolicy, RetryPolicy};

@@ -66,6 +66,7 @@ fn new_records(out: &mut String) {
 /// The tables of budgets and of the journal.
 fn limits(out: &mut String) {
     section(out, "`tollgate_settings.budget_tiers`", "", budgets::TIERS);
+    section(out, "`tollgate_settings.anomaly`", "", budgets::ANOMALY);
     section(out, "`tollgate_settings.model_budgets.<name>`", "", budgets::GROUP);
     section(out, "`tollgate_settings.journal`", "", ledger::JOURNAL);
 }

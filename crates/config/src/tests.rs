@@ -63,7 +63,7 @@ fn every_active_key_is_read_by_the_code() {
     };
     let loaded = load(Path::new("whole.yaml"), &mut read, &|_| None);
     assert_eq!(loaded.report.count(Severity::Error), 0, "{}", loaded.report);
-    let tables: [(&str, Table); 52] = [
+    let tables: [(&str, Table); 53] = [
         ("model_list[]", model::ENTRY),
         ("litellm_params", model::PARAMS),
         ("router_settings", router::TABLE),
@@ -100,6 +100,7 @@ fn every_active_key_is_read_by_the_code() {
         ("tag_budget_config", budgets::TAG),
         ("model_budgets", budgets::GROUP),
         ("budget_tiers", budgets::TIERS),
+        ("anomaly", budgets::ANOMALY),
         ("journal", ledger::JOURNAL),
         ("service_account_settings", access::SERVICE_ACCOUNT),
         ("litellm_jwtauth", jwt::AUTH),

@@ -4,9 +4,11 @@ use std::collections::BTreeMap;
 
 use tollgate_catalog::PicoDollars;
 use tollgate_config::{
-    BudgetLimit, BudgetMaximum, BudgetSettings, Config, EndUserLimit, Loaded, ScopeLimit, check_summary,
+    AnomalySettings, BudgetLimit, BudgetMaximum, BudgetSettings, Config, EndUserLimit, Loaded, ScopeLimit,
+    check_summary,
 };
 use tollgate_policy::accounts::{Part, TierRules, Unit};
+use tollgate_policy::anomaly::AnomalyRule;
 use tollgate_policy::period::Cadence;
 
 const MODELS: &str = "model_list:\n\
@@ -248,6 +250,28 @@ fn tiers_are_shares_and_each_can_be_switched_off() {
         "tollgate_settings:\n  budget_tiers: {warn: 0.9, downgrade: 0.5}\n",
         &[
             "config.yaml:2: warning: tollgate_settings.budget_tiers.warn: comes after downgrade, which tells it too",
+        ],
+    );
+}
+
+#[test]
+fn an_anomaly_has_a_factor_a_floor_and_what_follows() {
+    let check = |anomaly: &str, factor: u32, floor: &str, throttle_rpm: Option<u64>| {
+        let found = budgets(&format!("tollgate_settings:\n  anomaly: {anomaly}\n")).anomaly;
+        let floor = PicoDollars::parse_dollars(floor).expect(floor);
+        let rule = AnomalyRule { factor, floor, ..AnomalyRule::default() };
+        assert_eq!(found, AnomalySettings { rule, throttle_rpm }, "{anomaly}");
+    };
+    check("{}", 10, "1", None);
+    check("{factor: 25, floor_usd: 0.5, throttle_rpm: 6}", 25, "0.5", Some(6));
+    check("{floor_usd: 0}", 10, "0", None);
+    findings(
+        "tollgate_settings:\n  anomaly: {factor: 0, floor_usd: lots, throttle_rpm: 0.5, until: tomorrow}\n",
+        &[
+            "config.yaml:2: error: tollgate_settings.anomaly.factor: wants whole number, 1 or more, found another number",
+            "config.yaml:2: error: tollgate_settings.anomaly.floor_usd: wants number, 0 or more, found a text",
+            "config.yaml:2: error: tollgate_settings.anomaly.throttle_rpm: wants whole number, 1 or more, found another number",
+            "config.yaml:2: warning: tollgate_settings.anomaly.until: unknown key",
         ],
     );
 }

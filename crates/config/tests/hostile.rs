@@ -309,6 +309,7 @@ fn known_key() -> impl Strategy<Value = &'static str> {
         "max_budget",
         "budget_duration",
         "budget_tiers",
+        "anomaly",
         "warn",
         "budget_fallback_model",
         "provider_budget_config",

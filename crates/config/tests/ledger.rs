@@ -244,6 +244,7 @@ fn what_is_opened_once_needs_a_restart_and_limits_do_not() {
         ("router_settings: {tag_budget_config: {x: {max_budget: 1}}}\n", "router_settings.tag_budget_config"),
         ("litellm_settings: {max_end_user_budget: 1}\n", "litellm_settings.max_end_user_budget"),
         ("tollgate_settings: {budget_tiers: {warn: 0.5}}\n", "tollgate_settings.budget_tiers"),
+        ("tollgate_settings: {anomaly: {factor: 5}}\n", "tollgate_settings.anomaly"),
         ("tollgate_settings: {budget_maximum: refuse}\n", "tollgate_settings.budget_maximum"),
         ("tollgate_settings: {budget_maximum_floor: 1}\n", "tollgate_settings.budget_maximum"),
         (

@@ -12,11 +12,12 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tollgate_catalog::PicoDollars;
 use tollgate_identity::{Kind, Limits, Record, Scope, ScopeKind};
 use tollgate_policy::accounts::{
-    AccountId, Ask, BudgetStanding, Crossing, Kernel, Money, Passage, RateStanding, Refusal, Reservation,
-    Standing, TierRules, Times, Tokens, Unit,
+    AccountId, Ask, BudgetStanding, Crossing, Kernel, Money, Passage, RateRule, RateStanding, Refusal,
+    Reservation, Standing, TierRules, Times, Tokens, Unit,
 };
 use tollgate_policy::clock::{Moment, Wall};
 use tollgate_policy::period::Cadence;
+use tollgate_policy::sliding::Length;
 use tollgate_store::books::Account;
 
 /// The accounts that a request touches.
@@ -93,6 +94,27 @@ impl Charge {
     }
 }
 
+/// So few requests a minute for a while, beside whatever limits there are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Throttle {
+    /// Requests a minute.
+    pub limit: u64,
+    /// Up to this moment.
+    pub until: Wall,
+}
+
+impl Throttle {
+    /// Puts it in place of the account's own rate, where that allows more.
+    fn narrow(self, rates: &mut Vec<RateRule>) {
+        let rule = RateRule { unit: Unit::Requests, length: Length::MINUTE, limit: self.limit };
+        let same = |rate: &&mut RateRule| rate.unit == rule.unit && rate.length == rule.length;
+        match rates.iter_mut().find(same) {
+            Some(rate) => rate.limit = rate.limit.min(rule.limit),
+            None => rates.push(rule),
+        }
+    }
+}
+
 struct State {
     kernel: Kernel,
     defaults: Defaults,
@@ -100,6 +122,7 @@ struct State {
     scopes: HashMap<AccountId, Scope>,
     /// Of accounts that nobody has touched yet.
     past: HashMap<Scope, Vec<Past>>,
+    throttles: HashMap<Scope, Throttle>,
 }
 
 /// The accounts.
@@ -109,7 +132,7 @@ impl Accounts {
     /// No accounts; calendars are those of the kernel's time zone.
     pub fn new(kernel: Kernel, defaults: Defaults) -> Self {
         let (ids, scopes, past) = (HashMap::new(), HashMap::new(), HashMap::new());
-        Self(Mutex::new(State { kernel, defaults, ids, scopes, past }))
+        Self(Mutex::new(State { kernel, defaults, ids, scopes, past, throttles: HashMap::new() }))
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -168,6 +191,20 @@ impl Accounts {
         }
     }
 
+    /// Slows a scope down, with all its models, until the throttle is [lifted](Self::lift). It outlives other limits that the
+    /// scope is given meanwhile, and no restart.
+    pub fn throttle(&self, scope: &Scope, limits: &Limits, throttle: Throttle, wall: Wall) {
+        self.lock().throttles.insert(scope.clone(), throttle);
+        self.configure(scope, limits, wall);
+    }
+
+    /// Takes those throttles back whose time is over. The scopes are returned: they go on as they did once they are
+    /// [configured](Self::configure).
+    pub fn lift(&self, wall: Wall) -> Vec<Scope> {
+        let mut state = self.lock();
+        state.throttles.extract_if(|_, throttle| throttle.until <= wall).map(|(scope, _)| scope).collect()
+    }
+
     /// Closes the accounts of a scope and of its models.
     pub fn close(&self, kind: ScopeKind, id: &str) {
         let mut state = self.lock();
@@ -176,6 +213,7 @@ impl Accounts {
         for scope in gone {
             state.close(&scope);
         }
+        state.throttles.retain(|scope, _| scope.kind != kind || &*scope.id != id);
         state.past.retain(|scope, _| scope.kind != kind || &*scope.id != id);
     }
 
@@ -328,7 +366,13 @@ impl State {
     fn rules(&self, scope: &Scope, limits: &Limits) -> Option<tollgate_policy::accounts::AccountRules> {
         let Defaults { tiers, token_unit } = &self.defaults;
         match &scope.model {
-            None => Some(limits.account(tiers, *token_unit)),
+            None => {
+                let mut rules = limits.account(tiers, *token_unit);
+                if let Some(throttle) = self.throttles.get(scope) {
+                    throttle.narrow(&mut rules.rates);
+                }
+                Some(rules)
+            }
             Some(model) => limits.model_account(model, tiers, *token_unit),
         }
     }
@@ -443,5 +487,50 @@ mod tests {
         accounts.release(held);
         accounts.close(ScopeKind::Team, "t");
         assert_eq!(accounts.open(), 0);
+    }
+
+    /// How many requests get in at this moment.
+    fn let_in(accounts: &Accounts, scope: &Scope, limits: &Limits, times: Times) -> usize {
+        let touched = accounts.touch(scope, limits, times.wall).unwrap();
+        let ask =
+            Ask { accounts: &[touched], input_tokens: 0, output_tokens: None, money: money(PicoDollars(0)) };
+        (0..20).map_while(|_| accounts.admit(times, &ask).ok()).count()
+    }
+
+    #[test]
+    fn a_throttle_holds_until_its_time_is_over_whatever_limits_are_given_meanwhile() {
+        let accounts = accounts();
+        let (scope, loose) = (Scope::new(ScopeKind::Key, "k"), limits(json!({"rpm_limit": 10})));
+        let minute = |minute: u64| Times {
+            now: Moment::from_micros(minute * 61_000_000),
+            wall: Wall::from_micros(i64::try_from(minute).unwrap() * 61_000_000),
+        };
+        let count = |at, limits: &Limits| let_in(&accounts, &scope, limits, minute(at));
+        assert_eq!(count(0, &loose), 10);
+        let throttle = Throttle { limit: 3, until: minute(5).wall };
+        accounts.throttle(&scope, &loose, throttle, minute(1).wall);
+        assert_eq!(count(1, &loose), 3);
+        let none = limits(json!({}));
+        accounts.configure(&scope, &none, minute(2).wall);
+        assert_eq!(count(2, &none), 3);
+        let less = limits(json!({"rpm_limit": 2}));
+        accounts.configure(&scope, &less, minute(3).wall);
+        assert_eq!(count(3, &less), 2);
+        assert_eq!(accounts.lift(minute(4).wall), []);
+        assert_eq!(accounts.lift(minute(5).wall), std::slice::from_ref(&scope));
+        accounts.configure(&scope, &loose, minute(5).wall);
+        assert_eq!(count(5, &loose), 10);
+        assert_eq!(accounts.lift(Wall::END), []);
+    }
+
+    #[test]
+    fn an_account_that_is_opened_later_is_throttled_and_one_that_is_closed_is_forgotten() {
+        let accounts = accounts();
+        let (scope, limits) = (Scope::new(ScopeKind::Key, "k"), limits(json!({})));
+        let times = Times { now: Moment::ZERO, wall: Wall::default() };
+        accounts.throttle(&scope, &limits, Throttle { limit: 1, until: Wall::END }, times.wall);
+        assert_eq!((accounts.open(), let_in(&accounts, &scope, &limits, times)), (0, 1));
+        accounts.close(ScopeKind::Key, "k");
+        assert_eq!(let_in(&accounts, &scope, &limits, times), 20);
     }
 }

@@ -13,7 +13,7 @@ mod feeder;
 pub mod journal;
 mod ledger;
 
-pub use accounts::{Accounts, Charge, Defaults, Past, Refused, Touched, scope_of};
+pub use accounts::{Accounts, Charge, Defaults, Past, Refused, Throttle, Touched, scope_of};
 pub use attempt::{Admission, Attempt, LedgerUnavailable};
 pub use clock::Clock;
 pub use ledger::{CommitError, Ledger, Listener, Recovery, StartError};

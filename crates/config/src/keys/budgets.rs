@@ -169,6 +169,12 @@ pub(crate) const TOLLGATE: &[Key] = &[
         "What follows as a budget runs low. A key's or team's metadata may say it otherwise.",
     ),
     active(
+        "anomaly",
+        Kind::Section(ANOMALY),
+        "",
+        "When the spend of a key or a user on one day is told as an anomaly, and what follows.",
+    ),
+    active(
         "budget_maximum",
         Kind::Choice(&["lower", "refuse"]),
         "lower",
@@ -204,5 +210,22 @@ pub(crate) static TIERS: Table = &[&[
         Kind::Map(&Kind::Text),
         "",
         "The model group that answers in place of another, by that one's name.",
+    ),
+]];
+
+/// `anomaly`.
+pub(crate) static ANOMALY: Table = &[&[
+    active(
+        "factor",
+        Kind::Positive,
+        "10",
+        "Above so many times what is usual, for itself and for the others of its organization.",
+    ),
+    active("floor_usd", Kind::Price, "1", "USD below which nobody's spend is an anomaly, whatever is usual."),
+    active(
+        "throttle_rpm",
+        Kind::Positive,
+        "",
+        "Requests a minute that such a key is held to up to the next midnight; it is told alone where nothing is written.",
     ),
 ]];
