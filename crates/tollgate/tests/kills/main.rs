@@ -1,14 +1,14 @@
 //! Kills of the running binary in the midst of requests under a budget, and what its books say afterwards.
 //!
 //! The callers and the providers are the oracle: what a caller has been answered stands in the books once, at the cost
-//! that it was told; what a provider has received stands there at all. Five kills by default, 100 with
+//! that it was told or, where the kill came before that was on the disk, as a row that says so; what a provider has
+//! received stands there at all. Five kills by default, 100 with
 //! `TOLLGATE_TEST_LONG=1`.
 //!
 //! **Invariant:** counts and amounts are asserted, never times.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stderr)]
 
 #[path = "../support/mod.rs"]
-#[allow(dead_code, unused_imports, reason = "shared with the other suites")]
 mod support;
 
 use serde_json::{Value, json};
@@ -123,15 +123,25 @@ async fn a_kill_at_any_moment_loses_nothing_and_doubles_nothing() {
     })
     .await;
     let rows = rows(&folder);
+    let mut late = 0;
     for call in &answered {
-        assert_eq!(rows.get(call), Some(&vec![(COST, false)]), "{call}");
+        match rows.get(call).map(Vec::as_slice) {
+            Some([(COST, false)]) => {}
+            // Answered in the moment of the kill, before that was on the disk: booked as its intent says, and flagged.
+            Some([(_, true)]) if !call.starts_with("last-") => late += 1,
+            other => panic!("{call}: {other:?}"),
+        }
     }
     let doubled: Vec<_> = rows.iter().filter(|(_, rows)| rows.len() > 1).collect();
     assert!(doubled.is_empty(), "{doubled:?}");
     let sum: i128 = rows.values().flatten().map(|(cost, _)| cost).sum();
     assert_eq!(settled(&folder), sum, "the account is the sum of its rows");
     let recovered = rows.values().flatten().filter(|(_, recovered)| *recovered).count();
-    eprintln!("{} answered, {received} received, {} rows, {recovered} recovered", answered.len(), rows.len());
+    eprintln!(
+        "{} answered, {late} of them while it was killed, {received} received, {} rows, {recovered} recovered",
+        answered.len(),
+        rows.len()
+    );
     assert!((spend * 1e12 - sum as f64).abs() < 1e6, "{spend} {sum}");
     site.stop().await;
 }
