@@ -1,5 +1,8 @@
 //! The arguments, and what `--help` teaches.
 
+use crate::admin::arguments::{
+    AuditArguments, BudgetArguments, KeyArguments, SpendArguments, TeamArguments, UserArguments,
+};
 use clap::{Args, Parser, Subcommand};
 use std::net::IpAddr;
 use std::path::PathBuf;
@@ -15,6 +18,10 @@ const EXAMPLES: &str = "Examples:
   tollgate --config config.yaml --port 8080  serve LiteLLM's configuration as it is
   tollgate check --config config.yaml        every error and warning, with file and line
   tollgate demo                              a gateway over simulated providers, with commands to try
+
+  export TOLLGATE_URL=http://127.0.0.1:4000 TOLLGATE_API_KEY=sk-...
+  tollgate keys create --team research --budget 50/30d --models gpt-4o
+  tollgate spend --by team --since 7d
 
   curl http://127.0.0.1:4000/v1/chat/completions -H 'content-type: application/json' \\
     -d '{\"model\": \"simulated/gpt-4o-mini\", \"messages\": [{\"role\": \"user\", \"content\": \"Hello\"}]}'";
@@ -42,6 +49,18 @@ pub(crate) enum Command {
     Demo(DemoArguments),
     /// Run the simulated providers alone: OpenAI at /v1, Azure at /openai, Anthropic at /v1/messages, Gemini at /v1beta
     Simulator(SimulatorArguments),
+    /// Make, list, change, block and delete virtual keys of a running gateway
+    Keys(KeyArguments),
+    /// Make, list, change and delete teams, and who is in them
+    Teams(TeamArguments),
+    /// Make, list and delete users
+    Users(UserArguments),
+    /// Make and list budgets that others refer to
+    Budgets(BudgetArguments),
+    /// What was spent, by team, user, key, model, tag or day
+    Spend(SpendArguments),
+    /// Who changed what through the admin API
+    Audit(AuditArguments),
 }
 
 /// How to serve.
@@ -139,5 +158,29 @@ mod tests {
         {
             assert!(Arguments::try_parse_from(line.split(' ')).is_err(), "{line}");
         }
+        for line in [
+            "tollgate keys create --budget much",
+            "tollgate keys create --expires soon",
+            "tollgate keys delete",
+            "tollgate keys update",
+            "tollgate spend --by moon",
+            "tollgate spend --since yesterday",
+            "tollgate teams add-member red ann --role king",
+        ] {
+            assert!(Arguments::try_parse_from(line.split(' ')).is_err(), "{line}");
+        }
+    }
+
+    #[test]
+    fn a_key_in_the_arguments_is_shown_nowhere() {
+        let line = "tollgate keys list --key sk-very-secret --url http://127.0.0.1:1 --json";
+        let parsed = Arguments::try_parse_from(line.split(' ')).unwrap();
+        assert!(!format!("{parsed:?}").contains("very-secret"));
+        let Some(Command::Keys(keys)) = parsed.command else { panic!("not keys") };
+        assert_eq!(keys.reach.key.unwrap().expose(), "sk-very-secret");
+        assert!(keys.reach.json);
+        let wrong = "tollgate keys list --key sk-very-secret --nothing";
+        let error = Arguments::try_parse_from(wrong.split(' ')).unwrap_err();
+        assert!(!error.to_string().contains("very-secret"), "{error}");
     }
 }

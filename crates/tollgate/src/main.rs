@@ -3,6 +3,7 @@
 //! Owns: the process, its arguments, environment, signals, files, threads and log. Leaves to others: everything that
 //! happens to a request. **Invariant:** no port is bound before the configuration is known to be good.
 
+mod admin;
 mod builtin;
 mod check;
 mod cli;
@@ -30,6 +31,7 @@ fn main() -> ExitCode {
         Some(Command::Check(arguments)) => return check::run(&arguments),
         Some(Command::Demo(arguments)) => demo::run(&arguments),
         Some(Command::Simulator(arguments)) => simulator::run(&arguments),
+        Some(other) => return admin::run(&other).unwrap_or(ExitCode::FAILURE),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

@@ -42,7 +42,10 @@ const ARROWS: &[(&str, &[&str])] = &[
             "catalog",
         ],
     ),
-    ("tollgate", &["server", "simulator", "upstream", "config", "policy", "dialect", "catalog"]),
+    (
+        "tollgate",
+        &["server", "simulator", "upstream", "store", "identity", "config", "policy", "dialect", "catalog"],
+    ),
     ("xtask", &["simulator"]),
 ];
 
