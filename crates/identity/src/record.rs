@@ -86,6 +86,12 @@ impl Record {
         self.document.text(self.kind.alias_member()?)
     }
 
+    /// The key that has taken the place of this one, which is let through for a while beside it. What either spends is the
+    /// successor's.
+    pub fn successor(&self) -> Option<&str> {
+        if self.kind == Kind::Key { self.document.text("superseded_by") } else { None }
+    }
+
     /// Whether its requests are critical.
     pub fn critical(&self) -> Critical {
         self.limits.critical

@@ -404,7 +404,8 @@ impl State {
     }
 }
 
-/// The scope of a record whose spend is counted; none of those that have none.
+/// The scope of a record whose spend is counted; none of those that have none. A key that another has taken the place of
+/// spends what that may spend, so that a budget is not there twice while both are let through.
 pub fn scope_of(record: &Record) -> Option<Scope> {
     let kind = match record.kind {
         Kind::Key => ScopeKind::Key,
@@ -418,7 +419,8 @@ pub fn scope_of(record: &Record) -> Option<Scope> {
         Kind::AccessGroup => ScopeKind::AccessGroup,
         _ => return None,
     };
-    Some(Scope { kind, id: Arc::clone(&record.id), model: None })
+    let id = record.successor().map_or_else(|| Arc::clone(&record.id), Arc::from);
+    Some(Scope { kind, id, model: None })
 }
 
 #[cfg(test)]
@@ -532,5 +534,18 @@ mod tests {
         assert_eq!((accounts.open(), let_in(&accounts, &scope, &limits, times)), (0, 1));
         accounts.close(ScopeKind::Key, "k");
         assert_eq!(let_in(&accounts, &scope, &limits, times), 20);
+    }
+
+    #[test]
+    fn a_key_that_has_a_successor_spends_what_that_may_spend() {
+        let scope = |kind, members: Value| {
+            let Value::Object(members) = members else { panic!("an object") };
+            let scope = scope_of(&Record::read(kind, "old", 1, Document(members)).unwrap());
+            scope.map(|scope| scope.id.to_string())
+        };
+        assert_eq!(scope(Kind::Key, json!({})).unwrap(), "old");
+        assert_eq!(scope(Kind::Key, json!({"superseded_by": "new"})).unwrap(), "new");
+        assert_eq!(scope(Kind::Team, json!({"superseded_by": "new"})).unwrap(), "old");
+        assert_eq!(scope(Kind::Budget, json!({})), None);
     }
 }

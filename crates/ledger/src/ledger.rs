@@ -15,7 +15,7 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, OnceLock, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use tollgate_catalog::PicoDollars;
-use tollgate_identity::{Directory, Document, Kind, Record, Scope};
+use tollgate_identity::{Directory, Document, Kind, Record, Scope, ScopeKind};
 use tollgate_policy::accounts::Crossing;
 use tollgate_policy::clock::Wall;
 use tollgate_store::StoreError;
@@ -310,6 +310,8 @@ impl Ledger {
         let mut directory = self.directory_mut();
         for (kind, id) in &changes.deleted {
             let removed = Kind::from_word(kind).and_then(|kind| directory.remove(kind, id));
+            // The account of a key that has a successor is the successor's.
+            let removed = removed.filter(|record| record.successor().is_none());
             if let Some(scope) = removed.as_deref().and_then(scope_of) {
                 self.accounts.close(scope.kind, &scope.id);
             }
@@ -325,6 +327,11 @@ impl Ledger {
     }
 
     fn configure(&self, record: &Record, wall: Wall) {
+        if record.successor().is_some() {
+            // Its limits are its successor's, and nothing is booked in its own account any more.
+            self.accounts.close(ScopeKind::Key, &record.id);
+            return;
+        }
         if let Some(scope) = scope_of(record) {
             self.accounts.configure(&scope, &record.limits, wall);
         }

@@ -465,6 +465,14 @@ pub fn regenerate(
     Ok(Regenerated { new, old })
 }
 
+/// A key that is still let through in place of another, which has got a successor itself.
+pub fn succeeded_by(token: &str, document: &Document, successor: &str, context: &Context<'_>) -> Draft {
+    let mut document = document.clone();
+    set(&mut document, "superseded_by", Value::from(successor));
+    touch(&mut document, context);
+    Draft { kind: Kind::Key, id: token.to_owned(), document }
+}
+
 /// Which keys are to be deleted: by key or token, or by alias.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Deletion {

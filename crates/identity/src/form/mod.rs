@@ -49,7 +49,7 @@ pub struct Context<'a> {
     /// the record is of.
     pub is_admin: bool,
     /// A source of ids that nobody had before: UUIDs.
-    pub fresh: &'a dyn Fn() -> String,
+    pub fresh: &'a (dyn Fn() -> String + Sync),
 }
 
 impl Context<'_> {

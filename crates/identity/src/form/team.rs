@@ -39,6 +39,19 @@ pub const PERMISSIONS: &[&str] = &[
     "/auto_router/manage",
 ];
 
+/// What who administers a team may change of it (`caller_edit_access` of LiteLLM's replies): what it is, and how it shares
+/// among its members what it was given. What it was given is changed by those who gave it.
+pub const ADMIN_FIELDS: &[&str] = &[
+    "team_alias",
+    "metadata",
+    "tags",
+    "default_team_member_models",
+    "team_member_budget",
+    "team_member_budget_duration",
+    "team_member_rpm_limit",
+    "team_member_tpm_limit",
+];
+
 const RATE_TYPES: Want = Want::Words(&["guaranteed_throughput", "best_effort_throughput"]);
 
 const OWN: &[Row] = &[
@@ -228,6 +241,29 @@ pub fn change(
     }
     touch(&mut document, context);
     Ok(Team { team: Draft::checked(Kind::Team, id, document)?, budget, seats: Vec::new() })
+}
+
+/// Refuses a change of a team that is not its administrators' to make.
+///
+/// # Errors
+/// The first member that they may not change.
+pub fn hold_to_admin_fields(before: &Document, after: &Document) -> Result<(), BadForm> {
+    const SIGNED: &[&str] = &["updated_at", "updated_by", "budget_began_at"];
+    let differs = |before: &Document, after: &Document, may: &dyn Fn(&str) -> bool| {
+        let mut names = before.0.keys().chain(after.0.keys());
+        names.find(|name| before.0.get(*name) != after.0.get(*name) && !may(name)).cloned()
+    };
+    let may = |name: &str| ADMIN_FIELDS.contains(&name) || SIGNED.contains(&name);
+    if let Some(name) = differs(before, after, &may) {
+        return Err(BadForm::forbidden(name));
+    }
+    // What has a row acts within metadata too, or is read there.
+    let own = |document: &Document| match document.get("metadata") {
+        Some(Value::Object(members)) => Document(members.clone()),
+        _ => Document::default(),
+    };
+    let is_plain = |name: &str| ADMIN_FIELDS.contains(&name) || TEAM.rows().all(|row| row.name != name);
+    differs(&own(before), &own(after), &is_plain).map_or(Ok(()), |name| Err(BadForm::forbidden(name)))
 }
 
 /// A list of a team that changes: its models, or what its members may do.

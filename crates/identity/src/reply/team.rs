@@ -2,11 +2,12 @@
 
 use super::From::{Always, Anywhere, Date, Given, Id, Member, ModelSpend, Money, ResetAt, Spend, Windows};
 use super::Or::{False, List, Null, Object};
-use super::{Amounts, Clock, Page, Source, Table, budget};
+use super::{Amounts, Clock, Page, Source, Table, amount, budget};
 use crate::document::dollars;
 use crate::form::team::PERMISSIONS;
 use crate::record::Record;
 use serde_json::{Map, Value, json};
+use tollgate_catalog::PicoDollars;
 
 const MODEL: &Table = &[
     ("team_alias", Member(Null)),
@@ -396,6 +397,20 @@ pub fn budget_reset(team: &Record, seat: Membership<'_>, before: Option<&str>) -
         "budget_id": seat.member.document.get("budget_id"),
         "previous_budget_id": before,
         "budget_source": seat.budget_source(team),
+    })
+}
+
+/// `/team/{team_id}/member/{user_id}/reset_spend`: as a key's has it.
+pub fn member_spend_reset(seat: Membership<'_>, before: PicoDollars, clock: &Clock<'_>) -> Value {
+    let limited = seat.budget.unwrap_or(seat.member);
+    let source = Source::new(limited, seat.amounts, clock);
+    json!({
+        "team_id": seat.member.document.get("team_id"),
+        "user_id": seat.user_id(),
+        "spend": dollars(seat.amounts.spend),
+        "previous_spend": dollars(before),
+        "max_budget": amount(&limited.document, "max_budget"),
+        "budget_reset_at": source.value("budget_reset_at", ResetAt),
     })
 }
 

@@ -1,7 +1,7 @@
 //! Bodies, and who sends them.
 
 use serde_json::{Map, Value};
-use std::cell::Cell;
+use std::sync::atomic::{AtomicU32, Ordering};
 use tollgate_identity::Document;
 use tollgate_identity::form::{BadForm, Context};
 use tollgate_policy::clock::Wall;
@@ -31,11 +31,8 @@ pub(crate) fn holder<T>(run: impl FnOnce(&Context<'_>) -> T) -> T {
 }
 
 fn asked<T>(is_admin: bool, run: impl FnOnce(&Context<'_>) -> T) -> T {
-    let count = Cell::new(0);
-    let fresh = || {
-        count.set(count.get() + 1);
-        format!("fresh-{}", count.get())
-    };
+    let count = AtomicU32::new(1);
+    let fresh = || format!("fresh-{}", count.fetch_add(1, Ordering::Relaxed));
     run(&Context { now: Wall::from_rfc3339(NOW).unwrap(), actor: "ada", is_admin, fresh: &fresh })
 }
 

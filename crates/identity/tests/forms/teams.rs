@@ -259,3 +259,24 @@ fn who_makes_a_team_administers_it_until_that_is_taken_away() {
     directory.put(Record::read(demoted.kind, &demoted.id, 2, demoted.document).unwrap()).unwrap();
     assert!(!administers(&directory, "ada"));
 }
+
+#[test]
+fn who_administers_a_team_changes_nothing_of_what_it_was_given() {
+    let check = |before: Value, after: Value, wants: &str| {
+        let outcome = team::hold_to_admin_fields(&document(before.clone()), &document(after.clone()));
+        let told = outcome.map_or_else(|bad| bad.member, |()| "may".to_owned());
+        assert_eq!(told, wants, "{before} -> {after}");
+    };
+    check(json!({"team_alias": "a"}), json!({"team_alias": "b", "updated_at": "now"}), "may");
+    check(json!({}), json!({"metadata": {"tags": ["x"], "own": 1}}), "may");
+    check(json!({"max_budget": 1}), json!({}), "max_budget");
+    check(json!({}), json!({"models": ["m"]}), "models");
+    check(
+        json!({"budget_duration": "1d"}),
+        json!({"budget_duration": "2d", "budget_began_at": "x"}),
+        "budget_duration",
+    );
+    check(json!({}), json!({"metadata": {"model_rpm_limit": {"m": 1}}}), "model_rpm_limit");
+    check(json!({"metadata": {"guardrails": ["g"]}}), json!({"metadata": {}}), "guardrails");
+    check(json!({"metadata": {"guardrails": ["g"]}}), json!({}), "guardrails");
+}

@@ -4,10 +4,10 @@
 
 use jiff::tz::TimeZone;
 use serde_json::{Map, Value};
-use std::cell::Cell;
 use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use tollgate_identity::form::{Context, Draft};
 use tollgate_identity::reply::Clock;
 use tollgate_identity::{Document, Kind, Record};
@@ -41,11 +41,8 @@ pub(crate) fn object(text: &str) -> Map<String, Value> {
 
 /// What a request needs beside its body, at a time.
 pub(crate) fn at<T>(time: &str, run: impl FnOnce(&Context<'_>) -> T) -> T {
-    let count = Cell::new(0);
-    let fresh = || {
-        count.set(count.get() + 1);
-        format!("fresh-{}", count.get())
-    };
+    let count = AtomicU32::new(1);
+    let fresh = || format!("fresh-{}", count.fetch_add(1, Ordering::Relaxed));
     run(&Context { now: wall(time), actor: ACTOR, is_admin: true, fresh: &fresh })
 }
 

@@ -10,12 +10,13 @@ use crate::worker::Worker;
 use http::request::Parts;
 use serde_json::{Map, Value};
 use std::sync::Arc;
-use tollgate_identity::access::RouteRow;
+use tollgate_config::NewRecords;
+use tollgate_identity::access::{Right, RouteRow};
 use tollgate_identity::form::{Context, Draft, Drafts};
 use tollgate_identity::grant::Grant;
 use tollgate_identity::reply::{Amounts, Clock};
 use tollgate_identity::role::Actor;
-use tollgate_identity::{Directory, Document, Kind, Limits, Record};
+use tollgate_identity::{Directory, Document, Kind, Limits, Parents, Record};
 use tollgate_ledger::{Ledger, scope_of};
 use tollgate_policy::clock::Wall;
 use tollgate_store::books::{AuditEntry, Delete, Expected, Put, RecordChange, Settled};
@@ -176,23 +177,24 @@ impl<'a> Desk<'a> {
         Context { now: self.now, actor: &self.actor_id, is_admin: self.actor.is_admin(), fresh: &fresh_id }
     }
 
-    /// The body with what the operator's configuration says of new records that say nothing themselves.
-    pub(crate) fn with_defaults(&self, kind: Kind) -> Map<String, Value> {
-        let new = &self.snapshot.config().new_records;
-        let defaults = match kind {
-            Kind::Key => &new.keys,
-            Kind::User => &new.users,
-            Kind::Team => &new.teams,
-            _ => return self.body.clone(),
-        };
-        let mut body = self.body.clone();
-        for (name, value) in defaults {
-            let is_said = body.get(name).is_some_and(|value| !value.is_null());
-            if !is_said {
-                body.insert(name.clone(), value.clone());
-            }
-        }
-        body
+    /// The same of a record of this team, or of none: who administers the team or its organization may set there what only
+    /// administrators may.
+    pub(crate) fn context_in(&self, team: Option<&str>) -> Context<'_> {
+        Context { is_admin: self.administers(team), ..self.context() }
+    }
+
+    /// Whether who asks administers everything, or this team, or its organization.
+    pub(crate) fn administers(&self, team: Option<&str>) -> bool {
+        let Some(team) = team else { return self.actor.is_admin() };
+        let organization = || self.known(Kind::Team, team)?.parents.organization.clone();
+        self.actor.is_admin()
+            || self.actor.administers_team(team)
+            || organization().is_some_and(|id| self.actor.administers_organization(&id))
+    }
+
+    /// What the operator's configuration says of new records.
+    pub(crate) fn new_records(&self) -> &NewRecords {
+        &self.snapshot.config().new_records
     }
 
     /// Whose keys are that name no user: nobody's where the operator makes them.
@@ -210,6 +212,12 @@ impl<'a> Desk<'a> {
     pub(crate) fn find(&self, kind: Kind, id: &str) -> Result<Arc<Record>, Problem> {
         let directory = self.ledger().directory();
         Ok(Arc::clone(self.actor.find(self.row.right, (kind, id), &directory)?))
+    }
+
+    /// The same by another right than the route's: what a change touches beside what it is of.
+    pub(crate) fn in_right(&self, right: Right, (kind, id): (Kind, &str)) -> Result<Arc<Record>, Problem> {
+        let directory = self.ledger().directory();
+        Ok(Arc::clone(self.actor.find(right, (kind, id), &directory)?))
     }
 
     /// Every record of a kind that the right of the route reaches, by a name of the document's order of making.
@@ -238,6 +246,8 @@ impl<'a> Desk<'a> {
 
     /// What a record has spent.
     pub(crate) fn amounts(&self, record: &Record) -> Amounts {
+        let successor = record.successor().and_then(|token| self.known(Kind::Key, token));
+        let record = successor.as_deref().unwrap_or(record);
         let Some(scope) = scope_of(record) else { return Amounts::default() };
         let ledger = self.ledger();
         let budgets = ledger.accounts().budgets(&scope, &record.limits, self.now);
@@ -260,7 +270,15 @@ impl<'a> Desk<'a> {
         if let Some(shared) = budget_within(directory, change, &record, old.as_ref())? {
             record.limits = std::mem::take(&mut record.limits).or(&shared);
         }
-        if old.is_none() && !is_beside && !self.actor.may(self.row.right, &record, directory) {
+        let is_placed = match old {
+            _ if *is_beside => true,
+            None => self.actor.may(self.row.right, &record, directory),
+            Some(old) if is_same_place(old, &record) => true,
+            // What is moved has to be allowed where it comes to lie, as what is made.
+            Some(_) if record.kind == Kind::Key => self.actor.may(Right::KeyCreate, &record, directory),
+            Some(_) => self.actor.may(self.row.right, &record, directory),
+        };
+        if !is_placed {
             return Err(Problem::not_allowed(&self.actor, self.row.path));
         }
         let grant = Grant::of(&record);
@@ -297,7 +315,7 @@ impl<'a> Desk<'a> {
                 change.action,
                 (draft.kind, &draft.id),
                 old.as_deref(),
-                Some(after.clone()),
+                Some(told(&draft.document)),
             ));
             written.puts.push(Put {
                 kind: draft.kind.word().to_owned(),
@@ -335,7 +353,7 @@ impl<'a> Desk<'a> {
             action: action.to_owned(),
             kind: kind.word().to_owned(),
             object_id: id.to_owned(),
-            before: before.map(|record| text(&record.document)),
+            before: before.map(|record| told(&record.document)),
             after,
         }
     }
@@ -365,8 +383,27 @@ fn budget_within(
     Ok(known.map(|budget| budget.limits.clone()))
 }
 
+/// Whether a record belongs to whom it belonged to before.
+fn is_same_place(old: &Record, new: &Record) -> bool {
+    let place = |record: &Record| {
+        let Parents { user, team, project, organization, .. } = record.parents.clone();
+        [user, team, project, organization]
+    };
+    place(old) == place(new)
+}
+
 fn text(document: &Document) -> String {
     Value::Object(document.0.clone()).to_string()
+}
+
+/// A document as the audit tells it: who reads it has no use for what is kept of a password.
+fn told(document: &Document) -> String {
+    if document.get("password").is_none() {
+        return text(document);
+    }
+    let mut document = document.clone();
+    document.0.shift_remove("password");
+    text(&document)
 }
 
 /// A random UUID (RFC 9562, version 4).

@@ -5,10 +5,13 @@ use super::{Desk, Outcome, Problem, Served, asks, looks, paging};
 use serde_json::{Map, Value, json};
 use std::sync::Arc;
 use tollgate_catalog::PicoDollars;
+use tollgate_config::KeyBounds;
+use tollgate_identity::form::bounds::Bounds;
 use tollgate_identity::form::key::{Deletion, Secret};
-use tollgate_identity::form::{self, Draft};
+use tollgate_identity::form::{self, Context, Draft};
 use tollgate_identity::reply::key::{Shown, status};
 use tollgate_identity::reply::{self};
+use tollgate_identity::role::Role;
 use tollgate_identity::secret::{KeyText, Token};
 use tollgate_identity::{Kind, Record};
 use tollgate_ledger::{Charge, scope_of};
@@ -58,7 +61,7 @@ pub(super) const ROUTES: &[Served] = &[
 const PAGE_MAX: usize = 100;
 
 /// A secret that nobody had before, or the one that is chosen.
-fn secret(desk: &Desk<'_>, chosen: Option<&str>) -> Result<KeyText, Problem> {
+pub(super) fn secret(desk: &Desk<'_>, chosen: Option<&str>) -> Result<KeyText, Problem> {
     let Some(chosen) = chosen else { return Ok(KeyText::minted(random_bits()?)) };
     let key = KeyText::chosen(chosen, desk.snapshot.master_digest())
         .map_err(|weak| Problem::Bad("key", weak.to_string()))?;
@@ -70,7 +73,7 @@ fn secret(desk: &Desk<'_>, chosen: Option<&str>) -> Result<KeyText, Problem> {
 }
 
 /// Refuses an alias that another key has.
-fn check_alias(desk: &Desk<'_>, draft: &Draft, own: Option<&str>) -> Result<(), Problem> {
+pub(super) fn check_alias(desk: &Desk<'_>, draft: &Draft, own: Option<&str>) -> Result<(), Problem> {
     let Some(alias) = draft.document.text("key_alias") else { return Ok(()) };
     let directory = desk.ledger().directory();
     let is_taken = |key: &Arc<Record>| {
@@ -93,24 +96,65 @@ pub(super) fn shown<T>(desk: &Desk<'_>, key: &Record, write: impl FnOnce(Shown<'
 }
 
 async fn generate(desk: &Desk<'_>) -> Outcome {
-    let body = desk.with_defaults(Kind::Key);
-    let key = secret(desk, form::key::chosen(&body)?)?;
+    let key = secret(desk, form::key::chosen(&desk.body)?)?;
     let (token, name) = (key.token(), key.name());
     let secret = Secret { token: token.as_str(), name: &name };
-    let draft = form::key::new(&body, desk.owner_of_new_keys(), secret, &desk.context())?;
-    make(desk, draft, &key).await
+    let (usual, owner) = (&desk.new_records().keys, desk.owner_of_new_keys());
+    let team = team_of_new(desk);
+    let context = desk.context_in(team.as_deref());
+    let draft = form::key::new_with_defaults(&desk.body, usual, owner, secret, &context)?;
+    make(desk, draft, &key, &context).await
 }
 
 async fn generate_for_service(desk: &Desk<'_>) -> Outcome {
-    let body = desk.with_defaults(Kind::Key);
-    let key = secret(desk, form::key::chosen(&body)?)?;
+    let key = secret(desk, form::key::chosen(&desk.body)?)?;
     let (token, name) = (key.token(), key.name());
     let secret = Secret { token: token.as_str(), name: &name };
-    let draft = form::key::of_service_account(&body, secret, &desk.context())?;
-    make(desk, draft, &key).await
+    let team = team_of_new(desk);
+    let context = desk.context_in(team.as_deref());
+    let usual = &desk.new_records().keys;
+    let draft = form::key::of_service_account_with_defaults(&desk.body, usual, secret, &context)?;
+    make(desk, draft, &key, &context).await
 }
 
-async fn make(desk: &Desk<'_>, draft: Draft, key: &KeyText) -> Outcome {
+/// The team that the body makes a key of: by itself, by its project, or since the operator says so of all.
+fn team_of_new(desk: &Desk<'_>) -> Option<String> {
+    let text =
+        |body: &Map<String, Value>, name: &str| body.get(name).and_then(Value::as_str).map(str::to_owned);
+    let of_project = || {
+        let project = desk.known(Kind::Project, &text(&desk.body, "project_id")?)?;
+        project.parents.team.as_deref().map(str::to_owned)
+    };
+    text(&desk.body, "team_id").or_else(of_project).or_else(|| text(&desk.new_records().keys, "team_id"))
+}
+
+/// The most that a key may have.
+pub(super) fn bounds(desk: &Desk<'_>) -> Bounds {
+    let KeyBounds { max_budget, budget_duration, duration, max_parallel_requests, tpm_limit, rpm_limit } =
+        desk.new_records().key_bounds;
+    Bounds { max_budget, budget_duration, duration, max_parallel_requests, tpm_limit, rpm_limit }
+}
+
+/// Whether the operator lets who asks make such a key (`key_generation_settings`).
+fn may_make(desk: &Desk<'_>, draft: &Draft) -> Result<(), Problem> {
+    if desk.actor.is_admin() {
+        return Ok(());
+    }
+    let new = desk.new_records();
+    let (makers, role) = match draft.document.text("team_id") {
+        Some(team) => (&new.team_keys, Some(if desk.administers(Some(team)) { "admin" } else { "user" })),
+        None => (&new.personal_keys, desk.actor.role.map(Role::word)),
+    };
+    let is_one = |roles: &Vec<String>| role.is_some_and(|role| roles.iter().any(|may| may == role));
+    if !makers.roles.as_ref().is_none_or(is_one) {
+        return Err(Problem::not_allowed(&desk.actor, desk.row.path));
+    }
+    Ok(form::bounds::require(&desk.body, &makers.required_params)?)
+}
+
+async fn make(desk: &Desk<'_>, draft: Draft, key: &KeyText, context: &Context<'_>) -> Outcome {
+    may_make(desk, &draft)?;
+    let draft = bounds(desk).of_new(draft, context)?;
     check_alias(desk, &draft, None)?;
     let made = desk.commit_one(Change::new("created").make(draft)).await?;
     Ok(shown(desk, &made, |shown| reply::key::generated(shown, key.as_str(), &desk.clock())))
@@ -139,7 +183,9 @@ async fn update(desk: &Desk<'_>) -> Outcome {
 
 async fn change(desk: &Desk<'_>, named: &str, body: &Map<String, Value>) -> Result<Arc<Record>, Problem> {
     let old = find(desk, named)?;
-    let draft = form::key::change(&old.id, &old.document, body, &desk.context())?;
+    let context = desk.context_in(old.parents.team.as_deref());
+    let draft = form::key::change(&old.id, &old.document, body, &context)?;
+    bounds(desk).of_change(&draft, body)?;
     check_alias(desk, &draft, Some(&old.id))?;
     desk.commit_one(Change::new("updated").replace(&old, draft)).await
 }
@@ -185,9 +231,13 @@ async fn changed_or_why(desk: &Desk<'_>, named: String, body: &Map<String, Value
 
 async fn block(desk: &Desk<'_>, is_blocked: bool) -> Outcome {
     let old = find(desk, &form::key::blocking(&desk.body, &desk.context())?)?;
-    let draft = form::key::block(&old.id, &old.document, is_blocked, &desk.context());
+    let draft = |key: &Record| form::key::block(&key.id, &key.document, is_blocked, &desk.context());
     let action = if is_blocked { "blocked" } else { "unblocked" };
-    let changed = desk.commit_one(Change::new(action).replace(&old, draft)).await?;
+    let mut change = Change::new(action).replace(&old, draft(&old));
+    for before in predecessors(desk, &old.id) {
+        change = change.replace(&before, draft(&before));
+    }
+    let changed = desk.commit_one(change).await?;
     let clock = desk.clock();
     Ok(shown(desk, &changed, |shown| {
         if is_blocked {
@@ -213,9 +263,15 @@ async fn regenerate(desk: &Desk<'_>, named: &str) -> Outcome {
     let key = secret(desk, form::key::chosen_anew(&desk.body)?)?;
     let (token, name) = (key.token(), key.name());
     let secret = Secret { token: token.as_str(), name: &name };
-    let anew = form::key::regenerate(&old.id, &old.document, &desk.body, secret, &desk.context())?;
+    let context = desk.context_in(old.parents.team.as_deref());
+    let anew = form::key::regenerate(&old.id, &old.document, &desk.body, secret, &context)?;
+    bounds(desk).of_change(&anew.new, &desk.body)?;
     check_alias(desk, &anew.new, Some(&old.id))?;
     let mut change = Change::new("regenerated").make(anew.new);
+    for before in predecessors(desk, &old.id) {
+        let draft = form::key::succeeded_by(&before.id, &before.document, token.as_str(), &context);
+        change = change.replace(&before, draft);
+    }
     for settled in carried_over(desk, &old, token.as_str()) {
         change = change.set(settled);
     }
@@ -225,6 +281,13 @@ async fn regenerate(desk: &Desk<'_>, named: &str) -> Outcome {
     };
     let made = desk.commit_one(change).await?;
     Ok(shown(desk, &made, |shown| reply::key::generated(shown, key.as_str(), &desk.clock())))
+}
+
+/// The keys that are let through for a while in place of one: those that it was regenerated from.
+pub(super) fn predecessors(desk: &Desk<'_>, token: &str) -> Vec<Arc<Record>> {
+    let directory = desk.ledger().directory();
+    let of = |key: &&Arc<Record>| key.successor() == Some(token);
+    directory.all(Kind::Key).filter(of).map(Arc::clone).collect()
 }
 
 /// What a key has spent, as what another has: with what is held, which will be booked to nobody else.
@@ -280,8 +343,16 @@ async fn delete(desk: &Desk<'_>) -> Outcome {
                 (aliases, found.ok_or_else(Problem::no_keys)?)
             }
         };
-    let change = found.iter().fold(Change::new("deleted"), Change::delete);
-    desk.commit(change).await?;
+    // What is let through in a key's place goes with it.
+    let mut all: Vec<Arc<Record>> = Vec::new();
+    for key in
+        found.iter().flat_map(|key| std::iter::once(Arc::clone(key)).chain(predecessors(desk, &key.id)))
+    {
+        if !all.iter().any(|other| other.id == key.id) {
+            all.push(key);
+        }
+    }
+    desk.commit(all.iter().fold(Change::new("deleted"), Change::delete)).await?;
     Ok(reply::key::deleted(&asked))
 }
 

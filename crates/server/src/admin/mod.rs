@@ -10,13 +10,18 @@ mod access_groups;
 mod budgets;
 mod customers;
 mod desk;
+mod invitations;
 mod keys;
+mod members;
 mod organizations;
 mod paging;
 mod problem;
 mod projects;
 mod query;
+mod seats;
 mod tags;
+mod teams;
+mod users;
 
 pub(crate) use desk::Desk;
 pub(crate) use problem::Problem;
@@ -84,6 +89,10 @@ pub(crate) const fn asks(
 /// Every area's rows.
 const AREAS: &[&[Served]] = &[
     keys::ROUTES,
+    teams::ROUTES,
+    members::ROUTES,
+    users::ROUTES,
+    invitations::ROUTES,
     customers::ROUTES,
     budgets::ROUTES,
     tags::ROUTES,

@@ -185,7 +185,7 @@ impl Party {
         let (also, elsewhere) = (Vec::new(), Vec::new());
         let mut party = Self { asked: Vec::with_capacity(8), also, elsewhere, blocked: None };
         if let Some(holder) = caller.holder() {
-            party.add_holder(holder, rules, group);
+            party.add_holder(directory, holder, (rules, group));
         }
         if let Some(name) = wish.user.as_deref() {
             let customer = directory.get(Kind::Customer, name);
@@ -211,9 +211,12 @@ impl Party {
         party
     }
 
-    fn add_holder(&mut self, holder: &Holder, rules: &TollRules, group: &str) {
+    fn add_holder(&mut self, directory: &Directory, holder: &Holder, (rules, group): (&TollRules, &str)) {
         let is_teams = holder.team.is_some();
         for record in holder.records() {
+            // Who is let through in another's place is held to what that one may spend now.
+            let successor = record.successor().and_then(|token| directory.get(Kind::Key, token));
+            let record = successor.unwrap_or(record);
             let Some(scope) = scope_of(record) else { continue };
             // A team's keys are the team's affair; their user pays for them only where the operator says so.
             let only_booked = record.kind == Kind::User && is_teams && !rules.user_pays_for_team;

@@ -1,50 +1,10 @@
 //! Virtual keys: made, used, limited, changed and taken away, as callers and operators see it.
 
-use crate::support::{Answer, App, Wire, hello, model_list, post, streamed};
-use serde_json::{Value, json};
-use tollgate_simulator::{Behaviour, Rule, Script, TokenCounts};
-
-const MASTER: &str = "sk-master-0123456789";
-
-fn config(more: &str) -> String {
-    let entries = [Wire::OpenAi.parameters("a"), Wire::OpenAi.parameters("b")];
-    let list = model_list(&[("chat", &entries[0]), ("other", &entries[1])]);
-    format!("{list}general_settings: {{master_key: {MASTER}}}\n{more}")
-}
-
-/// 1,000 tokens of prompt and 100 of answer: $0.0035 by the price of gpt-4o.
-fn counted() -> Script {
-    let tokens = TokenCounts { prompt: Some(1_000), completion: Some(100), ..TokenCounts::default() };
-    Script::new().rule(Rule::any(Behaviour::new().text("one two").tokens(tokens)))
-}
-
-async fn start(more: &str) -> App {
-    App::start(config(more), counted()).await
-}
-
-async fn ask_as(app: &App, key: &str, path: &str, body: &Value) -> Answer {
-    let bearer = format!("Bearer {key}");
-    app.ask(&post(path, &[("authorization", &bearer)], body.to_string().as_bytes())).await
-}
-
-async fn admin(app: &App, path: &str, body: Value) -> Answer {
-    ask_as(app, MASTER, path, &body).await
-}
-
-async fn get_as(app: &App, key: &str, path: &str) -> Answer {
-    let request = format!("GET {path} HTTP/1.1\r\nhost: gateway\r\nauthorization: Bearer {key}\r\n\r\n");
-    app.ask(request.as_bytes()).await
-}
-
-async fn key(app: &App, body: Value) -> String {
-    let made = admin(app, "/key/generate", body).await;
-    assert_eq!(made.status, 200, "{}", made.text());
-    made.json()["key"].as_str().unwrap().to_owned()
-}
-
-async fn chat(app: &App, key: &str, body: &Value) -> Answer {
-    ask_as(app, key, "/v1/chat/completions", body).await
-}
+use crate::support::admin::{
+    MASTER, admin, ask_as, chat, get_as, key, made, refused_as, seen, start, text, tried,
+};
+use crate::support::{hello, streamed};
+use serde_json::json;
 
 #[tokio::test]
 async fn a_key_is_made_used_seen_blocked_and_deleted() {
@@ -205,6 +165,59 @@ async fn a_key_that_is_regenerated_keeps_what_it_has_spent() {
     assert_eq!(chat(&app, &old, &hello("chat")).await.status, 401);
     let answer = chat(&app, &new, &hello("chat")).await;
     assert_eq!((answer.status, answer.header("x-litellm-key-spend")), (200, Some("0.007")));
+    app.stop().await;
+}
+
+#[tokio::test]
+async fn a_key_and_the_one_in_its_place_spend_one_budget() {
+    let app = start("tollgate_settings: {budget_maximum: refuse}\n").await;
+    let first = key(&app, json!({"max_budget": 0.0105, "key_alias": "k"})).await;
+    assert_eq!(tried(&app, &first, "chat").await.0, 200);
+    let anew = |key: &str| format!("/key/{key}/regenerate");
+    let second = text(&made(&app, &anew(&first), json!({"grace_period": "1h"})).await["key"]);
+    assert_eq!(tried(&app, &first, "chat").await.0, 200);
+    let spent = |info: serde_json::Value| info["info"]["spend"].clone();
+    for key in [&first, &second] {
+        assert_eq!(spent(seen(&app, &format!("/key/info?key={key}")).await), json!(0.007));
+    }
+    // Also after the second has a successor, and with its limits.
+    let third = text(&made(&app, &anew(&second), json!({"grace_period": "1h"})).await["key"]);
+    assert_eq!(tried(&app, &third, "chat").await.0, 200);
+    for key in [&first, &second, &third] {
+        assert_eq!(tried(&app, key, "chat").await, (422, "budget_exceeded".to_owned()));
+        assert_eq!(spent(seen(&app, &format!("/key/info?key={key}")).await), json!(0.0105));
+    }
+    made(&app, "/key/update", json!({"key": third, "max_budget": 0.014})).await;
+    assert_eq!(tried(&app, &first, "chat").await.0, 200);
+    assert_eq!(tried(&app, &third, "chat").await.0, 422);
+    // To lose an old text loses nothing of what was spent; to lose the key loses all of its texts.
+    made(&app, "/key/delete", json!({"keys": [second]})).await;
+    assert_eq!(tried(&app, &third, "chat").await.0, 422);
+    made(&app, "/key/block", json!({"key": third})).await;
+    assert_eq!(tried(&app, &first, "chat").await.0, 401);
+    made(&app, "/key/unblock", json!({"key": third})).await;
+    made(&app, "/key/delete", json!({"keys": [third]})).await;
+    assert_eq!(tried(&app, &first, "chat").await, (401, "token_not_found_in_db".to_owned()));
+    app.stop().await;
+}
+
+#[tokio::test]
+async fn new_keys_have_what_the_operator_says_and_no_more() {
+    let app = start(
+        "litellm_settings:\n  default_key_generate_params: {models: [chat], max_budget: 1}\n  \
+         upperbound_key_generate_params: {max_budget: 5, rpm_limit: 100}\n",
+    )
+    .await;
+    let made = made(&app, "/key/generate", json!({})).await;
+    let had = [&made["models"], &made["max_budget"], &made["rpm_limit"]];
+    assert_eq!(had, [&json!(["chat"]), &json!(1.0), &json!(100)]);
+    let (status, said) = refused_as(&app, MASTER, "/key/generate", json!({"max_budget": 6})).await;
+    assert_eq!(status, 400);
+    assert!(said.contains("'max_budget' is over the most"), "{said}");
+    let change = json!({"key": made["key"], "rpm_limit": 101});
+    assert_eq!(refused_as(&app, MASTER, "/key/update", change).await.0, 400);
+    let anew = format!("/key/{}/regenerate", text(&made["key"]));
+    assert_eq!(refused_as(&app, MASTER, &anew, json!({"max_budget": null})).await.0, 400);
     app.stop().await;
 }
 

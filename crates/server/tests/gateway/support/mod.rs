@@ -3,6 +3,7 @@
 //! Owns: [`App`], which starts all of it on free ports of the test's own runtime and ends it. Leaves to others: reading
 //! and writing HTTP (`caller`), the deployments that tests are about (`deployments`).
 
+pub(crate) mod admin;
 mod caller;
 mod deployments;
 mod raw_provider;
