@@ -16,6 +16,7 @@ mod masked;
 pub mod model;
 pub mod organization;
 pub mod project;
+pub mod spend;
 pub mod tag;
 pub mod team;
 pub mod user;

@@ -7,9 +7,13 @@
 //! transaction that makes it.
 
 mod access_groups;
+mod activity;
+mod activity_sums;
+mod audit;
 mod budgets;
 mod customers;
 mod desk;
+mod global;
 mod invitations;
 mod keys;
 mod members;
@@ -18,7 +22,12 @@ mod paging;
 mod problem;
 mod projects;
 mod query;
+mod reports;
 mod seats;
+mod sight;
+mod span;
+mod spend;
+mod spend_row;
 mod tags;
 mod teams;
 mod users;
@@ -99,6 +108,11 @@ const AREAS: &[&[Served]] = &[
     organizations::ROUTES,
     projects::ROUTES,
     access_groups::ROUTES,
+    spend::ROUTES,
+    global::ROUTES,
+    activity::ROUTES,
+    reports::ROUTES,
+    audit::ROUTES,
 ];
 
 /// A route that was found.

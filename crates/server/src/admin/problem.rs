@@ -23,6 +23,8 @@ pub(crate) enum Problem {
     Conflict(String),
     /// The request makes no sense; the member that it is about.
     Bad(&'static str, String),
+    /// What LiteLLM says in a case of its own: the status, the type and the words.
+    Said(StatusCode, &'static str, String),
     /// The books are away, or there are none.
     Unavailable,
     /// Something else went wrong, and was logged.
@@ -75,6 +77,12 @@ impl From<StoreError> for Problem {
 }
 
 impl Problem {
+    /// LiteLLM's words in a case of its own.
+    pub(crate) fn said(status: u16, kind: &'static str, words: &str) -> Self {
+        let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        Self::Said(status, kind, words.to_owned())
+    }
+
     /// LiteLLM's words for a key that is not there.
     pub(crate) fn no_key() -> Self {
         Self::Missing("key", "Key not found in database".to_owned())
@@ -125,6 +133,7 @@ impl Problem {
             Self::Missing(member, what) => bad(StatusCode::NOT_FOUND, "not_found_error", what, member),
             Self::Conflict(what) => bad(StatusCode::CONFLICT, "bad_request_error", what, "None"),
             Self::Bad(member, reason) => bad(StatusCode::BAD_REQUEST, "bad_request_error", reason, member),
+            Self::Said(status, kind, words) => Rejection::told(status, kind, words),
             Self::Unavailable => Rejection::keys_unavailable(),
             Self::Internal => Rejection::internal(),
         }

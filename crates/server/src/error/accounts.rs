@@ -29,6 +29,11 @@ impl Rejection {
         Self::new(status, kind, message).at(param)
     }
 
+    /// The same, about no member of it.
+    pub(crate) fn told(status: StatusCode, kind: &'static str, message: String) -> Self {
+        Self::new(status, kind, message)
+    }
+
     /// A budget is spent, or does not leave what the request can cost; `status` is LiteLLM's `budget_exceeded_status_code`.
     pub(crate) fn budget_exceeded(status: u16, message: String, retry_after: Option<Duration>) -> Self {
         let status = StatusCode::from_u16(status).unwrap_or(StatusCode::UNPROCESSABLE_ENTITY);

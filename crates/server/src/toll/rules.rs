@@ -92,6 +92,16 @@ impl TollRules {
         Defaults { tiers: self.tiers, token_unit: self.token_unit }
     }
 
+    /// What everybody together may spend.
+    pub(crate) fn global_budget(&self) -> Option<tollgate_catalog::PicoDollars> {
+        self.global.budget
+    }
+
+    /// The providers that have a budget, in no order.
+    pub(crate) fn providers(&self) -> impl Iterator<Item = (&str, &Limits)> {
+        self.providers.iter().map(|(name, limits)| (name.as_str(), limits.as_ref()))
+    }
+
     pub(super) fn global(&self) -> Arc<Limits> {
         Arc::clone(&self.global)
     }

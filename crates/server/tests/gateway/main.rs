@@ -50,6 +50,7 @@ mod routing;
 mod secrets;
 mod sensitive;
 mod smuggling;
+mod spend;
 mod staged;
 mod streams;
 mod tags;

@@ -1,0 +1,336 @@
+//! What was spent, as every report tells it: a handful of requests by two keys of two teams, and the same sums everywhere.
+
+use crate::support::{Answer, App, Wire, hello, model_list, post};
+use serde_json::{Value, json};
+use tollgate_simulator::{Behaviour, Rule, Script, TokenCounts};
+
+const MASTER: &str = "sk-master-0123456789";
+/// 1,000 tokens of prompt at $2.50 a million and 100 of answer at $10.
+const COST: f64 = 0.0035;
+
+fn config(more: &str) -> String {
+    let entries = [Wire::OpenAi.parameters("a"), Wire::OpenAi.parameters("b")];
+    let list = model_list(&[("chat", &entries[0]), ("other", &entries[1])]);
+    format!("{list}general_settings: {{master_key: {MASTER}}}\n{more}")
+}
+
+fn counted() -> Script {
+    let tokens = TokenCounts { prompt: Some(1_000), completion: Some(100), ..TokenCounts::default() };
+    Script::new().rule(Rule::any(Behaviour::new().text("one two").tokens(tokens)))
+}
+
+async fn post_as(app: &App, key: &str, path: &str, body: &Value) -> Answer {
+    let bearer = format!("Bearer {key}");
+    app.ask(&post(path, &[("authorization", &bearer)], body.to_string().as_bytes())).await
+}
+
+async fn get_as(app: &App, key: &str, path: &str) -> Answer {
+    let request = format!("GET {path} HTTP/1.1\r\nhost: gateway\r\nauthorization: Bearer {key}\r\n\r\n");
+    app.ask(request.as_bytes()).await
+}
+
+/// A report that has to be there.
+async fn report(app: &App, path: &str) -> Value {
+    let answer = get_as(app, MASTER, path).await;
+    assert_eq!(answer.status, 200, "{path} {}", answer.text());
+    answer.json()
+}
+
+/// Records without forms of their own yet are made by what makes them: keys name teams and users.
+async fn key(app: &App, body: Value) -> String {
+    let made = post_as(app, MASTER, "/key/generate", &body).await;
+    assert_eq!(made.status, 200, "{}", made.text());
+    made.json()["key"].as_str().unwrap().to_owned()
+}
+
+/// Waits until so many attempts are in the books.
+async fn settled(app: &App, attempts: u64) {
+    for _ in 0..500 {
+        if report(app, "/spend/logs/v2").await["total"] == attempts {
+            return;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+    }
+    panic!("{}", report(app, "/spend/logs/v2").await);
+}
+
+struct World {
+    app: App,
+    one: String,
+    two: String,
+    today: String,
+}
+
+/// Three requests of one key and two of another, with tags and customers.
+async fn world() -> World {
+    let app = App::start(config(""), counted()).await;
+    let one = key(&app, json!({"key_alias": "one", "metadata": {"x": 1}})).await;
+    let two = key(&app, json!({"key_alias": "two"})).await;
+    for (key, group, more) in [
+        (&one, "chat", json!({"user": "c1", "metadata": {"tags": ["red", "blue"]}})),
+        (&one, "other", json!({"user": "c1", "metadata": {"tags": ["red"]}})),
+        (&one, "chat", json!({})),
+        (&two, "chat", json!({"user": "c2"})),
+        (&two, "chat", json!({"metadata": {"tags": ["blue"]}})),
+    ] {
+        let mut body = hello(group);
+        body.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        let answer = post_as(&app, key, "/v1/chat/completions", &body).await;
+        assert_eq!(answer.status, 200, "{}", answer.text());
+    }
+    settled(&app, 5).await;
+    let rows = report(&app, "/spend/logs/v2").await;
+    let today = rows["data"][0]["startTime"].as_str().unwrap()[..10].to_owned();
+    World { app, one, two, today }
+}
+
+impl World {
+    fn days(&self) -> String {
+        format!("start_date={0}&end_date={0}", self.today)
+    }
+
+    async fn token(&self, key: &str) -> String {
+        let rows = report(&self.app, &format!("/spend/logs/v2?api_key={key}")).await;
+        rows["data"][0]["api_key"].as_str().unwrap().to_owned()
+    }
+}
+
+#[track_caller]
+fn costs(found: &Value, requests: u32) {
+    let found = found.as_f64().unwrap_or_else(|| panic!("{found}"));
+    assert!((found - f64::from(requests) * COST).abs() < 1e-12, "{found} is not {requests} x {COST}");
+}
+
+#[tokio::test]
+async fn attempts_are_listed_with_whose_they_are_in_pages_and_by_filters() {
+    let world = world().await;
+    let app = &world.app;
+    let all = report(app, "/spend/logs/v2?page_size=2").await;
+    assert_eq!(
+        [&all["total"], &all["page"], &all["page_size"], &all["total_pages"]],
+        [&json!(5), &json!(1), &json!(2), &json!(3)]
+    );
+    let mut seen = 0;
+    for page in 1..=4 {
+        let page = report(app, &format!("/spend/logs/v2?page_size=2&page={page}")).await;
+        for row in page["data"].as_array().unwrap() {
+            seen += 1;
+            costs(&row["spend"], 1);
+            assert_eq!((&row["total_tokens"], &row["status"]), (&json!(1_100), &json!("success")));
+        }
+    }
+    assert_eq!(seen, 5);
+    let one = world.token(&world.one).await;
+    for (filter, count) in [
+        (format!("api_key={}", world.one), 3),
+        (format!("api_key={one}"), 3),
+        ("key_alias=two".to_owned(), 2),
+        ("key_alias=nobody".to_owned(), 0),
+        ("end_user=c1".to_owned(), 2),
+        ("model_group=other".to_owned(), 1),
+        ("model=openai/gpt-4o".to_owned(), 5),
+        ("model=anthropic/gpt-4o".to_owned(), 0),
+        ("tags=blue".to_owned(), 2),
+        ("status_filter=failure".to_owned(), 0),
+        ("min_spend=0.0035".to_owned(), 5),
+        ("min_spend=0.0036".to_owned(), 0),
+        (world.days(), 5),
+        ("start_date=2000-01-01&end_date=2000-01-02".to_owned(), 0),
+    ] {
+        let found = report(app, &format!("/spend/logs/v2?{filter}")).await;
+        assert_eq!(found["total"], json!(count), "{filter}");
+    }
+    let whole = report(app, &format!("/spend/logs?summarize=false&{}", world.days())).await;
+    assert_eq!(whole.as_array().unwrap().len(), 5);
+    let bad = get_as(app, MASTER, "/spend/logs/v2?start_date=yesterday").await;
+    assert_eq!((bad.status, &bad.json()["error"]["param"]), (400, &json!("start_date")));
+    world.app.stop().await;
+}
+
+#[tokio::test]
+async fn every_report_has_the_same_sums() {
+    let world = world().await;
+    let (app, days) = (&world.app, world.days());
+    costs(&report(app, "/global/spend").await["spend"], 5);
+    costs(&report(app, "/global/spend/logs").await[0]["spend"], 5);
+    let keys = report(app, "/global/spend/keys").await;
+    assert_eq!((&keys[0]["key_alias"], &keys[1]["key_alias"]), (&json!("one"), &json!("two")));
+    costs(&keys[0]["total_spend"], 3);
+    let models = report(app, "/global/spend/models?limit=5").await;
+    assert_eq!(models[0]["model"], "openai/gpt-4o");
+    costs(&models[0]["total_spend"], 5);
+    let providers = report(app, &format!("/global/spend/provider?{days}")).await;
+    assert_eq!(providers[0]["provider"], "openai");
+    costs(&providers[0]["spend"], 5);
+    let tags = report(app, &format!("/global/spend/tags?{days}")).await;
+    let tags = tags["spend_per_tag"].as_array().unwrap();
+    assert_eq!(tags.iter().map(|tag| &tag["name"]).collect::<Vec<_>>(), ["blue", "red"]);
+    tags.iter().for_each(|tag| costs(&tag["spend"], 2));
+    let tags = report(app, "/spend/tags").await;
+    assert_eq!((&tags[0]["individual_request_tag"], &tags[0]["log_count"]), (&json!("blue"), &json!(2)));
+    let customers = post_as(app, MASTER, "/global/spend/end_users", &json!({})).await.json();
+    let counts: Vec<_> = customers.as_array().unwrap().iter().map(|row| &row["end_user"]).collect();
+    assert_eq!(counts, ["", "c1", "c2"]);
+    costs(&customers[1]["total_spend"], 2);
+    let teams = report(app, "/global/spend/teams").await;
+    assert_eq!(teams["teams"], json!(["Unassigned"]));
+    costs(&teams["total_spend_per_team"][0]["total_spend"], 5);
+    let activity = report(app, &format!("/global/activity?{days}")).await;
+    assert_eq!((&activity["sum_api_requests"], &activity["sum_total_tokens"]), (&json!(5), &json!(5_500)));
+    let models = report(app, &format!("/global/activity/model?{days}")).await;
+    assert_eq!((&models[0]["model"], &models[0]["sum_api_requests"]), (&json!("chat"), &json!(4)));
+    let summary = report(app, &format!("/spend/logs?{days}")).await;
+    costs(&summary[0]["spend"], 5);
+    costs(&summary[0]["users"][""], 5);
+    costs(&summary[0]["models"]["openai/gpt-4o"], 5);
+    costs(&summary[0][world.token(&world.two).await], 2);
+    let report_of_key = report(app, &format!("/global/spend/report?{days}&api_key={}", world.one)).await;
+    costs(&report_of_key[0]["total_cost"], 3);
+    let by_customer = report(app, &format!("/global/spend/report?{days}&group_by=customer")).await;
+    costs(&by_customer[0]["customers"][0]["total_spend"], 2);
+    let missing = get_as(app, MASTER, "/global/spend/tags").await;
+    assert_eq!(
+        missing.json(),
+        json!({"error": {"message": "Please provide start_date and end_date", "type": "bad_request", "param": null,
+            "code": "400"}})
+    );
+    world.app.stop().await;
+}
+
+#[tokio::test]
+async fn days_are_taken_apart_and_their_parts_add_up() {
+    let world = world().await;
+    let (app, days) = (&world.app, world.days());
+    let all = report(app, &format!("/user/daily/activity/aggregated?{days}")).await;
+    costs(&all["metadata"]["total_spend"], 5);
+    assert_eq!(all["metadata"]["total_api_requests"], 5);
+    let day = &all["results"][0];
+    assert_eq!((&day["date"], &day["metrics"]["total_tokens"]), (&json!(world.today), &json!(5_500)));
+    let groups = &day["breakdown"]["model_groups"];
+    costs(&groups["chat"]["metrics"]["spend"], 4);
+    costs(&groups["other"]["metrics"]["spend"], 1);
+    let one = world.token(&world.one).await;
+    let key = &day["breakdown"]["api_keys"][&one];
+    costs(&key["metrics"]["spend"], 3);
+    assert_eq!(key["metadata"]["key_alias"], "one");
+    costs(&groups["chat"]["api_key_breakdown"][&one]["metrics"]["spend"], 2);
+    // The same rows page by page.
+    let (mut sum, mut page) = (0.0, 1);
+    loop {
+        let part = report(app, &format!("/user/daily/activity?{days}&page_size=1&page={page}")).await;
+        sum += part["metadata"]["total_spend"].as_f64().unwrap();
+        if part["metadata"]["has_more"] == json!(false) {
+            break;
+        }
+        page += 1;
+    }
+    assert_eq!(page, 3);
+    costs(&json!(sum), 5);
+    let few = report(app, &format!("/user/daily/activity/aggregated?{days}&api_key_limit=1")).await;
+    assert_eq!(few["metadata"]["total_api_keys"], 2);
+    costs(&few["metadata"]["total_spend"], 5);
+    assert_eq!(few["results"][0]["breakdown"]["api_keys"].as_object().unwrap().len(), 1);
+    let tags = report(app, &format!("/tag/daily/activity?{days}&tags=red")).await;
+    costs(&tags["results"][0]["breakdown"]["entities"]["red"]["metrics"]["spend"], 2);
+    let customers = report(app, &format!("/customer/daily/activity?{days}&exclude_end_user_ids=c1")).await;
+    costs(&customers["metadata"]["total_spend"], 1);
+    let keys = report(app, &format!("/user/daily/activity/aggregated/keys?{days}&limit=1&offset=1")).await;
+    assert_eq!(
+        (&keys["total_api_keys"], &keys["api_keys"][0]["metadata"]["key_alias"]),
+        (&json!(2), &json!("two"))
+    );
+    let top = format!("/user/daily/activity/aggregated/model_top_keys?{days}&model_group=other");
+    costs(&report(app, &top).await["api_keys"][0]["metrics"]["spend"], 1);
+    let found = report(app, &format!("/user/daily/activity/aggregated/search?{days}&search=TW")).await;
+    assert_eq!(found["api_keys"].as_array().unwrap().len(), 1);
+    let rows =
+        report(app, &format!("/user/daily/activity/export?{days}&export_type=daily_with_models")).await;
+    assert_eq!(rows[0]["model"], "openai/gpt-4o");
+    let summary = report(app, &format!("/tag/summary?{days}")).await;
+    assert_eq!(
+        (&summary["results"][0]["tag"], &summary["results"][0]["unique_users"]),
+        (&json!("blue"), &json!(2))
+    );
+    assert_eq!(report(app, "/tag/dau").await["results"][0]["active_users"], 2);
+    assert_eq!(report(app, "/tag/mau?tag_filter=red").await["results"][0]["active_users"], 1);
+    world.app.stop().await;
+}
+
+#[tokio::test]
+async fn a_key_sees_what_is_its_own_and_nothing_of_all() {
+    let world = world().await;
+    let (app, days) = (&world.app, world.days());
+    for path in ["/spend/logs/v2", "/spend/logs/v2?key_alias=one"] {
+        let own = get_as(app, &world.two, path).await;
+        let count = if path.contains('?') { 0 } else { 2 };
+        assert_eq!((own.status, &own.json()["total"]), (200, &json!(count)), "{path} {}", own.text());
+    }
+    let others = get_as(app, &world.two, &format!("/spend/logs/v2?api_key={}", world.one)).await;
+    assert_eq!(others.json()["total"], 0);
+    let own = get_as(app, &world.two, &format!("/spend/logs?{days}")).await;
+    costs(&own.json()[0]["spend"], 2);
+    for path in ["/global/spend", "/audit", "/global/spend/keys"] {
+        let refused = get_as(app, &world.two, path).await;
+        assert!([401, 403].contains(&refused.status), "{path} {}", refused.text());
+    }
+    world.app.stop().await;
+}
+
+#[tokio::test]
+async fn what_keys_have_spent_is_set_back_and_stays_in_the_reports() {
+    let world = world().await;
+    let app = &world.app;
+    let keys = report(app, "/spend/keys").await;
+    costs(&keys[0]["spend"], 3);
+    costs(&keys[1]["spend"], 2);
+    let reset = post_as(app, MASTER, "/global/spend/reset", &json!({})).await;
+    assert_eq!(reset.json()["status"], "success", "{}", reset.text());
+    let keys = report(app, "/spend/keys?limit=1").await;
+    assert_eq!(keys.as_array().unwrap().len(), 1);
+    costs(&keys[0]["spend"], 0);
+    costs(&report(app, "/global/spend").await["spend"], 5);
+    let audit = report(app, "/audit?action=spend%20reset").await;
+    assert_eq!((&audit["total"], &audit["total_pages"]), (&json!(2), &json!(1)));
+    let row = &audit["audit_logs"][0];
+    assert_eq!(row["table_name"], "LiteLLM_VerificationToken");
+    let one = report(app, &format!("/audit/{}", row["id"].as_str().unwrap())).await;
+    assert_eq!(&one, row);
+    let created = report(app, "/audit?action=created&table_name=LiteLLM_VerificationToken&page_size=1").await;
+    assert_eq!((&created["total"], &created["total_pages"]), (&json!(2), &json!(2)));
+    assert_eq!(get_as(app, MASTER, "/audit/999999").await.status, 404);
+    world.app.stop().await;
+}
+
+#[tokio::test]
+async fn the_cost_of_a_request_and_of_a_reply_is_calculated() {
+    let app = App::start(config(""), counted()).await;
+    let on = &app;
+    let ask = |body: Value| async move { post_as(on, MASTER, "/spend/calculate", &body).await };
+    // "hi there" are 2 tokens, 3 around the message, its role, and 3 that begin the answer: 9 x $2.50 a million.
+    let before = ask(json!({"model": "chat", "messages": [{"role": "user", "content": "hi there"}]})).await;
+    assert_eq!(before.json(), json!({"cost": 2.25e-05}), "{}", before.text());
+    let usage = json!({"prompt_tokens": 1_000, "completion_tokens": 100});
+    let after = ask(json!({"completion_response": {"model": "gpt-4o", "usage": usage}})).await;
+    costs(&after.json()["cost"], 1);
+    let unknown = ask(json!({"model": "nobody/knows", "messages": []})).await;
+    assert_eq!(unknown.status, 400);
+    app.stop().await;
+}
+
+#[tokio::test]
+async fn budgets_of_providers_are_told_where_there_are_any() {
+    let app = App::start(config(""), counted()).await;
+    let none = get_as(&app, MASTER, "/provider/budgets").await;
+    assert_eq!((none.status, &none.json()["error"]["type"]), (500, &json!("internal_server_error")));
+    app.stop().await;
+    let budgets =
+        "router_settings: {provider_budget_config: {openai: {budget_limit: 10, time_period: 1d}}}\n";
+    let app = App::start(config(budgets), counted()).await;
+    assert_eq!(post_as(&app, MASTER, "/v1/chat/completions", &hello("chat")).await.status, 200);
+    settled(&app, 1).await;
+    let told = report(&app, "/provider/budgets").await;
+    let openai = &told["providers"]["openai"];
+    assert_eq!((&openai["budget_limit"], &openai["time_period"]), (&json!(10.0), &json!("1d")));
+    costs(&openai["spend"], 1);
+    app.stop().await;
+}
