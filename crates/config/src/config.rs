@@ -21,6 +21,7 @@ use crate::include::{Reader, read_all};
 use crate::jwt::JwtSettings;
 use crate::keys::{Kind, top};
 use crate::ledger::LedgerSettings;
+use crate::made::{self, NamedCredential};
 use crate::model::{self, Deployment};
 use crate::passthrough::{self, PassThrough};
 use crate::records::NewRecords;
@@ -39,6 +40,8 @@ use crate::yaml::{Node, Place};
 pub struct Config {
     /// The deployments in the order of the files.
     pub deployments: Vec<Deployment>,
+    /// Credentials that deployments refer to.
+    pub credentials: Vec<NamedCredential>,
     /// How a deployment is chosen, retried and replaced.
     pub router: Router,
     /// Defaults for every request.
@@ -132,6 +135,7 @@ fn read_config(
         ledger: LedgerSettings::resolve(&root, tollgate.database_file.as_deref(), &environment, found),
         access: AccessSettings::resolve(&root, found),
         tollgate,
+        credentials: made::credentials(&root, found),
         deployments,
         router,
         pass_through: passthrough::resolve(&root, &environment, found),
@@ -200,7 +204,9 @@ fn is_catch_all(deployment: &Deployment) -> bool {
     let written = |name: &str| deployment.params_written.contains_key(name);
     deployment.model_name == "*"
         && deployment.params_written.get("model").is_some_and(|model| model == "*")
-        && !["api_key", "api_base", "base_url", "custom_llm_provider"].into_iter().any(written)
+        && !["api_key", "api_base", "base_url", "custom_llm_provider", "litellm_credential_name"]
+            .into_iter()
+            .any(written)
 }
 
 /// What a catch-all stands for besides OpenAI's own names: the models of every provider whose key is in the
@@ -247,6 +253,9 @@ impl Config {
         let keys = [&self.general.master_key, &self.general.database_url, &self.ledger.salt_key];
         all.extend(keys.into_iter().flatten());
         all.extend(self.general.alerts.secrets());
+        for credential in &self.credentials {
+            all.extend(credential.secrets.iter());
+        }
         for endpoint in &self.pass_through.endpoints {
             all.extend(endpoint.default_query.iter().map(|(_, value)| value));
         }

@@ -30,6 +30,12 @@ pub(crate) struct Environment<'a> {
 }
 
 impl<'a> Environment<'a> {
+    /// `own` variables, and those of the process.
+    pub(crate) fn new(own: &[(String, Secret)], process: ProcessEnvironment<'a>) -> Self {
+        let index = own.iter().enumerate().map(|(at, (name, _))| (name.clone(), at)).collect();
+        Self { own: own.to_vec(), index, process }
+    }
+
     /// The value of `name`, if it is set; it may be empty.
     pub(crate) fn get(&self, name: &str) -> Option<String> {
         let own = self.index.get(name).and_then(|at| self.own.get(*at));
@@ -74,7 +80,8 @@ fn reference(node: &Node) -> Option<&str> {
     node.text()?.strip_prefix(PREFIX)
 }
 
-fn follow(node: &Node, path: &str, environment: &Environment<'_>, found: &mut Collector) -> Node {
+/// A tree with every reference followed; `path` is where it lies.
+pub(crate) fn follow(node: &Node, path: &str, environment: &Environment<'_>, found: &mut Collector) -> Node {
     let data = match &node.data {
         Data::List(items) => {
             let item =

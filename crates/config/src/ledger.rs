@@ -116,6 +116,12 @@ impl LedgerSettings {
         if settings.salt_key.is_none() && !general.is_unset("salt_key") {
             settings.salt_key = environment.first_of(&["LITELLM_SALT_KEY"]).map(Secret::new);
         }
+        if let (Some(place), Some(false)) =
+            (general.place("store_model_in_db"), general.flag("store_model_in_db"))
+        {
+            let message = "has no effect: what the admin API makes is always kept";
+            found.warning(place, &general.path_of("store_model_in_db"), message);
+        }
         if let (Some(place), false) =
             (general.place("maximum_spend_logs_retention_period"), settings.keeps_rows)
         {

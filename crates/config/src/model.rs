@@ -21,6 +21,7 @@ use crate::fault::Fault;
 use crate::headers::headers;
 use crate::identity;
 use crate::keys::{self, Kind, model};
+use crate::made::{Incomplete, group_of_team};
 use crate::providers::{self, Resolved};
 use crate::report::Collector;
 use crate::scalar::{to_json, to_json_map};
@@ -180,6 +181,14 @@ pub struct Deployment {
     pub mock_response: Option<Value>,
     /// `litellm_params` as written, every secret masked, for `/model/info`.
     pub params_written: Map<String, Value>,
+    /// The team that alone may see and use it (`model_info.team_id`), and what the team calls it.
+    pub team: Option<(String, String)>,
+    /// It was made over the admin API.
+    pub is_made: bool,
+    /// It may go to public addresses alone.
+    pub is_guarded: bool,
+    /// What it was read from, where it refers to a credential.
+    pub incomplete: Option<Incomplete>,
     /// Where the entry begins.
     pub place: SourcePlace,
     pub(crate) fingerprint: [u8; 32],
@@ -200,6 +209,11 @@ impl fmt::Debug for Deployment {
 }
 
 impl Deployment {
+    /// What callers ask for: a team's deployments have another name among all groups.
+    pub fn public_name(&self) -> &str {
+        self.team.as_ref().map_or(&self.model_name, |(_, name)| name)
+    }
+
     /// Whether the configuration names the provider so (`sagemaker_chat/...`), where one provider has several names.
     pub fn is_named(&self, name: &str) -> bool {
         let text = |member: &str| self.params_written.get(member).and_then(Value::as_str);
@@ -230,6 +244,12 @@ pub(crate) fn resolve(
     let params_node = entry.node("litellm_params");
     let mut deployment = reading.deployment((model_name, model), (node, params_node), found);
     deployment.model_info = reading.model_info(&entry);
+    reading.name_teams(&mut deployment);
+    if let Some(credential) = params.text("litellm_credential_name").filter(|name| !name.is_empty()) {
+        let map = |name| entry.node(name).map(to_json_map).unwrap_or_default();
+        let (params, info) = (map("litellm_params"), map("model_info"));
+        deployment.incomplete = Some(Incomplete { credential, params, info });
+    }
     Some(deployment)
 }
 
@@ -346,12 +366,32 @@ impl Reading<'_> {
             model_info: Map::new(),
             mock_response: self.params.node("mock_response").map(to_json),
             params_written: params_node.map(params_written).unwrap_or_default(),
+            team: None,
+            is_made: false,
+            is_guarded: false,
+            incomplete: None,
             place: SourcePlace {
                 file: found.file(node.place),
                 line: node.place.line,
                 column: node.place.column,
             },
         }
+    }
+
+    /// Sets a team's deployment apart from all others. LiteLLM's rows have the public name beside one of their own.
+    fn name_teams(&self, deployment: &mut Deployment) {
+        let Some(team) = self.info.text("team_id").filter(|id| !id.is_empty()) else { return };
+        let public = self.info.text("team_public_model_name").filter(|name| !name.is_empty());
+        let public = public.unwrap_or_else(|| deployment.model_name.clone());
+        deployment.model_name = group_of_team(&team, &public);
+        // Requests that pass through name no model, and so no team's.
+        deployment.use_in_pass_through = false;
+        deployment.team = Some((team, public));
+    }
+
+    /// Whether a credential that is yet to come says what is missing here.
+    fn awaits_credential(&self) -> bool {
+        self.params.text("litellm_credential_name").is_some_and(|name| !name.is_empty())
     }
 
     fn text_or_env(&self, name: &'static str, has_variable: bool, variables: &[&str]) -> Option<String> {
@@ -382,7 +422,10 @@ impl Reading<'_> {
             return (Some(Secret::new(key)), None);
         }
         let azure = self.azure_of_environment();
-        if azure.is_none() && !self.params.is_unset("api_key") && !providers::works_without_key(self.provider)
+        if azure.is_none()
+            && !self.params.is_unset("api_key")
+            && !self.awaits_credential()
+            && !providers::works_without_key(self.provider)
         {
             let message = match self.provider.key_env {
                 [] => "no api_key".to_owned(),
@@ -412,7 +455,8 @@ impl Reading<'_> {
         }
         // A cloud's address follows from the region or location.
         let is_regional = matches!(self.provider.wire, Wire::Vertex | Wire::Bedrock | Wire::SageMaker);
-        let is_missing = base.is_none() && self.provider.base_url.is_none() && !is_regional;
+        let is_missing =
+            base.is_none() && self.provider.base_url.is_none() && !is_regional && !self.awaits_credential();
         if is_missing && !self.params.is_unset("api_base") && !self.params.is_unset("base_url") {
             let variables = match variables {
                 [] => String::new(),

@@ -8,8 +8,8 @@
 use std::fmt::Write as _;
 
 use crate::keys::{
-    Key, Kind, State, Table, access, alerts, budgets, general, jwt, ledger, litellm, model, passthrough,
-    prices, records, router, rows, tiers, tollgate, top,
+    Key, Kind, State, Table, access, alerts, budgets, credential, general, jwt, ledger, litellm, model,
+    passthrough, prices, records, router, rows, tiers, tollgate, top,
 };
 
 /// The generated part of docs/configuration.md.
@@ -20,6 +20,7 @@ pub fn reference() -> String {
     section(&mut out, "`litellm_params`", "", model::PARAMS);
     section(&mut out, "`model_info`", "Other keys are yours; `/model/info` shows them.", model::INFO);
     section(&mut out, "`litellm_params.tollgate_fault`", "", model::FAULT);
+    section(&mut out, "`credential_list[]`", "", credential::TABLE);
     routing(&mut out);
     section(
         &mut out,

@@ -288,24 +288,24 @@ impl Router {
     /// Gives the deployments what the router says of them: their shares and their places where they name none.
     pub(crate) fn complete(&self, deployments: &mut [Deployment], root: &Node, found: &mut Collector) {
         for deployment in deployments.iter_mut() {
-            deployment.max_parallel_requests =
-                deployment.max_parallel_requests.or(self.default_max_parallel_requests);
+            self.complete_one(deployment);
         }
-        for (name, weight) in &self.weights {
-            let mut is_meant = false;
-            for deployment in deployments.iter_mut() {
-                let written = deployment.params_written.get("model").and_then(Value::as_str);
-                if deployment.id == *name || written == Some(name.as_str()) {
-                    deployment.weight = Some(*weight);
-                    is_meant = true;
-                }
-            }
-            if !is_meant {
+        for (name, _) in &self.weights {
+            if !deployments.iter().any(|deployment| means(name, deployment)) {
                 let (place, path) = targets::place_of(root, "weights");
                 let near = nearest(name, deployments.iter().map(|deployment| deployment.id.as_str()));
                 let message = format!("no deployment has the id or the model {}", printable(name));
                 found.warning(place, &path, Message::with_nearest(message, near));
             }
+        }
+    }
+
+    /// Gives a deployment what the router says of it.
+    pub(crate) fn complete_one(&self, deployment: &mut Deployment) {
+        deployment.max_parallel_requests =
+            deployment.max_parallel_requests.or(self.default_max_parallel_requests);
+        if let Some((_, weight)) = self.weights.iter().rfind(|(name, _)| means(name, deployment)) {
+            deployment.weight = Some(*weight);
         }
     }
 
@@ -409,4 +409,9 @@ fn target(node: &Node) -> Option<FallbackTarget> {
     let mut overrides = to_json_map(node);
     overrides.remove("model");
     Some(FallbackTarget { model, overrides })
+}
+
+/// Whether a name of `weights` is a deployment's.
+fn means(name: &str, deployment: &Deployment) -> bool {
+    deployment.id == name || deployment.params_written.get("model").and_then(Value::as_str) == Some(name)
 }

@@ -6,8 +6,8 @@ use std::io;
 use std::path::Path;
 
 use crate::keys::{
-    Key, Kind, State, Table, access, alerts, budgets, costs, general, jwt, ledger, litellm, model,
-    passthrough, prices, records, router, rows, tiers, tollgate, top,
+    Key, Kind, State, Table, access, alerts, budgets, costs, credential, general, jwt, ledger, litellm,
+    model, passthrough, prices, records, router, rows, tiers, tollgate, top,
 };
 use crate::section::asked;
 use crate::{Config, Severity, load};
@@ -17,7 +17,7 @@ const WHOLE: &str = "
 model_list:
   - model_name: a
     litellm_params: {model: azure/a, api_base: 'https://a', api_key: k, extra_headers: {x: y}}
-    model_info: {id: a}
+    model_info: {id: a, team_id: t}
   - model_name: b
     litellm_params: {model: openai/b, api_key: k, tollgate_fault: {kind: cut}}
 router_settings:
@@ -41,6 +41,7 @@ environment_variables:
   {SLACK_WEBHOOK_URL: 'https://a', WEBHOOK_URL: 'https://b', PAGERDUTY_API_KEY: k, SMTP_HOST: a, SMTP_SENDER_EMAIL: a@b}
 default_vertex_config: {vertex_project: p}
 files_settings: [{custom_llm_provider: openai, api_key: k}]
+credential_list: [{credential_name: c, credential_values: {api_key: k}, credential_info: {}}]
 litellm_settings:
   cost_margin_config: {openai: {percentage: 0.1}}
   default_team_settings: [{max_budget: 1}]
@@ -63,7 +64,8 @@ fn every_active_key_is_read_by_the_code() {
     };
     let loaded = load(Path::new("whole.yaml"), &mut read, &|_| None);
     assert_eq!(loaded.report.count(Severity::Error), 0, "{}", loaded.report);
-    let tables: [(&str, Table); 53] = [
+    let tables: [(&str, Table); 54] = [
+        ("credential_list[]", credential::TABLE),
         ("model_list[]", model::ENTRY),
         ("litellm_params", model::PARAMS),
         ("router_settings", router::TABLE),
@@ -185,8 +187,8 @@ fn a_key_is_in_one_state_and_each_state_says_something_else() {
     };
     check("max_request_size_mb: 5", "");
     check(
-        "store_model_in_db: true",
-        "config.yaml:2: note: general_settings.store_model_in_db: not yet active",
+        "user_api_key_cache_ttl: 5",
+        "config.yaml:2: note: general_settings.user_api_key_cache_ttl: not yet active",
     );
     check(
         "custom_auth: my.auth",

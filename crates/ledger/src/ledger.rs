@@ -29,6 +29,9 @@ const PAST_MICROS: i64 = 2 * 366 * 24 * 60 * 60 * 1_000_000;
 /// Told of a budget that has passed a mark.
 pub type Listener = Box<dyn Fn(&Scope, &Crossing) + Send + Sync>;
 
+/// Told of records that have changed, once they are so in memory.
+pub type Observer = Box<dyn Fn(&Changes) + Send + Sync>;
+
 /// Why a ledger could not begin.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
@@ -77,6 +80,7 @@ pub struct Ledger {
     journal: OnceLock<Arc<Journal>>,
     feeder: Feeder,
     listener: OnceLock<Listener>,
+    observer: OnceLock<Observer>,
     /// Held while a change of records is made.
     changing: tokio::sync::Mutex<()>,
 }
@@ -93,6 +97,7 @@ impl Ledger {
             journal: OnceLock::new(),
             feeder: Feeder::default(),
             listener: OnceLock::new(),
+            observer: OnceLock::new(),
             changing: tokio::sync::Mutex::default(),
         }
     }
@@ -124,6 +129,12 @@ impl Ledger {
     /// Has budgets that pass a mark told; the first who asks is told.
     pub fn listen(&self, listener: Listener) {
         let _ = self.listener.set(listener);
+    }
+
+    /// Has changes of records told, whoever made them: the next request already finds what follows from them. The first who
+    /// asks is told.
+    pub fn observe(&self, observer: Observer) {
+        let _ = self.observer.set(observer);
     }
 
     /// Takes over what is in the books, and what an earlier process left in the journal; from then on everything is kept.
@@ -324,6 +335,10 @@ impl Ledger {
             }
         }
         self.revision.fetch_max(changes.revision, Ordering::AcqRel);
+        drop(directory);
+        if let Some(observer) = self.observer.get() {
+            observer(changes);
+        }
     }
 
     fn configure(&self, record: &Record, wall: Wall) {

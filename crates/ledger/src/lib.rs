@@ -16,4 +16,4 @@ mod ledger;
 pub use accounts::{Accounts, Charge, Defaults, Past, Refused, Throttle, Touched, scope_of};
 pub use attempt::{Admission, Attempt, LedgerUnavailable};
 pub use clock::Clock;
-pub use ledger::{CommitError, Ledger, Listener, Recovery, StartError};
+pub use ledger::{CommitError, Ledger, Listener, Observer, Recovery, StartError};

@@ -118,7 +118,11 @@ pub(crate) fn endpoint(deployment: &Deployment) -> Result<Endpoint, String> {
     // A cloud's own name may be a private address within its network (AWS PrivateLink).
     let is_cloud = matches!(deployment.provider.wire, Wire::Bedrock | Wire::SageMaker);
     let is_public = deployment.api_base.is_none() && base.starts_with("https://") && !is_cloud;
-    let trust = if is_public { Trust::Catalogue } else { Trust::Operator };
+    let trust = match () {
+        () if deployment.is_guarded => Trust::Caller,
+        () if is_public => Trust::Catalogue,
+        () => Trust::Operator,
+    };
     Endpoint::parse(&base, trust).map_err(|error| format!("api_base: {error}"))
 }
 

@@ -145,12 +145,15 @@ pub(crate) struct Authorizations {
 
 impl Authorizations {
     /// Makes them, keeping the sources of `previous` that are still used.
-    pub(crate) fn new(config: &Config, previous: Option<&Self>) -> Result<Self, (String, CredentialError)> {
+    pub(crate) fn new(
+        config: &Config,
+        previous: Option<&Self>,
+    ) -> Result<Self, (Box<Deployment>, CredentialError)> {
         let surroundings = surroundings(config);
         let mut all = Self::default();
         for deployment in config.deployments.iter().chain(config.pass_through.written_accounts()) {
             let made = all.make(deployment, &surroundings, previous);
-            let made = made.map_err(|error| (deployment.model_name.clone(), error))?;
+            let made = made.map_err(|error| (Box::new(deployment.clone()), error))?;
             all.by_deployment.insert(deployment.id.clone(), made);
         }
         // What is broken in the environment alone is no account.
@@ -261,7 +264,7 @@ impl Authorizations {
 }
 
 /// The process's files, clock and variables, the configuration's own variables before those.
-fn surroundings(config: &Config) -> Surroundings {
+pub(crate) fn surroundings(config: &Config) -> Surroundings {
     let process = Surroundings::of_process();
     let own: HashMap<String, String> =
         config.environment.iter().map(|(name, value)| (name.clone(), value.expose().to_owned())).collect();

@@ -30,18 +30,31 @@ use tollgate_policy::shuffle::Share;
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("model_list entry '{model_name}': {reason}")]
 pub struct BuildError {
+    /// The deployment's id; none of what is no deployment.
+    id: Option<String>,
     model_name: String,
     reason: String,
 }
 
 impl BuildError {
     pub(crate) fn new(deployment: &Deployment, reason: impl Into<String>) -> Self {
-        Self { model_name: deployment.model_name.clone(), reason: reason.into() }
+        let id = Some(deployment.id.clone());
+        Self { id, model_name: deployment.public_name().to_owned(), reason: reason.into() }
     }
 
     /// Of an endpoint of the operator's own.
     pub(crate) fn of_endpoint(path: &str, reason: String) -> Self {
-        Self { model_name: path.to_owned(), reason }
+        Self { id: None, model_name: path.to_owned(), reason }
+    }
+
+    /// Whether it is about the deployment of this id.
+    pub(crate) fn is_of(&self, id: &str) -> bool {
+        self.id.as_deref() == Some(id)
+    }
+
+    /// What is wrong.
+    pub(crate) fn reason(&self) -> &str {
+        &self.reason
     }
 }
 
@@ -86,7 +99,7 @@ impl Builder {
     ) -> Result<Self, BuildError> {
         let previous = previous.map(|builder| &builder.authorizations);
         let authorizations = Authorizations::new(config, previous)
-            .map_err(|(model_name, error)| BuildError { model_name, reason: error.to_string() })?;
+            .map_err(|(deployment, error)| BuildError::new(&deployment, error.to_string()))?;
         let rules = |deployment: &Deployment| (deployment.id.clone(), health_rules(config, deployment));
         Ok(Self {
             settings: Settings::of(config),

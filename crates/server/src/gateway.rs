@@ -3,22 +3,24 @@
 use crate::build::BuildError;
 use crate::checks::Checks;
 use crate::drain::{Drain, Stage};
+use crate::made::{self, Stored, Unfit};
 use crate::routes::Routes;
 use crate::routing::{Admission, Alerts, Fleet, Leg, Tally, Word, Words, recall};
 use crate::snapshot::Snapshot;
 use crate::telemetry::Metrics;
 use crate::toll::{TollRules, listener};
 use arc_swap::ArcSwap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tokio::sync::watch;
 use tollgate_catalog::Overlay;
 use tollgate_config::{Config, Durability, LedgerSettings};
+use tollgate_identity::Kind;
 use tollgate_ledger::journal::{Options, Sync};
 use tollgate_ledger::{Accounts, Ledger, Recovery, StartError};
 use tollgate_policy::accounts::{Kernel, Times};
 use tollgate_policy::clock::Wall;
-use tollgate_store::books::{Books, PostgresOptions};
+use tollgate_store::books::{Books, Changes, PostgresOptions};
 use tollgate_store::{LazyStore, Location, StoreOptions};
 
 /// Rows of one deletion of what has expired.
@@ -46,6 +48,20 @@ fn postgres_options(settings: &LedgerSettings) -> PostgresOptions {
     }
 }
 
+/// The configuration as the operator wrote it; what is served is that with what the admin API has made.
+struct Origin {
+    config: Config,
+    overlay: Option<Overlay>,
+}
+
+/// Whether a change of records is one of what is served.
+fn concerns_models(changes: &Changes) -> bool {
+    let kinds = [Kind::Model, Kind::Credential].map(Kind::word);
+    let written = changes.written.iter().map(|record| record.kind.as_str());
+    let deleted = changes.deleted.iter().map(|(kind, _)| kind.as_str());
+    written.chain(deleted).any(|kind| kinds.contains(&kind))
+}
+
 /// Why a gateway could not be made.
 #[derive(Debug, thiserror::Error)]
 pub enum GatewayError {
@@ -62,6 +78,8 @@ pub struct Gateway {
     routes: Routes,
     metrics: Metrics,
     snapshot: ArcSwap<Snapshot>,
+    /// Held while a snapshot is made, so that none is made of what another has already replaced.
+    origin: Mutex<Origin>,
     drain: Arc<Drain>,
     fleet: Arc<Fleet>,
     alerts: Alerts,
@@ -93,13 +111,15 @@ impl Gateway {
         alerts.configure(&config);
         let admission = Arc::new(Admission::default());
         admission.configure(&config);
-        let snapshot = Snapshot::build(config, overlay, (&metrics, &fleet), None)?;
+        let origin = Origin { config, overlay };
+        let (snapshot, _) = build(&origin, &Stored::default(), (&metrics, &fleet), None)?;
         let ledger = new_ledger(snapshot.toll_rules(), fleet.clock());
         let routes = Routes::new().map_err(GatewayError::Routes)?;
         Ok(Arc::new(Self {
             routes,
             metrics,
             snapshot: ArcSwap::from_pointee(snapshot),
+            origin: Mutex::new(origin),
             drain: Arc::default(),
             fleet,
             alerts,
@@ -119,16 +139,56 @@ impl Gateway {
     /// # Errors
     /// [`BuildError`]; the old configuration stays.
     pub fn reload(&self, config: Config, overlay: Option<Overlay>) -> Result<(), BuildError> {
-        let known = (&self.metrics, &self.fleet);
-        let snapshot = Snapshot::build(config, overlay, known, Some(&self.snapshot.load()))?;
+        let mut origin = self.origin();
+        let new = Origin { config, overlay };
+        let stored = Stored::of(&self.ledger.directory());
+        let (snapshot, unfit) =
+            build(&new, &stored, (&self.metrics, &self.fleet), Some(&self.snapshot.load()))?;
+        *origin = new;
+        self.serve(snapshot, &unfit);
+        self.metrics.reloads.inc();
+        Ok(())
+    }
+
+    fn origin(&self) -> MutexGuard<'_, Origin> {
+        self.origin.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Lets requests find a new snapshot from now on.
+    fn serve(&self, snapshot: Snapshot, unfit: &[Unfit]) {
+        for Unfit { id, member, reason } in unfit {
+            tracing::error!(id, member, reason, "a model is left out");
+        }
         self.alerts.configure(snapshot.config());
         self.admission.configure(snapshot.config());
         self.ledger.accounts().set_defaults(snapshot.toll_rules().defaults());
         self.snapshot.store(Arc::new(snapshot));
         self.fleet.prune();
-        self.metrics.reloads.inc();
         self.reloads.send_modify(|number| *number += 1);
-        Ok(())
+    }
+
+    /// Serves what the admin API has made, as it is now, with the configuration as it was read last.
+    fn renew(&self) {
+        let origin = self.origin();
+        let stored = Stored::of(&self.ledger.directory());
+        let known = (&self.metrics, &self.fleet);
+        match build(&origin, &stored, known, Some(&self.snapshot.load())) {
+            Ok((snapshot, unfit)) => self.serve(snapshot, &unfit),
+            Err(error) => tracing::error!(%error, "what was made is not served, the last good state stays"),
+        }
+    }
+
+    /// Why the deployment or the credential of this id could not be served if all that is stored were this.
+    pub(crate) fn try_out(&self, stored: &Stored) -> Vec<Unfit> {
+        let origin = self.origin();
+        let known = (&self.metrics, &self.fleet);
+        match build(&origin, stored, known, Some(&self.snapshot.load())) {
+            Ok((_, unfit)) => unfit,
+            Err(error) => {
+                let id = String::new();
+                vec![Unfit { id, member: "litellm_params".to_owned(), reason: error.reason().to_owned() }]
+            }
+        }
     }
 
     /// Counts a configuration that was refused, here or before it came here.
@@ -165,7 +225,7 @@ impl Gateway {
     ///
     /// # Errors
     /// Where the database or the journal cannot be read.
-    pub async fn begin(&self) -> Result<Recovery, StartError> {
+    pub async fn begin(self: &Arc<Self>) -> Result<Recovery, StartError> {
         self.ledger.listen(listener(&self.ledger, self.alerts.clone()));
         let snapshot = self.snapshot.load();
         let settings = &snapshot.config().ledger;
@@ -188,6 +248,13 @@ impl Gateway {
         let journal = settings.journal.clone().filter(|_| is_kept);
         let journal = journal.map(|folder| (folder, Options { sync, ..Options::default() }));
         let recovery = self.ledger.begin(books, journal).await?;
+        let gateway = Arc::downgrade(self);
+        self.ledger.observe(Box::new(move |changes| {
+            if let Some(gateway) = gateway.upgrade().filter(|_| concerns_models(changes)) {
+                gateway.renew();
+            }
+        }));
+        self.renew();
         if recovery != Recovery::default() {
             tracing::warn!(
                 orphans = recovery.orphans,
@@ -292,5 +359,27 @@ impl Gateway {
 
     pub(crate) fn drain_handle(&self) -> Arc<Drain> {
         Arc::clone(&self.drain)
+    }
+}
+
+/// The configuration with what is stored, made ready, and what of that had to be left out.
+fn build(
+    origin: &Origin,
+    stored: &Stored,
+    known: (&Metrics, &Arc<Fleet>),
+    previous: Option<&Snapshot>,
+) -> Result<(Snapshot, Vec<Unfit>), BuildError> {
+    let (mut config, mut unfit) = made::complete(&origin.config, stored);
+    loop {
+        let error = match Snapshot::build(config.clone(), origin.overlay.clone(), known, previous) {
+            Ok(snapshot) => return Ok((snapshot, unfit)),
+            Err(error) => error,
+        };
+        // What came over the admin API is left out alone; what is in the files is the operator's to mend.
+        let guilty = config.deployments.iter().position(|one| one.is_made && error.is_of(&one.id));
+        let Some(guilty) = guilty else { return Err(error) };
+        let deployment = config.deployments.remove(guilty);
+        let member = "litellm_params".to_owned();
+        unfit.push(Unfit { id: deployment.id, member, reason: error.reason().to_owned() });
     }
 }

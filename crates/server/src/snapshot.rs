@@ -14,6 +14,7 @@ use crate::pipeline::receive::{ReceiveLimits, Received};
 use crate::routes::Access;
 use crate::routing::{Chains, Fleet, Group, GroupRules, Journey, Sensitive, Wish};
 use crate::target::Target;
+use crate::team_models::TeamModels;
 use crate::telemetry::Metrics;
 use crate::toll::TollRules;
 use arc_swap::ArcSwapOption;
@@ -77,6 +78,7 @@ pub(crate) struct Snapshot {
     toll_rules: TollRules,
     /// Made of the configuration and of the records, as of so many changes of those.
     access_groups: ArcSwapOption<(u64, Arc<AccessGroups>)>,
+    team_models: TeamModels,
     fleet: Arc<Fleet>,
 }
 
@@ -183,6 +185,7 @@ impl Snapshot {
             sensitive: Sensitive::of(&config),
             toll_rules: TollRules::of(&config),
             access_groups: ArcSwapOption::empty(),
+            team_models: TeamModels::of(&config),
             fleet: Arc::clone(fleet),
             config,
         })
@@ -246,9 +249,18 @@ impl Snapshot {
     ) -> Result<Option<String>, Rejection> {
         let Some(holder) = caller.holder() else { return Ok(None) };
         let (now, groups) = (ledger.clock().wall(), self.access_groups(&ledger.directory()));
-        let allowed = Standing::of(holder, now).and_then(|standing| standing.model(model, &groups));
+        let allowed = Standing::of(holder, now).and_then(|standing| {
+            let named = standing.target(model);
+            if let Some(own) = self.team_models.of_holder(holder, named, &groups) {
+                return Ok(own);
+            }
+            if self.team_models.is_anothers(holder, named) {
+                return Err(Denied::Model { kind: Kind::Key, model: model.to_owned() });
+            }
+            standing.model(model, &groups).map(str::to_owned)
+        });
         let target = allowed.map_err(|denied| Rejection::denied(&denied))?;
-        Ok((target != model).then(|| target.to_owned()))
+        Ok((target != model).then_some(target))
     }
 
     /// Whether an end user may use a model. One that is not in its list gives way to its `default_model`, where it has one.
@@ -261,7 +273,8 @@ impl Snapshot {
         let Some(id) = end_user else { return Ok(None) };
         let directory = ledger.directory();
         let Some(customer) = directory.get(Kind::Customer, id) else { return Ok(None) };
-        if self.access_groups(&directory).allow(customer, model) {
+        let named = self.team_models.public_name(model).unwrap_or(model);
+        if self.access_groups(&directory).allow(customer, named) {
             return Ok(None);
         }
         let instead = customer.document.text("default_model").filter(|instead| *instead != model);
@@ -269,11 +282,24 @@ impl Snapshot {
         instead.map(|model| Some(model.to_owned())).ok_or_else(|| Rejection::denied(&denied()))
     }
 
-    /// Whether a caller may use a model, for lists of models.
-    pub(crate) fn shows(&self, caller: &Caller, model: &str, ledger: &Ledger) -> bool {
-        let Some(holder) = caller.holder() else { return true };
+    /// What a caller calls a group, where it may use it: for lists of models.
+    pub(crate) fn shown(&self, caller: &Caller, group: &str, ledger: &Ledger) -> Option<String> {
+        let Some(holder) = caller.holder() else { return Some(group.to_owned()) };
         let (now, groups) = (ledger.clock().wall(), self.access_groups(&ledger.directory()));
-        Standing::of(holder, now).is_ok_and(|standing| standing.has_model(model, &groups))
+        let standing = Standing::of(holder, now).ok()?;
+        let name = match self.team_models.public_name(group) {
+            Some(name) => {
+                let own = self.team_models.of_holder(holder, name, &groups)?;
+                (own == group).then_some(name)
+            }
+            None => standing.has_model(group, &groups).then_some(group),
+        };
+        name.map(str::to_owned)
+    }
+
+    /// The group that a caller means by a name, for what lists and describes.
+    pub(crate) fn meant(&self, caller: &Caller, name: &str, ledger: &Ledger) -> Option<String> {
+        self.allow(caller, name, ledger).ok().map(|meant| meant.unwrap_or_else(|| name.to_owned()))
     }
 
     /// The master key's digest, where there is one.

@@ -130,7 +130,6 @@ pub(super) const LATER: &[Key] = &[
     later("spend_capture_rate_check", ANY_MAP, ""),
     later("spend_logs_metadata_fields", ANY_MAP, ""),
     later("spend_report_frequency", Kind::Span, ""),
-    later("store_model_in_db", Kind::Bool, ""),
     later("store_prompts_in_spend_logs", Kind::Bool, ""),
     later("supported_db_objects", ANY_LIST, ""),
     later("team_metadata_schema", Kind::Any, ""),

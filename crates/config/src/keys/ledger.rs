@@ -52,6 +52,12 @@ pub(crate) const GENERAL: &[Key] = &[
     ),
     never("database_args", DYNAMO),
     never("database_type", DYNAMO),
+    active(
+        "store_model_in_db",
+        Kind::Bool,
+        "true",
+        "Always on: models, credentials and settings made by the admin API are kept in the database, and served at once.",
+    ),
     never(
         "disable_prisma_schema_update",
         "There is no Prisma: the gateway brings its tables up to date itself.",

@@ -10,6 +10,7 @@ pub(crate) mod access;
 pub(crate) mod alerts;
 pub(crate) mod budgets;
 pub(crate) mod costs;
+pub(crate) mod credential;
 pub(crate) mod general;
 mod general_later;
 pub(crate) mod jwt;

@@ -51,6 +51,12 @@ const ACTIVE: &[Key] = &[
     active("custom_llm_provider", Kind::Text, "", "The provider, where `model` does not begin with one."),
     active("organization", Kind::Text, "", "OpenAI organization that pays."),
     active(
+        "litellm_credential_name",
+        Kind::Text,
+        "",
+        "A credential of `credential_list` or of the admin API; without it the deployment is left out.",
+    ),
+    active(
         "rpm",
         Kind::Count,
         "",
@@ -225,6 +231,13 @@ const INFO_ACTIVE: &[Key] = &[
         "",
         "Names of access groups; a key that may use one of them may use the model.",
     ),
+    active("team_id", Kind::Text, "", "The team that alone sees the model and may use it."),
+    active(
+        "team_public_model_name",
+        Kind::Text,
+        "`model_name`",
+        "What the team calls the model, where `model_name` is LiteLLM's own name for a team's model.",
+    ),
     active("health_check_timeout", Kind::Timeout, "", "Time for a health check."),
     active(
         "health_check_model",
@@ -243,8 +256,6 @@ const INFO_LATER: &[Key] = &[
     later("health_check_voice", Kind::Text, ""),
     later("ptu_count", Kind::Count, ""),
     later("supported_environments", TEXTS, ""),
-    later("team_id", Kind::Text, ""),
-    later("team_public_model_name", Kind::Text, ""),
     later("tier", Kind::Choice(&["free", "paid"]), ""),
 ];
 

@@ -63,7 +63,6 @@ pub(super) const LATER: &[Key] = &[
     later("input_type", Kind::Text, ""),
     later("itpm", Kind::Integer, ""),
     later("keepalive_seconds", Kind::Number, ""),
-    later("litellm_credential_name", Kind::Text, ""),
     later("litellm_metadata", ANY_MAP, ""),
     later("litellm_system_prompt", Kind::Text, ""),
     later("litellm_trace_id", Kind::Text, ""),

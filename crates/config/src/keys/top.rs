@@ -5,13 +5,15 @@
 //! **Invariant:** every other table of keys is reached from here.
 
 use super::{
-    ANY_LIST, ANY_MAP, Key, Kind, TEXTS, Table, active, general, later, litellm, model, passthrough, router,
-    tollgate,
+    ANY_LIST, ANY_MAP, Key, Kind, TEXTS, Table, active, credential, general, later, litellm, model,
+    passthrough, router, tollgate,
 };
 
 pub(crate) static TABLE: Table = &[ROWS];
 
 static ENTRY: Kind = Kind::Section(model::ENTRY);
+
+static CREDENTIAL: Kind = Kind::Section(credential::TABLE);
 
 static ACCOUNT: Kind = Kind::Section(passthrough::ACCOUNT);
 
@@ -43,6 +45,12 @@ const ROWS: &[Key] = &[
         "Variables that `os.environ/NAME` and the providers' key variables see before the process environment.",
     ),
     active(
+        "credential_list",
+        Kind::List(&CREDENTIAL),
+        "",
+        "Credentials that `litellm_credential_name` refers to; those of the admin API go before them.",
+    ),
+    active(
         "include",
         TEXTS,
         "",
@@ -70,7 +78,6 @@ const ROWS: &[Key] = &[
     later("agents", ANY_LIST, ""),
     later("assistant_settings", ANY_MAP, ""),
     later("callback_settings", ANY_MAP, ""),
-    later("credential_list", ANY_LIST, ""),
     later("guardrails", ANY_LIST, ""),
     later("mcp_aliases", ANY_MAP, ""),
     later("mcp_servers", ANY_MAP, ""),

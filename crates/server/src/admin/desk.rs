@@ -286,6 +286,15 @@ impl<'a> Desk<'a> {
         Ok(())
     }
 
+    /// Whether whoever asks may make a record: for what is looked into before it is kept.
+    pub(crate) fn may_make(&self, draft: &Draft) -> Result<(), Problem> {
+        let record = Arc::new(read(draft)?);
+        match self.actor.may(self.row.right, &record, &self.ledger().directory()) {
+            true => Ok(()),
+            false => Err(Problem::not_allowed(&self.actor, self.row.path)),
+        }
+    }
+
     /// Makes a change, and returns the records that were put, in their order.
     pub(crate) async fn commit(&self, change: Change) -> Result<Vec<Arc<Record>>, Problem> {
         {

@@ -17,12 +17,14 @@ mod global;
 mod invitations;
 mod keys;
 mod members;
+mod models;
 mod organizations;
 mod paging;
 mod problem;
 mod projects;
 mod query;
 mod reports;
+mod sealing;
 mod seats;
 mod sight;
 mod span;
@@ -42,7 +44,7 @@ use crate::reply::GatewayBody;
 use crate::snapshot::Snapshot;
 use crate::worker::Worker;
 use bytes::Bytes;
-use desk::Asker;
+use desk::{Asker, Change};
 use futures_util::future::BoxFuture;
 use http::{Method, Request, Response, StatusCode};
 use hyper::body::Incoming;
@@ -113,6 +115,7 @@ const AREAS: &[&[Served]] = &[
     activity::ROUTES,
     reports::ROUTES,
     audit::ROUTES,
+    models::ROUTES,
 ];
 
 /// A route that was found.

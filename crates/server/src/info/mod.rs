@@ -2,7 +2,7 @@
 
 mod capabilities;
 mod health;
-mod models;
+pub(crate) mod models;
 mod openapi;
 mod route;
 mod stored;
@@ -43,7 +43,7 @@ pub(crate) async fn answer<B>(
     let owner = || Owner::new(caller.owner());
     let id = model.unwrap_or_default();
     let query = request.uri().query().unwrap_or_default();
-    let shows: models::Shows<'_> = &|model: &str| snapshot.shows(caller, model, gateway.ledger());
+    let shows: models::Shows<'_> = &|group: &str| snapshot.shown(caller, group, gateway.ledger());
     match route {
         Route::Models => {
             let form = models::Form::asked(request.uri().path(), request.headers());
@@ -51,7 +51,9 @@ pub(crate) async fn answer<B>(
         }
         Route::Model => {
             let form = models::Form::asked(request.uri().path(), request.headers());
-            models::one(snapshot, gateway.metrics(), (id, form), shows)
+            let group = snapshot.meant(caller, id, gateway.ledger());
+            group
+                .and_then(|group| models::one(snapshot, gateway.metrics(), (id, &group, form)))
                 .map(|model| json_response(model.to_string()))
                 .ok_or_else(|| Rejection::no_such_model(id).spoken_on(form.voice()))
         }

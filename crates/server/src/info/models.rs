@@ -79,14 +79,16 @@ impl Form {
     }
 }
 
-/// Whether whoever asks may know of a model.
-pub(super) type Shows<'a> = &'a dyn Fn(&str) -> bool;
+/// What whoever asks calls a model, where it may know of it.
+pub(super) type Shows<'a> = &'a dyn for<'n> Fn(&'n str) -> Option<String>;
 
 /// `GET /v1/models`.
 pub(super) fn list(snapshot: &Snapshot, form: Form, shows: Shows<'_>) -> Value {
-    let mut names = snapshot.names();
-    names.retain(|name| shows(name));
-    let data: Vec<Value> = names.iter().map(|name| entry(snapshot, name, form)).collect();
+    let groups = snapshot.names().into_iter().filter_map(|group| Some((shows(group)?, group)));
+    let mut seen = std::collections::HashSet::new();
+    let groups: Vec<(String, &str)> = groups.filter(|(name, _)| seen.insert(name.clone())).collect();
+    let data: Vec<Value> = groups.iter().map(|(name, group)| entry(snapshot, (name, group), form)).collect();
+    let names: Vec<&String> = groups.iter().map(|(name, _)| name).collect();
     match form {
         Form::OpenAi => json!({ "data": data, "object": "list" }),
         Form::Google => json!({ "models": data }),
@@ -100,18 +102,17 @@ pub(super) fn list(snapshot: &Snapshot, form: Form, shows: Shows<'_>) -> Value {
 pub(super) fn one(
     snapshot: &Snapshot,
     metrics: &Metrics,
-    (name, form): (&str, Form),
-    shows: Shows<'_>,
+    (name, group, form): (&str, &str, Form),
 ) -> Option<Value> {
-    let is_listed = || snapshot.names().contains(&name) || snapshot.group(metrics, name).is_some();
-    (shows(name) && is_listed()).then(|| entry(snapshot, name, form))
+    let is_listed = || snapshot.names().contains(&group) || snapshot.group(metrics, group).is_some();
+    is_listed().then(|| entry(snapshot, (name, group), form))
 }
 
-fn entry(snapshot: &Snapshot, name: &str, form: Form) -> Value {
+fn entry(snapshot: &Snapshot, (name, group): (&str, &str), form: Form) -> Value {
     match form {
-        Form::OpenAi => openais_entry(snapshot, name),
-        Form::Anthropic => anthropics_entry(facts_of(snapshot, name).as_ref(), name),
-        Form::Google => googles_entry(facts_of(snapshot, name).as_ref(), name),
+        Form::OpenAi => openais_entry(facts_of(snapshot, group), name),
+        Form::Anthropic => anthropics_entry(facts_of(snapshot, group).as_ref(), name),
+        Form::Google => googles_entry(facts_of(snapshot, group).as_ref(), name),
     }
 }
 
@@ -154,8 +155,7 @@ fn googles_entry(facts: Option<&Model>, name: &str) -> Value {
     Value::Object(model)
 }
 
-fn openais_entry(snapshot: &Snapshot, name: &str) -> Value {
-    let facts = facts_of(snapshot, name);
+fn openais_entry(facts: Option<Model>, name: &str) -> Value {
     let mut model = Map::new();
     model.insert("id".to_owned(), json!(name));
     model.insert("object".to_owned(), json!("model"));
@@ -179,18 +179,20 @@ fn openais_entry(snapshot: &Snapshot, name: &str) -> Value {
 
 /// `GET /v1/model/info`: every deployment, or the one of this id.
 pub(super) fn info(snapshot: &Snapshot, id: Option<&str>, shows: Shows<'_>) -> Value {
-    let is_wanted =
-        |deployment: &&Deployment| id.is_none_or(|id| deployment.id == id) && shows(&deployment.model_name);
+    let is_wanted = |deployment: &&Deployment| {
+        id.is_none_or(|id| deployment.id == id) && shows(&deployment.model_name).is_some()
+    };
     let wanted = snapshot.config().deployments.iter().filter(is_wanted);
     json!({ "data": wanted.map(|deployment| deployment_info(snapshot, deployment)).collect::<Vec<_>>() })
 }
 
-fn deployment_info(snapshot: &Snapshot, deployment: &Deployment) -> Value {
+/// A deployment with what is known of its model: `/model/info`.
+pub(crate) fn deployment_info(snapshot: &Snapshot, deployment: &Deployment) -> Value {
     let facts = snapshot.model_facts(deployment);
     let prices = snapshot.prices(deployment);
     let mut info = deployment.model_info.clone();
     info.insert("id".to_owned(), json!(deployment.id));
-    info.insert("db_model".to_owned(), json!(false));
+    info.insert("db_model".to_owned(), json!(deployment.is_made));
     insert_missing(&mut info, "key", facts.as_ref().map(|facts| json!(facts.key)));
     insert_missing(&mut info, "litellm_provider", Some(json!(deployment.provider.name)));
     insert_missing(
@@ -224,7 +226,7 @@ fn deployment_info(snapshot: &Snapshot, deployment: &Deployment) -> Value {
         .filter(|(_, value)| value.as_str() != Some(tollgate_config::MASK))
         .map(|(name, value)| (name.clone(), value.clone()))
         .collect();
-    json!({ "model_name": deployment.model_name, "litellm_params": params, "model_info": info })
+    json!({ "model_name": deployment.public_name(), "litellm_params": params, "model_info": info })
 }
 
 /// Null where nothing is known, so that a client finds every field.
@@ -250,11 +252,13 @@ fn price(prices: &Prices, name: &str) -> Value {
 
 /// `GET /model_group/info`: every group, or the one of this name.
 pub(super) fn groups(snapshot: &Snapshot, wanted: Option<&str>, shows: Shows<'_>) -> Value {
-    let names = snapshot.names().into_iter().filter(|name| wanted.is_none_or(|wanted| *name == wanted));
-    let described = names.filter(|name| shows(name)).map(|name| (name, snapshot.described_by(name)));
+    let names = snapshot.names().into_iter();
+    let shown = names.filter_map(|group| Some((shows(group)?, group)));
+    let described = shown.map(|(name, group)| (name, snapshot.described_by(group)));
     let data: Vec<Value> = described
         .filter(|(_, deployments)| !deployments.is_empty())
-        .map(|(name, deployments)| group_info(snapshot, name, &deployments))
+        .filter(|(name, _)| wanted.is_none_or(|wanted| name == wanted))
+        .map(|(name, deployments)| group_info(snapshot, &name, &deployments))
         .collect();
     json!({ "data": data })
 }

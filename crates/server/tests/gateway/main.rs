@@ -31,6 +31,7 @@ mod limits;
 mod media;
 mod mended;
 mod messages;
+mod models;
 mod money;
 mod organizations;
 mod outages;

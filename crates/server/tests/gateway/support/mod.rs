@@ -15,7 +15,7 @@ pub(crate) use raw_provider::{RawProvider, is_whole};
 use serde_json::{Value, json};
 use std::fmt::Write as _;
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpListener;
@@ -40,6 +40,7 @@ pub(crate) struct Setup {
     limits: ConnectionLimits,
     reply_bytes_max: u64,
     lookup: Option<Lookup>,
+    database: Option<PathBuf>,
 }
 
 impl Setup {
@@ -59,6 +60,7 @@ impl Setup {
             limits,
             reply_bytes_max: REPLY_BYTES_MAX,
             lookup: None,
+            database: None,
         }
     }
 
@@ -92,10 +94,17 @@ impl Setup {
         self
     }
 
+    /// Keeps its records in this file, which outlives it.
+    pub(crate) fn database(mut self, file: &Path) -> Self {
+        self.database = Some(file.to_owned());
+        self
+    }
+
     /// Starts everything.
     pub(crate) async fn start(self) -> App {
         let simulator = Simulator::bind(self.script).await.unwrap();
-        let config = read(&self.yaml, &self.files, simulator.address());
+        let mut config = read(&self.yaml, &self.files, simulator.address());
+        config.tollgate.database_file = self.database;
         let gateway = Gateway::new(config, None).unwrap();
         let resolver = self.lookup.map_or_else(Resolver::default, Resolver::with_lookup);
         let limits = Limits { reply_bytes_max: self.reply_bytes_max, ..Limits::default() };
