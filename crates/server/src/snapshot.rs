@@ -127,7 +127,7 @@ fn access_groups(config: &Config, directory: &Directory) -> AccessGroups {
     });
     // A model may be in a group by its name and by its deployments.
     let pairs: BTreeSet<(&str, &str)> = configured.chain(recorded).collect();
-    AccessGroups::new(pairs)
+    AccessGroups::new(pairs).among(config.deployments.iter().map(|deployment| deployment.model_name.as_str()))
 }
 
 impl Snapshot {

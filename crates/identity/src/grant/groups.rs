@@ -10,6 +10,28 @@ use std::collections::{BTreeMap, HashMap};
 pub struct AccessGroups {
     by_model: HashMap<Box<str>, Box<[Box<str>]>>,
     by_group: HashMap<Box<str>, Box<[Box<str>]>>,
+    /// Names with a star, the most specific first.
+    patterns: Vec<Pattern>,
+}
+
+/// A name with a star.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+struct Pattern {
+    name: Box<str>,
+    before: Box<str>,
+    after: Box<str>,
+}
+
+impl Pattern {
+    fn of(name: &str) -> Option<Self> {
+        let (before, after) = name.split_once('*')?;
+        Some(Self { name: name.into(), before: before.into(), after: after.into() })
+    }
+
+    fn covers(&self, model: &str) -> bool {
+        let rest = model.strip_prefix(&*self.before).and_then(|rest| rest.strip_suffix(&*self.after));
+        rest.is_some_and(|star| !star.is_empty())
+    }
 }
 
 impl AccessGroups {
@@ -24,12 +46,27 @@ impl AccessGroups {
         let boxed = |map: BTreeMap<&str, Vec<Box<str>>>| {
             map.into_iter().map(|(name, all)| (name.into(), all.into())).collect()
         };
-        Self { by_model: boxed(by_model), by_group: boxed(by_group) }
+        let (by_model, by_group): (HashMap<Box<str>, _>, _) = (boxed(by_model), boxed(by_group));
+        Self { patterns: patterns(by_model.keys()), by_model, by_group }
     }
 
-    /// The groups that a model is in.
+    /// The same where there are these models too: a name with a star stands for what no other name stands for better.
+    #[must_use]
+    pub fn among<'a>(mut self, models: impl IntoIterator<Item = &'a str>) -> Self {
+        for model in models {
+            self.by_model.entry(model.into()).or_default();
+        }
+        self.patterns = patterns(self.by_model.keys());
+        self
+    }
+
+    /// The groups that a model is in: by its name, else by the pattern that stands for it.
     pub fn of(&self, model: &str) -> impl Iterator<Item = &str> {
-        self.by_model.get(model).into_iter().flatten().map(AsRef::as_ref)
+        let by_pattern = || {
+            let pattern = self.patterns.iter().find(|pattern| pattern.covers(model))?;
+            self.by_model.get(&pattern.name)
+        };
+        self.by_model.get(model).or_else(by_pattern).into_iter().flatten().map(AsRef::as_ref)
     }
 
     /// The models that are in a group.
@@ -43,5 +80,38 @@ impl AccessGroups {
         record.models.allow(names)
             || (!record.reach.groups.is_empty()
                 && self.of(model).any(|group| record.reach.groups.iter().any(|own| **own == *group)))
+    }
+}
+
+fn patterns<'a>(names: impl Iterator<Item = &'a Box<str>>) -> Vec<Pattern> {
+    let mut patterns: Vec<Pattern> = names.filter_map(|name| Pattern::of(name)).collect();
+    // In an order of their own where they are as specific.
+    patterns.sort_by(|one, other| {
+        let fixed = |it: &Pattern| it.before.len() + it.after.len();
+        fixed(other).cmp(&fixed(one)).then_with(|| one.cmp(other))
+    });
+    patterns
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pattern_stands_for_what_no_other_name_stands_for_better() {
+        let pairs = [("all", "openai/*"), ("small", "openai/*-mini"), ("one", "chat")];
+        let groups = AccessGroups::new(pairs).among(["openai/o1-pro", "openai/gpt-4*", "chat"]);
+        let check = |model: &str, wants: &[&str]| {
+            assert_eq!(groups.of(model).collect::<Vec<_>>(), wants, "{model}");
+        };
+        check("chat", &["one"]);
+        check("openai/other", &["all"]);
+        check("openai/o3-mini", &["small"]);
+        // There is a name for them that is in no group.
+        check("openai/o1-pro", &[]);
+        check("openai/gpt-4o", &[]);
+        check("openai/", &[]);
+        check("anthropic/claude", &[]);
+        assert_eq!(groups.models_of("all").collect::<Vec<_>>(), ["openai/*"]);
     }
 }

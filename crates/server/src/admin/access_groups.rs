@@ -161,6 +161,11 @@ fn check_models(desk: &Desk<'_>, document: &Document) -> Result<(), Problem> {
 async fn new(desk: &Desk<'_>) -> Outcome {
     let draft = form::access_group::new(&desk.body, &desk.context())?;
     check_models(desk, &draft.document)?;
+    if desk.snapshot.names().contains(&draft.id.as_str()) {
+        // Whoever may use that model would be given those of the group.
+        let message = format!("Access group '{}' has the name of a model", draft.id);
+        return Err(Problem::Conflict(message));
+    }
     if desk.known(Kind::AccessGroup, &draft.id).is_some() || configured(desk, &draft.id).is_some() {
         return Err(Problem::Conflict(format!("Access group '{}' already exists", draft.id)));
     }

@@ -12,7 +12,7 @@ use serde_json::{Map, Value};
 use std::sync::Arc;
 use tollgate_config::NewRecords;
 use tollgate_identity::access::{Right, RouteRow};
-use tollgate_identity::form::{Context, Draft, Drafts};
+use tollgate_identity::form::{BadForm, Context, Draft, Drafts};
 use tollgate_identity::grant::Grant;
 use tollgate_identity::reply::{Amounts, Clock};
 use tollgate_identity::role::Actor;
@@ -81,6 +81,11 @@ impl Change {
                 None => change.beside(draft),
             }
         })
+    }
+
+    /// Whether it has a budget of this id.
+    fn puts_budget(&self, id: &str) -> bool {
+        self.puts.iter().any(|put| put.draft.kind == Kind::Budget && put.draft.id == id)
     }
 
     /// With a record in place of this one.
@@ -270,6 +275,13 @@ impl<'a> Desk<'a> {
         if let Some(shared) = budget_within(directory, change, &record, old.as_ref())? {
             record.limits = std::mem::take(&mut record.limits).or(&shared);
         }
+        let had = old.as_ref().and_then(|old| old.parents.budget.as_ref());
+        let is_another =
+            record.parents.budget.as_ref().is_some_and(|id| Some(id) != had && !change.puts_budget(id));
+        // What it refers to alone, it changes: so a budget of the operator's is for the operator to give.
+        if is_another && matches!(record.kind, Kind::Organization | Kind::Project) && !self.actor.is_admin() {
+            return Err(Problem::Form(BadForm::forbidden("budget_id")));
+        }
         let is_placed = match old {
             _ if *is_beside => true,
             None => self.actor.may(self.row.right, &record, directory),
@@ -320,8 +332,9 @@ impl<'a> Desk<'a> {
             RecordChange { at: self.now.micros(), accounts: change.accounts, ..RecordChange::default() };
         for Putting { draft, old, .. } in change.puts {
             let after = text(&draft.document);
+            let action = action_on(change.action, old.is_some());
             written.audits.push(self.audit(
-                change.action,
+                action,
                 (draft.kind, &draft.id),
                 old.as_deref(),
                 Some(told(&draft.document)),
@@ -365,6 +378,15 @@ impl<'a> Desk<'a> {
             before: before.map(|record| told(&record.document)),
             after,
         }
+    }
+}
+
+/// What a change does to a record that it puts: what goes with the change of another is not changed as that is.
+fn action_on(action: &'static str, is_there: bool) -> &'static str {
+    match (action, is_there) {
+        ("updated", false) => "created",
+        ("created" | "deleted", true) => "updated",
+        _ => action,
     }
 }
 

@@ -1,14 +1,13 @@
 //! `/organization/*`: what teams belong to, and who is in it.
 
 use super::desk::Change;
-use super::{Desk, Outcome, Problem, Served, asks, looks, paging};
+use super::seats::{check_new_user, children, in_order, seen, team_shown, user_named, user_shown};
+use super::{Desk, Outcome, Problem, Served, asks, looks, paging, teams};
 use serde_json::{Map, Value};
-use std::collections::HashSet;
 use std::sync::Arc;
 use tollgate_identity::form::member::Who;
 use tollgate_identity::reply::organization::{Membership, Shown};
-use tollgate_identity::reply::{team, user};
-use tollgate_identity::{Directory, Kind, Record, form, member_id, reply};
+use tollgate_identity::{Kind, Record, form, member_id, reply};
 
 /// LiteLLM has them behind a licence.
 pub(super) const ROUTES: &[Served] = &[
@@ -49,41 +48,8 @@ pub(super) const ROUTES: &[Served] = &[
     ),
 ];
 
-/// What belongs to someone and may be seen by whoever asks, as it was made.
-fn belonging(desk: &Desk<'_>, of: (Kind, &str), kind: Kind) -> Vec<Arc<Record>> {
-    let directory = desk.ledger().directory();
-    let may_see = |record: &&Arc<Record>| tollgate_identity::access::may_see(&desk.actor, record, &directory);
-    let mut all: Vec<_> = directory.children(of.0, of.1, kind).filter(may_see).map(Arc::clone).collect();
-    paging::oldest_first(&mut all);
-    all
-}
-
-fn team_row(desk: &Desk<'_>, record: &Record) -> Value {
-    let seats = belonging(desk, (Kind::Team, &record.id), Kind::Member);
-    let known = seats.iter().map(|seat| {
-        let person = seat.parents.user.as_ref().and_then(|id| desk.known(Kind::User, id));
-        (seat, person, desk.budget_of(seat), desk.amounts(seat))
-    });
-    let known: Vec<_> = known.collect();
-    let members = known.iter().map(|(member, user, budget, amounts)| team::Membership {
-        member,
-        user: user.as_deref(),
-        budget: budget.as_deref(),
-        amounts,
-    });
-    let members: Vec<_> = members.collect();
-    let amounts = desk.amounts(record);
-    Value::Object(team::model(
-        team::Shown { team: record, amounts: &amounts, members: &members },
-        &desk.clock(),
-    ))
-}
-
-fn user_row(desk: &Desk<'_>, record: &Record) -> Value {
-    let seats = belonging(desk, (Kind::User, &record.id), Kind::Member);
-    let teams: Vec<&str> = seats.iter().filter_map(|seat| seat.parents.team.as_deref()).collect();
-    let amounts = desk.amounts(record);
-    Value::Object(user::model(user::Shown { user: record, amounts: &amounts, teams: &teams }, &desk.clock()))
+fn user_row(desk: &Desk<'_>, user: &Record) -> Value {
+    user_shown(desk, user, |shown| Value::Object(reply::user::model(shown, &desk.clock())))
 }
 
 fn place_row(desk: &Desk<'_>, place: &Record) -> Value {
@@ -96,10 +62,13 @@ fn place_row(desk: &Desk<'_>, place: &Record) -> Value {
 
 fn row(desk: &Desk<'_>, organization: &Record) -> Value {
     let of = (Kind::Organization, &*organization.id);
-    let places = belonging(desk, of, Kind::OrganizationMember);
+    let places = in_order(seen(desk, of, Kind::OrganizationMember));
     let members: Vec<Value> = places.iter().map(|place| place_row(desk, place)).collect();
-    let teams = belonging(desk, of, Kind::Team);
-    let teams: Vec<Value> = teams.iter().map(|team| team_row(desk, team)).collect();
+    let teams = in_order(seen(desk, of, Kind::Team));
+    let written = |team: &Arc<Record>| {
+        team_shown(desk, team, |shown| Value::Object(reply::team::model(shown, &desk.clock())))
+    };
+    let teams: Vec<Value> = teams.iter().map(written).collect();
     let (amounts, budget) = (desk.amounts(organization), desk.budget_of(organization));
     let shown = Shown { organization, amounts: &amounts, budget: budget.as_deref() };
     reply::organization::row(shown, &members, &teams, &desk.clock())
@@ -140,27 +109,23 @@ async fn change(desk: &Desk<'_>, id: &str, body: &Map<String, Value>) -> Outcome
     Ok(row(desk, &changed))
 }
 
-/// An organization, and all that goes with it: its teams with their projects, members and keys, its own keys and members.
-fn with_all(directory: &Directory, organization: &Arc<Record>) -> Vec<Arc<Record>> {
-    let mut all = vec![Arc::clone(organization)];
-    let mut known: HashSet<(Kind, Arc<str>)> = HashSet::new();
-    let mut at = 0;
-    while let Some(record) = all.get(at).map(Arc::clone) {
-        at += 1;
-        let kinds: &[Kind] = match record.kind {
-            Kind::Organization => &[Kind::Team, Kind::OrganizationMember, Kind::Key],
-            Kind::Team => &[Kind::Project, Kind::Member, Kind::Key],
-            Kind::Project => &[Kind::Key],
-            _ => &[],
-        };
-        for kind in kinds {
-            let children = directory.children(record.kind, &record.id, *kind);
-            all.extend(
-                children.filter(|child| known.insert((child.kind, Arc::clone(&child.id)))).map(Arc::clone),
-            );
+/// What goes with an organization: its teams with all that goes with them, its keys, its members with their budgets.
+fn belongings(desk: &Desk<'_>, organization: &Record, gone: &mut Vec<Arc<Record>>) {
+    let of = (Kind::Organization, &*organization.id);
+    for team in children(desk, of, Kind::Team) {
+        teams::belongings(desk, &team, gone);
+        gone.push(team);
+    }
+    for place in children(desk, of, Kind::OrganizationMember) {
+        gone.extend(desk.own_budget(&place));
+        gone.push(place);
+    }
+    for key in children(desk, of, Kind::Key) {
+        // One of a team of the organization has gone with it.
+        if !gone.iter().any(|other| other.kind == key.kind && other.id == key.id) {
+            gone.push(key);
         }
     }
-    all
 }
 
 async fn delete(desk: &Desk<'_>) -> Outcome {
@@ -168,10 +133,11 @@ async fn delete(desk: &Desk<'_>) -> Outcome {
     let found: Result<Vec<_>, _> = named.iter().map(|id| find(desk, "organization_ids", id)).collect();
     let found = found?;
     let rows = found.iter().map(|organization| row(desk, organization)).collect();
-    let gone: Vec<Arc<Record>> = {
-        let directory = desk.ledger().directory();
-        found.iter().flat_map(|organization| with_all(&directory, organization)).collect()
-    };
+    let mut gone = Vec::new();
+    for organization in &found {
+        belongings(desk, organization, &mut gone);
+        gone.push(Arc::clone(organization));
+    }
     desk.commit(gone.iter().fold(Change::new("deleted"), Change::delete)).await?;
     Ok(rows)
 }
@@ -200,29 +166,17 @@ fn list(desk: &Desk<'_>) -> Outcome {
     Ok(organizations.iter().map(|organization| row(desk, organization)).collect())
 }
 
-/// The user of this id, else of this e-mail.
-fn known_user(desk: &Desk<'_>, who: &Who) -> Option<Arc<Record>> {
-    if let Some(id) = &who.id {
-        return desk.known(Kind::User, id);
-    }
-    let email = who.email.as_deref()?;
-    let directory = desk.ledger().directory();
-    let is_theirs = |user: &&Arc<Record>| {
-        user.document.text("user_email").is_some_and(|known| known.eq_ignore_ascii_case(email))
-    };
-    directory.all(Kind::User).find(is_theirs).map(Arc::clone)
-}
-
 /// A user whom nobody has made yet is made, as in LiteLLM.
 async fn member_add(desk: &Desk<'_>) -> Outcome {
     let asked = form::organization::addition(&desk.body, &desk.context())?;
     let organization = find(desk, "organization_id", &asked.organization)?;
     let (mut change, mut users) = (Change::new("created"), Vec::new());
     for seat in &asked.seats {
-        let user = match known_user(desk, &seat.who) {
+        let user = match user_named(desk, &seat.who) {
             Some(user) => user.id.to_string(),
             None => {
                 let draft = form::user::named(&seat.who, &desk.context())?;
+                check_new_user(desk, &draft.id)?;
                 let id = draft.id.clone();
                 change = change.beside(draft);
                 id
@@ -249,7 +203,7 @@ async fn member_add(desk: &Desk<'_>) -> Outcome {
 fn find_place(desk: &Desk<'_>, organization: &str, who: &Who) -> Result<Arc<Record>, Problem> {
     find(desk, "organization_id", organization)?;
     let missing = || format!("User is not a member of organization={organization}");
-    let user = known_user(desk, who).ok_or_else(|| Problem::Missing("user_id", missing()))?;
+    let user = user_named(desk, who).ok_or_else(|| Problem::Missing("user_id", missing()))?;
     desk.find(Kind::OrganizationMember, &member_id(organization, &user.id))
         .map_err(|problem| problem.or_missing("user_id", missing))
 }
@@ -269,6 +223,8 @@ async fn member_delete(desk: &Desk<'_>) -> Outcome {
     let asked = form::organization::removal(&desk.body, &desk.context())?;
     let place = find_place(desk, &asked.group, &asked.who)?;
     let told = place_row(desk, &place);
-    desk.commit(Change::new("deleted").delete(&place)).await?;
+    let change = Change::new("deleted").delete(&place);
+    let change = desk.own_budget(&place).iter().fold(change, Change::delete);
+    desk.commit(change).await?;
     Ok(told)
 }

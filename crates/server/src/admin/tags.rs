@@ -3,8 +3,11 @@
 use super::desk::Change;
 use super::{Desk, Outcome, Problem, Served, asks, looks, paging};
 use serde_json::Value;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use tollgate_identity::{Kind, Record, form, reply};
+use tollgate_policy::clock::Wall;
+use tollgate_store::books::{DailyFilter, EntityKind, Group, SumQuery};
 
 /// What belongs to nobody is an administrator's.
 pub(super) const ROUTES: &[Served] = &[
@@ -12,7 +15,7 @@ pub(super) const ROUTES: &[Served] = &[
     asks("POST", "/tag/update", |desk| Box::pin(update(desk)), "Change a tag"),
     asks("POST", "/tag/delete", |desk| Box::pin(delete(desk)), "Delete a tag"),
     looks("POST", "/tag/info", info, "Tags by name"),
-    looks("GET", "/tag/list", list, "All tags"),
+    asks("GET", "/tag/list", |desk| Box::pin(list(desk)), "All tags, also those that requests alone have"),
 ];
 
 fn find(desk: &Desk<'_>, name: &str) -> Result<Arc<Record>, Problem> {
@@ -59,8 +62,30 @@ fn info(desk: &Desk<'_>) -> Outcome {
     Ok(reply::tag::info(tags))
 }
 
-fn list(desk: &Desk<'_>) -> Outcome {
+/// Tags that nobody made and requests had, each with the beginning of its first day and of its last one.
+async fn dynamic(desk: &Desk<'_>) -> Result<BTreeMap<String, (Wall, Wall)>, Problem> {
+    let mut found = BTreeMap::new();
+    let Some(books) = desk.ledger().books() else { return Ok(found) };
+    let filter = DailyFilter { entity: EntityKind::Tag, ..DailyFilter::default() };
+    let group_by = vec![Group::Entity, Group::Day];
+    let sums = books.sums(SumQuery { filter, group_by, by_spend: false, limit: None }).await?;
+    for sum in sums {
+        let [tag, day] = sum.keys.as_slice() else { continue };
+        let Some(day) = Wall::from_rfc3339(&format!("{day}T00:00:00Z")) else { continue };
+        if tag.is_empty() || desk.known(Kind::Tag, tag).is_some() {
+            continue;
+        }
+        let span = found.entry(tag.clone()).or_insert((day, day));
+        *span = (span.0.min(day), span.1.max(day));
+    }
+    Ok(found)
+}
+
+async fn list(desk: &Desk<'_>) -> Outcome {
     let mut tags = desk.all(Kind::Tag);
     paging::oldest_first(&mut tags);
-    Ok(tags.iter().map(|tag| row(desk, tag)).collect())
+    let mut rows: Vec<Value> = tags.iter().map(|tag| row(desk, tag)).collect();
+    let dynamic = dynamic(desk).await?;
+    rows.extend(dynamic.iter().map(|(name, (first, last))| reply::tag::dynamic(name, *first, *last)));
+    Ok(Value::from(rows))
 }

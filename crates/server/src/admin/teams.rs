@@ -162,7 +162,7 @@ async fn delete(desk: &Desk<'_>) -> Outcome {
 }
 
 /// What goes with a team: its keys, its members with their budgets, its projects with their keys.
-fn belongings(desk: &Desk<'_>, team: &Record, gone: &mut Vec<Arc<Record>>) {
+pub(super) fn belongings(desk: &Desk<'_>, team: &Record, gone: &mut Vec<Arc<Record>>) {
     let of = (Kind::Team, &*team.id);
     let mut all = children(desk, of, Kind::Key);
     for project in children(desk, of, Kind::Project) {

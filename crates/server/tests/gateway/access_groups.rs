@@ -60,6 +60,9 @@ async fn groups_of_the_configuration_and_of_records_are_there_together() {
     assert_eq!(names(&rows[0]), ["access_group", "model_names", "deployment_count", "spend", "budget"]);
     let again = json!({"access_group": "written", "model_names": ["other"]});
     assert_eq!(office.bad("POST", "/access_group/new", again).await.0, 409);
+    // Whoever may use the model of that name would be given more.
+    let like_a_model = json!({"access_group": "chat", "model_names": ["other"]});
+    assert_eq!(office.bad("POST", "/access_group/new", like_a_model).await.0, 409);
     let (status, message) = office.bad("DELETE", "/access_group/written/delete", Value::Null).await;
     assert!(status == 400 && message.contains("written in the configuration"), "{message}");
     office.0.stop().await;
@@ -124,5 +127,23 @@ async fn a_named_group_is_given_to_keys_and_taken_from_them() {
         office.bad("POST", "/v1/access_group", unknown).await,
         (404, "Team=nobody not found".to_owned())
     );
+    office.0.stop().await;
+}
+
+#[tokio::test]
+async fn a_named_group_is_given_to_a_team_with_its_keys() {
+    let office = open().await;
+    office.good("POST", "/team/new", json!({"team_id": "t", "team_alias": "T", "models": ["chat"]})).await;
+    let key = office.key(json!({"team_id": "t"})).await;
+    assert_eq!(statuses(&office, &key).await, [200, 403]);
+    let body = json!({"access_group_name": "x", "access_model_names": ["other"], "assigned_team_ids": ["t"]});
+    let made = office.call("POST", "/v1/unified_access_group", body).await;
+    assert_eq!(made.status, 201, "{}", made.text());
+    let made = made.json();
+    assert_eq!(made["assigned_teams"], json!([{"id": "t", "name": "T"}]));
+    assert_eq!(statuses(&office, &key).await, [200, 200]);
+    let path = format!("/v1/unified_access_group/{}", made["access_group_id"].as_str().unwrap());
+    assert_eq!(office.call("DELETE", &path, Value::Null).await.status, 204);
+    assert_eq!(statuses(&office, &key).await, [200, 403]);
     office.0.stop().await;
 }

@@ -39,6 +39,7 @@ mod panics;
 mod parity;
 mod passthrough;
 mod platform;
+mod projects;
 mod realtime;
 mod reload;
 mod replicate;

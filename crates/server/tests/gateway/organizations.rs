@@ -1,7 +1,13 @@
 //! Organizations: what their teams spend together, who is in them, and what goes when they go.
 
-use crate::office::{Office, names};
+use crate::office::{Office, names, refused};
 use serde_json::{Value, json};
+
+async fn team(office: &Office, organization: &str, id: &str) -> String {
+    let body = json!({"team_id": id, "team_alias": id, "organization_id": organization});
+    office.good("POST", "/team/new", body).await;
+    office.key(json!({"team_id": id})).await
+}
 
 #[tokio::test]
 async fn an_organization_is_made_seen_changed_and_deleted() {
@@ -87,5 +93,59 @@ async fn members_come_are_changed_and_go() {
     office.good("DELETE", "/organization/member_delete", of(json!({}))).await;
     let gone = office.bad("DELETE", "/organization/member_delete", of(json!({}))).await;
     assert_eq!(gone, (404, "User is not a member of organization=o".to_owned()));
+    office.0.stop().await;
+}
+
+#[tokio::test]
+async fn an_organizations_budget_is_what_its_teams_spend_together() {
+    let office = Office::open("").await;
+    let body = json!({
+        "organization_id": "o", "organization_alias": "o", "max_budget": 0.005, "models": ["chat"],
+    });
+    office.good("POST", "/organization/new", body).await;
+    let (one, other) = (team(&office, "o", "t1").await, team(&office, "o", "t2").await);
+    let denied = office.chat(&one, "other", json!({})).await;
+    refused(&denied, 403, "org_model_access_denied", "The requested model 'other' is not");
+    assert_eq!(office.chat(&one, "chat", json!({})).await.status, 200);
+    assert_eq!(office.chat(&other, "chat", json!({})).await.status, 200);
+    let told = "Budget has been exceeded! Organization=o Current cost: 0.007, Max budget: 0.005";
+    for key in [&one, &other] {
+        refused(&office.chat(key, "chat", json!({})).await, 422, "budget_exceeded", told);
+    }
+    let info = office.good("GET", "/organization/info?organization_id=o", Value::Null).await;
+    assert_eq!((&info["spend"], info["teams"].as_array().unwrap().len()), (&json!(0.007), 2));
+    let change = json!({"organization_id": "o", "max_budget": 1, "rpm_limit": 1});
+    office.good("PATCH", "/organization/update", change).await;
+    assert_eq!(office.chat(&one, "chat", json!({})).await.status, 200);
+    let told =
+        "Rate limit exceeded for organization: o. Limit type: requests. Current limit: 1, Remaining: 0.";
+    refused(&office.chat(&other, "chat", json!({})).await, 429, "throttling_error", told);
+    // A team gets no more than its organization has.
+    let larger = json!({"team_id": "t3", "organization_id": "o", "max_budget": 2});
+    assert_eq!(office.bad("POST", "/team/new", larger).await.0, 403);
+    office.0.stop().await;
+}
+
+#[tokio::test]
+async fn with_an_organization_go_its_teams_and_their_keys() {
+    let office = Office::open("").await;
+    for id in ["o", "p"] {
+        let body = json!({"organization_id": id, "organization_alias": id});
+        office.good("POST", "/organization/new", body).await;
+    }
+    let (gone, stays) = (team(&office, "o", "t1").await, team(&office, "p", "t2").await);
+    let own = office.key(json!({"organization_id": "o"})).await;
+    let project = json!({"project_id": "x", "team_id": "t1"});
+    office.good("POST", "/project/new", project).await;
+    let in_project = office.key(json!({"team_id": "t1", "project_id": "x"})).await;
+    assert_eq!(office.chat(&in_project, "chat", json!({})).await.status, 200);
+    office.good("DELETE", "/organization/delete", json!({"organization_ids": ["o"]})).await;
+    for key in [&gone, &own, &in_project] {
+        let answer = office.chat(key, "chat", json!({})).await;
+        assert_eq!(answer.json()["error"]["type"], json!("token_not_found_in_db"));
+    }
+    assert_eq!(office.bad("GET", "/project/info?project_id=x", Value::Null).await.0, 404);
+    assert_eq!(office.bad("GET", "/team/info?team_id=t1", Value::Null).await.0, 404);
+    assert_eq!(office.chat(&stays, "chat", json!({})).await.status, 200);
     office.0.stop().await;
 }

@@ -1,6 +1,7 @@
 //! Tags of requests: made, limited, changed and taken away.
 
 use crate::office::{MASTER, Office, names, refused};
+use crate::support::settle;
 use serde_json::{Value, json};
 
 #[tokio::test]
@@ -49,5 +50,26 @@ async fn a_tags_budget_and_rate_hold_for_all_who_send_it() {
     // A tag that is gone limits nothing.
     office.good("POST", "/tag/delete", json!({"name": "slow"})).await;
     assert_eq!(office.chat_with(&key, "chat", &header, json!({})).await.status, 200);
+    office.0.stop().await;
+}
+
+#[tokio::test]
+async fn tags_that_requests_alone_have_are_listed_beside_those_that_were_made() {
+    let office = Office::open("").await;
+    office.good("POST", "/tag/new", json!({"name": "made"})).await;
+    let header = [("x-litellm-tags", "made,found")];
+    assert_eq!(office.chat_with(MASTER, "chat", &header, json!({})).await.status, 200);
+    let mut listed = Value::Null;
+    // What was spent comes into the database a little later.
+    for _ in 0..1_000 {
+        listed = office.good("GET", "/tag/list", Value::Null).await;
+        if listed.as_array().unwrap().len() > 1 {
+            break;
+        }
+        settle().await;
+    }
+    let rows = listed.as_array().unwrap();
+    assert_eq!((rows.len(), &rows[0]["name"], &rows[1]["name"]), (2, &json!("made"), &json!("found")));
+    assert_eq!(names(&rows[1]), ["name", "description", "models", "created_at", "updated_at"]);
     office.0.stop().await;
 }
