@@ -77,5 +77,7 @@ fn sounds_secret(name: &str) -> bool {
     let name = name.to_ascii_lowercase();
     let is_token = name == "token" || name.ends_with("_token") || name.ends_with("-token");
     let is_price = name.contains("cost_per");
-    !is_price && (is_token || WORDS.iter().any(|word| name.contains(word)))
+    // The name of a credential is none.
+    let is_name = name == "litellm_credential_name";
+    !is_price && !is_name && (is_token || WORDS.iter().any(|word| name.contains(word)))
 }

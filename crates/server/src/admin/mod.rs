@@ -11,6 +11,7 @@ mod activity;
 mod activity_sums;
 mod audit;
 mod budgets;
+mod credentials;
 mod customers;
 mod desk;
 mod global;
@@ -116,6 +117,7 @@ const AREAS: &[&[Served]] = &[
     reports::ROUTES,
     audit::ROUTES,
     models::ROUTES,
+    credentials::ROUTES,
 ];
 
 /// A route that was found.

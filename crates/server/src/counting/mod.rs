@@ -6,6 +6,7 @@
 mod local;
 mod provider;
 
+use crate::auth::Caller;
 use crate::error::Rejection;
 use crate::pipeline::{json_response, receive};
 use crate::reply::GatewayBody;
@@ -56,7 +57,7 @@ impl Counted {
 pub(crate) async fn answer(
     worker: &Worker,
     snapshot: &Snapshot,
-    (route, model): (Route, Option<String>),
+    (route, model, caller): (Route, Option<String>, &Caller),
     request: Request<Incoming>,
 ) -> Result<Response<GatewayBody>, Rejection> {
     let (head, body) = request.into_parts();
@@ -66,7 +67,7 @@ pub(crate) async fn answer(
     }
     let body = receive::read_body(&head.headers, body, snapshot.receive_limits()).await?;
     let requirements = requirements(snapshot, &head.headers, &body)?;
-    let asking = Asking { worker, snapshot, headers: &head.headers, requirements };
+    let asking = Asking { worker, snapshot, caller, headers: &head.headers, requirements };
     match route {
         Route::MessagesCount => asking.messages(&body).await,
         Route::GeminiCount => asking.contents(&body, &model.unwrap_or_default()).await,
@@ -83,6 +84,7 @@ pub(crate) async fn answer(
 struct Asking<'a> {
     worker: &'a Worker,
     snapshot: &'a Snapshot,
+    caller: &'a Caller,
     headers: &'a HeaderMap,
     /// What a deployment must fulfil to see the prompt.
     requirements: Requirements,
@@ -164,9 +166,11 @@ impl Asking<'_> {
         Ok(json_response(told.to_string()))
     }
 
-    /// One of the deployments that answer to a name.
+    /// One of the deployments that answer to a name that the caller may use.
     fn target(&self, model: &str) -> Option<Arc<Target>> {
-        let group = self.snapshot.group(self.worker.gateway.metrics(), model)?;
+        let gateway = &self.worker.gateway;
+        let meant = self.snapshot.meant(self.caller, model, gateway.ledger())?;
+        let group = self.snapshot.group(gateway.metrics(), &meant)?;
         let may_see = |target: &&Arc<Target>| unmet(&self.requirements, &target.profile).is_none();
         let targets = group.targets();
         targets.iter().find(may_see).or_else(|| targets.first()).map(Arc::clone)

@@ -132,8 +132,8 @@ pub(crate) async fn answer(
                     return model_call(worker, &snapshot, call, request).await;
                 }
                 // Boxed, as below: rare, and its state would be part of every request's.
-                (Ok(_), None) if counting::serves(route) => {
-                    Box::pin(counting::answer(worker, &snapshot, (route, model.name), request))
+                (Ok(caller), None) if counting::serves(route) => {
+                    Box::pin(counting::answer(worker, &snapshot, (route, model.name, &caller), request))
                         .await
                         .map_err(|rejection| rejection.spoken_on(counting::voice(route)))
                 }

@@ -19,6 +19,7 @@ mod called_groups;
 mod choosing;
 mod clouds;
 mod counting;
+mod credentials;
 mod customers;
 mod explain;
 mod fallbacks;

@@ -261,6 +261,11 @@ async fn a_teams_model_is_seen_and_used_by_that_team_alone() {
         }
     }
     assert_eq!(app.sends(["team", "a"]), [2, 2]);
+    let counted = hello("id-team");
+    let counts = async |key: &str| {
+        call(&app, ("POST", key), "/v1/messages/count_tokens", counted.clone()).await.status
+    };
+    assert_eq!((counts(&team).await, counts(&other).await), (200, 400));
     assert_eq!((chat(&app, &narrow, "wild/a").await, chat(&app, &narrow, "wild/b").await), (200, 403));
 
     assert_eq!(names(&app, &team).await, ["chat", "wild/*"]);
