@@ -232,6 +232,7 @@ async fn a_change_of_records_is_in_force_at_once_and_after_a_restart() {
     drop(admission);
     ledger.close(PATIENCE).await;
     store.close().await;
+    drop(ledger);
     let (again, _, _) = place.begin().await;
     let holder = again.directory().holder("k").unwrap();
     assert_eq!(holder.key.limits.budget, Some(PicoDollars(3 * DOLLAR)));

@@ -16,7 +16,7 @@ use tokio::sync::watch;
 use tollgate_catalog::Overlay;
 use tollgate_config::{Config, Durability, LedgerSettings};
 use tollgate_identity::Kind;
-use tollgate_ledger::journal::{Options, Sync};
+use tollgate_ledger::journal::{Options, Sync as Outlives};
 use tollgate_ledger::{Accounts, Ledger, Recovery, StartError};
 use tollgate_policy::accounts::{Kernel, Times};
 use tollgate_policy::clock::Wall;
@@ -30,11 +30,11 @@ const PURGE_BATCH: u32 = 1_000;
 const LEDGER_PATIENCE: Duration = Duration::from_secs(5);
 
 /// A ledger of which nothing is kept yet.
-fn new_ledger(rules: &TollRules, clock: crate::routing::Clock) -> Ledger {
-    let wall = || {
-        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO);
-        Wall::from_micros(i64::try_from(since.as_micros()).unwrap_or(i64::MAX))
-    };
+fn new_ledger(
+    rules: &TollRules,
+    clock: crate::routing::Clock,
+    wall: impl Fn() -> Wall + Send + Sync + 'static,
+) -> Ledger {
     let clock = tollgate_ledger::Clock::new(move || Times { now: clock.now(), wall: wall() });
     let accounts = Accounts::new(Kernel::new(rules.zone()), rules.defaults());
     Ledger::new(clock, accounts)
@@ -99,6 +99,22 @@ impl Gateway {
     /// # Errors
     /// [`GatewayError::Build`] names the entry that cannot be served.
     pub fn new(config: Config, overlay: Option<Overlay>) -> Result<Arc<Self>, GatewayError> {
+        let wall = || {
+            let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO);
+            Wall::from_micros(i64::try_from(since.as_micros()).unwrap_or(i64::MAX))
+        };
+        Self::with_wall(config, overlay, wall)
+    }
+
+    /// The same, on whose wall another clock hangs: budgets and keys go by it.
+    ///
+    /// # Errors
+    /// As for [`new`](Self::new).
+    pub fn with_wall(
+        config: Config,
+        overlay: Option<Overlay>,
+        wall: impl Fn() -> Wall + Send + Sync + 'static,
+    ) -> Result<Arc<Self>, GatewayError> {
         let metrics = Metrics::new();
         let location = match &config.tollgate.database_file {
             Some(file) => Location::File(file.clone()),
@@ -113,7 +129,7 @@ impl Gateway {
         admission.configure(&config);
         let origin = Origin { config, overlay };
         let (snapshot, _) = build(&origin, &Stored::default(), (&metrics, &fleet), None)?;
-        let ledger = new_ledger(snapshot.toll_rules(), fleet.clock());
+        let ledger = new_ledger(snapshot.toll_rules(), fleet.clock(), wall);
         let routes = Routes::new().map_err(GatewayError::Routes)?;
         Ok(Arc::new(Self {
             routes,
@@ -242,8 +258,8 @@ impl Gateway {
             }
         };
         let sync = match settings.durability {
-            Durability::Strict => Sync::Always,
-            Durability::Relaxed => Sync::Later,
+            Durability::Strict => Outlives::Always,
+            Durability::Relaxed => Outlives::Later,
         };
         let journal = settings.journal.clone().filter(|_| is_kept);
         let journal = journal.map(|folder| (folder, Options { sync, ..Options::default() }));

@@ -18,7 +18,7 @@ pub use frame::{Frame, Kind};
 pub use segment::{Damage, Position};
 
 use std::collections::HashMap;
-use std::fs;
+use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -110,6 +110,8 @@ pub struct Journal {
     committed: watch::Receiver<Position>,
     health: Arc<Health>,
     thread: Option<JoinHandle<()>>,
+    /// Held as long as it is open: two writers would write over each other.
+    _lock: File,
 }
 
 impl Journal {
@@ -124,6 +126,7 @@ impl Journal {
 
     fn start(folder: &Path, options: Options) -> io::Result<(Self, Recovered)> {
         make(folder)?;
+        let lock = lock(folder)?;
         let numbers = segment::list(folder)?;
         let mut recovered = recover(folder, &numbers)?;
         let next = numbers.last().map_or(1, |last| last + 1);
@@ -133,8 +136,14 @@ impl Journal {
         let writer = Writer::new(folder.to_path_buf(), options, next, publish, Arc::clone(&health))?;
         let (commands, queue) = channel();
         let thread = thread::Builder::new().name("journal".to_owned()).spawn(move || writer.run(&queue))?;
-        let journal =
-            Self { folder: folder.to_path_buf(), commands, committed, health, thread: Some(thread) };
+        let journal = Self {
+            folder: folder.to_path_buf(),
+            commands,
+            committed,
+            health,
+            thread: Some(thread),
+            _lock: lock,
+        };
         for orphan in &recovered.orphans {
             // So that its file can go before it is settled.
             journal.append(Kind::Intent, orphan.attempt, &orphan.payload, None);
@@ -237,6 +246,19 @@ impl Drop for Journal {
         if let Some(thread) = self.thread.take() {
             let _ = thread.join();
         }
+    }
+}
+
+/// Keeps other processes out; a process that is killed lets go of it.
+fn lock(folder: &Path) -> io::Result<File> {
+    let file = File::options().create(true).append(true).open(folder.join("lock"))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(fs::TryLockError::WouldBlock) => {
+            let reason = "another gateway uses this journal (tollgate_settings.journal.folder)";
+            Err(io::Error::new(io::ErrorKind::ResourceBusy, reason))
+        }
+        Err(fs::TryLockError::Error(error)) => Err(error),
     }
 }
 

@@ -225,3 +225,13 @@ async fn many_who_wait_are_written_together() {
     all.sort_unstable();
     assert_eq!(all, (0..500).collect::<Vec<u128>>());
 }
+
+#[tokio::test]
+async fn a_journal_has_one_writer_at_a_time() {
+    let place = Folder::new("lock");
+    let (journal, _) = Journal::open(&place.0, Options::default()).unwrap();
+    let refused = Journal::open(&place.0, Options::default()).map(|_| ()).unwrap_err();
+    assert!(refused.to_string().contains("another gateway uses this journal"), "{refused}");
+    drop(journal);
+    assert!(Journal::open(&place.0, Options::default()).is_ok());
+}

@@ -22,6 +22,7 @@ use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
 use tollgate_config::{Config, Severity};
+use tollgate_policy::clock::Wall;
 use tollgate_server::{ConnectionLimits, Gateway, Stage, Worker, serve};
 use tollgate_simulator::{Received, Script, Simulator};
 use tollgate_upstream::{Limits, Lookup, Resolver, Shared};
@@ -41,6 +42,7 @@ pub(crate) struct Setup {
     reply_bytes_max: u64,
     lookup: Option<Lookup>,
     database: Option<PathBuf>,
+    wall: Option<Box<dyn Fn() -> Wall + Send + Sync>>,
 }
 
 impl Setup {
@@ -61,6 +63,7 @@ impl Setup {
             reply_bytes_max: REPLY_BYTES_MAX,
             lookup: None,
             database: None,
+            wall: None,
         }
     }
 
@@ -100,12 +103,21 @@ impl Setup {
         self
     }
 
+    /// Hangs this clock on the gateway's wall.
+    pub(crate) fn wall(mut self, read: impl Fn() -> Wall + Send + Sync + 'static) -> Self {
+        self.wall = Some(Box::new(read));
+        self
+    }
+
     /// Starts everything.
     pub(crate) async fn start(self) -> App {
         let simulator = Simulator::bind(self.script).await.unwrap();
         let mut config = read(&self.yaml, &self.files, simulator.address());
         config.tollgate.database_file = self.database;
-        let gateway = Gateway::new(config, None).unwrap();
+        let gateway = match self.wall {
+            Some(wall) => Gateway::with_wall(config, None, wall).unwrap(),
+            None => Gateway::new(config, None).unwrap(),
+        };
         let resolver = self.lookup.map_or_else(Resolver::default, Resolver::with_lookup);
         let limits = Limits { reply_bytes_max: self.reply_bytes_max, ..Limits::default() };
         let shared = Arc::new(Shared::new(resolver, limits, Vec::new()).unwrap());
