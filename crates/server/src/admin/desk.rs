@@ -290,7 +290,8 @@ impl<'a> Desk<'a> {
             Some(_) if record.kind == Kind::Key => self.actor.may(Right::KeyCreate, &record, directory),
             Some(_) => self.actor.may(self.row.right, &record, directory),
         };
-        if !is_placed {
+        let is_moved = old.as_ref().is_none_or(|old| !is_same_place(old, &record));
+        if !is_placed || (is_moved && self.reaches_beyond(directory, &record)) {
             return Err(Problem::not_allowed(&self.actor, self.row.path));
         }
         let grant = Grant::of(&record);
@@ -305,6 +306,27 @@ impl<'a> Desk<'a> {
             true => Ok(()),
             false => Err(Problem::not_allowed(&self.actor, self.row.path)),
         }
+    }
+
+    /// Whether a key would do for whoever makes it what they may not do themselves: outside of a team it acts for its user
+    /// wherever that user is.
+    fn reaches_beyond(&self, directory: &Directory, key: &Record) -> bool {
+        if key.kind != Kind::Key || self.actor.is_admin() {
+            return false;
+        }
+        let holder = directory.above(&Arc::new(key.clone()));
+        let is_another = |user: &Arc<Record>| self.actor.user.as_ref() != Some(&user.id);
+        let Some(user) = holder.user.filter(|user| holder.team.is_none() && is_another(user)) else {
+            return false;
+        };
+        let is_strange = |place: &Arc<Record>| {
+            let team = place.parents.team.as_ref().and_then(|team| directory.get(Kind::Team, team));
+            let organization = team.and_then(|team| team.parents.organization.as_ref());
+            let is_own = team.is_some_and(|team| self.actor.administers_team(&team.id));
+            !is_own && !organization.is_some_and(|id| self.actor.administers_organization(id))
+        };
+        !self.actor.may(Right::UserChange, &user, directory)
+            || directory.children(Kind::User, &user.id, Kind::Member).any(is_strange)
     }
 
     /// Makes a change, and returns the records that were put, in their order.

@@ -276,3 +276,62 @@ async fn an_invitation_is_made_seen_accepted_and_taken_back() {
     assert_eq!(refused_as(&app, MASTER, "/invitation/new", json!({"user_id": "nobody"})).await.0, 404);
     app.stop().await;
 }
+
+#[tokio::test]
+async fn who_administers_an_organization_makes_users_in_it_and_acts_for_nobody_else() {
+    let app = start("").await;
+    for id in ["ours", "theirs"] {
+        made(&app, "/organization/new", json!({"organization_id": id, "organization_alias": id})).await;
+    }
+    let boss = user(&app, json!({"user_id": "boss"})).await;
+    let member = json!({"role": "org_admin", "user_id": "boss"});
+    made(&app, "/organization/member_add", json!({"organization_id": "ours", "member": [member]})).await;
+    user(&app, json!({"user_id": "bob"})).await;
+    let seats = json!([{"role": "admin", "user_id": "bob"}]);
+    made(&app, "/team/new", json!({"team_id": "far", "members_with_roles": seats})).await;
+
+    let new = json!({"user_id": "n", "organizations": ["ours"]});
+    made_as(&app, &boss, "/user/new", new).await;
+    made_as(&app, &boss, "/team/new", json!({"team_id": "near", "organization_id": "ours"})).await;
+    let key = json!({"user_id": "n", "organization_id": "ours"});
+    assert_eq!(refused_as(&app, &boss, "/key/generate", key).await.0, 403);
+    let member = json!({"team_id": "near", "member": {"role": "user", "user_id": "n"}});
+    made_as(&app, &boss, "/team/member_add", member).await;
+    made_as(&app, &boss, "/key/generate", json!({"user_id": "n", "team_id": "near"})).await;
+    made_as(&app, &boss, "/user/update", json!({"user_id": "n", "max_budget": 2})).await;
+    let listed = get_as(&app, &boss, "/user/list?sort_by=user_id&sort_order=asc").await.json();
+    assert_eq!(each(&listed["users"], "user_id"), ["boss", "n"]);
+
+    for (path, body) in [
+        ("/user/new", json!({"user_id": "x"})),
+        ("/user/new", json!({"user_id": "x", "organizations": ["ours", "theirs"]})),
+        ("/user/new", json!({"user_id": "x", "organizations": ["ours"], "user_role": "proxy_admin"})),
+        ("/user/new", json!({"user_id": "default_user_id", "organizations": ["ours"]})),
+        ("/user/new", json!({"user_id": "x", "organizations": ["ours"], "teams": ["far"]})),
+        ("/user/update", json!({"user_id": "n", "user_role": "proxy_admin"})),
+        ("/user/update", json!({"user_id": "n", "password": "taken over"})),
+        ("/user/update", json!({"user_id": "bob", "user_alias": "x"})),
+        ("/user/delete", json!({"user_ids": ["bob"]})),
+        ("/team/new", json!({"team_id": "x"})),
+        ("/team/new", json!({"team_id": "x", "organization_id": "theirs"})),
+        ("/team/update", json!({"team_id": "near", "organization_id": "theirs"})),
+        ("/team/update", json!({"team_id": "near", "organization_id": null})),
+        ("/invitation/new", json!({"user_id": "bob"})),
+    ] {
+        let (status, said) = refused_as(&app, &boss, path, body.clone()).await;
+        assert!([401, 403, 404, 409].contains(&status), "{path} {body}: {status} {said}");
+    }
+    // To take somebody in gives no power over what they do elsewhere.
+    for id in ["bob", "default_user_id"] {
+        let member = json!({"role": "internal_user", "user_id": id});
+        let body = json!({"organization_id": "ours", "member": [member]});
+        let status =
+            crate::support::admin::ask_as(&app, &boss, "/organization/member_add", &body).await.status;
+        assert_eq!(status, if id == "bob" { 200 } else { 409 });
+        for key in [json!({"user_id": id, "organization_id": "ours"}), json!({"user_id": id})] {
+            let status = refused_as(&app, &boss, "/key/generate", key).await.0;
+            assert!([401, 403].contains(&status), "{id}: {status}");
+        }
+    }
+    app.stop().await;
+}
