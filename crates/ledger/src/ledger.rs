@@ -19,7 +19,9 @@ use tollgate_identity::{Directory, Document, Kind, Record, Scope, ScopeKind};
 use tollgate_policy::accounts::Crossing;
 use tollgate_policy::clock::Wall;
 use tollgate_store::StoreError;
-use tollgate_store::books::{self, Batch, Books, Changes, Checkpoint, RecordChange, SpendRow};
+use tollgate_store::books::{
+    self, Batch, Books, Changes, Charging, Checkpoint, RecordChange, Repriced, SpendRow,
+};
 
 /// Records that are kept in memory while the journal's disk refuses. Beyond, nothing is sent any more.
 const BACKLOG_MAX: usize = 100_000;
@@ -313,6 +315,29 @@ impl Ledger {
         }
         drop(order);
         Ok(revision)
+    }
+
+    /// Sets what attempts cost, in the books; with [`Charging::Correct`] the accounts in memory get the difference too.
+    /// Says how many were changed.
+    ///
+    /// # Errors
+    /// Where the books do not take it.
+    pub async fn reprice(
+        &self,
+        changed: &[(&SpendRow, Repriced)],
+        charging: Charging,
+    ) -> Result<u64, CommitError> {
+        let books = self.books.get().ok_or(CommitError::NoBooks)?;
+        let priced = changed.iter().map(|(_, priced)| priced.clone()).collect();
+        let count = books.reprice(priced, charging).await?;
+        if charging == Charging::Correct {
+            for (row, priced) in changed {
+                let charge = priced.charged.unwrap_or(priced.cost);
+                let more = PicoDollars(charge.saturating_sub(row.charge()));
+                row.accounts.iter().for_each(|account| self.remember(account, more));
+            }
+        }
+        Ok(count)
     }
 
     /// Takes a change over that is in the books.

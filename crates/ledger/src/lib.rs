@@ -12,6 +12,8 @@ mod clock;
 mod feeder;
 pub mod journal;
 mod ledger;
+pub mod reconcile;
+pub mod reprice;
 
 pub use accounts::{Accounts, Charge, Defaults, Past, Refused, Throttle, Touched, scope_of};
 pub use attempt::{Admission, Attempt, LedgerUnavailable};

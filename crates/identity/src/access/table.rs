@@ -274,6 +274,8 @@ pub const ROUTES: &[RouteRow] = &[
     row("GET", "/global/predict/spend/logs", Right::GlobalSpendSee, GLOBAL),
     row("POST", "/global/predict/spend/logs", Right::GlobalSpendSee, GLOBAL),
     row("POST", "/global/spend/reset", Right::Master, MASTER),
+    row("POST", "/tollgate/spend/reprice", Right::OperatorChange, ADMIN),
+    row("POST", "/tollgate/spend/reconcile", Right::OperatorSee, ADMIN),
     row("GET", "/global/activity", Right::GlobalSpendSee, USAGE),
     row("GET", "/global/activity/model", Right::GlobalSpendSee, USAGE),
     row("GET", "/global/activity/cache_hits", Right::GlobalSpendSee, USAGE),

@@ -213,6 +213,7 @@ fn what_changes_something_is_no_right_to_look_and_the_other_way_round() {
         "/spend/calculate",
         "/cost/estimate",
         "/global/spend/end_users",
+        "/tollgate/spend/reconcile",
         "/global/predict/spend/logs",
         "/team/{team_id}/callback",
         "/invitation/info",

@@ -344,6 +344,18 @@ impl<'a> Desk<'a> {
         Ok(ids.iter().filter_map(|(kind, id)| directory.get(*kind, id).map(Arc::clone)).collect())
     }
 
+    /// Writes into the audit what is about to be done to something that is no record.
+    pub(crate) async fn note(
+        &self,
+        action: &'static str,
+        what: (Kind, &str),
+        said: String,
+    ) -> Result<(), Problem> {
+        let audits = vec![self.audit(action, what, None, Some(said))];
+        let change = RecordChange { at: self.now.micros(), audits, ..RecordChange::default() };
+        Ok(self.ledger().commit(change).await.map(|_| ())?)
+    }
+
     /// The same of one record.
     pub(crate) async fn commit_one(&self, change: Change) -> Result<Arc<Record>, Problem> {
         self.commit(change).await?.into_iter().next().ok_or(Problem::Internal)

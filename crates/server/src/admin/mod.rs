@@ -25,6 +25,7 @@ mod problem;
 mod projects;
 mod query;
 mod reports;
+mod repricing;
 mod sealing;
 mod seats;
 mod sight;
@@ -118,6 +119,7 @@ const AREAS: &[&[Served]] = &[
     audit::ROUTES,
     models::ROUTES,
     credentials::ROUTES,
+    repricing::ROUTES,
 ];
 
 /// A route that was found.
