@@ -466,6 +466,16 @@ impl Rejection {
         self.status
     }
 
+    /// LiteLLM's type of it.
+    pub(crate) fn kind(&self) -> &'static str {
+        self.kind
+    }
+
+    /// Whether a limit or a budget of the caller's stands in the way.
+    pub(crate) fn is_of_limits(&self) -> bool {
+        matches!(self.kind, "budget_exceeded" | "throttling_error")
+    }
+
     pub(crate) fn message(&self) -> &str {
         &self.message
     }

@@ -146,6 +146,11 @@ impl ServiceTier {
             other => TIERS.iter().find(|(known, _)| *known == other).map(|(_, tier)| *tier),
         }
     }
+
+    /// Its name, which [`from_name`](Self::from_name) reads.
+    pub fn name(self) -> &'static str {
+        TIERS.iter().find(|(_, tier)| *tier == self).map_or("", |(name, _)| name)
+    }
 }
 
 /// A price's name, taken apart.

@@ -118,8 +118,25 @@ fn usage_object(row: &SpendRow) -> Value {
     })
 }
 
+/// What the price was made of, as LiteLLM tells it: what a cache gave or took is input.
+fn cost_breakdown(parts: &Value, total: i128) -> Value {
+    let part = |place: usize| i128::from(parts.get(place).and_then(Value::as_i64).unwrap_or_default());
+    json!({
+        "input_cost": spent(part(1) + part(3) + part(4)),
+        "output_cost": spent(part(2)),
+        "total_cost": spent(total),
+        "tool_usage_cost": spent(part(5)),
+        "original_cost": spent(part(0)),
+        "discount_amount": spent(part(6)),
+        "margin_total_amount": spent(part(7)),
+    })
+}
+
 fn metadata(row: &SpendRow) -> Value {
     let mut kept: Map<String, Value> = serde_json::from_str(&row.metadata).unwrap_or_default();
+    if let Some(parts) = kept.shift_remove("tollgate_cost_parts") {
+        kept.insert("cost_breakdown".to_owned(), cost_breakdown(&parts, row.cost));
+    }
     let known = [
         ("status", Value::from(row.status.as_str())),
         ("usage_object", usage_object(row)),

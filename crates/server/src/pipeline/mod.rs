@@ -46,7 +46,7 @@ use crate::routes::{Found, PathModel, Route};
 use crate::routing::{Admitted, Group, Urgency};
 use crate::snapshot::Snapshot;
 use crate::surface::Surface;
-use crate::toll::{Entry, Toll};
+use crate::toll::{Entry, Toll, note_failure};
 use crate::worker::Worker;
 use attempt::Walked;
 use ceiling::{RequestBounds, Words};
@@ -228,6 +228,7 @@ fn refuse_dry_run(call: &Call, headers: &HeaderMap) -> Result<(), Rejection> {
 fn failure(gateway: &Gateway, call: &Call, rejection: Rejection) -> Response<GatewayBody> {
     let group = call.group.get().map(|group| group.name()).unwrap_or_default();
     gateway.metrics().request_failed(group, rejection.status().as_u16(), call.surface.path());
+    note_failure(gateway.ledger(), call, &rejection);
     tracing::info!(
         call_id = %call.id.to_str().unwrap_or_default(),
         status = rejection.status().as_u16(),

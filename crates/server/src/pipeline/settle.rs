@@ -121,6 +121,8 @@ pub(crate) struct Settlement {
     first_token: Option<Duration>,
     /// The tier that serves it, and the groups before it.
     way: (Option<HeaderValue>, u32),
+    /// What it was billed by: the parts of the price, the tier, and whether there is something else than tokens.
+    detail: (Option<Bill>, Option<ServiceTier>, bool),
     is_settled: bool,
 }
 
@@ -147,6 +149,7 @@ impl Settlement {
             stake: None,
             first_token: None,
             way: (None, 0),
+            detail: (None, None, false),
             is_settled: false,
         }
     }
@@ -371,6 +374,7 @@ impl Settlement {
             has_unpriced: bill.is_none() && !may_have_none,
             is_estimated: billing.is_estimated,
         };
+        self.detail = (bill, billing.tier, billing.units.is_some());
         self.book(&spend, &billing.usage, ending);
         bill
     }
@@ -398,6 +402,10 @@ impl Settlement {
                 is_estimated: spend.is_estimated,
                 is_cut: ending == Ending::Cut,
                 first_token_micros: self.first_token.and_then(|took| i64::try_from(took.as_micros()).ok()),
+                bill: self.detail.0,
+                tier: self.detail.1,
+                has_units: self.detail.2,
+                fallbacks: self.way.1,
             });
         }
         let metrics = &self.target.metrics;

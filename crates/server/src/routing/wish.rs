@@ -5,7 +5,7 @@
 //! nothing here.
 
 use crate::error::Rejection;
-use http::HeaderMap;
+use http::{HeaderMap, HeaderValue};
 use serde_json::{Map, Value as Json};
 use tollgate_config::FallbackTarget;
 use tollgate_dialect::json::{Object, Value};
@@ -13,6 +13,8 @@ use tollgate_policy::ask::{Leaning, Requirements};
 
 /// Longest text that is believed to name something here, in bytes.
 const TEXT_BYTES_MAX: usize = 256;
+/// Longest JSON that a caller may have stand in the spend logs, in bytes.
+const NOTED_BYTES_MAX: usize = 4_096;
 /// Most tags of one request.
 const TAGS_MAX: usize = 64;
 /// Most groups in a caller's own list of fallbacks.
@@ -67,8 +69,16 @@ pub(crate) struct Wish {
     pub(crate) is_critical: bool,
     /// Nothing is sent: the plan is the answer.
     pub(crate) is_dry_run: bool,
+    /// What the caller wants to stand with the request in the spend logs, JSON.
+    pub(crate) spend_logs: Option<Box<str>>,
     /// Shares of the choice by deployment id, in place of the configured ones.
     pub(crate) weights: Vec<(String, f64)>,
+}
+
+/// What a caller wants to stand in the spend logs: an object that is not too long; anything else is left out.
+fn noted(json: &str) -> Option<Box<str>> {
+    let is_object = json.len() <= NOTED_BYTES_MAX && serde_json::from_str::<Map<String, Json>>(json).is_ok();
+    is_object.then(|| json.into())
 }
 
 impl Wish {
@@ -121,6 +131,9 @@ impl Wish {
             let wrong = || Rejection::invalid(path, name, "expected a short text");
             text.map(|text| Some(text.to_owned())).ok_or_else(wrong)
         };
+        if let Some(Ok(noted_json)) = headers.get("x-litellm-spend-logs-metadata").map(HeaderValue::to_str) {
+            self.spend_logs = noted(noted_json);
+        }
         for value in headers.get_all("x-litellm-tags") {
             let wrong = || Rejection::invalid(path, "x-litellm-tags", "expected short texts");
             let tags = value.to_str().map_err(|_| wrong())?.split(',').map(str::trim);
@@ -191,6 +204,7 @@ impl Wish {
                 "min_quality" => self.requirements.min_quality = Some(found.share()?),
                 "user_id" => self.user = found.text().ok(),
                 "session_id" if self.session.is_none() => self.session = found.text().ok(),
+                "spend_logs_metadata" => self.spend_logs = noted(member.value.text()),
                 "critical" => self.is_critical = found.flag().unwrap_or(false),
                 "latency_sensitive" if found.flag()? => self.leaning = Leaning::Latency,
                 "cost_sensitive" if found.flag()? => self.leaning = Leaning::Cost,

@@ -6,6 +6,7 @@
 //!
 //! **Invariant:** whatever is sent to a provider for a caller has a stake, and each stake is settled or released once.
 
+mod failed;
 mod headers;
 mod refusal;
 mod row;
@@ -13,6 +14,7 @@ mod rules;
 mod stake;
 mod watch;
 
+pub(crate) use failed::note as note_failure;
 pub(crate) use rules::TollRules;
 pub(crate) use stake::{Spent, Stake};
 pub(crate) use watch::listener;
@@ -28,6 +30,7 @@ use http::HeaderMap;
 use row::Facts;
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU32;
 use tollgate_catalog::PicoDollars;
 use tollgate_identity::{Critical, Directory, Holder, Kind, Limits, Record, Scope, ScopeKind};
 use tollgate_ledger::{Admission, Ledger, Touched, scope_of};
@@ -46,6 +49,9 @@ pub(crate) struct Toll {
     bounds: RequestBounds,
     /// Whether its maximum can be lowered.
     may_lower: bool,
+    /// Attempts that were sent, and those of them that have a row which counts as a request.
+    sent: AtomicU32,
+    rows: AtomicU32,
 }
 
 impl fmt::Debug for Toll {
@@ -109,8 +115,11 @@ impl Toll {
         let all = |tokens: u64| tokens.saturating_mul(bounds.choices.max(1));
         let tokens = (bounds.estimate_input_tokens, bounds.asked_output_tokens.map(all));
         let before = ledger.accounts().standing(&asked, wall);
-        let admission = Admission::enter(ledger, (asked, also), tokens, money)
-            .map_err(|refused| refusal::reject(&refused, ledger, rules, &call.caller))?;
+        let admission = Admission::enter(ledger, (asked, also), tokens, money).map_err(|refused| {
+            let rejection = refusal::reject(&refused, ledger, rules, &call.caller);
+            failed::note_refused(ledger, call, &facts, (&refused, &rejection));
+            rejection
+        })?;
         // As in LiteLLM a spent budget is told before the block; the admission takes itself back.
         if let Some(end_user) = blocked {
             return Err(Rejection::end_user_blocked(&end_user.id));
@@ -120,7 +129,8 @@ impl Toll {
         let key = call.caller.holder().map(|holder| Arc::clone(&holder.key));
         let key = key.and_then(|key| Some((scope_of(&key)?, key)));
         let (admission, tier) = (Arc::new(admission), before.0.tier);
-        Ok(Self { admission, facts, headers, key, tier, bounds, may_lower })
+        let (sent, rows) = (AtomicU32::new(0), AtomicU32::new(0));
+        Ok(Self { admission, facts, headers, key, tier, bounds, may_lower, sent, rows })
     }
 
     /// The group that answers in place of the one that was asked for, where a budget of its caller's is nearly spent and an

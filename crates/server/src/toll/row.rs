@@ -5,8 +5,11 @@
 use crate::pipeline::Call;
 use crate::routing::Wish;
 use crate::target::Target;
+use serde_json::Value;
+use std::fmt::Write as _;
+use std::sync::Arc;
 use tollgate_dialect::conversation::Usage;
-use tollgate_identity::{Holder, Scope};
+use tollgate_identity::{Holder, Record, Scope};
 use tollgate_policy::clock::Wall;
 use tollgate_store::books::{Account, SpendRow};
 
@@ -17,6 +20,10 @@ pub(super) struct Facts {
     base: Box<SpendRow>,
     /// Whom it is booked to beside the accounts that are held in memory.
     more: Vec<Account>,
+    /// The key and its team, whose names rows have, so that they outlive them.
+    named: [Option<Arc<Record>>; 2],
+    /// What the caller wants to stand in the row, JSON.
+    noted: Option<Box<str>>,
 }
 
 impl Facts {
@@ -37,7 +44,39 @@ impl Facts {
         if let Some(holder) = call.caller.holder() {
             name_holder(&mut base, holder);
         }
-        Self { base: Box::new(base), more: Vec::new() }
+        let holder = call.caller.holder();
+        let named = [holder.map(|holder| Arc::clone(&holder.key)), holder.and_then(|it| it.team.clone())];
+        Self { base: Box::new(base), more: Vec::new(), named, noted: wish.spend_logs.clone() }
+    }
+
+    /// The row of a request of which nothing was sent.
+    pub(super) fn unsent(&self) -> SpendRow {
+        SpendRow { model: self.base.model_group.clone(), ..SpendRow::clone(&self.base) }
+    }
+
+    /// LiteLLM's `metadata`, as far as no column says it: whose it was, by name, and `more`, each with its JSON.
+    pub(super) fn metadata(&self, more: &[(&str, &str)]) -> String {
+        let mut text = String::with_capacity(160);
+        let mut put = |name: &str, json: &str| {
+            text.push(if text.is_empty() { '{' } else { ',' });
+            // Writing to a String cannot fail.
+            let _ = write!(text, "\"{name}\":{json}");
+        };
+        let [key, team] = &self.named;
+        if let Some(alias) = key.as_ref().and_then(|key| key.alias()) {
+            put("user_api_key_alias", &Value::from(alias).to_string());
+        }
+        if let Some(alias) = team.as_ref().and_then(|team| team.document.text("team_alias")) {
+            put("user_api_key_team_alias", &Value::from(alias).to_string());
+        }
+        if let Some(noted) = &self.noted {
+            put("spend_logs_metadata", noted);
+        }
+        more.iter().for_each(|(name, json)| put(name, json));
+        if !text.is_empty() {
+            text.push('}');
+        }
+        text
     }
 
     /// Books it to accounts that are not held in memory.

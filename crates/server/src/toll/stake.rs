@@ -7,10 +7,12 @@ use crate::error::Rejection;
 use crate::pipeline::ceiling::{ModelFacts, RequestBounds};
 use crate::pipeline::settle::catalogue_usage;
 use crate::target::Target;
+use smallvec::SmallVec;
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
-use tollgate_catalog::{Bounds, PicoDollars, Terms, cost};
+use tollgate_catalog::{Bill, Bounds, PicoDollars, ServiceTier, Terms, cost};
 use tollgate_dialect::conversation::Usage;
 use tollgate_identity::{Limits, Scope, ScopeKind};
 use tollgate_ledger::{Attempt, Refused};
@@ -31,6 +33,8 @@ pub(crate) struct Stake {
     began_at: i64,
     /// The maximum that the budgets leave, where it is below the one that was asked for.
     lowered: Option<u64>,
+    /// It is in the journal.
+    was_intended: bool,
 }
 
 impl fmt::Debug for Stake {
@@ -52,6 +56,64 @@ pub(crate) struct Spent {
     pub(crate) is_cut: bool,
     /// When the first content came, in microseconds after it was sent.
     pub(crate) first_token_micros: Option<i64>,
+    /// What the price was made of.
+    pub(crate) bill: Option<Bill>,
+    /// The provider's tier that served it.
+    pub(crate) tier: Option<ServiceTier>,
+    /// Something else than tokens was billed.
+    pub(crate) has_units: bool,
+    /// The groups that were tried before.
+    pub(crate) fallbacks: u32,
+}
+
+/// What a row's `usage` says of an attempt that was billed for something else than tokens.
+const UNITS: &str = r#"{"units":true}"#;
+
+/// What `metadata` says of an attempt, as JSON texts.
+struct Told {
+    parts: Option<String>,
+    tier: Option<String>,
+    retries: Option<String>,
+    fallbacks: Option<String>,
+}
+
+impl Spent {
+    /// What is told of it, where the request was sent so often.
+    fn told(&self, sent: u32) -> Told {
+        let retries = sent.saturating_sub(1).saturating_sub(self.fallbacks);
+        Told {
+            // Whole numbers of picodollars: whoever reads them writes them as dollars.
+            parts: self.bill.map(|bill| {
+                let Bill { parts, discount, margin, .. } = bill;
+                format!(
+                    "[{},{},{},{},{},{},{},{}]",
+                    parts.total.0,
+                    parts.input.0,
+                    parts.output.0,
+                    parts.cache_read.0,
+                    parts.cache_write.0,
+                    parts.tool_usage.0,
+                    discount.0,
+                    margin.0
+                )
+            }),
+            tier: self.tier.map(|tier| format!("\"{}\"", tier.name())),
+            retries: (retries > 0).then(|| retries.to_string()),
+            fallbacks: (self.fallbacks > 0).then(|| self.fallbacks.to_string()),
+        }
+    }
+}
+
+impl Told {
+    fn named(&self) -> SmallVec<[(&'static str, &str); 4]> {
+        let all = [
+            ("tollgate_cost_parts", &self.parts),
+            ("service_tier", &self.tier),
+            ("attempted_retries", &self.retries),
+            ("attempted_fallbacks", &self.fallbacks),
+        ];
+        all.into_iter().filter_map(|(name, text)| Some((name, text.as_deref()?))).collect()
+    }
 }
 
 impl Toll {
@@ -72,7 +134,7 @@ impl Toll {
             let more = rules.of_target(target);
             let attempt = self.admission.attempt(crate::chance::bits(), more, most)?;
             let (toll, target) = (Arc::clone(self), Arc::clone(target));
-            Ok(Stake { toll, attempt, target, output_tokens, began_at: 0, lowered })
+            Ok(Stake { toll, attempt, target, output_tokens, began_at: 0, lowered, was_intended: false })
         };
         if !self.admission.is_bound() && !rules.binds(target) {
             return hold(PicoDollars::ZERO, u64::MAX, None);
@@ -138,16 +200,29 @@ impl Stake {
         row.cost = priced(&prompt).0;
         let killed = priced(&whole);
         self.began_at = row.started_at;
-        self.attempt.intend(row, killed).await.map_err(|_| Rejection::ledger_unavailable())
+        self.attempt.intend(row, killed).await.map_err(|_| Rejection::ledger_unavailable())?;
+        self.was_intended = true;
+        self.toll.sent.fetch_add(1, Ordering::Relaxed);
+        self.toll.rows.fetch_add(1, Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// No row of it counts as a request.
+    fn uncount(&self) {
+        if self.was_intended {
+            self.toll.rows.fetch_sub(1, Ordering::Relaxed);
+        }
     }
 
     /// Nothing of it is charged.
     pub(crate) fn release(self) {
+        self.uncount();
         self.attempt.release();
     }
 
     /// Its caller got nothing of it, and pays nothing: it is the gateway's own.
     pub(crate) fn write_off(self, spent: &Spent) {
+        self.uncount();
         self.book(spent, true);
     }
 
@@ -167,6 +242,8 @@ impl Stake {
         row.estimated = spent.is_estimated;
         row.unpriced |= spent.cost.is_none();
         row.overhead = is_overhead;
+        row.metadata = toll.facts().metadata(&spent.told(toll.sent.load(Ordering::Relaxed)).named());
+        row.usage = if spent.has_units { UNITS.to_owned() } else { String::new() };
         row.charged = is_overhead.then_some(0);
         row.status = if spent.is_cut || is_overhead { Status::Failure } else { Status::Success };
         if !is_overhead {

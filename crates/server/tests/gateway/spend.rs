@@ -2,7 +2,7 @@
 
 use crate::support::{Answer, App, Wire, hello, model_list, post};
 use serde_json::{Value, json};
-use tollgate_simulator::{Behaviour, Rule, Script, TokenCounts};
+use tollgate_simulator::{Behaviour, Fault, Rule, Script, TokenCounts};
 
 const MASTER: &str = "sk-master-0123456789";
 /// 1,000 tokens of prompt at $2.50 a million and 100 of answer at $10.
@@ -333,4 +333,129 @@ async fn budgets_of_providers_are_told_where_there_are_any() {
     assert_eq!((&openai["budget_limit"], &openai["time_period"]), (&json!(10.0), &json!("1d")));
     costs(&openai["spend"], 1);
     app.stop().await;
+}
+
+#[tokio::test]
+async fn a_refusal_by_a_budget_or_a_limit_and_a_failure_stand_in_the_logs_and_cost_nothing() {
+    let failing = Script::new().rule(Rule::any(Behaviour::new().fault(Fault::status(500))));
+    let app = App::start(config("litellm_settings: {num_retries: 0}\n"), failing).await;
+    let poor = key(&app, json!({"key_alias": "poor", "max_budget": 0})).await;
+    let slow = key(&app, json!({"rpm_limit": 1})).await;
+    let mut body = hello("chat");
+    body["user"] = json!("c1");
+    assert_eq!(post_as(&app, &poor, "/v1/chat/completions", &body).await.status, 422);
+    assert_eq!(post_as(&app, &slow, "/v1/chat/completions", &body).await.status, 500);
+    assert_eq!(post_as(&app, &slow, "/v1/chat/completions", &body).await.status, 429);
+    assert_eq!(post_as(&app, "sk-nobody-has-this-key", "/v1/chat/completions", &body).await.status, 401);
+    settled(&app, 3).await;
+    for (code, class) in [(422, "BudgetExceededError"), (500, "APIError"), (429, "RateLimitError")] {
+        let found = report(&app, &format!("/spend/logs/v2?error_code={code}")).await;
+        assert_eq!(found["total"], 1, "{code} {found}");
+        let row = &found["data"][0];
+        costs(&row["spend"], 0);
+        assert_eq!((&row["status"], &row["end_user"]), (&json!("failure"), &json!("c1")));
+        let error = &row["metadata"]["error_information"];
+        assert_eq!((&error["error_code"], &error["error_class"]), (&json!(code.to_string()), &json!(class)));
+    }
+    let refused = report(&app, "/spend/logs/v2?error_code=422").await;
+    let metadata = &refused["data"][0]["metadata"];
+    assert_eq!(metadata["user_api_key_alias"], "poor");
+    assert_eq!(metadata["error_information"]["error_budget_entity_type"], "key");
+    let today = refused["data"][0]["startTime"].as_str().unwrap()[..10].to_owned();
+    let limited = format!("/global/activity/exceptions?start_date={today}&end_date={today}&model_group=chat");
+    assert_eq!(report(&app, &limited).await["sum_num_rate_limit_exceptions"], 1);
+    costs(&report(&app, "/global/spend").await["spend"], 0);
+    app.stop().await;
+}
+
+#[tokio::test]
+async fn a_row_says_whose_it_was_what_it_cost_and_what_the_caller_noted() {
+    let app = App::start(config(""), counted()).await;
+    let team = post_as(&app, MASTER, "/team/new", &json!({"team_alias": "research"})).await;
+    let team = team.json()["team_id"].as_str().unwrap().to_owned();
+    let key = key(&app, json!({"key_alias": "k", "team_id": team})).await;
+    let mut body = hello("chat");
+    body["metadata"] = json!({"spend_logs_metadata": {"project": "x"}});
+    assert_eq!(post_as(&app, &key, "/v1/chat/completions", &body).await.status, 200);
+    settled(&app, 1).await;
+    let row = report(&app, "/spend/logs/v2").await["data"][0].clone();
+    let metadata = &row["metadata"];
+    assert_eq!(
+        [
+            &metadata["user_api_key_alias"],
+            &metadata["user_api_key_team_alias"],
+            &metadata["user_api_key_team_id"]
+        ],
+        [&json!("k"), &json!("research"), &json!(team)]
+    );
+    assert_eq!(metadata["spend_logs_metadata"], json!({"project": "x"}));
+    assert_eq!(metadata["attempted_retries"], Value::Null);
+    let parts = &metadata["cost_breakdown"];
+    assert_eq!(
+        [&parts["input_cost"], &parts["output_cost"], &parts["total_cost"]],
+        [&json!(0.0025), &json!(0.001), &json!(0.0035)]
+    );
+    let day = row["startTime"].as_str().unwrap()[..10].to_owned();
+    let days = format!("start_date={day}&end_date={day}");
+    let teams = report(&app, &format!("/team/daily/activity?{days}&team_ids={team}")).await;
+    costs(&teams["metadata"]["total_spend"], 1);
+    let entity = &teams["results"][0]["breakdown"]["entities"][&team];
+    assert_eq!(entity["metadata"]["team_alias"], "research");
+    let teams = report(&app, "/global/spend/teams").await;
+    assert_eq!(teams["teams"], json!(["research"]));
+    let by_day = report(&app, &format!("/team/spend/report?{days}&team_id={team}")).await;
+    assert_eq!(by_day[0]["teams"][0]["team_name"], "research");
+    costs(&by_day[0]["teams"][0]["metadata"][0]["spend"], 1);
+    app.stop().await;
+}
+
+#[tokio::test]
+async fn attempts_are_priced_again_by_prices_of_another_day() {
+    let world = world().await;
+    let (app, today) = (&world.app, &world.today);
+    let prices = json!({"openai/gpt-4o": {"input_cost_per_token": 5e-6, "output_cost_per_token": 1e-5}});
+    let mut body = json!({"start_date": today, "end_date": today, "prices": prices});
+    // 1,000 x $5 a million and 100 x $10: $0.006 in place of $0.0035.
+    let dry = post_as(app, MASTER, "/tollgate/spend/reprice", &body).await;
+    let told = dry.json();
+    assert_eq!(
+        [&told["dry_run"], &told["requests"], &told["before"], &told["after"], &told["difference"]],
+        [&json!(true), &json!(5), &json!(0.0175), &json!(0.03), &json!(0.0125)],
+        "{}",
+        dry.text()
+    );
+    costs(&report(app, "/global/spend").await["spend"], 5);
+    body["dry_run"] = json!(false);
+    body["accounts"] = json!("correct");
+    assert_eq!(post_as(app, MASTER, "/tollgate/spend/reprice", &body).await.json()["requests"], 5);
+    assert_eq!(report(app, "/global/spend").await["spend"], 0.03);
+    assert_eq!(report(app, "/spend/keys").await[0]["spend"], 0.018);
+    // Twice is once.
+    let again = post_as(app, MASTER, "/tollgate/spend/reprice", &body).await.json();
+    assert_eq!((&again["requests"], &again["kept"]), (&json!(0), &json!({"same": 5})));
+    assert_eq!(report(app, "/audit?action=spend%20repriced").await["total"], 2);
+    let own = post_as(app, &world.one, "/tollgate/spend/reprice", &body).await;
+    assert!([401, 403].contains(&own.status));
+    body["pricse"] = json!({});
+    assert_eq!(post_as(app, MASTER, "/tollgate/spend/reprice", &body).await.status, 400);
+    world.app.stop().await;
+}
+
+#[tokio::test]
+async fn an_invoice_is_compared_with_what_was_booked() {
+    let world = world().await;
+    let (app, today) = (&world.app, &world.today);
+    let csv = format!("date,model,amount\n{today},gpt-4o,0.02\n{today},o3,1.5\n");
+    let body = json!({"provider": "openai", "csv": csv, "tolerance": 0.001});
+    let told = post_as(app, MASTER, "/tollgate/spend/reconcile", &body).await.json();
+    assert_eq!(
+        (&told["booked"], &told["invoiced"], &told["count"]),
+        (&json!(0.0175), &json!(1.52), &json!(2))
+    );
+    let row = &told["differences"][0];
+    assert_eq!((&row["model"], &row["difference"]), (&json!("gpt-4o"), &json!(0.0025)));
+    let bad = json!({"provider": "openai", "csv": "date,amount\n"});
+    let refused = post_as(app, MASTER, "/tollgate/spend/reconcile", &bad).await;
+    assert_eq!((refused.status, &refused.json()["error"]["param"]), (400, &json!("csv")));
+    world.app.stop().await;
 }

@@ -1,0 +1,125 @@
+//! The row of a request that its caller got no answer to, and that no attempt stands for.
+//!
+//! Owns which failures are written down: those of callers that were let in by their key, whoever stood in the way then.
+//! Whoever was not let in leaves no row.
+//!
+//! **Invariant:** such a row costs nothing and is in no account. **Invariant:** a request that fails has one row at least,
+//! and no more beside those of its attempts.
+
+use super::row::Facts;
+use crate::error::Rejection;
+use crate::pipeline::Call;
+use crate::routing::Wish;
+use serde_json::{Map, Value, json};
+use std::sync::atomic::Ordering;
+use tollgate_identity::{ScopeKind, dollars};
+use tollgate_ledger::{Ledger, Refused};
+use tollgate_policy::accounts::Reason;
+use tollgate_store::books::{SpendRow, Status};
+
+/// Rows that wait for the books from which on failures are not written down any more: they must not stand in the way of
+/// what costs money.
+const BACKLOG_MAX: usize = 10_000;
+
+/// Writes down that a request failed, unless an attempt of it is booked, or its refusal was written down.
+pub(crate) fn note(ledger: &Ledger, call: &Call, rejection: &Rejection) {
+    if ledger.backlog() >= BACKLOG_MAX {
+        return;
+    }
+    if let Some(toll) = call.toll.get() {
+        if toll.rows.load(Ordering::Relaxed) == 0 {
+            write(ledger, call, &toll.facts, (rejection, Map::new()));
+        }
+        return;
+    }
+    if call.caller.holder().is_none() || rejection.is_of_limits() {
+        return;
+    }
+    let group = call.group.get().map(|group| group.name()).unwrap_or_default();
+    write(ledger, call, &Facts::of(call, &Wish::default(), group), (rejection, Map::new()));
+}
+
+/// Writes down that a limit or a budget stood in the way.
+pub(super) fn note_refused(
+    ledger: &Ledger,
+    call: &Call,
+    facts: &Facts,
+    (refused, rejection): (&Refused, &Rejection),
+) {
+    if ledger.backlog() < BACKLOG_MAX {
+        write(ledger, call, facts, (rejection, of_limit(refused)));
+    }
+}
+
+/// What LiteLLM says of a limit that stood in the way.
+fn of_limit(refused: &Refused) -> Map<String, Value> {
+    let mut written = Map::new();
+    let mut put = |name: &str, value: Value| {
+        written.insert(name.to_owned(), value);
+    };
+    let scope = &refused.scope;
+    match refused.refusal.reason {
+        Reason::Budget { limit, settled, held, .. } => {
+            let kind = match scope.kind {
+                ScopeKind::EndUser => "end_user",
+                kind => kind.word(),
+            };
+            put("normalized_error", json!("429_BUDGET_EXCEEDED"));
+            put("error_budget_limit", dollars(limit));
+            put("error_budget_spend", dollars(settled.saturating_add(held)));
+            put("error_rate_limit_type", json!("budget"));
+            put("error_budget_entity_id", json!(&*scope.id));
+            put("error_budget_entity_type", json!(kind));
+        }
+        Reason::Parallel { .. } => put("error_rate_limit_type", json!("max_parallel_requests")),
+        Reason::Rate { rule, .. } => {
+            let is_requests = rule.unit == tollgate_policy::accounts::Unit::Requests;
+            put("error_rate_limit_type", json!(if is_requests { "requests" } else { "tokens" }));
+        }
+    }
+    put("error_rate_limit_category", json!("litellm_rate_limit"));
+    written
+}
+
+/// What LiteLLM calls the exception of a status.
+fn class(rejection: &Rejection) -> &'static str {
+    match (rejection.kind(), rejection.status().as_u16()) {
+        ("budget_exceeded", _) => "BudgetExceededError",
+        (kind, _) if kind.ends_with("model_access_denied") => "ModelAccessDeniedProxyException",
+        (_, 400) => "BadRequestError",
+        (_, 401) => "AuthenticationError",
+        (_, 403) => "PermissionDeniedError",
+        (_, 404) => "NotFoundError",
+        (_, 408 | 504) => "Timeout",
+        (_, 429) => "RateLimitError",
+        (_, 503) => "ServiceUnavailableError",
+        _ => "APIError",
+    }
+}
+
+fn write(ledger: &Ledger, call: &Call, facts: &Facts, (rejection, more): (&Rejection, Map<String, Value>)) {
+    let status = rejection.status().as_u16();
+    let mut error = Map::new();
+    for (name, value) in [
+        ("traceback", json!("")),
+        ("error_code", json!(status.to_string())),
+        ("error_class", json!(class(rejection))),
+        ("llm_provider", json!("")),
+        ("error_message", json!(rejection.message())),
+    ] {
+        error.insert(name.to_owned(), value);
+    }
+    error.extend(more);
+    let ended_at = ledger.clock().wall().micros();
+    let took = i64::try_from(call.started.elapsed().as_micros()).unwrap_or(0);
+    let row = SpendRow {
+        attempt_id: crate::chance::bits(),
+        started_at: ended_at.saturating_sub(took),
+        ended_at,
+        status: Status::Failure,
+        status_code: status,
+        metadata: facts.metadata(&[("error_information", &Value::Object(error).to_string())]),
+        ..facts.unsent()
+    };
+    ledger.settled(&row);
+}
