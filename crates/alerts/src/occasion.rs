@@ -92,8 +92,9 @@ impl Alert {
     pub fn anomaly(anomaly: Anomaly) -> Self {
         let Anomaly { scope, spend, usual, within, is_throttled } = anomaly;
         let follows = if is_throttled { " It is slowed down." } else { "" };
+        let article = if within.starts_with('h') { "an" } else { "a" };
         let sentence = format!(
-            "{} has spent {} within a {within}; {} is usual.{follows}",
+            "{} has spent {} within {article} {within}; {} is usual.{follows}",
             named(&scope),
             dollars(spend),
             dollars(usual)

@@ -4,8 +4,8 @@
 //! and telling it.
 //!
 //! The rate is that of the last seven whole days of the period up to now, so that working days and weekends are weighed as
-//! they come, and a scope that has changed its ways is projected by its new ones; until a whole day lies in the period, that
-//! of the period so far.
+//! they come, and a scope that has changed its ways is projected by its new ones; until a whole day lies in the period, and
+//! since the account began, that of what there is.
 //!
 //! **Invariant:** no amount passes through a float. **Invariant:** more spend never makes a projection smaller, and the
 //! budget is said to be spent within the period exactly where the projection comes up to it.
@@ -36,6 +36,8 @@ pub struct DaySpend {
 pub struct Course<'a> {
     /// The period.
     pub period: Period,
+    /// When its account began, which may be within it.
+    pub began: Wall,
     /// Within it.
     pub now: Wall,
     /// What is spent in it.
@@ -120,11 +122,16 @@ impl Course<'_> {
         Some(end.micros().saturating_sub(self.now.micros()).max(0))
     }
 
+    /// From when on anything can have been spent in it.
+    fn start(&self) -> Wall {
+        self.period.start.max(self.began)
+    }
+
     fn rate(&self) -> Option<Rate> {
         self.rate_of_days().or_else(|| {
-            let is_endless = self.period.start == Wall::BEGINNING;
-            let micros = self.now.micros().saturating_sub(self.period.start.micros());
-            (!is_endless && micros > 0).then_some(Rate { amount: self.spent.0.max(0), micros })
+            let start = self.start();
+            let micros = self.now.micros().saturating_sub(start.micros());
+            (start != Wall::BEGINNING && micros > 0).then_some(Rate { amount: self.spent.0.max(0), micros })
         })
     }
 
@@ -133,7 +140,7 @@ impl Course<'_> {
     fn rate_of_days(&self) -> Option<Rate> {
         let today = self.now.micros().div_euclid(DAY_MICROS);
         let known = self.days.iter().map(|day| day.start);
-        let start = if self.period.start == Wall::BEGINNING { known.min()? } else { self.period.start };
+        let start = if self.start() == Wall::BEGINNING { known.min()? } else { self.start() };
         let whole = start.micros().checked_add(DAY_MICROS - 1)?.div_euclid(DAY_MICROS);
         let first = whole.max(today.saturating_sub(RATE_DAYS)).saturating_mul(DAY_MICROS);
         let micros = self.now.micros().saturating_sub(first);
@@ -218,6 +225,7 @@ mod tests {
     use proptest::prelude::*;
 
     const DOLLAR: i128 = 1_000_000_000_000;
+    const BEGAN: Wall = Wall::BEGINNING;
 
     fn at(text: &str) -> Wall {
         Wall::from_rfc3339(text).unwrap()
@@ -250,8 +258,14 @@ mod tests {
         let check = |amounts: &[&str], now: &str, budget: &str, expected: (&str, &str, Option<&str>)| {
             let (days, now) = (days(amounts), at(now));
             let spent = sum(&days);
-            let course =
-                Course { period: period("1mo", now), now, spent, budget: Some(dollars(budget)), days: &days };
+            let course = Course {
+                period: period("1mo", now),
+                began: BEGAN,
+                now,
+                spent,
+                budget: Some(dollars(budget)),
+                days: &days,
+            };
             let projection = course.project().unwrap();
             let day = projection.exhausted_at.and_then(|at| day_of(at, &TimeZone::UTC));
             let found = (projection.daily_rate, projection.at_end.unwrap(), day.as_deref());
@@ -283,9 +297,29 @@ mod tests {
         // It began at eight on this day: of its days none is whole.
         let period = Period { start: at("2026-11-04T08:00:00Z"), end: at("2026-11-06T08:00:00Z") };
         let spent = dollars("4");
-        let projection = Course { period, now, spent, budget: None, days: &days }.project().unwrap();
+        let projection =
+            Course { period, began: BEGAN, now, spent, budget: None, days: &days }.project().unwrap();
         assert_eq!((projection.daily_rate, projection.at_end), (dollars("12"), Some(dollars("24"))));
         assert_eq!(projection.exhausted_at, None);
+    }
+
+    #[test]
+    fn a_key_that_was_made_within_the_period_is_projected_by_its_own_days() {
+        // Nothing before the eleventh, since it was not there.
+        let (days, now) = (
+            days(&["0", "0", "0", "0", "0", "0", "0", "0", "0", "0", "8", "20", "20"]),
+            at("2026-11-14T00:00:00Z"),
+        );
+        let check = |began: &str, rate: &str| {
+            let (period, spent) = (period("1mo", now), sum(&days));
+            let course = Course { period, began: at(began), now, spent, budget: None, days: &days };
+            assert_eq!(course.project().unwrap().daily_rate, dollars(rate), "{began}");
+        };
+        check("2026-10-01T00:00:00Z", "6.857142857142");
+        check("2026-11-11T00:00:00Z", "16");
+        check("2026-11-11T14:00:00Z", "20");
+        // Not yet a whole day.
+        check("2026-11-13T12:00:00Z", "96");
     }
 
     #[test]
@@ -293,6 +327,7 @@ mod tests {
         let (days, now) = (days(&["10"; 10]), at("2026-11-11T00:00:00Z"));
         let course = |days| Course {
             period: Period::FOREVER,
+            began: BEGAN,
             now,
             spent: dollars("4000"),
             budget: Some(dollars("5000")),
@@ -310,6 +345,7 @@ mod tests {
         let now = at("2026-11-01T00:00:00Z");
         let course = Course {
             period: period("1mo", now),
+            began: BEGAN,
             now,
             spent: PicoDollars::ZERO,
             budget: Some(dollars("1")),
@@ -324,7 +360,8 @@ mod tests {
             let days = days(&vec![amount; number]);
             let now = Wall::from_micros(at("2026-11-01T00:00:00Z").micros() + number as i64 * DAY_MICROS);
             let (period, spent) = (period("1mo", now), sum(&days));
-            let course = Course { period, now, spent, budget: Some(dollars(budget)), days: &days };
+            let course =
+                Course { period, began: BEGAN, now, spent, budget: Some(dollars(budget)), days: &days };
             let told = ProjectionRule::default().holds(&course, &course.project().unwrap());
             assert_eq!(told, expected, "{amount} on {number} days of {budget}");
         };
@@ -349,6 +386,7 @@ mod tests {
         let (days, now) = (days(&["10"; 20]), at("2026-11-21T00:00:00Z"));
         let course = Course {
             period: period("1mo", now),
+            began: BEGAN,
             now,
             spent: sum(&days),
             budget: Some(dollars("299")),
@@ -393,7 +431,7 @@ mod tests {
             let period = Period { start: Wall::from_micros(start), end: Wall::from_micros(start + length) };
             let now = Wall::from_micros(start + over % length);
             let budget = Some(PicoDollars(budget));
-            let course = Course { period, now, spent: PicoDollars(spent), budget, days: &days };
+            let course = Course { period, began: BEGAN, now, spent: PicoDollars(spent), budget, days: &days };
             let Some(projection) = course.project() else {
                 prop_assert_eq!(now, period.start);
                 return Ok(());
@@ -420,7 +458,7 @@ mod tests {
             }).collect();
             let now = Wall::from_micros(first + (amounts.len() as i64 - 1) * DAY_MICROS + over + 1);
             let (period, spent) = (period("1mo", now), sum(&days));
-            let course = Course { period, now, spent, budget: Some(PicoDollars(budget)), days: &days };
+            let course = Course { period, began: BEGAN, now, spent, budget: Some(PicoDollars(budget)), days: &days };
             let projection = course.project().unwrap();
             prop_assert_eq!(projection.exhausted_at.is_some(), projection.at_end.unwrap().0 >= budget);
         }

@@ -8,7 +8,7 @@ use crate::routes::Routes;
 use crate::routing::{Admission, Alerts, Fleet, Leg, Tally, Word, Words, recall};
 use crate::snapshot::Snapshot;
 use crate::telemetry::Metrics;
-use crate::toll::{TollRules, listener};
+use crate::toll::{Foresight, TollRules, listener};
 use arc_swap::ArcSwap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -25,6 +25,9 @@ use tollgate_store::{LazyStore, Location, StoreOptions};
 
 /// Rows of one deletion of what has expired.
 const PURGE_BATCH: u32 = 1_000;
+
+/// How often it is looked where budgets are going.
+const FORESEE_EVERY: Duration = Duration::from_secs(5 * 60);
 
 /// How long the end of the process waits for the last rows to be in the database; what is not is in the journal.
 const LEDGER_PATIENCE: Duration = Duration::from_secs(5);
@@ -91,6 +94,7 @@ pub struct Gateway {
     store: Arc<LazyStore>,
     retention_seconds: i64,
     ledger: Arc<Ledger>,
+    foresight: Foresight,
 }
 
 impl Gateway {
@@ -147,6 +151,7 @@ impl Gateway {
             store: Arc::new(LazyStore::new(location, StoreOptions::default())),
             retention_seconds,
             ledger: Arc::new(ledger),
+            foresight: Foresight::default(),
         }))
     }
 
@@ -310,6 +315,26 @@ impl Gateway {
                     return;
                 }
             }
+        }
+    }
+
+    /// Looks once where budgets are going and who spends far more than is usual, and tells what is worth it.
+    pub async fn foresee(&self) {
+        let snapshot = self.snapshot.load_full();
+        let anomaly = &snapshot.config().budgets.anomaly;
+        match self.foresight.look(&self.ledger, snapshot.toll_rules(), anomaly).await {
+            Ok(alerts) => alerts.into_iter().for_each(|alert| self.alerts.tell(alert)),
+            Err(error) => tracing::warn!(%error, "the sums of days cannot be read"),
+        }
+    }
+
+    /// Does so from time to time, without an end.
+    pub async fn watch_spend(self: Arc<Self>) {
+        let mut look = tokio::time::interval(FORESEE_EVERY);
+        look.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            look.tick().await;
+            self.foresee().await;
         }
     }
 

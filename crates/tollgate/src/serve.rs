@@ -251,6 +251,7 @@ fn mind(
     runtime.block_on(async {
         // On this thread, where they are in no request's way; they end with the runtime.
         tokio::spawn(tollgate_server::check_deployments(Arc::clone(worker)));
+        tokio::spawn(Arc::clone(gateway).watch_spend());
         let Signals { mut terminate, mut interrupt, mut hangup } = signals;
         let mut reloader = entry.map(|entry| Reloader::new(Arc::clone(gateway), config, entry));
         let mut purge = tokio::time::interval(PURGE_EVERY);

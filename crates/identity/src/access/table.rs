@@ -259,6 +259,7 @@ pub const ROUTES: &[RouteRow] = &[
     row("GET", "/spend/tags", Right::GlobalSpendSee, SPEND),
     row("POST", "/spend/calculate", Right::Caller, SPEND),
     row("POST", "/cost/estimate", Right::Caller, SPEND),
+    row("GET", "/tollgate/projection", Right::SpendSee, SPEND),
     row("GET", "/spend/capture_rate", Right::GlobalSpendSee, GLOBAL),
     row("GET", "/global/spend", Right::GlobalSpendSee, GLOBAL),
     row("GET", "/global/spend/logs", Right::GlobalSpendSee, GLOBAL),

@@ -161,7 +161,7 @@ async fn make(desk: &Desk<'_>, draft: Draft, key: &KeyText, context: &Context<'_
 }
 
 /// The key that a text names: itself, or its token.
-fn token_of(text: &str) -> String {
+pub(super) fn token_of(text: &str) -> String {
     match Token::named(text) {
         Some(token) => token.as_str().to_owned(),
         None => Token::of(text.as_bytes()).as_str().to_owned(),

@@ -22,6 +22,7 @@ mod models;
 mod organizations;
 mod paging;
 mod problem;
+mod projection;
 mod projects;
 mod query;
 mod reports;
@@ -117,6 +118,7 @@ const AREAS: &[&[Served]] = &[
     activity::ROUTES,
     reports::ROUTES,
     audit::ROUTES,
+    projection::ROUTES,
     models::ROUTES,
     credentials::ROUTES,
     repricing::ROUTES,

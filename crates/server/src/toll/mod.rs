@@ -7,6 +7,7 @@
 //! **Invariant:** whatever is sent to a provider for a caller has a stake, and each stake is settled or released once.
 
 mod failed;
+mod foresight;
 mod headers;
 mod refusal;
 mod row;
@@ -15,6 +16,7 @@ mod stake;
 mod watch;
 
 pub(crate) use failed::note as note_failure;
+pub(crate) use foresight::{Budgeted, Foresight, Outlook, SCOPE_KINDS, of_gateway, of_record, outlooks};
 pub(crate) use rules::TollRules;
 pub(crate) use stake::{Spent, Stake};
 pub(crate) use watch::listener;

@@ -40,6 +40,7 @@ mod panics;
 mod parity;
 mod passthrough;
 mod platform;
+mod projection;
 mod projects;
 mod realtime;
 mod reload;

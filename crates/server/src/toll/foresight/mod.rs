@@ -1,0 +1,177 @@
+//! What is told before it is too late: budgets that will be spent long before their period ends, and keys and users that
+//! spend far more than is usual.
+//!
+//! Looks at the sums of days every few minutes, off the way of requests. Owns when something is told again. Leaves the
+//! judgement to `tollgate_policy`, the sums to the books, and the throttle to the accounts.
+//!
+//! **Invariant:** a budget is told once a period, and an anomaly once a day, by one process. **Invariant:** what cannot be
+//! read changes nothing that holds.
+
+mod anomaly;
+mod outlook;
+#[cfg(test)]
+mod tests;
+
+pub(crate) use outlook::{Budgeted, KINDS as SCOPE_KINDS, Outlook, of_gateway, of_record, outlooks};
+
+use super::TollRules;
+use super::watch::whose;
+use anomaly::{Reading, Strange};
+use std::collections::{HashMap, VecDeque};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use tollgate_alerts::{Alert, Anomaly, Period, Spent};
+use tollgate_config::AnomalySettings;
+use tollgate_identity::{Kind, Scope, ScopeKind};
+use tollgate_ledger::{Ledger, Throttle};
+use tollgate_policy::clock::Wall;
+use tollgate_policy::period::Cadence;
+use tollgate_policy::projection::{DAY_MICROS, ProjectionRule, day_of};
+use tollgate_store::StoreError;
+use tollgate_store::books::Books;
+
+/// What was told, up to the end of the time for which it is told once.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+enum Told {
+    Projection(Scope, Option<Cadence>),
+    Anomaly(Scope),
+}
+
+#[derive(Debug, Default)]
+struct Memory {
+    told: HashMap<Told, Wall>,
+    /// What was spent today as it stood at the last looks, for the spend of an hour.
+    readings: VecDeque<Reading>,
+}
+
+/// What was told, and what is to be told.
+#[derive(Debug, Default)]
+pub(crate) struct Foresight {
+    memory: Mutex<Memory>,
+    /// One look at a time.
+    looking: tokio::sync::Mutex<()>,
+}
+
+impl Foresight {
+    fn memory(&self) -> MutexGuard<'_, Memory> {
+        self.memory.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What is to be told now, each once. Slows keys down as the settings say, and lets go those whose time is over.
+    ///
+    /// # Errors
+    /// Where the books cannot be read.
+    pub(crate) async fn look(
+        &self,
+        ledger: &Ledger,
+        rules: &TollRules,
+        settings: &AnomalySettings,
+    ) -> Result<Vec<Alert>, StoreError> {
+        let _alone = self.looking.lock().await;
+        let wall = ledger.clock().wall();
+        lift(ledger, wall);
+        self.memory().told.retain(|_, until| *until > wall);
+        let Some(books) = ledger.books() else { return Ok(Vec::new()) };
+        let mut alerts = self.projected((ledger, books), rules, wall).await?;
+        alerts.extend(self.strange((ledger, books), settings, wall).await?);
+        Ok(alerts)
+    }
+
+    fn is_told(&self, told: &Told) -> bool {
+        self.memory().told.contains_key(told)
+    }
+
+    fn note(&self, told: Told, until: Wall) {
+        self.memory().told.insert(told, until);
+    }
+
+    async fn projected(
+        &self,
+        (ledger, books): (&Ledger, &Books),
+        rules: &TollRules,
+        wall: Wall,
+    ) -> Result<Vec<Alert>, StoreError> {
+        let rule = ProjectionRule::default();
+        let mut worth = outlook::budgets(ledger, rules, wall).await;
+        worth.retain(|budgeted| {
+            let told = Told::Projection(budgeted.scope.clone(), budgeted.standing.cadence);
+            rule.may_hold(&budgeted.course(wall, &[])) && !self.is_told(&told)
+        });
+        let mut alerts = Vec::new();
+        for outlook in outlooks(Some(books), wall, worth).await? {
+            let Outlook { budgeted, days, projection: Some(projection) } = &outlook else { continue };
+            let Some(at_end) = projection.at_end else { continue };
+            if !rule.holds(&budgeted.course(wall, days), projection) {
+                continue;
+            }
+            let standing = &budgeted.standing;
+            let (start, end) = (standing.period.start, standing.period.end);
+            let spent = Spent {
+                scope: whose(&budgeted.scope, &ledger.directory()),
+                spend: standing.settled,
+                budget: standing.limit,
+                period: Some(Period { start: start.micros(), end: Some(end.micros()) }),
+            };
+            let day = projection.exhausted_at.and_then(|at| day_of(at, rules.zone_ref()));
+            alerts.push(Alert::projected(spent, at_end, day));
+            self.note(Told::Projection(budgeted.scope.clone(), standing.cadence), end);
+        }
+        Ok(alerts)
+    }
+
+    async fn strange(
+        &self,
+        (ledger, books): (&Ledger, &Books),
+        settings: &AnomalySettings,
+        wall: Wall,
+    ) -> Result<Vec<Alert>, StoreError> {
+        let tomorrow = midnight_after(wall);
+        let mut alerts = Vec::new();
+        let reading = Reading::take(books, wall).await?;
+        let earlier = {
+            let mut memory = self.memory();
+            let earlier = anomaly::an_hour_ago(&mut memory.readings, wall);
+            memory.readings.push_back(reading.clone());
+            earlier
+        };
+        let mut found = reading.dear(settings.rule.floor);
+        found.retain(|scope| !self.is_told(&Told::Anomaly(scope.clone())));
+        let compared = anomaly::compare((ledger, books), (&reading, earlier.as_ref()), &found).await?;
+        for spender in compared {
+            let Some(Strange { spend, usual, within }) = spender.judge(&settings.rule) else { continue };
+            let scope = spender.scope;
+            let throttle = settings.throttle_rpm.map(|limit| Throttle { limit, until: tomorrow });
+            let is_throttled = throttle.is_some_and(|throttle| slow_down(ledger, &scope, throttle, wall));
+            let named = whose(&scope, &ledger.directory());
+            alerts.push(Alert::anomaly(Anomaly { scope: named, spend, usual, within, is_throttled }));
+            self.note(Told::Anomaly(scope), tomorrow);
+        }
+        Ok(alerts)
+    }
+}
+
+/// The next midnight, UTC: the sums of days are of its days.
+fn midnight_after(wall: Wall) -> Wall {
+    let day = wall.micros().div_euclid(DAY_MICROS);
+    Wall::from_micros(day.saturating_add(1).saturating_mul(DAY_MICROS))
+}
+
+/// Slows a key down; false where there is no such key, and for whoever is no key.
+fn slow_down(ledger: &Ledger, scope: &Scope, throttle: Throttle, wall: Wall) -> bool {
+    let key = match scope.kind {
+        ScopeKind::Key => ledger.directory().get(Kind::Key, &scope.id).cloned(),
+        _ => None,
+    };
+    let Some(key) = key else { return false };
+    ledger.accounts().throttle(scope, &key.limits, throttle, wall);
+    true
+}
+
+/// Lets keys go as they did whose time is over.
+fn lift(ledger: &Ledger, wall: Wall) {
+    for scope in ledger.accounts().lift(wall) {
+        let key = ledger.directory().get(Kind::Key, &scope.id).cloned();
+        if let Some(key) = key {
+            ledger.accounts().configure(&scope, &key.limits, wall);
+        }
+    }
+}
