@@ -10,6 +10,7 @@ mod directory;
 mod document;
 pub mod form;
 pub mod grant;
+pub mod import;
 pub mod jwt;
 mod kind;
 mod limits;

@@ -6,6 +6,7 @@ use crate::admin::arguments::{
 use clap::{Args, Parser, Subcommand};
 use std::net::IpAddr;
 use std::path::PathBuf;
+use tollgate_config::Secret;
 
 const ABOUT: &str = "An AI gateway: one process between applications and every model provider.
 
@@ -61,6 +62,8 @@ pub(crate) enum Command {
     Spend(SpendArguments),
     /// Who changed what through the admin API
     Audit(AuditArguments),
+    /// Take over what another gateway's database holds
+    Migrate(MigrateArguments),
 }
 
 /// How to serve.
@@ -89,6 +92,46 @@ pub(crate) struct CheckArguments {
     /// The configuration, in LiteLLM's YAML
     #[arg(short, long, value_name = "FILE", env = "CONFIG_FILE_PATH")]
     pub(crate) config: Option<PathBuf>,
+}
+
+/// `tollgate migrate`.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct MigrateArguments {
+    #[command(subcommand)]
+    pub(crate) from: MigrateFrom,
+}
+
+/// Whose database.
+#[derive(Debug, Clone, Subcommand)]
+pub(crate) enum MigrateFrom {
+    /// Take over LiteLLM's keys, teams, users, organizations, projects, customers, budgets, tags, groups, models and
+    /// credentials, and what was spent; its database is only read
+    Litellm(LitellmArguments),
+}
+
+/// From where, and where to.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct LitellmArguments {
+    /// LiteLLM's PostgreSQL database; everybody on the machine can see arguments, so rather set the variable
+    #[arg(long, value_name = "URL", env = "LITELLM_DATABASE_URL", hide_env_values = true, value_parser = secret)]
+    pub(crate) database_url: Secret,
+    /// A PostgreSQL database or an SQLite file to write to, in place of those of the configuration
+    #[arg(long, value_name = "URL|FILE", value_parser = secret)]
+    pub(crate) to: Option<Secret>,
+    /// The configuration, which says where to write, and with which key provider keys are sealed
+    #[arg(short, long, value_name = "FILE", env = "CONFIG_FILE_PATH")]
+    pub(crate) config: Option<PathBuf>,
+    /// Write nothing; say what would be taken
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    /// Print the report as JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// A text that is never printed.
+pub(crate) fn secret(text: &str) -> Result<Secret, std::convert::Infallible> {
+    Ok(Secret::new(text))
 }
 
 /// How to run the demonstration.

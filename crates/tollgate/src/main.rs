@@ -11,12 +11,13 @@ mod demo;
 mod files;
 mod limits;
 mod logging;
+mod migrate;
 mod serve;
 mod simulator;
 mod watch;
 
 use clap::Parser;
-use cli::{Arguments, Command};
+use cli::{Arguments, Command, MigrateFrom};
 use std::process::ExitCode;
 
 /// Faster than the system's for the many small, short-lived pieces of a request.
@@ -31,6 +32,10 @@ fn main() -> ExitCode {
         Some(Command::Check(arguments)) => return check::run(&arguments),
         Some(Command::Demo(arguments)) => demo::run(&arguments),
         Some(Command::Simulator(arguments)) => simulator::run(&arguments),
+        Some(Command::Migrate(arguments)) => {
+            let MigrateFrom::Litellm(arguments) = arguments.from;
+            return migrate::run(&arguments);
+        }
         Some(other) => return admin::run(&other).unwrap_or(ExitCode::FAILURE),
     };
     match outcome {

@@ -26,6 +26,7 @@ pub mod user;
 mod values;
 
 pub use filled::Filled;
+pub(crate) use filled::set as put;
 pub use row::{Effect, Form, On, Place, Row, Want};
 pub use sealed::{Seal, is_secret, open_within};
 

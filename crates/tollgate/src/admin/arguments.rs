@@ -5,6 +5,7 @@
 
 use super::amount::{Budget, Clearable};
 use super::days::Day;
+use crate::cli::secret;
 use clap::{Args, Subcommand, ValueEnum};
 use tollgate_config::Secret;
 use tollgate_policy::period::Cadence;
@@ -27,10 +28,6 @@ pub(crate) struct Reach {
     /// Print the gateway's reply as it is; of a list each page is a line
     #[arg(long, global = true)]
     pub(crate) json: bool,
-}
-
-fn secret(text: &str) -> Result<Secret, std::convert::Infallible> {
-    Ok(Secret::new(text))
 }
 
 fn cadence(text: &str) -> Result<Cadence, String> {

@@ -44,7 +44,18 @@ const ARROWS: &[(&str, &[&str])] = &[
     ),
     (
         "tollgate",
-        &["server", "simulator", "upstream", "store", "identity", "config", "policy", "dialect", "catalog"],
+        &[
+            "server",
+            "simulator",
+            "upstream",
+            "store",
+            "ledger",
+            "identity",
+            "config",
+            "policy",
+            "dialect",
+            "catalog",
+        ],
     ),
     ("xtask", &["simulator"]),
 ];
