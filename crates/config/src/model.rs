@@ -42,6 +42,12 @@ pub struct SourcePlace {
     pub column: usize,
 }
 
+impl SourcePlace {
+    fn of(place: Place, found: &Collector) -> Self {
+        Self { file: found.file(place), line: place.line, column: place.column }
+    }
+}
+
 /// How Azure's Entra ID is asked for a token, in place of an `api_key`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct AzureAuth {
@@ -370,11 +376,7 @@ impl Reading<'_> {
             is_made: false,
             is_guarded: false,
             incomplete: None,
-            place: SourcePlace {
-                file: found.file(node.place),
-                line: node.place.line,
-                column: node.place.column,
-            },
+            place: SourcePlace::of(node.place, found),
         }
     }
 
