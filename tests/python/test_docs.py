@@ -207,7 +207,8 @@ PASSING = ["GET", "POST", "PUT", "PATCH", "DELETE"]
 
 
 def routes_of_the_page() -> set[tuple[str, str]]:
-    rows = re.findall(r"^\| (\w+) \| (.+?) \|(.*?)\| (?:yes|no) \|$", text_of("docs/openai-compat.md"), re.M)
+    pages = text_of("docs/openai-compat.md") + text_of("docs/admin-api.md")
+    rows = re.findall(r"^\| (\w+) \| (.+?) \|(.*?)\| (?:yes|no) \|$", pages, re.M)
     return {
         (method, path)
         for methods, first, others in rows
@@ -306,7 +307,7 @@ ERRORS = (
     ("unknown key", "keyed", lambda server: chat(server, "gpt-4o", "sk-unknown")),
     ("no path", "open", lambda server: httpx.get(server.url + "/nowhere", trust_env=False)),
     ("method", "open", lambda server: httpx.get(server.url + "/v1/embeddings", trust_env=False)),
-    ("not implemented", "open", lambda server: httpx.post(server.url + "/key/generate", json={}, trust_env=False)),
+    ("not implemented", "open", lambda server: httpx.post(server.url + "/v1/threads", json={}, trust_env=False)),
     ("media type", "open", lambda server: raw(server, b"{}", "text/plain")),
     ("not JSON", "open", lambda server: raw(server, b"{", "application/json")),
     ("no messages", "open", lambda server: raw(server, b'{"model": "gpt-4o"}', "application/json")),

@@ -96,6 +96,11 @@ impl Feeder {
         taken
     }
 
+    /// The books did not answer somebody else, or did.
+    pub(crate) fn note_away(&self, is_away: bool) {
+        self.is_away.store(is_away, Ordering::Relaxed);
+    }
+
     pub(crate) fn is_away(&self) -> bool {
         self.is_away.load(Ordering::Relaxed)
     }

@@ -14,6 +14,7 @@ use crate::journal::{Journal, Options, Orphan, Position};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, OnceLock, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::time::{Duration, Instant};
 use tollgate_catalog::PicoDollars;
 use tollgate_identity::{Directory, Document, Kind, Record, Scope, ScopeKind};
 use tollgate_policy::accounts::Crossing;
@@ -27,6 +28,9 @@ use tollgate_store::books::{
 const BACKLOG_MAX: usize = 100_000;
 /// How far back a period may have begun that an account still asks of: a year, and its last one.
 const PAST_MICROS: i64 = 2 * 366 * 24 * 60 * 60 * 1_000_000;
+
+/// How often other gateways' changes are asked for at most, for callers whose keys are not known.
+const CATCH_UP_EVERY: Duration = Duration::from_millis(250);
 
 /// Told of a budget that has passed a mark.
 pub type Listener = Box<dyn Fn(&Scope, &Crossing) + Send + Sync>;
@@ -83,6 +87,8 @@ pub struct Ledger {
     feeder: Feeder,
     listener: OnceLock<Listener>,
     observer: OnceLock<Observer>,
+    /// When other gateways' changes were last asked for.
+    caught_up: tokio::sync::Mutex<Option<Instant>>,
     /// Held while a change of records is made.
     changing: tokio::sync::Mutex<()>,
 }
@@ -100,6 +106,7 @@ impl Ledger {
             feeder: Feeder::default(),
             listener: OnceLock::new(),
             observer: OnceLock::new(),
+            caught_up: tokio::sync::Mutex::default(),
             changing: tokio::sync::Mutex::default(),
         }
     }
@@ -375,6 +382,24 @@ impl Ledger {
         if let Some(scope) = scope_of(record) {
             self.accounts.configure(&scope, &record.limits, wall);
         }
+    }
+
+    /// Takes over what other gateways have changed up to now, so that a key that they have made is known, and a key that is
+    /// not known is known not to be one. Asked again and again it asks the books a few times a second at most.
+    ///
+    /// # Errors
+    /// Where the books do not answer: then nobody knows.
+    pub async fn catch_up(&self) -> Result<(), StoreError> {
+        let Some(books) = self.books.get().filter(|books| books.are_shared()) else { return Ok(()) };
+        let mut asked = self.caught_up.lock().await;
+        if asked.is_some_and(|at| at.elapsed() < CATCH_UP_EVERY) {
+            return Ok(());
+        }
+        let changes = books.changes_since(self.revision()).await;
+        self.feeder.note_away(changes.is_err());
+        self.apply(&changes?);
+        *asked = Some(Instant::now());
+        Ok(())
     }
 
     /// Up to which change of records it has come.

@@ -73,7 +73,7 @@ impl Wall {
     /// Writes RFC 3339 to the millisecond, in UTC, as LiteLLM writes it: `2026-11-22T11:00:33.437000Z`. Empty beyond the
     /// years that can be written.
     pub fn rfc3339(self) -> String {
-        let millis = self.0.div_euclid(1_000) * 1_000;
+        let millis = self.0.div_euclid(1_000).saturating_mul(1_000);
         let Ok(at) = Timestamp::from_microsecond(millis) else { return String::new() };
         at.strftime("%Y-%m-%dT%H:%M:%S%.6fZ").to_string()
     }
@@ -97,7 +97,7 @@ mod tests {
         check("2026-11-22T12:00:33+01:00", "2026-11-22T11:00:33.000000Z");
         check("2026-11-22T12:00:33", "2026-11-22T12:00:33.000000Z");
         assert_eq!(Wall::from_rfc3339("tomorrow"), None);
-        assert_eq!(Wall::END.rfc3339(), "");
+        assert_eq!((Wall::END.rfc3339(), Wall::BEGINNING.rfc3339()), (String::new(), String::new()));
     }
 
     #[test]

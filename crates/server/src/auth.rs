@@ -167,7 +167,6 @@ impl Keys {
         }
         match find(ledger, digest) {
             Some(holder) => Ok(Caller { digest, who: Who::Holder(Arc::new(holder)), address }),
-            None if !ledger.are_books_there() => Err(Rejection::keys_unavailable()),
             None => Err(Rejection::unknown_key(Token::of_digest(digest).as_str())),
         }
     }

@@ -27,6 +27,9 @@ use tollgate_policy::limits::{Full, LimitKind};
 /// Where a failure has the provider's own id for the request.
 const REQUEST_ID: HeaderName = HeaderName::from_static("request-id");
 
+/// LiteLLM's type for a key that nobody was given.
+const UNKNOWN_KEY: &str = "token_not_found_in_db";
+
 /// OpenAI's `param`, as LiteLLM fills it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Param {
@@ -93,7 +96,12 @@ impl Rejection {
             "Authentication Error, Invalid proxy server token passed. Received API Key = sk-..., Key Hash (Token) ={hash}. \
              Unable to find token in cache or `LiteLLM_VerificationTokenTable`"
         );
-        Self::new(StatusCode::UNAUTHORIZED, "token_not_found_in_db", message).at("key")
+        Self::new(StatusCode::UNAUTHORIZED, UNKNOWN_KEY, message).at("key")
+    }
+
+    /// It is that of a key that nobody was given.
+    pub(crate) fn is_unknown_key(&self) -> bool {
+        self.kind == UNKNOWN_KEY
     }
 
     /// Nothing at this path.

@@ -212,7 +212,7 @@ impl Snapshot {
     }
 
     /// Refuses who may not call a route.
-    pub(crate) fn admit_to(
+    pub(crate) async fn admit_to(
         &self,
         ledger: &Ledger,
         access: Access,
@@ -220,9 +220,9 @@ impl Snapshot {
     ) -> Result<Caller, Rejection> {
         match access {
             Access::Open => Ok(Caller::default()),
-            Access::Caller => self.identify(ledger, visit),
+            Access::Caller => self.identify(ledger, visit).await,
             Access::Operator => {
-                let caller = self.identify(ledger, visit)?;
+                let caller = self.identify(ledger, visit).await?;
                 let actor = caller.actor(&ledger.directory());
                 if actor.is_admin() {
                     return Ok(caller);
@@ -233,9 +233,17 @@ impl Snapshot {
         }
     }
 
-    /// Who calls: a key that is good, and for this route.
-    pub(crate) fn identify(&self, ledger: &Ledger, visit: &Visit<'_>) -> Result<Caller, Rejection> {
-        let caller = self.keys.authenticate(ledger, visit, &self.config.tollgate.trusted_proxies)?;
+    /// Who calls: a key that is good, and for this route. A key that is not known may be another gateway's work of this
+    /// moment; where the books cannot be asked, nobody can say.
+    pub(crate) async fn identify(&self, ledger: &Ledger, visit: &Visit<'_>) -> Result<Caller, Rejection> {
+        let authenticate = || self.keys.authenticate(ledger, visit, &self.config.tollgate.trusted_proxies);
+        let mut found = authenticate();
+        if found.as_ref().is_err_and(Rejection::is_unknown_key) {
+            // Boxed: rare, and its state would be part of every request's.
+            Box::pin(ledger.catch_up()).await.map_err(|_| Rejection::keys_unavailable())?;
+            found = authenticate();
+        }
+        let caller = found?;
         caller.check(ledger.clock().wall(), visit.path)?;
         Ok(caller)
     }

@@ -120,7 +120,7 @@ pub(crate) async fn answer(
             let in_query = key_in_query(route, &request);
             let visit =
                 Visit { headers: request.headers(), in_query: in_query.as_deref(), path: asked.1, peer };
-            let caller = snapshot.admit_to(worker.gateway.ledger(), access, &visit);
+            let caller = snapshot.admit_to(worker.gateway.ledger(), access, &visit).await;
             match (caller, route.surface()) {
                 (Err(rejection), surface) => {
                     Err(rejection.spoken_on(surface.or_else(|| counting::voice(route))))

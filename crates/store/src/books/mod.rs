@@ -126,6 +126,11 @@ impl Books {
         }
     }
 
+    /// Whether other gateways may change them too.
+    pub fn are_shared(&self) -> bool {
+        matches!(self.engine, Engine::Postgres(_))
+    }
+
     /// Closes connections to PostgreSQL when what waits has been carried out. An embedded database is closed by whoever has
     /// opened it.
     pub async fn close(&self) {
