@@ -271,6 +271,8 @@ async fn r30_a_full_pool_is_waited_for_and_what_finds_no_place_in_time_is_told_s
     }
     assert_eq!(site.received().len(), cap);
     drop(held);
+    // The provider counts whoever has gone until it sees that.
+    site.until("the provider has seen them go", |site| site.simulator.active_requests() == 0).await;
     site.simulator.script().clear();
     let told = crowd(&site.gateway, &vec![hello("m"); 2 * cap]).await;
     assert!(told.iter().all(|told| told.status() == 200), "places are not given back: {told:?}");
