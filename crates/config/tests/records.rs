@@ -8,8 +8,12 @@ use tollgate_policy::period::Cadence;
 /// A deployment, without which there is a warning.
 const MODELS: &str = "model_list: [{model_name: a, litellm_params: {model: openai/a, api_key: k}}]\n";
 
+/// What is read and said, but for which keys of access nothing acts on yet: the tables are to say that.
 fn read(text: &str) -> Loaded {
-    Config::from_yaml_text(&format!("{text}{MODELS}"), &|_| None)
+    let mut loaded = Config::from_yaml_text(&format!("{text}{MODELS}"), &|_| None);
+    let is_unacted = |line: &str| line.ends_with(": not yet active") && !line.contains(" litellm_settings.");
+    loaded.report.findings.retain(|found| !is_unacted(&found.to_string()));
+    loaded
 }
 
 #[cfg(test)]

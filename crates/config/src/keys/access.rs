@@ -5,7 +5,7 @@
 //!
 //! **Invariant:** the names of `general_settings` are LiteLLM's.
 
-use super::{Key, Kind, TEXTS, Table, active, never};
+use super::{Key, Kind, TEXTS, Table, active, later, never};
 
 /// LiteLLM's names of groups of routes.
 pub(crate) const ROUTE_GROUPS: &[&str] = &[
@@ -42,24 +42,9 @@ pub(crate) const GENERAL: &[Key] = &[
         "Routes that are served, or LiteLLM's names of groups of them, `*` for any text; others get a 403.",
     ),
     active("admin_only_routes", TEXTS, "", "Routes, or groups of them, that only administrators may call."),
-    active(
-        "public_routes",
-        TEXTS,
-        "",
-        "Routes, or groups of them, that need no key; `LiteLLMRoutes.public_routes` are those that never do.",
-    ),
-    active(
-        "enforced_params",
-        TEXTS,
-        "",
-        "What every request must have, such as `user` or `metadata.generation_name`.",
-    ),
-    active(
-        "service_account_settings",
-        Kind::Section(SERVICE_ACCOUNT),
-        "",
-        "What holds for keys of service accounts.",
-    ),
+    later("public_routes", TEXTS, ""),
+    later("enforced_params", TEXTS, ""),
+    later("service_account_settings", Kind::Section(SERVICE_ACCOUNT), ""),
     never(
         "allow_requests_on_db_unavailable",
         "Keys that the gateway knows go on without the database, always; an unknown key is never let in.",
@@ -67,13 +52,7 @@ pub(crate) const GENERAL: &[Key] = &[
 ];
 
 /// `general_settings.service_account_settings`.
-pub(crate) static SERVICE_ACCOUNT: Table =
-    &[&[active("enforced_params", TEXTS, "", "What their requests must have besides.")]];
+pub(crate) static SERVICE_ACCOUNT: Table = &[&[later("enforced_params", TEXTS, "")]];
 
 /// The row of `tollgate_settings`.
-pub(crate) const TOLLGATE: &[Key] = &[active(
-    "admin_listen",
-    Kind::Text,
-    "",
-    "Address such as `127.0.0.1:4001` of a listener of its own for the admin API, which the others then do not serve.",
-)];
+pub(crate) const TOLLGATE: &[Key] = &[later("admin_listen", Kind::Text, "")];

@@ -4,7 +4,7 @@
 //!
 //! **Invariant:** names outside `tollgate_settings` are LiteLLM's, but for `tollgate_database`.
 
-use super::{Key, Kind, Table, active, never};
+use super::{Key, Kind, Table, active, later, never};
 
 /// The rows of `general_settings`.
 pub(crate) const GENERAL: &[Key] = &[
@@ -32,18 +32,8 @@ pub(crate) const GENERAL: &[Key] = &[
         "60",
         "How long a connection to PostgreSQL, or a free one, is waited for.",
     ),
-    active(
-        "disable_spend_logs",
-        Kind::Bool,
-        "false",
-        "Keep no row for each request, only what keys, teams and days have spent.",
-    ),
-    active(
-        "maximum_spend_logs_retention_period",
-        Kind::Span,
-        "",
-        "The rows of requests are deleted after this time; a month is 30 days here.",
-    ),
+    later("disable_spend_logs", Kind::Bool, "false"),
+    later("maximum_spend_logs_retention_period", Kind::Span, ""),
     active(
         "salt_key",
         Kind::Secret,
