@@ -96,11 +96,7 @@ impl Feeder {
         taken
     }
 
-    /// The books did not answer somebody else, or did.
-    pub(crate) fn note_away(&self, is_away: bool) {
-        self.is_away.store(is_away, Ordering::Relaxed);
-    }
-
+    /// The books do not take what is brought.
     pub(crate) fn is_away(&self) -> bool {
         self.is_away.load(Ordering::Relaxed)
     }

@@ -87,8 +87,8 @@ pub struct Ledger {
     feeder: Feeder,
     listener: OnceLock<Listener>,
     observer: OnceLock<Observer>,
-    /// When other gateways' changes were last asked for.
-    caught_up: tokio::sync::Mutex<Option<Instant>>,
+    /// When it was begun last to ask for other gateways' changes, and why that was in vain.
+    caught_up: tokio::sync::Mutex<Option<(Instant, Option<StoreError>)>>,
     /// Held while a change of records is made.
     changing: tokio::sync::Mutex<()>,
 }
@@ -391,15 +391,20 @@ impl Ledger {
     /// Where the books do not answer: then nobody knows.
     pub async fn catch_up(&self) -> Result<(), StoreError> {
         let Some(books) = self.books.get().filter(|books| books.are_shared()) else { return Ok(()) };
+        let came = Instant::now();
         let mut asked = self.caught_up.lock().await;
-        if asked.is_some_and(|at| at.elapsed() < CATCH_UP_EVERY) {
-            return Ok(());
+        if let Some((began, error)) = &*asked {
+            // What was asked since holds for all who waited: also that there was no answer.
+            if *began >= came {
+                return error.clone().map_or(Ok(()), Err);
+            }
+            tokio::time::sleep(CATCH_UP_EVERY.saturating_sub(began.elapsed())).await;
         }
+        let began = Instant::now();
         let changes = books.changes_since(self.revision()).await;
-        self.feeder.note_away(changes.is_err());
-        self.apply(&changes?);
-        *asked = Some(Instant::now());
-        Ok(())
+        let answer = changes.map(|changes| self.apply(&changes));
+        *asked = Some((began, answer.as_ref().err().cloned()));
+        answer
     }
 
     /// Up to which change of records it has come.
@@ -407,9 +412,9 @@ impl Ledger {
         self.revision.load(Ordering::Acquire)
     }
 
-    /// Whether the books took what was brought last; true before anything was.
+    /// Whether the books took what was brought last, and are heard of.
     pub fn are_books_there(&self) -> bool {
-        !self.feeder.is_away()
+        !self.feeder.is_away() && !self.books.get().is_some_and(Books::are_silent)
     }
 
     /// Rows that wait for the books.

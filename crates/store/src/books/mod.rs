@@ -131,6 +131,15 @@ impl Books {
         matches!(self.engine, Engine::Postgres(_))
     }
 
+    /// Whether whoever [listens](Self::listen) hears nothing of the database any more; of an embedded one there is nothing to
+    /// be heard.
+    pub fn are_silent(&self) -> bool {
+        match &self.engine {
+            Engine::Open(_) | Engine::Lazy(_) => false,
+            Engine::Postgres(postgres) => postgres.is_silent(),
+        }
+    }
+
     /// Closes connections to PostgreSQL when what waits has been carried out. An embedded database is closed by whoever has
     /// opened it.
     pub async fn close(&self) {

@@ -43,6 +43,8 @@ const FRAMING: &str = "crates/upstream/tests/upstream/framing.rs";
 const HEAD: &str = "crates/upstream/tests/upstream/head.rs";
 const BODY: &str = "crates/upstream/tests/upstream/body.rs";
 const SSE: &str = "crates/dialect/tests/fast_sse.rs";
+const BOOKS_AWAY: &str = "crates/tollgate/tests/books/away.rs";
+const STORE_FAULTS: &str = "crates/store/tests/store/books/faults.rs";
 const RELAY: &str = "crates/dialect/tests/fast_relay.rs";
 
 /// The rows.
@@ -393,6 +395,40 @@ const ROWS: &[Row] = &[
         follows: "fairness between keys and teams, with them",
     },
     Row {
+        number: 39,
+        fault: "PostgreSQL is away",
+        injected: "stopped, hung, read-only, without a free connection, restarted, while requests are served (five minutes in a long run)",
+        expected: "keys that are known are all served and their budgets hold; others get a 503 and not a 401, admin calls a 503; readiness stays 200 and says so; afterwards no record is lost or doubled",
+        held: &[
+            at(BOOKS_AWAY, "r39_with_postgresql_stopped_those_who_are_known_go_on_and_no_record_is_lost"),
+            at(BOOKS_AWAY, "r39_with_postgresql_hung_those_who_are_known_go_on_and_no_record_is_lost"),
+            at(BOOKS_AWAY, "r39_with_postgresql_read_only_those_who_are_known_go_on_and_no_record_is_lost"),
+            at(BOOKS_AWAY, "r39_with_postgresql_full_those_who_are_known_go_on_and_no_record_is_lost"),
+            at(BOOKS_AWAY, "r39_a_restart_of_postgresql_in_the_midst_of_requests_is_noticed_by_nobody"),
+            at(STORE_FAULTS, "a_server_that_stops_freezes_or_is_full_is_unavailable_and_comes_back"),
+        ],
+        follows: "",
+    },
+    Row {
+        number: 40,
+        fault: "PostgreSQL is away at the start",
+        injected: "a start while the server is stopped",
+        expected: "the gateway does not start, says what is wrong with the database, and no password",
+        held: &[at(BOOKS_AWAY, "r40_without_postgresql_nothing_is_started_and_it_is_said_why")],
+        follows: "",
+    },
+    Row {
+        number: 41,
+        fault: "the answer to a commit never comes",
+        injected: "connections that are cut at a commit, by turns before it arrives and after it was carried out",
+        expected: "every attempt is booked once",
+        held: &[
+            at(BOOKS_AWAY, "r41_a_commit_whose_answer_never_came_is_booked_once"),
+            at(STORE_FAULTS, "a_connection_that_is_cut_at_its_commit_loses_and_doubles_nothing"),
+        ],
+        follows: "",
+    },
+    Row {
         number: 57,
         fault: "more than can be served",
         injected: "three times the capacity, critical and other requests mixed by `priority`",
@@ -412,7 +448,7 @@ fn root() -> PathBuf {
 #[test]
 fn all_rows_are_there_and_each_is_held() {
     let numbers: Vec<u32> = ROWS.iter().map(|row| row.number).collect();
-    assert_eq!(numbers, (1..=30).chain([57]).collect::<Vec<u32>>());
+    assert_eq!(numbers, (1..=30).chain([39, 40, 41, 57]).collect::<Vec<u32>>());
     for row in ROWS {
         assert!(!row.held.is_empty(), "nothing holds R{}", row.number);
     }
@@ -431,8 +467,8 @@ fn every_test_that_is_named_exists() {
 fn every_test_of_a_row_is_named_by_it() {
     let named: BTreeSet<(u32, &str)> =
         ROWS.iter().flat_map(|row| row.held.iter().map(|held| (row.number, held.test))).collect();
-    let folder = root().join("crates/tollgate/tests/faults");
-    for entry in std::fs::read_dir(folder).unwrap().flatten() {
+    let folders = ["faults", "books", "kills"].map(|name| root().join("crates/tollgate/tests").join(name));
+    for entry in folders.iter().flat_map(|folder| std::fs::read_dir(folder).unwrap().flatten()) {
         let text = std::fs::read_to_string(entry.path()).unwrap();
         for name in text.lines().filter_map(|line| line.strip_prefix("async fn r")) {
             let (number, rest) = name.split_at(2);

@@ -6,6 +6,7 @@
 //! commit. **Invariant**: the thread ends when nobody watches.
 
 use std::future::poll_fn;
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
@@ -50,6 +51,8 @@ fn listen(runtime: &Runtime, ground: &Ground, heard: &Weak<watch::Sender<i64>>) 
             // However it ends, it is begun anew.
             let _ = session(ground, heard, &mut has_heard).await;
         });
+        // One that was cut off is there again in a moment, mostly.
+        ground.is_silent.store(!has_heard, Ordering::Relaxed);
         wait = if has_heard { AGAIN_AFTER } else { (wait * 2).min(AGAIN_AFTER_MAX) };
         runtime.block_on(async { tokio::time::sleep(wait).await });
     }
@@ -88,6 +91,7 @@ async fn session(
             };
             let revision = revision?;
             *has_heard = true;
+            ground.is_silent.store(false, Ordering::Relaxed);
             if let Some(heard) = heard.upgrade() {
                 heard.send_if_modified(|last| {
                     let is_news = *last != revision;

@@ -17,6 +17,7 @@ mod tls;
 mod worker;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, OnceLock};
 use std::thread;
 
@@ -126,6 +127,11 @@ impl Postgres {
             Ok(answer) => answer.unwrap_or(Err(StoreError::Interrupted)),
             Err(_) => Err(busy(&self.ground)),
         }
+    }
+
+    /// Whether whoever listens hears nothing.
+    pub(super) fn is_silent(&self) -> bool {
+        self.ground.is_silent.load(Ordering::Relaxed)
     }
 
     /// What is heard of changes, from now on.

@@ -46,6 +46,8 @@ pub(super) struct Ground {
     is_migrated: AtomicBool,
     /// When connecting failed last, and why.
     down: Mutex<Option<(Instant, StoreError)>>,
+    /// Whoever listens for changes hears nothing.
+    pub(super) is_silent: AtomicBool,
 }
 
 impl Ground {
@@ -53,7 +55,8 @@ impl Ground {
         let name = address.name();
         // What is not ours stays as it is.
         let is_migrated = AtomicBool::new(whose == Whose::Theirs);
-        Self { address, tls, options, name, is_migrated, down: Mutex::new(None) }
+        let (down, is_silent) = (Mutex::new(None), AtomicBool::new(false));
+        Self { address, tls, options, name, is_migrated, down, is_silent }
     }
 
     /// A new connection to a database with the schema of this release.
