@@ -78,7 +78,10 @@ pub(crate) fn routes(section: &Section<'_>, name: &'static str, found: &mut Coll
     for item in section.items(name) {
         let Some(text) = item.text() else { continue };
         let group = text.strip_prefix(GROUP_PREFIX).unwrap_or(text);
-        if text.starts_with('/') || text == "*" {
+        if text.trim_end_matches('*').contains('*') || text.ends_with("**") {
+            // Half a rule would shut less, or open more, than it says.
+            found.error(item.place, &section.path_of(name), "may have one * at its end, and no other");
+        } else if text.starts_with('/') || text == "*" {
             all.push(text.to_owned());
         } else if access::ROUTE_GROUPS.contains(&group) {
             all.push(group.to_owned());

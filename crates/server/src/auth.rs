@@ -13,7 +13,7 @@ use std::sync::Arc;
 use subtle::ConstantTimeEq;
 use tollgate_config::AddressRange;
 use tollgate_identity::grant::Standing;
-use tollgate_identity::role::{Actor, Call, Groups, KeyType};
+use tollgate_identity::role::{Actor, Call, Groups, KeyType, Role, Routes as RouteList};
 use tollgate_identity::secret::Token;
 use tollgate_identity::{Directory, Holder, Record};
 use tollgate_ledger::Ledger;
@@ -36,8 +36,23 @@ pub(crate) struct Visit<'a> {
     pub(crate) in_query: Option<&'a str>,
     /// The path.
     pub(crate) path: &'a str,
+    /// The pattern of the route that it leads to, where the table says one.
+    pub(crate) pattern: Option<&'static str>,
     /// The other end of the connection.
     pub(crate) peer: Option<IpAddr>,
+}
+
+impl Visit<'_> {
+    /// The route that is called.
+    pub(crate) fn call(&self) -> Call<'_> {
+        let pattern = self.pattern.unwrap_or(self.path);
+        Call { pattern, path: self.path, groups: Groups::of_route(pattern) }
+    }
+
+    /// Where it comes from, past the proxies that are believed.
+    pub(crate) fn address(&self, trusted: &[AddressRange]) -> Option<IpAddr> {
+        self.peer.map(|peer| client(peer, self.headers, trusted))
+    }
 }
 
 /// Whose key it is.
@@ -46,6 +61,8 @@ enum Who {
     /// Anybody's: none is asked for.
     #[default]
     Anyone,
+    /// Nobody's that is good, on a route that is open to everybody.
+    Public,
     /// The operator's own.
     Master,
     /// One that was given out, with everybody above it.
@@ -73,7 +90,7 @@ impl Caller {
     pub(crate) fn holder(&self) -> Option<&Holder> {
         match &self.who {
             Who::Holder(holder) => Some(holder),
-            Who::Anyone | Who::Master => None,
+            Who::Anyone | Who::Public | Who::Master => None,
         }
     }
 
@@ -86,12 +103,13 @@ impl Caller {
     pub(crate) fn actor(&self, directory: &Directory) -> Actor {
         match &self.who {
             Who::Holder(holder) => Actor::of_holder(holder, directory),
+            Who::Public => Actor::of_role(Role::InternalUserViewer, None, RouteList::default(), directory),
             Who::Anyone | Who::Master => Actor::master(),
         }
     }
 
     /// Whether its key is good at this moment, for where it comes from and where it goes.
-    pub(crate) fn check(&self, now: Wall, path: &str) -> Result<(), Rejection> {
+    pub(crate) fn check(&self, now: Wall, visit: &Visit<'_>) -> Result<(), Rejection> {
         let Some(holder) = self.holder() else { return Ok(()) };
         let checked = Standing::of(holder, now).and_then(|standing| {
             if let Some(address) = self.address {
@@ -103,14 +121,19 @@ impl Caller {
             if !holder.records().any(is_narrow) {
                 return Ok(());
             }
-            standing.route(&Call { pattern: path, path, groups: Groups::of_route(path) })
+            standing.route(&visit.call())
         });
         checked.map_err(|denied| Rejection::denied(&denied))
     }
 
     /// Whether it is the operator: by the master key, or since no key is asked for.
     pub(crate) fn is_master(&self) -> bool {
-        !matches!(self.who, Who::Holder(_))
+        matches!(self.who, Who::Anyone | Who::Master)
+    }
+
+    /// Somebody without a good key, who comes from there.
+    pub(crate) fn public(address: Option<IpAddr>) -> Self {
+        Self { digest: [0; 32], who: Who::Public, address }
     }
 }
 
@@ -145,11 +168,10 @@ impl Keys {
         &self,
         ledger: &Ledger,
         visit: &Visit<'_>,
-        trusted: &[AddressRange],
+        address: Option<IpAddr>,
     ) -> Result<Caller, Rejection> {
         let headers = visit.headers;
         let key = key_of(headers).or_else(|| protocol_key(headers)).or(visit.in_query.map(str::as_bytes));
-        let address = visit.peer.map(|peer| client(peer, headers, trusted));
         let Some(master) = &self.master else {
             // Nobody is asked, and whoever shows a key that was given out is held to it.
             let digest = key.map(|key| <[u8; 32]>::from(Sha256::digest(key)));
@@ -240,7 +262,7 @@ mod tests {
     }
 
     fn visit(headers: &HeaderMap) -> Visit<'_> {
-        Visit { headers, in_query: None, path: "/v1/models", peer: None }
+        Visit { headers, in_query: None, path: "/v1/models", pattern: None, peer: None }
     }
 
     #[test]
@@ -259,7 +281,7 @@ mod tests {
 
     fn verdict(rows: &[(&'static str, &str)]) -> Result<(), u16> {
         Keys::new(Some("sk-1234"))
-            .authenticate(&ledger(), &visit(&headers(rows)), &[])
+            .authenticate(&ledger(), &visit(&headers(rows)), None)
             .map(|_| ())
             .map_err(|r| r.status().as_u16())
     }
@@ -311,7 +333,7 @@ mod tests {
 
     #[test]
     fn without_a_master_key_nobody_is_asked() {
-        assert!(Keys::new(None).authenticate(&ledger(), &visit(&HeaderMap::new()), &[]).is_ok());
+        assert!(Keys::new(None).authenticate(&ledger(), &visit(&HeaderMap::new()), None).is_ok());
     }
 
     #[test]
@@ -319,7 +341,7 @@ mod tests {
         let rejection = Keys::new(Some("sk-1234")).authenticate(
             &ledger(),
             &visit(&headers(&[("authorization", "Bearer sk-bad")])),
-            &[],
+            None,
         );
         let message = rejection.err().map(|r| r.message().to_owned()).unwrap();
         assert!(

@@ -25,6 +25,8 @@ use tollgate_store::{LazyStore, Location, StoreOptions};
 
 /// Rows of one deletion of what has expired.
 const PURGE_BATCH: u32 = 1_000;
+/// How long rows of requests are kept that nobody is shown: what reaches the database twice is counted once by them.
+const HIDDEN_ROWS_KEPT: Duration = Duration::from_secs(86_400);
 
 /// How often it is looked where budgets are going.
 const FORESEE_EVERY: Duration = Duration::from_secs(5 * 60);
@@ -301,6 +303,7 @@ impl Gateway {
 
     /// Deletes what has expired, in bounded batches; nothing where the database is not in use.
     pub async fn purge(&self) {
+        self.purge_rows().await;
         let Some(store) = self.store.opened() else { return };
         let now = crate::pipeline::thread::now_seconds();
         if let Err(error) = store.overrides().purge_expired(now).await {
@@ -312,6 +315,27 @@ impl Gateway {
                 Ok(_) => return,
                 Err(error) => {
                     tracing::warn!(%error, "expired responses could not be deleted");
+                    return;
+                }
+            }
+        }
+    }
+
+    /// Deletes the rows of requests that are older than the operator keeps them; their sums stay.
+    async fn purge_rows(&self) {
+        let snapshot = self.snapshot.load_full();
+        let settings = &snapshot.config().ledger;
+        let kept = settings.rows_kept_for.filter(|_| settings.keeps_rows);
+        let kept = kept.or((!settings.keeps_rows).then_some(HIDDEN_ROWS_KEPT));
+        let (Some(books), Some(kept)) = (self.ledger.books(), kept) else { return };
+        let kept = i64::try_from(kept.as_micros()).unwrap_or(i64::MAX);
+        let before = self.ledger.clock().wall().micros().saturating_sub(kept);
+        loop {
+            match books.purge_attempts(before, PURGE_BATCH).await {
+                Ok(purged) if purged == u64::from(PURGE_BATCH) => tokio::task::yield_now().await,
+                Ok(_) => return,
+                Err(error) => {
+                    tracing::warn!(%error, "old rows of requests could not be deleted");
                     return;
                 }
             }

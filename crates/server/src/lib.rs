@@ -7,6 +7,7 @@
 //! but through the table in [`routes`], which says who may call it.
 
 mod accept;
+mod access;
 mod address;
 mod admin;
 mod auth;
@@ -42,4 +43,4 @@ pub use checks::check_deployments;
 pub use drain::{Drain, Stage};
 pub use gateway::{Gateway, GatewayError};
 pub use reply::GatewayBody;
-pub use worker::Worker;
+pub use worker::{Door, Worker};

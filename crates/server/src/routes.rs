@@ -189,45 +189,66 @@ pub struct Row {
     pub summary: &'static str,
 }
 
+/// A route whose model's name stands in the middle of the path.
+struct Inside {
+    before: &'static str,
+    after: &'static str,
+    pattern: &'static str,
+    route: Route,
+    stream: Option<bool>,
+}
+
+macro_rules! inside {
+    ($before:literal, $after:literal, $route:expr, $stream:expr) => {
+        Inside {
+            before: $before,
+            after: $after,
+            pattern: concat!($before, "{model}", $after),
+            route: $route,
+            stream: $stream,
+        }
+    };
+}
+
 /// Routes whose model name stands in the middle of the path and may hold slashes (`openai/gpt-4o`), which a pattern of
 /// segments cannot say: prefix, suffix, route, whether the reply is streamed. Their patterns are in [`TABLE`] too.
-const MODEL_INSIDE: &[(&str, &str, Route, Option<bool>)] = &[
-    ("/openai/deployments/", "/chat/completions", Route::ChatCompletions, None),
-    ("/openai/deployments/", "/completions", Route::Completions, None),
-    ("/openai/deployments/", "/embeddings", Route::Embeddings, None),
-    ("/openai/deployments/", "/images/generations", Route::Images, None),
-    ("/openai/deployments/", "/images/edits", Route::ImageEdits, None),
-    ("/openai/deployments/", "/images/variations", Route::ImageVariations, None),
-    ("/openai/deployments/", "/audio/speech", Route::Speech, None),
-    ("/openai/deployments/", "/audio/transcriptions", Route::Transcriptions, None),
-    ("/openai/deployments/", "/audio/translations", Route::Translations, None),
-    ("/openai/deployments/", "/moderations", Route::Moderations, None),
-    ("/engines/", "/chat/completions", Route::ChatCompletions, None),
-    ("/engines/", "/completions", Route::Completions, None),
-    ("/engines/", "/embeddings", Route::Embeddings, None),
-    ("/v1beta/models/", ":countTokens", Route::GeminiCount, None),
-    ("/v1/models/", ":countTokens", Route::GeminiCount, None),
-    ("/models/", ":countTokens", Route::GeminiCount, None),
-    ("/v1beta/", ":countTokens", Route::GeminiCount, None),
-    ("/v1beta/models/", ":generateContent", Route::GeminiCall, Some(false)),
-    ("/v1beta/models/", ":streamGenerateContent", Route::GeminiCall, Some(true)),
-    ("/v1/models/", ":generateContent", Route::GeminiCall, Some(false)),
-    ("/v1/models/", ":streamGenerateContent", Route::GeminiCall, Some(true)),
-    ("/models/", ":generateContent", Route::GeminiCall, Some(false)),
-    ("/models/", ":streamGenerateContent", Route::GeminiCall, Some(true)),
+const MODEL_INSIDE: &[Inside] = &[
+    inside!("/openai/deployments/", "/chat/completions", Route::ChatCompletions, None),
+    inside!("/openai/deployments/", "/completions", Route::Completions, None),
+    inside!("/openai/deployments/", "/embeddings", Route::Embeddings, None),
+    inside!("/openai/deployments/", "/images/generations", Route::Images, None),
+    inside!("/openai/deployments/", "/images/edits", Route::ImageEdits, None),
+    inside!("/openai/deployments/", "/images/variations", Route::ImageVariations, None),
+    inside!("/openai/deployments/", "/audio/speech", Route::Speech, None),
+    inside!("/openai/deployments/", "/audio/transcriptions", Route::Transcriptions, None),
+    inside!("/openai/deployments/", "/audio/translations", Route::Translations, None),
+    inside!("/openai/deployments/", "/moderations", Route::Moderations, None),
+    inside!("/engines/", "/chat/completions", Route::ChatCompletions, None),
+    inside!("/engines/", "/completions", Route::Completions, None),
+    inside!("/engines/", "/embeddings", Route::Embeddings, None),
+    inside!("/v1beta/models/", ":countTokens", Route::GeminiCount, None),
+    inside!("/v1/models/", ":countTokens", Route::GeminiCount, None),
+    inside!("/models/", ":countTokens", Route::GeminiCount, None),
+    inside!("/v1beta/", ":countTokens", Route::GeminiCount, None),
+    inside!("/v1beta/models/", ":generateContent", Route::GeminiCall, Some(false)),
+    inside!("/v1beta/models/", ":streamGenerateContent", Route::GeminiCall, Some(true)),
+    inside!("/v1/models/", ":generateContent", Route::GeminiCall, Some(false)),
+    inside!("/v1/models/", ":streamGenerateContent", Route::GeminiCall, Some(true)),
+    inside!("/models/", ":generateContent", Route::GeminiCall, Some(false)),
+    inside!("/models/", ":streamGenerateContent", Route::GeminiCall, Some(true)),
     // Some clients leave the collection out of the path where the model's name has a slash.
-    ("/v1beta/", ":generateContent", Route::GeminiCall, Some(false)),
-    ("/v1beta/", ":streamGenerateContent", Route::GeminiCall, Some(true)),
-    ("/v1beta/models/", ":embedContent", Route::GeminiEmbed, None),
-    ("/v1beta/models/", ":batchEmbedContents", Route::GeminiBatchEmbed, None),
-    ("/v1/models/", ":embedContent", Route::GeminiEmbed, None),
-    ("/v1/models/", ":batchEmbedContents", Route::GeminiBatchEmbed, None),
-    ("/models/", ":embedContent", Route::GeminiEmbed, None),
-    ("/models/", ":batchEmbedContents", Route::GeminiBatchEmbed, None),
-    ("/v1beta/", ":embedContent", Route::GeminiEmbed, None),
-    ("/v1beta/", ":batchEmbedContents", Route::GeminiBatchEmbed, None),
-    ("/model/", "/converse", Route::BedrockCall, Some(false)),
-    ("/model/", "/converse-stream", Route::BedrockCall, Some(true)),
+    inside!("/v1beta/", ":generateContent", Route::GeminiCall, Some(false)),
+    inside!("/v1beta/", ":streamGenerateContent", Route::GeminiCall, Some(true)),
+    inside!("/v1beta/models/", ":embedContent", Route::GeminiEmbed, None),
+    inside!("/v1beta/models/", ":batchEmbedContents", Route::GeminiBatchEmbed, None),
+    inside!("/v1/models/", ":embedContent", Route::GeminiEmbed, None),
+    inside!("/v1/models/", ":batchEmbedContents", Route::GeminiBatchEmbed, None),
+    inside!("/models/", ":embedContent", Route::GeminiEmbed, None),
+    inside!("/models/", ":batchEmbedContents", Route::GeminiBatchEmbed, None),
+    inside!("/v1beta/", ":embedContent", Route::GeminiEmbed, None),
+    inside!("/v1beta/", ":batchEmbedContents", Route::GeminiBatchEmbed, None),
+    inside!("/model/", "/converse", Route::BedrockCall, Some(false)),
+    inside!("/model/", "/converse-stream", Route::BedrockCall, Some(true)),
 ];
 
 const LITELLM_ROUTES: &str = include_str!("../data/litellm_routes.txt");
@@ -241,6 +262,8 @@ pub enum Found {
         route: Route,
         /// Who may call it.
         access: Access,
+        /// Its pattern, where a row of the table says it: `/v1/responses/{model}`.
+        pattern: Option<&'static str>,
         /// What the path says of the model.
         model: PathModel,
     },
@@ -250,6 +273,13 @@ pub enum Found {
     WrongMethod(Vec<Method>),
     /// Nothing is there.
     Nothing,
+}
+
+impl Found {
+    /// Whether it is the operator's, and served at the operator's door where there is one.
+    pub(crate) fn is_operators(&self) -> bool {
+        matches!(self, Self::Admin(_) | Self::Served { access: Access::Operator, .. })
+    }
 }
 
 /// The router, built from [`TABLE`].
@@ -297,10 +327,11 @@ impl Routes {
                     _ => Found::WrongMethod(matched.value.iter().map(|row| row.method.clone()).collect()),
                 };
             };
+            let (access, pattern) = (row.access, Some(row.path));
             return match matched.params.get("model").map(percent::decode) {
                 None => {
                     let model = PathModel::default();
-                    Found::Served { route: row.route, access: row.access, model }
+                    Found::Served { route: row.route, access, pattern, model }
                 }
                 Some(Some(model)) => {
                     let stream = match row.route {
@@ -308,7 +339,7 @@ impl Routes {
                         _ => None,
                     };
                     let model = PathModel { name: Some(model), stream };
-                    Found::Served { route: row.route, access: row.access, model }
+                    Found::Served { route: row.route, access, pattern, model }
                 }
                 Some(None) => Found::Nothing,
             };
@@ -333,17 +364,18 @@ impl Routes {
 fn model_inside(method: &Method, path: &str) -> Option<Found> {
     // Google's own address of a model begins with its place in their catalogue, as do those of their clients.
     let path = path.strip_prefix("/gemini").unwrap_or(path);
-    let (inside, route, stream) = MODEL_INSIDE.iter().find_map(|(prefix, suffix, route, stream)| {
-        Some((path.strip_prefix(prefix)?.strip_suffix(suffix)?, *route, *stream))
-    })?;
-    if inside.is_empty() {
+    let (name, row) = MODEL_INSIDE
+        .iter()
+        .find_map(|row| Some((path.strip_prefix(row.before)?.strip_suffix(row.after)?, row)))?;
+    if name.is_empty() {
         return Some(Found::Nothing);
     }
     if *method != Method::POST {
         return Some(Found::WrongMethod(vec![Method::POST]));
     }
-    let model = percent::decode(inside)?;
-    Some(Found::Served { route, access: Access::Caller, model: PathModel { name: Some(model), stream } })
+    let model = PathModel { name: Some(percent::decode(name)?), stream: row.stream };
+    let (access, pattern) = (Access::Caller, Some(row.pattern));
+    Some(Found::Served { route: row.route, access, pattern, model })
 }
 
 /// Where a path below one of the prefixes leads.
@@ -354,7 +386,7 @@ fn passing_through(method: &Method, path: &str) -> Option<Found> {
         return Some(Found::WrongMethod(passing::METHODS.to_vec()));
     }
     let (route, access) = (Route::Pass(passage), Access::Caller);
-    Some(Found::Served { route, access, model: PathModel::default() })
+    Some(Found::Served { route, access, pattern: None, model: PathModel::default() })
 }
 
 /// Whether LiteLLM has the route; read only for requests that lead nowhere here.
@@ -368,6 +400,7 @@ fn litellm_route(method: &Method, path: &str) -> Found {
                 Found::Served {
                     route: Route::NotImplemented,
                     access: Access::Caller,
+                    pattern: None,
                     model: PathModel::default(),
                 }
             } else {
@@ -403,18 +436,18 @@ mod tests {
         Routes::new().unwrap().find(&method.parse().unwrap(), path)
     }
 
-    fn served(route: Route, access: Access, model: Option<&str>) -> Found {
-        Found::Served { route, access, model: PathModel::named(model) }
+    fn served(pattern: &'static str, route: Route, model: Option<&str>) -> Found {
+        let (access, pattern) = (Access::Caller, Some(pattern).filter(|pattern| !pattern.is_empty()));
+        Found::Served { route, access, pattern, model: PathModel::named(model) }
     }
 
     #[test]
     fn every_row_leads_to_its_own_route() {
         for row in TABLE {
             let path = row.path.replace("{model}", "m").replace("{*model}", "m");
-            let Found::Served { route, access, .. } = Routes::new().unwrap().find(&row.method, &path) else {
-                panic!("{path} is not served")
-            };
-            assert_eq!((route, access), (row.route, row.access), "{path}");
+            let found = Routes::new().unwrap().find(&row.method, &path);
+            let Found::Served { route, access, pattern, .. } = found else { panic!("{path} is not served") };
+            assert_eq!((route, access, pattern), (row.route, row.access, Some(row.path)), "{path}");
         }
     }
 
@@ -428,14 +461,14 @@ mod tests {
 
     #[test]
     fn models_in_paths_may_hold_slashes_and_escapes() {
-        let chat = |model| served(Route::ChatCompletions, Access::Caller, Some(model));
-        assert_eq!(find("POST", "/engines/gpt-4o/chat/completions"), chat("gpt-4o"));
-        assert_eq!(find("POST", "/engines/openai/gpt-4o/chat/completions"), chat("openai/gpt-4o"));
-        assert_eq!(find("POST", "/openai/deployments/a%2Fb/chat/completions"), chat("a/b"));
-        assert_eq!(
-            find("GET", "/v1/models/openai/gpt-4o"),
-            served(Route::Model, Access::Caller, Some("openai/gpt-4o"))
-        );
+        let chat = |pattern, model| served(pattern, Route::ChatCompletions, Some(model));
+        let engine = |model| chat("/engines/{model}/chat/completions", model);
+        assert_eq!(find("POST", "/engines/gpt-4o/chat/completions"), engine("gpt-4o"));
+        assert_eq!(find("POST", "/engines/openai/gpt-4o/chat/completions"), engine("openai/gpt-4o"));
+        let deployment = "/openai/deployments/{model}/chat/completions";
+        assert_eq!(find("POST", "/openai/deployments/a%2Fb/chat/completions"), chat(deployment, "a/b"));
+        let model = served("/v1/models/{*model}", Route::Model, Some("openai/gpt-4o"));
+        assert_eq!(find("GET", "/v1/models/openai/gpt-4o"), model);
         assert_eq!(find("POST", "/engines/a%0ab/chat/completions"), Found::Nothing);
         assert_eq!(find("POST", "/engines/a%zz/chat/completions"), Found::Nothing);
     }
@@ -459,12 +492,12 @@ mod tests {
     fn a_wrong_method_names_the_right_ones() {
         assert_eq!(find("GET", "/v1/chat/completions"), Found::WrongMethod(vec![Method::POST]));
         assert_eq!(find("POST", "/v1/models"), Found::WrongMethod(vec![Method::GET]));
-        assert_eq!(find("HEAD", "/v1/models"), served(Route::Models, Access::Caller, None));
+        assert_eq!(find("HEAD", "/v1/models"), served("/v1/models", Route::Models, None));
     }
 
     #[test]
     fn what_litellm_has_and_this_gateway_has_not_is_said_so() {
-        let missing = served(Route::NotImplemented, Access::Caller, None);
+        let missing = served("", Route::NotImplemented, None);
         for (method, path) in [
             ("POST", "/v1/threads"),
             ("GET", "/v1/assistants"),

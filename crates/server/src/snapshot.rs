@@ -3,6 +3,7 @@
 //! A request takes the snapshot once and lives with it to its end, so a reload never changes a request half-way.
 //! **Invariant:** nothing in a snapshot changes but the memory of names that wildcards have answered to.
 
+use crate::access::AccessRules;
 use crate::auth::{Caller, Keys, Visit};
 use crate::build::{BuildError, Builder};
 use crate::error::Rejection;
@@ -12,6 +13,7 @@ use crate::pipeline::media::MediaRules;
 use crate::pipeline::overrides::Overrides;
 use crate::pipeline::receive::{ReceiveLimits, Received};
 use crate::routes::Access;
+
 use crate::routing::{Chains, Fleet, Group, GroupRules, Journey, Sensitive, Wish};
 use crate::target::Target;
 use crate::team_models::TeamModels;
@@ -19,6 +21,7 @@ use crate::telemetry::Metrics;
 use crate::toll::TollRules;
 use arc_swap::ArcSwapOption;
 use std::collections::{BTreeSet, HashMap};
+use std::net::IpAddr;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 use tokio::time::Instant;
@@ -65,6 +68,7 @@ impl Pattern {
 pub(crate) struct Snapshot {
     config: Config,
     keys: Keys,
+    rules: AccessRules,
     groups: HashMap<String, Arc<Group>>,
     by_id: HashMap<String, Arc<Group>>,
     /// Longest fixed part first: the most specific pattern answers.
@@ -174,6 +178,7 @@ impl Snapshot {
             config.router.model_group_alias.iter().map(|alias| (alias.name.clone(), alias.group.clone()));
         Ok(Self {
             keys: Keys::new(config.general.master_key.as_ref().map(tollgate_config::Secret::expose)),
+            rules: AccessRules::of(&config.access),
             groups: groups.into_iter().map(|(name, group)| (name, Arc::new(group))).collect(),
             by_id,
             patterns,
@@ -219,7 +224,14 @@ impl Snapshot {
         visit: &Visit<'_>,
     ) -> Result<Caller, Rejection> {
         match access {
-            Access::Open => Ok(Caller::default()),
+            Access::Open => {
+                let from = visit.address(&self.config.tollgate.trusted_proxies);
+                // Endpoints of the operator's own are no part of the table.
+                if visit.pattern.is_none() {
+                    self.rules.lets_in(visit, from)?;
+                }
+                Ok(if self.keys.master().is_some() { Caller::public(from) } else { Caller::default() })
+            }
             Access::Caller => self.identify(ledger, visit).await,
             Access::Operator => {
                 let caller = self.identify(ledger, visit).await?;
@@ -236,16 +248,41 @@ impl Snapshot {
     /// Who calls: a key that is good, and for this route. A key that is not known may be another gateway's work of this
     /// moment; where the books cannot be asked, nobody can say.
     pub(crate) async fn identify(&self, ledger: &Ledger, visit: &Visit<'_>) -> Result<Caller, Rejection> {
-        let authenticate = || self.keys.authenticate(ledger, visit, &self.config.tollgate.trusted_proxies);
+        let from = visit.address(&self.config.tollgate.trusted_proxies);
+        self.rules.lets_in(visit, from)?;
+        let known = self.known(ledger, visit, from).await.and_then(|caller| {
+            caller.check(ledger.clock().wall(), visit)?;
+            Ok(caller)
+        });
+        // Where no key is asked for, one that is good still says who calls.
+        let caller = match known {
+            Err(_) if self.rules.is_public(visit) => Caller::public(from),
+            known => known?,
+        };
+        self.rules.lets_through(visit, &caller, ledger)?;
+        Ok(caller)
+    }
+
+    /// Whose key a request has.
+    async fn known(
+        &self,
+        ledger: &Ledger,
+        visit: &Visit<'_>,
+        from: Option<IpAddr>,
+    ) -> Result<Caller, Rejection> {
+        let authenticate = || self.keys.authenticate(ledger, visit, from);
         let mut found = authenticate();
         if found.as_ref().is_err_and(Rejection::is_unknown_key) {
             // Boxed: rare, and its state would be part of every request's.
             Box::pin(ledger.catch_up()).await.map_err(|_| Rejection::keys_unavailable())?;
             found = authenticate();
         }
-        let caller = found?;
-        caller.check(ledger.clock().wall(), visit.path)?;
-        Ok(caller)
+        found
+    }
+
+    /// The rules for everybody.
+    pub(crate) fn rules(&self) -> &AccessRules {
+        &self.rules
     }
 
     /// Whether a caller may use a model, and what it is that the caller calls so.

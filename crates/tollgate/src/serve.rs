@@ -15,7 +15,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::Semaphore;
 use tollgate_catalog::Overlay;
 use tollgate_config::{Config, Loaded, Severity, diff};
-use tollgate_server::{ConnectionLimits, Gateway, Stage, Worker};
+use tollgate_server::{ConnectionLimits, Door, Gateway, Stage, Worker};
 use tollgate_simulator::{Script, Simulator};
 use tollgate_upstream::{Limits, Resolver, Shared, extra_roots_from_pem};
 
@@ -125,7 +125,9 @@ pub(crate) fn start_simulator() -> Result<(SocketAddr, JoinHandle<()>), String> 
 /// Serves a plan; `ready` is told the address once callers are accepted.
 pub(crate) fn run_plan(plan: Plan, ready: impl FnOnce(SocketAddr)) -> Result<(), String> {
     let Plan { config, overlay, entry, host, port, num_workers, debug, notices } = plan;
-    if config.general.master_key.is_none() && !host.is_loopback() {
+    let hosts = [Some(host), config.access.admin_listen.map(|address| address.ip())];
+    let open = hosts.into_iter().flatten().find(|host| !host.is_loopback());
+    if let Some(host) = open.filter(|_| config.general.master_key.is_none()) {
         return Err(format!(
             "refusing to listen on {host} without a master key: set general_settings.master_key, or listen on 127.0.0.1"
         ));
@@ -156,13 +158,21 @@ pub(crate) fn run_plan(plan: Plan, ready: impl FnOnce(SocketAddr)) -> Result<(),
         .or(configured)
         .unwrap_or_else(|| std::thread::available_parallelism().map_or(1, std::num::NonZero::get));
     let mut threads = Vec::new();
+    let operators = config.access.admin_listen.map(bind).transpose()?;
+    let door = if operators.is_some() { Door::Callers } else { Door::Only };
     for number in 0..count.max(1) {
         let listener = listener.try_clone().map_err(|error| format!("{address}: {error}"))?;
-        let worker = Worker::new(Arc::clone(&gateway), Arc::clone(&shared));
-        threads.push(start_worker(number, listener, worker, connection_limits.clone())?);
+        let worker = Worker::behind(door, Arc::clone(&gateway), Arc::clone(&shared));
+        threads.push(start_worker(&format!("worker-{number}"), listener, worker, connection_limits.clone())?);
     }
     drop(listener);
     tracing::info!(address = %address, workers = threads.len(), deployments = config.deployments.len(), "listening");
+    if let Some(listener) = operators {
+        let address = listener.local_addr().map_err(|error| error.to_string())?;
+        let worker = Worker::behind(Door::Operator, Arc::clone(&gateway), Arc::clone(&shared));
+        threads.push(start_worker("operator", listener, worker, connection_limits)?);
+        tracing::info!(address = %address, "listening for the admin API");
+    }
     ready(address);
     mind((runtime, signals), &Worker::new(Arc::clone(&gateway), shared), config, entry);
     wind_down(&gateway, threads, settings.drain_timeout);
@@ -194,7 +204,7 @@ fn bind(address: SocketAddr) -> Result<TcpListener, String> {
 }
 
 fn start_worker(
-    number: usize,
+    name: &str,
     listener: TcpListener,
     worker: Arc<Worker>,
     limits: ConnectionLimits,
@@ -211,7 +221,7 @@ fn start_worker(
             }
         });
     };
-    let thread = std::thread::Builder::new().name(format!("worker-{number}")).spawn(run);
+    let thread = std::thread::Builder::new().name(name.to_owned()).spawn(run);
     thread.map_err(|error| format!("no thread: {error}"))
 }
 

@@ -5,7 +5,7 @@
 //!
 //! **Invariant:** the names of `general_settings` are LiteLLM's.
 
-use super::{Key, Kind, TEXTS, Table, active, later, never};
+use super::{Key, Kind, TEXTS, Table, active, never};
 
 /// LiteLLM's names of groups of routes.
 pub(crate) const ROUTE_GROUPS: &[&str] = &[
@@ -39,12 +39,27 @@ pub(crate) const GENERAL: &[Key] = &[
         "allowed_routes",
         TEXTS,
         "",
-        "Routes that are served, or LiteLLM's names of groups of them, `*` for any text; others get a 403.",
+        "Routes that are served, or LiteLLM's names of groups of them, `*` at the end for any text; others get a 403.",
     ),
     active("admin_only_routes", TEXTS, "", "Routes, or groups of them, that only administrators may call."),
-    later("public_routes", TEXTS, ""),
-    later("enforced_params", TEXTS, ""),
-    later("service_account_settings", Kind::Section(SERVICE_ACCOUNT), ""),
+    active(
+        "public_routes",
+        TEXTS,
+        "",
+        "Routes, or groups of them, that need no key, beside those that never do.",
+    ),
+    active(
+        "enforced_params",
+        TEXTS,
+        "",
+        "What every request of a model must have, such as `user` or `metadata.generation_name`.",
+    ),
+    active(
+        "service_account_settings",
+        Kind::Section(SERVICE_ACCOUNT),
+        "",
+        "What holds for keys of service accounts.",
+    ),
     never(
         "allow_requests_on_db_unavailable",
         "Keys that the gateway knows go on without the database, always; an unknown key is never let in.",
@@ -52,7 +67,13 @@ pub(crate) const GENERAL: &[Key] = &[
 ];
 
 /// `general_settings.service_account_settings`.
-pub(crate) static SERVICE_ACCOUNT: Table = &[&[later("enforced_params", TEXTS, "")]];
+pub(crate) static SERVICE_ACCOUNT: Table =
+    &[&[active("enforced_params", TEXTS, "", "What their requests must have besides.")]];
 
 /// The row of `tollgate_settings`.
-pub(crate) const TOLLGATE: &[Key] = &[later("admin_listen", Kind::Text, "")];
+pub(crate) const TOLLGATE: &[Key] = &[active(
+    "admin_listen",
+    Kind::Text,
+    "",
+    "Address such as `127.0.0.1:4001` of a listener of its own for the admin API, which the other then does not serve.",
+)];

@@ -4,7 +4,7 @@
 //!
 //! **Invariant:** names outside `tollgate_settings` are LiteLLM's, but for `tollgate_database`.
 
-use super::{Key, Kind, Table, active, later, never};
+use super::{Key, Kind, Table, active, never};
 
 /// The rows of `general_settings`.
 pub(crate) const GENERAL: &[Key] = &[
@@ -32,8 +32,19 @@ pub(crate) const GENERAL: &[Key] = &[
         "60",
         "How long a connection to PostgreSQL, or a free one, is waited for.",
     ),
-    later("disable_spend_logs", Kind::Bool, "false"),
-    later("maximum_spend_logs_retention_period", Kind::Span, ""),
+    active(
+        "disable_spend_logs",
+        Kind::Bool,
+        "false",
+        "Show no row for each request, only what keys, teams and days have spent. Rows are deleted after a day; until \
+         then they keep what reaches the database twice from being counted twice.",
+    ),
+    active(
+        "maximum_spend_logs_retention_period",
+        Kind::Span,
+        "",
+        "The rows of requests are deleted after this time, their sums stay; a month is 30 days here.",
+    ),
     active(
         "salt_key",
         Kind::Secret,

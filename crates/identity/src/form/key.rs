@@ -42,6 +42,7 @@ const OWN: &[Row] = &[
     Row::acts("budget_limits", Want::Windows),
     Row::acts("metadata", Want::Object),
     Row::acts("tags", Want::Texts).in_metadata(),
+    Row::acts("enforced_params", Want::Texts).in_metadata(),
     Row::apart("auto_rotate", Want::Flag),
     Row::apart("rotation_interval", Want::Cadence),
     Row::stored("config", Want::Object),
@@ -64,7 +65,6 @@ const OWN: &[Row] = &[
     Row::unsupported("end_user_budget_id", "is not supported: POST /customer/new gives an end user a budget"),
     Row::unsupported("enable_prompt_caching", "is not supported: a request says itself what is cached"),
     Row::unsupported("throttle_on_budget_exceeded", "is not supported: a spent budget refuses"),
-    Row::unsupported("enforced_params", "is not supported: a request may leave any parameter out"),
 ];
 const RATE_TYPES: Want = Want::Words(&["guaranteed_throughput", "best_effort_throughput", "dynamic"]);
 

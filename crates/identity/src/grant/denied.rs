@@ -57,6 +57,16 @@ pub enum Denied {
         /// The caller's role.
         role: &'static str,
     },
+    /// The operator has not opened a route to anybody.
+    Unserved {
+        /// The path.
+        path: String,
+    },
+    /// The operator has a route for administrators alone.
+    AdminOnly {
+        /// The path.
+        path: String,
+    },
     /// What is asked for is not there, as far as the caller may know.
     NotFound {
         /// What.
@@ -78,7 +88,12 @@ impl Denied {
     pub const fn status(&self) -> u16 {
         match self {
             Self::Blocked { .. } | Self::Gone { .. } | Self::Expired { .. } | Self::NotAdmin { .. } => 401,
-            Self::Model { .. } | Self::Route { .. } | Self::Address(_) | Self::Forbidden { .. } => 403,
+            Self::Model { .. }
+            | Self::Route { .. }
+            | Self::Address(_)
+            | Self::Unserved { .. }
+            | Self::AdminOnly { .. }
+            | Self::Forbidden { .. } => 403,
             Self::NotFound { .. } => 404,
         }
     }
@@ -163,6 +178,10 @@ impl fmt::Display for Denied {
                 "Authentication Error, Only proxy admin can be used to generate, delete, update info for new \
                  keys/users/teams. Route={path}. Your role={role}."
             ),
+            Self::Unserved { path } => write!(out, "Access forbidden: Route {path} not allowed"),
+            Self::AdminOnly { path } => {
+                write!(out, "user not allowed to access this route. Route={path} is an admin only route")
+            }
             Self::NotFound { kind, id } => write!(out, "{}={id} not found", noun(*kind)),
             Self::Forbidden { kind, id } => {
                 write!(out, "{}={id} may be seen by you, not changed", noun(*kind))

@@ -27,6 +27,8 @@ pub struct Reach {
     pub is_unguarded: bool,
     /// The rights of `permissions` that are given.
     pub permissions: Box<[Box<str>]>,
+    /// `enforced_params`: what every request must have.
+    pub params: Box<[Box<str>]>,
 }
 
 impl Reach {
@@ -59,6 +61,7 @@ impl Reach {
             aliases: aliases(document)?,
             is_unguarded: document.get_anywhere("disable_global_guardrails") == Some(&Value::Bool(true)),
             permissions: given.map(|(name, _)| name.as_str().into()).collect(),
+            params: texts(document, "enforced_params")?.map(Into::into).collect(),
         })
     }
 

@@ -56,6 +56,12 @@ impl Routes {
         self.is_unlimited() || self.entries.iter().any(|entry| entry.allows(call))
     }
 
+    /// Whether a list that takes routes away takes this one. What a path means that does not read the same to everybody is
+    /// not guessed at: the list has it where it could.
+    pub fn take(&self, call: &Call<'_>) -> bool {
+        self.entries.iter().any(|entry| entry.allows(call) || entry.could_mean(call))
+    }
+
     /// Whether everything that this list allows, `other` allows too. A list that says nothing is within any: what holds
     /// for it has to be held against the other one when it is used.
     pub fn are_within(&self, other: &Routes) -> bool {
@@ -88,6 +94,17 @@ impl Entry {
                 is_same_route(route, call.pattern) || (is_plain(call.path) && **route == *call.path)
             }
             Self::Below(start) => is_plain(call.path) && call.path.starts_with(&**start),
+        }
+    }
+
+    /// Whether an odd path could be what an entry means: as far as the route's pattern is fixed, they agree.
+    fn could_mean(&self, call: &Call<'_>) -> bool {
+        let fixed = call.pattern.split('{').next().filter(|_| call.pattern != call.path);
+        match self {
+            Self::Groups(_) => false,
+            Self::Route(text) | Self::Below(text) => {
+                !is_plain(call.path) && text.starts_with(fixed.unwrap_or_default())
+            }
         }
     }
 
@@ -178,6 +195,23 @@ mod tests {
             check(&["/anthropic/*"], "/anthropic/{*rest}", path, false);
             check(&["llm_api_routes"], "/anthropic/{*rest}", path, true);
         }
+    }
+
+    #[test]
+    fn a_list_that_takes_away_takes_odd_paths_too() {
+        let check = |list: &[&str], pattern: &str, path: &str, is_taken: bool| {
+            let routes = Routes::new(list.iter().copied());
+            assert_eq!(routes.take(&call(pattern, path)), is_taken, "{list:?} {path}");
+        };
+        check(&[], "/key/info", "/key/info", false);
+        check(&["/key/*"], "/key/info", "/key/info", true);
+        check(&["/key/*"], "/team/info", "/team/info", false);
+        check(&["key_management_routes"], "/key/{key}/regenerate", "/key/%61/regenerate", true);
+        check(&["/key/*"], "/key/{key}/regenerate", "/key/%61/regenerate", true);
+        check(&["/key/a/*"], "/key/{key}/regenerate", "/key/%61/regenerate", true);
+        check(&["/key/a/regenerate"], "/key/{key}/regenerate", "/key/%61/regenerate", true);
+        check(&["/team/*"], "/key/{key}/regenerate", "/key/%61/regenerate", false);
+        check(&["/anthropic/v1/batches"], "/anthropic/v1/%62atches", "/anthropic/v1/%62atches", true);
     }
 
     #[test]

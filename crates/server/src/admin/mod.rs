@@ -224,8 +224,8 @@ pub(crate) async fn answer(
     let (head, body) = request.into_parts();
     let ledger = worker.gateway.ledger();
     let path = head.uri.path();
-    let caller =
-        snapshot.identify(ledger, &Visit { headers: &head.headers, in_query: None, path, peer }).await?;
+    let visit = Visit { headers: &head.headers, in_query: None, path, pattern: Some(found.row.path), peer };
+    let caller = snapshot.identify(ledger, &visit).await?;
     let actor = caller.actor(&ledger.directory());
     let call = Call { pattern: found.row.path, path, groups: found.row.groups };
     found.row.right.verdict(&actor, &call).map_err(|denied| Rejection::denied(&denied))?;

@@ -103,13 +103,21 @@ fn filter(desk: &Desk<'_>) -> Result<Option<LogFilter>, Problem> {
 
 /// The attempts of a query, by the id that a caller was given, or else by the gateway's own.
 async fn read(desk: &Desk<'_>, mut query: LogQuery) -> Result<LogPage, Problem> {
-    let Some(id) = desk.query.get("request_id") else { return Ok(books(desk)?.spend_logs(query).await?) };
+    let Some(id) = desk.query.get("request_id") else { return kept(desk, query).await };
     query.filter.request_ids = vec![id.to_owned()];
-    let found = books(desk)?.spend_logs(query.clone()).await?;
+    let found = kept(desk, query.clone()).await?;
     if found.total > 0 {
         return Ok(found);
     }
     query.filter.call_ids = std::mem::take(&mut query.filter.request_ids);
+    kept(desk, query).await
+}
+
+/// The attempts of a query, where rows of requests are kept.
+async fn kept(desk: &Desk<'_>, query: LogQuery) -> Result<LogPage, Problem> {
+    if !desk.snapshot.config().ledger.keeps_rows {
+        return Ok(LogPage::default());
+    }
     Ok(books(desk)?.spend_logs(query).await?)
 }
 
@@ -260,9 +268,7 @@ async fn session(desk: &Desk<'_>) -> Outcome {
     }
     let (number, page) = page(desk);
     let found = match filter(desk)? {
-        Some(filter) => {
-            books(desk)?.spend_logs(LogQuery { filter, page, ascending: true, ..LogQuery::default() }).await?
-        }
+        Some(filter) => kept(desk, LogQuery { filter, page, ascending: true, ..LogQuery::default() }).await?,
         None => LogPage::default(),
     };
     let rows = found.rows.iter().map(|row| Value::Object(spend_row::write(row, Form::Listed)));
@@ -283,8 +289,7 @@ async fn said(desk: &Desk<'_>) -> Outcome {
         return Ok(Value::Null);
     }
     let page = Page { offset: 0, limit: 1 };
-    let found =
-        books(desk)?.spend_logs(LogQuery { filter, page, with_bodies: true, ..LogQuery::default() }).await?;
+    let found = kept(desk, LogQuery { filter, page, with_bodies: true, ..LogQuery::default() }).await?;
     let Some(row) = found.rows.first() else { return Ok(Value::Null) };
     let mut written = spend_row::write(row, Form::Whole);
     let mut take = |name: &str| written.shift_remove(name).unwrap_or_default();

@@ -24,6 +24,26 @@ impl Rejection {
         Self::new(StatusCode::BAD_REQUEST, "invalid_request_error", message)
     }
 
+    /// What every request must have is not there, in LiteLLM's words.
+    pub(crate) fn lacks_param(name: &str) -> Self {
+        let named = match name.split_once('.') {
+            Some((first, rest)) => format!("[{first}][{}]", rest.replace('.', "][")),
+            None => name.to_owned(),
+        };
+        let message = format!(
+            "Authentication Error, BadRequest please pass param={named} in request body. This is a required param"
+        );
+        Self::new(StatusCode::UNAUTHORIZED, "auth_error", message)
+    }
+
+    /// The same of what requests of service accounts must have.
+    pub(crate) fn service_lacks_param(name: &str) -> Self {
+        let message = format!(
+            "BadRequest please pass param={name} in request body. This is a required param for service account"
+        );
+        Self::new(StatusCode::BAD_REQUEST, "bad_request_error", message).at(name)
+    }
+
     /// An admin request that is not served.
     pub(crate) fn admin(status: StatusCode, kind: &'static str, message: String, param: &str) -> Self {
         Self::new(status, kind, message).at(param)

@@ -96,7 +96,7 @@ pub(crate) fn lead(
     snapshot: &Snapshot,
     (method, path): (&Method, &str),
 ) -> Found {
-    if let Found::Served { route, access, model } = &found
+    if let Found::Served { route, access, model, .. } = &found
         && path.starts_with("/gemini/")
         && (*route == Route::GeminiCount
             || route.surface().is_some_and(|surface| surface.dialect() == Dialect::Gemini))
@@ -105,7 +105,7 @@ pub(crate) fn lead(
         && !snapshot.accounts().of("gemini").is_empty()
     {
         let route = Route::Pass(Passage::Gemini);
-        return Found::Served { route, access: *access, model: PathModel::default() };
+        return Found::Served { route, access: *access, pattern: None, model: PathModel::default() };
     }
     or_own(found, snapshot, method, path)
 }
@@ -122,7 +122,8 @@ fn or_own(found: Found, snapshot: &Snapshot, method: &Method, path: &str) -> Fou
         }
         if own.written.methods.iter().any(|known| known == method.as_str()) {
             let access = if own.written.needs_key { Access::Caller } else { Access::Open };
-            return Found::Served { route: Route::Pass(Passage::Own), access, model: PathModel::default() };
+            let (route, model) = (Route::Pass(Passage::Own), PathModel::default());
+            return Found::Served { route, access, pattern: None, model };
         }
         other_methods.extend(own.written.methods.iter().filter_map(|method| method.parse().ok()));
     }

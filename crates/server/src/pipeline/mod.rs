@@ -47,7 +47,7 @@ use crate::routing::{Admitted, Group, Urgency};
 use crate::snapshot::Snapshot;
 use crate::surface::Surface;
 use crate::toll::{Entry, Toll, note_failure};
-use crate::worker::Worker;
+use crate::worker::{Door, Worker};
 use attempt::Walked;
 use ceiling::{RequestBounds, Words};
 use http::header::{CONTENT_TYPE, HeaderValue};
@@ -115,11 +115,12 @@ pub(crate) async fn answer(
     let found = worker.gateway.routes().find(request.method(), request.uri().path());
     let asked = (request.method(), request.uri().path());
     let found = passthrough::lead(found, worker, &snapshot, asked);
+    let found = if worker.door == Door::Callers && found.is_operators() { Found::Nothing } else { found };
     let answered = match found {
-        Found::Served { route, access, model } => {
+        Found::Served { route, access, pattern, model } => {
             let in_query = key_in_query(route, &request);
-            let visit =
-                Visit { headers: request.headers(), in_query: in_query.as_deref(), path: asked.1, peer };
+            let (headers, in_query) = (request.headers(), in_query.as_deref());
+            let visit = Visit { headers, in_query, path: asked.1, pattern, peer };
             let caller = snapshot.admit_to(worker.gateway.ledger(), access, &visit).await;
             match (caller, route.surface()) {
                 (Err(rejection), surface) => {
@@ -267,6 +268,7 @@ pub(crate) fn authorize(
     call: &Call,
     received: &mut Received<'_>,
 ) -> Result<(), Rejection> {
+    snapshot.rules().demand(&call.caller, &received.object)?;
     let end_user = received.wish.user.as_deref();
     if received.model_is_missing || (call.caller.holder().is_none() && end_user.is_none()) {
         return Ok(());

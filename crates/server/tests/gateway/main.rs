@@ -9,6 +9,7 @@
 mod office;
 mod support;
 
+mod access;
 mod access_groups;
 mod admission;
 mod alerts;
