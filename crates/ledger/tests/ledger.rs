@@ -54,12 +54,16 @@ impl Place {
     }
 
     async fn begin(&self) -> (Arc<Ledger>, Store, Recovery) {
+        self.begin_with(Options::default()).await
+    }
+
+    async fn begin_with(&self, options: Options) -> (Arc<Ledger>, Store, Recovery) {
         let (store, books) = self.books().await;
         let ledger = Arc::new(Ledger::new(
             Clock::default(),
             Accounts::new(Kernel::new(Kernel::utc()), Defaults::default()),
         ));
-        let recovery = ledger.begin(books, Some((self.journal(), Options::default()))).await.unwrap();
+        let recovery = ledger.begin(books, Some((self.journal(), options))).await.unwrap();
         (ledger, store, recovery)
     }
 }
@@ -201,6 +205,40 @@ async fn an_attempt_that_is_dropped_is_booked_as_it_was_intended_and_one_that_wa
     assert!(matches!(refused.refusal.reason, Reason::Budget { .. }));
     assert_eq!(refused.scope, key());
     whole.release();
+}
+
+#[tokio::test]
+async fn while_the_disk_refuses_so_much_is_kept_in_memory_and_beyond_that_nothing_is_sent() {
+    let (place, limits) = (Place::new(), limits(json!({})));
+    let (ledger, store, _) = place.begin_with(Options { segment_bytes: 1, ..Options::default() }).await;
+    let admission = enter(&ledger, &limits).unwrap();
+    let intend = async |number: u128| {
+        let mut attempt = admission.attempt(number, none(), PicoDollars::ZERO).unwrap();
+        attempt.intend(row(0), PicoDollars::ZERO).await.map(|()| attempt)
+    };
+    intend(0).await.unwrap().settle(row(0), PicoDollars(DOLLAR));
+    // The folder is gone: no file can follow the one that is full.
+    let elsewhere = place.0.join("elsewhere");
+    std::fs::rename(place.journal(), &elsewhere).unwrap();
+    let mut sent = 0_u128;
+    // Two records each, and a row of a few: 100,000 records are kept.
+    while let Ok(attempt) = intend(sent + 1).await {
+        sent += 1;
+        if sent.is_multiple_of(1_000) {
+            attempt.settle(row(0), PicoDollars(DOLLAR));
+            // Until the journal's thread has taken what there is.
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        } else {
+            attempt.release();
+        }
+        assert!(sent < 200_000, "it never ends");
+    }
+    assert!(sent >= 50_000 - 1_000, "{sent}");
+    std::fs::rename(&elsewhere, place.journal()).unwrap();
+    let expect = (1 + sent / 1_000) as i128 * DOLLAR;
+    ledger.close(PATIENCE).await;
+    assert_eq!(in_books(&store).await, expect);
+    intend(sent + 2).await.unwrap().release();
 }
 
 #[tokio::test]

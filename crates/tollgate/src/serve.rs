@@ -24,6 +24,9 @@ const BACKLOG: i32 = 1_024;
 /// After a change of a file, further changes are waited for this long: editors write in several steps.
 const SETTLE: Duration = Duration::from_millis(50);
 
+/// The signal of a process that has come to its limit of a file's size: not caught, it ends the process.
+const SIGXFSZ: i32 = 25;
+
 /// How often what has expired in the database is looked for.
 const PURGE_EVERY: Duration = Duration::from_secs(600);
 
@@ -241,6 +244,8 @@ fn minding() -> Result<(Runtime, Signals), String> {
     let signals = {
         let _within = runtime.enter();
         let mind = |kind| signal(kind).map_err(|error| format!("signals: {error}"));
+        // From now on such a limit is what a full disk is: an error of who writes.
+        let _ = mind(SignalKind::from_raw(SIGXFSZ))?;
         Signals {
             terminate: mind(SignalKind::terminate())?,
             interrupt: mind(SignalKind::interrupt())?,

@@ -3,6 +3,7 @@
 use super::*;
 use std::fs::OpenOptions;
 use std::io::Write as _;
+use std::task::{Context, Waker};
 
 /// A folder of its own, gone with the test.
 struct Folder(PathBuf);
@@ -204,6 +205,49 @@ async fn a_disk_that_refuses_keeps_intents_back_and_rows_in_memory_until_it_take
     assert_eq!(rows(&journal, recovered.first).0, [1, 3]);
     drop(journal);
     assert_eq!(ids(&folder.open().1.orphans), [4], "what was refused was not sent");
+}
+
+/// Writes an intent and takes it back at once, as a caller does who leaves while it is waited for.
+fn change_ones_mind(journal: &Journal, attempt: u128) {
+    let mut intending = Box::pin(journal.intend(attempt, b"intent"));
+    let polled = intending.as_mut().poll(&mut Context::from_waker(Waker::noop()));
+    drop(intending);
+    // It may be on the disk already, or not: either way it is over.
+    let _ = polled;
+    journal.drop_intent(attempt);
+}
+
+#[tokio::test]
+async fn an_intent_that_is_taken_back_before_it_is_written_is_no_orphan() {
+    let folder = Folder::new("mind");
+    let (journal, _) = folder.open();
+    for attempt in 0..2_000 {
+        change_ones_mind(&journal, attempt);
+    }
+    journal.flush().await.unwrap();
+    drop(journal);
+    assert_eq!(ids(&folder.open().1.orphans), Vec::<u128>::new());
+}
+
+#[tokio::test]
+async fn what_was_refused_and_is_taken_back_fills_no_memory() {
+    let folder = Folder::new("memory");
+    let (journal, _) = folder.open_with(Options { segment_bytes: 1, ..Options::default() });
+    journal.intend(1, b"intent").await.unwrap();
+    let elsewhere = folder.0.with_extension("moved");
+    let _ = fs::remove_dir_all(&elsewhere);
+    fs::rename(&folder.0, &elsewhere).unwrap();
+    for attempt in 2..102 {
+        assert_eq!(journal.intend(attempt, b"intent").await, Err(Unwritten));
+        journal.drop_intent(attempt);
+    }
+    journal.drop_intent(1);
+    assert_eq!(journal.flush().await, Err(Unwritten));
+    assert_eq!(journal.trouble(), (true, 1), "of the one that was written");
+    fs::rename(&elsewhere, &folder.0).unwrap();
+    journal.flush().await.unwrap();
+    drop(journal);
+    assert_eq!(ids(&folder.open().1.orphans), Vec::<u128>::new());
 }
 
 #[tokio::test]

@@ -19,6 +19,8 @@ use tokio::sync::{oneshot, watch};
 
 /// Records that are written in one piece at most.
 const GROUP_MAX: usize = 1_024;
+/// What is written at once of that which waits in memory, so that a disk that goes on refusing is asked with little.
+const PIECE_BYTES: usize = 1 << 20;
 /// How soon a disk that has refused is asked again.
 const AGAIN_AFTER: Duration = Duration::from_millis(250);
 
@@ -50,6 +52,8 @@ pub(super) struct Health {
 struct Open {
     segment: u64,
     frame: Vec<u8>,
+    /// Whoever waits for its intent was not told yet.
+    is_waited_for: bool,
 }
 
 pub(super) struct Writer {
@@ -131,13 +135,14 @@ impl Writer {
             Command::Append { kind, attempt, frame, waiter } => {
                 group.appends += 1;
                 group.must_sync |= waiter.is_some() && self.options.sync == Sync::Always;
-                match kind {
-                    Kind::Intent => {
-                        let segment = self.written.segment;
-                        self.open.insert(attempt, Open { segment, frame: frame.clone() });
-                    }
-                    Kind::Settled | Kind::Dropped => {
-                        self.open.remove(&attempt);
+                if kind == Kind::Intent {
+                    let (segment, is_waited_for) = (self.written.segment, waiter.is_some());
+                    self.open.insert(attempt, Open { segment, frame: frame.clone(), is_waited_for });
+                } else {
+                    let open = self.open.remove(&attempt);
+                    if kind == Kind::Dropped && !open.is_some_and(|open| group.is_to_be_ended(attempt, &open))
+                    {
+                        return true;
                     }
                 }
                 match waiter {
@@ -158,6 +163,7 @@ impl Writer {
     /// Puts a group on the disk, and tells whoever waits for it.
     fn commit(&mut self, group: Group) {
         let Group { waited_for, flushes, must_sync, free_before, .. } = group;
+        let before = self.written;
         let outcome = self.write(&waited_for, must_sync);
         let is_down = outcome.is_err();
         if self.health.is_down.swap(is_down, Ordering::Relaxed) != is_down {
@@ -170,8 +176,12 @@ impl Writer {
         }
         self.health.backlog.store(self.backlog.len(), Ordering::Relaxed);
         for (attempt, _, waiter) in waited_for {
-            if is_down {
-                // It is not sent, so there is nothing to settle.
+            if !is_down || self.written != before {
+                if let Some(open) = self.open.get_mut(&attempt) {
+                    open.is_waited_for = false;
+                }
+            } else {
+                // It is not sent and stands nowhere, so there is nothing to end.
                 self.open.remove(&attempt);
             }
             let _ = waiter.send(outcome.as_ref().map_err(|_| Unwritten).copied());
@@ -190,18 +200,39 @@ impl Writer {
     }
 
     fn write(&mut self, waited_for: &[(u128, Vec<u8>, Waiter)], must_sync: bool) -> io::Result<()> {
-        let waiting = waited_for.iter().map(|(_, frame, _)| frame.as_slice());
-        let bytes: Vec<u8> =
-            self.backlog.iter().map(Vec::as_slice).chain(waiting).flatten().copied().collect();
-        if !bytes.is_empty() {
-            self.append(&bytes)?;
-            self.backlog.clear();
+        loop {
+            let (count, mut bytes) = self.piece();
+            let is_last = count == self.backlog.len();
+            if is_last {
+                waited_for.iter().for_each(|(_, frame, _)| bytes.extend_from_slice(frame));
+            }
+            if !bytes.is_empty() {
+                self.append(&bytes)?;
+                self.backlog.drain(..count);
+            }
+            if is_last {
+                break;
+            }
         }
         let is_due = self.unsynced_since.is_some_and(|since| since.elapsed() >= self.options.sync_after);
         if must_sync || is_due {
             self.sync()?;
         }
         Ok(())
+    }
+
+    /// The first of what waits in memory: how many records, and their bytes.
+    fn piece(&self) -> (usize, Vec<u8>) {
+        let mut bytes = Vec::new();
+        let mut count = 0;
+        for frame in &self.backlog {
+            if bytes.len() >= PIECE_BYTES {
+                break;
+            }
+            bytes.extend_from_slice(frame);
+            count += 1;
+        }
+        (count, bytes)
     }
 
     fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
@@ -290,4 +321,16 @@ struct Group {
     flushes: Vec<Waiter>,
     must_sync: bool,
     free_before: u64,
+}
+
+impl Group {
+    /// Whether anything is to be written of the end of an attempt that was not sent. Not where its intent is about to be
+    /// written: then neither is.
+    fn is_to_be_ended(&mut self, attempt: u128, open: &Open) -> bool {
+        if !open.is_waited_for {
+            return true;
+        }
+        self.waited_for.retain(|(waiting, ..)| *waiting != attempt);
+        false
+    }
 }

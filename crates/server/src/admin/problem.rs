@@ -6,7 +6,7 @@ use tollgate_identity::form::{BadForm, Fault};
 use tollgate_identity::grant::{Denied, Exceeds};
 use tollgate_identity::role::{Actor, Role};
 use tollgate_ledger::CommitError;
-use tollgate_store::StoreError;
+use tollgate_store::{StoreError, Trouble};
 
 /// Why not.
 #[derive(Debug)]
@@ -60,15 +60,16 @@ impl From<CommitError> for Problem {
 
 impl From<StoreError> for Problem {
     fn from(error: StoreError) -> Self {
-        match error {
-            StoreError::Conflict { .. } => {
+        match error.trouble() {
+            Trouble::Conflict => {
                 Self::Conflict("it was changed by somebody else meanwhile; try again".to_owned())
             }
-            StoreError::Invalid(reason) => Self::Bad("request_body", reason),
-            StoreError::Unavailable { .. } | StoreError::Closed | StoreError::Busy { .. } => {
+            Trouble::Bad => Self::Bad("request_body", error.to_string()),
+            Trouble::Unavailable => {
+                tracing::warn!(%error, "the books did not answer an admin request");
                 Self::Unavailable
             }
-            error => {
+            Trouble::Defect => {
                 tracing::error!(%error, "the books failed an admin request");
                 Self::Internal
             }

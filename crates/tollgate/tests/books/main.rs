@@ -19,4 +19,5 @@ mod server;
 mod support;
 
 mod away;
+mod disk;
 mod stand;

@@ -93,7 +93,7 @@ impl Stand {
         calls
     }
 
-    /// What the books have of each call.
+    /// What the books have of each call that cost something.
     pub(crate) async fn rows(&self) -> HashMap<String, Vec<Row>> {
         rows(&self.direct).await
     }
@@ -116,7 +116,7 @@ impl Stand {
         let all = "SELECT sum(settled)::text FROM tollgate.accounts WHERE kind = 'key' AND cadence = ''";
         assert_eq!(query(&self.direct, all).await, [[sum.to_string()]], "the keys' accounts");
         let days =
-            "SELECT sum(spend)::text, sum(requests)::text FROM tollgate.daily WHERE entity_kind = 'global'";
+            "SELECT sum(spend)::text, sum(successes)::text FROM tollgate.daily WHERE entity_kind = 'global'";
         let days = query(&self.direct, days).await;
         assert_eq!(days, [[sum.to_string(), calls.len().to_string()]], "the sums of days");
     }
@@ -126,10 +126,12 @@ fn check_served((answer, call): (crate::support::Answer, String)) {
     assert_eq!(answer.status, 200, "{call}: {}", answer.text());
 }
 
-/// What the books at this address have of each call.
+/// What the books at this address have of each call that cost something: those that were refused have a row too.
 pub(crate) async fn rows(url: &str) -> HashMap<String, Vec<Row>> {
     let mut rows: HashMap<String, Vec<Row>> = HashMap::new();
-    for row in query(url, "SELECT call_id, cost::text, recovered::text FROM tollgate.attempts").await {
+    for row in
+        query(url, "SELECT call_id, cost::text, recovered::text FROM tollgate.attempts WHERE cost > 0").await
+    {
         let [call, cost, recovered] = row.try_into().unwrap();
         rows.entry(call).or_default().push((cost.parse().unwrap(), recovered != "0"));
     }

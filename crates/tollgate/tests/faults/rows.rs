@@ -44,6 +44,9 @@ const HEAD: &str = "crates/upstream/tests/upstream/head.rs";
 const BODY: &str = "crates/upstream/tests/upstream/body.rs";
 const SSE: &str = "crates/dialect/tests/fast_sse.rs";
 const BOOKS_AWAY: &str = "crates/tollgate/tests/books/away.rs";
+const DISK: &str = "crates/tollgate/tests/books/disk.rs";
+const LEDGER: &str = "crates/ledger/tests/ledger.rs";
+const JOURNAL: &str = "crates/ledger/src/journal/tests.rs";
 const STORE_FAULTS: &str = "crates/store/tests/store/books/faults.rs";
 const RELAY: &str = "crates/dialect/tests/fast_relay.rs";
 
@@ -429,6 +432,19 @@ const ROWS: &[Row] = &[
         follows: "",
     },
     Row {
+        number: 46,
+        fault: "the disk is full",
+        injected: "a limit of the gateway's files, reached in the midst of records, for the journal alone and for the database too",
+        expected: "what is under a budget gets a 503 `ledger_unavailable` and is not sent; all else is served, up to 100,000 records in memory; afterwards all goes on and no record is lost or doubled",
+        held: &[
+            at(DISK, "r46_on_a_full_disk_nothing_under_a_budget_is_sent_and_all_else_is_kept_in_memory"),
+            at(DISK, "r46_a_disk_that_is_full_for_journal_and_database_loses_nothing_either"),
+            at(LEDGER, "while_the_disk_refuses_so_much_is_kept_in_memory_and_beyond_that_nothing_is_sent"),
+            at(JOURNAL, "what_was_refused_and_is_taken_back_fills_no_memory"),
+        ],
+        follows: "",
+    },
+    Row {
         number: 57,
         fault: "more than can be served",
         injected: "three times the capacity, critical and other requests mixed by `priority`",
@@ -448,7 +464,7 @@ fn root() -> PathBuf {
 #[test]
 fn all_rows_are_there_and_each_is_held() {
     let numbers: Vec<u32> = ROWS.iter().map(|row| row.number).collect();
-    assert_eq!(numbers, (1..=30).chain([39, 40, 41, 57]).collect::<Vec<u32>>());
+    assert_eq!(numbers, (1..=30).chain([39, 40, 41, 46, 57]).collect::<Vec<u32>>());
     for row in ROWS {
         assert!(!row.held.is_empty(), "nothing holds R{}", row.number);
     }

@@ -168,6 +168,14 @@ impl Gateway {
         self.status("VmHWM:") * 1024
     }
 
+    /// From now on no file of it grows beyond so many bytes; without a number any may.
+    pub(crate) fn limit_files(&self, bytes: Option<u64>) {
+        let most = bytes.map_or("unlimited".to_owned(), |bytes| bytes.to_string());
+        let (pid, most) = (self.child.id().to_string(), format!("--fsize={most}:unlimited"));
+        let done = Command::new("prlimit").args(["--pid", &pid, &most]).status().unwrap();
+        assert!(done.success());
+    }
+
     /// The threads that it has.
     pub(crate) fn threads(&self) -> u64 {
         self.status("Threads:")
