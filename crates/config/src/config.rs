@@ -10,11 +10,13 @@ use std::collections::{HashMap, HashSet};
 use std::io;
 use std::path::{Path, PathBuf};
 
+use serde_json::{Map, Value};
 use tollgate_catalog::providers;
 
 use crate::access::AccessSettings;
 use crate::budgets::BudgetSettings;
 use crate::canned::FaqFiles;
+use crate::changed::{Sources, laid_over};
 use crate::costs::Costs;
 use crate::environment::{self, Environment, ProcessEnvironment};
 use crate::include::{Reader, read_all};
@@ -68,6 +70,8 @@ pub struct Config {
     pub environment: Vec<(String, Secret)>,
     /// Every file that was read, for watching.
     pub files: Vec<PathBuf>,
+    /// What stood in them.
+    pub(crate) sources: Sources,
 }
 
 /// What came of reading a configuration.
@@ -88,20 +92,36 @@ pub fn load(
     process: &dyn Fn(&str) -> Option<String>,
 ) -> Loaded {
     let mut found = Collector::default();
-    let config = read_config(entry, read, process, &mut found);
+    let mut texts = Vec::new();
+    let mut reading = |path: &Path| {
+        let text = read(path)?;
+        texts.push((path.to_owned(), text.clone()));
+        Ok(text)
+    };
+    let input = Input { entry, process, changed: &Map::new(), groups: &[] };
+    let config = read_config(&input, &mut reading, &mut found);
     let files = found.files().to_vec();
     let config = if found.has_errors() { None } else { config };
+    let config = config.map(|config| Config { sources: Sources::new(entry, texts), ..config });
     Loaded { config, report: found.into_report(), files }
 }
 
-fn read_config(
-    entry: &Path,
-    read: Reader<'_>,
-    process: ProcessEnvironment<'_>,
-    found: &mut Collector,
-) -> Option<Config> {
-    let written = read_all(entry, &mut *read, found)?;
-    let (root, environment) = environment::resolve(&written, process, found);
+/// What a configuration is made of, beside its files' texts.
+pub(crate) struct Input<'a> {
+    /// The first file.
+    pub(crate) entry: &'a Path,
+    /// Looks variables up.
+    pub(crate) process: ProcessEnvironment<'a>,
+    /// Settings that go before those of the files, by section.
+    pub(crate) changed: &'a Map<String, Value>,
+    /// Model groups that are in no file.
+    pub(crate) groups: &'a [String],
+}
+
+pub(crate) fn read_config(input: &Input<'_>, read: Reader<'_>, found: &mut Collector) -> Option<Config> {
+    let written = read_all(input.entry, &mut *read, found)?;
+    let written = laid_over(written, input.changed, found);
+    let (root, environment) = environment::resolve(&written, input.process, found);
     check(&root, Kind::Section(top::TABLE), "", found);
     let mut deployments = deployments(&root, &environment, found);
     let mut router = router::resolve(&root, found);
@@ -109,7 +129,8 @@ fn read_config(
     router.name_groups(&deployments, &root, found);
     let called = router.routing_groups.iter().filter(|group| group.is_callable);
     let names = deployments.iter().map(|deployment| deployment.model_name.as_str());
-    let names: Vec<&str> = names.chain(called.map(|group| group.name.as_str())).collect();
+    let names = names.chain(called.map(|group| group.name.as_str()));
+    let names: Vec<&str> = names.chain(input.groups.iter().map(String::as_str)).collect();
     let groups = Groups::new(&left_out(&root, names), &router.model_group_alias, &root);
     targets::check(&router, &root, &groups, found);
     let mut reading = TierReading { groups: &groups, faqs: FaqFiles::new(read) };
@@ -141,6 +162,7 @@ fn read_config(
         pass_through: passthrough::resolve(&root, &environment, found),
         environment: environment.into_own(),
         files: found.files().to_vec(),
+        sources: Sources::default(),
     })
 }
 

@@ -15,6 +15,7 @@ mod alert_type;
 mod alerts;
 mod budgets;
 mod canned;
+mod changed;
 mod classes;
 mod cloud;
 mod config;
@@ -59,6 +60,7 @@ pub use budgets::{
     BudgetMaximum, BudgetSettings, BudgetTiers, EndUserLimit, ScopeLimit,
 };
 pub use canned::{Canned, FaqEntry};
+pub use changed::{CHANGEABLE, Unchangeable, changeable, keys_of, map_secrets, masked, stands_before};
 pub use classes::{AllowedFailsPolicy, RetryPolicy};
 pub use cloud::CloudParams;
 pub use config::{Config, Loaded, load};

@@ -251,7 +251,7 @@ fn refuse_variables(node: &Node, path: &str, found: &mut Collector) {
 }
 
 /// JSON as if it had been written in a file, texts in quotes.
-fn node(value: &Value, place: Place) -> Node {
+pub(crate) fn node(value: &Value, place: Place) -> Node {
     let scalar =
         |text: Rc<str>, is_plain| Data::Scalar(Scalar { text, is_plain, is_from_environment: false });
     let data = match value {

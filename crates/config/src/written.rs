@@ -72,7 +72,7 @@ fn masked(node: &Node) -> Value {
 }
 
 /// Whether a name is that of a secret, by the words that LiteLLM's own masking goes by.
-fn sounds_secret(name: &str) -> bool {
+pub(crate) fn sounds_secret(name: &str) -> bool {
     const WORDS: &[&str] = &["key", "secret", "password", "passphrase", "credential", "auth", "private"];
     let name = name.to_ascii_lowercase();
     let is_token = name == "token" || name.ends_with("_token") || name.ends_with("-token");

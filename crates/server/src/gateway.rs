@@ -6,15 +6,17 @@ use crate::drain::{Drain, Stage};
 use crate::made::{self, Stored, Unfit};
 use crate::routes::Routes;
 use crate::routing::{Admission, Alerts, Fleet, Leg, Tally, Word, Words, recall};
+use crate::settings;
 use crate::snapshot::Snapshot;
 use crate::telemetry::Metrics;
 use crate::toll::{Foresight, TollRules, listener};
 use arc_swap::ArcSwap;
+use serde_json::{Map, Value};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tokio::sync::watch;
 use tollgate_catalog::Overlay;
-use tollgate_config::{Config, Durability, LedgerSettings};
+use tollgate_config::{Config, Durability, LedgerSettings, Loaded};
 use tollgate_identity::Kind;
 use tollgate_ledger::journal::{Options, Sync as Outlives};
 use tollgate_ledger::{Accounts, Ledger, Recovery, StartError};
@@ -61,7 +63,7 @@ struct Origin {
 
 /// Whether a change of records is one of what is served.
 fn concerns_models(changes: &Changes) -> bool {
-    let kinds = [Kind::Model, Kind::Credential].map(Kind::word);
+    let kinds = [Kind::Model, Kind::Credential, Kind::Setting].map(Kind::word);
     let written = changes.written.iter().map(|record| record.kind.as_str());
     let deleted = changes.deleted.iter().map(|(kind, _)| kind.as_str());
     written.chain(deleted).any(|kind| kinds.contains(&kind))
@@ -180,7 +182,7 @@ impl Gateway {
     /// Lets requests find a new snapshot from now on.
     fn serve(&self, snapshot: Snapshot, unfit: &[Unfit]) {
         for Unfit { id, member, reason } in unfit {
-            tracing::error!(id, member, reason, "a model is left out");
+            tracing::error!(id, member, reason, "what was made over the admin API is left out");
         }
         self.alerts.configure(snapshot.config());
         self.admission.configure(snapshot.config());
@@ -212,6 +214,21 @@ impl Gateway {
                 vec![Unfit { id, member: "litellm_params".to_owned(), reason: error.reason().to_owned() }]
             }
         }
+    }
+
+    /// What comes of reading the configuration with the settings that are stored.
+    pub(crate) fn read_with(&self, stored: &Stored) -> Loaded {
+        settings::tried(&self.origin().config, stored)
+    }
+
+    /// A section of the configuration as the files have it, secrets masked.
+    pub(crate) fn written(&self, section: &str) -> Map<String, Value> {
+        self.origin().config.written(section)
+    }
+
+    /// A setting as the files have it, its secrets open.
+    pub(crate) fn written_in_full(&self, section: &str, name: &str) -> Option<Value> {
+        self.origin().config.written_in_full(section, name)
     }
 
     /// Counts a configuration that was refused, here or before it came here.
@@ -434,7 +451,9 @@ fn build(
     known: (&Metrics, &Arc<Fleet>),
     previous: Option<&Snapshot>,
 ) -> Result<(Snapshot, Vec<Unfit>), BuildError> {
-    let (mut config, mut unfit) = made::complete(&origin.config, stored);
+    let (laid, mut unfit) = settings::laid(&origin.config, stored);
+    let (mut config, left_out) = made::complete(&laid, stored);
+    unfit.extend(left_out);
     loop {
         let error = match Snapshot::build(config.clone(), origin.overlay.clone(), known, previous) {
             Ok(snapshot) => return Ok((snapshot, unfit)),

@@ -28,6 +28,7 @@ mod realtime;
 mod reply;
 pub mod routes;
 mod routing;
+mod settings;
 mod snapshot;
 mod stall;
 mod surface;

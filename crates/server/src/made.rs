@@ -24,6 +24,7 @@ type Members = serde_json::Map<String, serde_json::Value>;
 pub(crate) struct Stored {
     models: Vec<Arc<Record>>,
     credentials: Vec<Arc<Record>>,
+    settings: Vec<Arc<Record>>,
 }
 
 /// Something that cannot be served, and why.
@@ -48,7 +49,7 @@ impl Stored {
             });
             records
         };
-        Self { models: of(Kind::Model), credentials: of(Kind::Credential) }
+        Self { models: of(Kind::Model), credentials: of(Kind::Credential), settings: of(Kind::Setting) }
     }
 
     /// With this record in place of the one of its id.
@@ -56,6 +57,7 @@ impl Stored {
         let records = match record.kind {
             Kind::Model => &mut self.models,
             Kind::Credential => &mut self.credentials,
+            Kind::Setting => &mut self.settings,
             _ => return self,
         };
         records.retain(|other| other.id != record.id);
@@ -63,8 +65,19 @@ impl Stored {
         self
     }
 
-    /// Whether there are none.
-    pub(crate) fn is_empty(&self) -> bool {
+    /// Settings that were changed, by section.
+    pub(crate) fn settings(&self) -> &[Arc<Record>] {
+        &self.settings
+    }
+
+    /// The names of the groups that deployments were made in.
+    pub(crate) fn groups(&self) -> Vec<String> {
+        let names = self.models.iter().filter_map(|record| record.document.text("model_name"));
+        names.map(str::to_owned).collect()
+    }
+
+    /// Whether there is nothing to make deployments of.
+    fn is_empty(&self) -> bool {
         self.models.is_empty() && self.credentials.is_empty()
     }
 }
@@ -111,7 +124,8 @@ pub(crate) fn complete(origin: &Config, stored: &Stored) -> (Config, Vec<Unfit>)
     }
     let variables = surroundings(origin).variables;
     let read = Reading { origin, credentials: credentials(origin, stored, &mut unfit), process: &*variables };
-    let mut config = Config { deployments: Vec::new(), ..origin.clone() };
+    let mut config = origin.clone();
+    config.deployments.clear();
     for deployment in &origin.deployments {
         let completed = match &deployment.incomplete {
             None => Ok(deployment.clone()),

@@ -287,6 +287,7 @@ pub const ROUTES: &[RouteRow] = &[
     row("GET", "/audit", Right::OperatorSee, ADMIN),
     row("GET", "/audit/{id}", Right::OperatorSee, ADMIN),
     row("GET", "/config/list", Right::OperatorSee, ADMIN),
+    row("GET", "/config/yaml", Right::OperatorSee, ADMIN),
     row("POST", "/config/update", Right::OperatorChange, ADMIN),
     row("GET", "/config/field/info", Right::OperatorSee, ADMIN),
     row("POST", "/config/field/update", Right::OperatorChange, ADMIN),

@@ -20,6 +20,7 @@ pub mod organization;
 pub mod project;
 mod row;
 mod sealed;
+pub mod setting;
 pub mod tag;
 pub mod team;
 pub mod user;
@@ -171,6 +172,7 @@ pub fn tables() -> Vec<&'static Form> {
         model::FORMS,
         credential::FORMS,
         invitation::FORMS,
+        setting::FORMS,
     ];
     nouns.iter().flat_map(|forms| forms.iter().copied()).collect()
 }

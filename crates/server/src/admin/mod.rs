@@ -11,6 +11,7 @@ mod activity;
 mod activity_sums;
 mod audit;
 mod budgets;
+mod config;
 mod credentials;
 mod customers;
 mod desk;
@@ -27,8 +28,10 @@ mod projects;
 mod query;
 mod reports;
 mod repricing;
+mod router;
 mod sealing;
 mod seats;
+mod settings;
 mod sight;
 mod span;
 mod spend;
@@ -122,6 +125,8 @@ const AREAS: &[&[Served]] = &[
     models::ROUTES,
     credentials::ROUTES,
     repricing::ROUTES,
+    config::ROUTES,
+    router::ROUTES,
 ];
 
 /// A route that was found.

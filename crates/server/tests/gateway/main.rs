@@ -54,6 +54,7 @@ mod retries;
 mod routing;
 mod secrets;
 mod sensitive;
+mod settings;
 mod smuggling;
 mod spend;
 mod staged;
