@@ -329,7 +329,36 @@ ERRORS = (
     ("provider's 500", "open", lambda server: chat(server, "simulated/sim-error-500", num_retries=0)),
     ("our time limit", "open", lambda server: chat(server, "simulated/sim-hang", timeout=0.2, num_retries=0)),
     ("HTML", "open", lambda server: chat(server, "simulated/sim-html", num_retries=0)),
+    ("blocked", "keyed", lambda server: chat(server, "gpt-4o", key_of(server, blocked=True))),
+    ("not for the route", "keyed", lambda server: chat(server, "gpt-4o", key_of(server, allowed_routes=["/key/info"]))),
+    ("not from there", "keyed", lambda server: chat(server, "gpt-4o", key_of(server, allowed_ips=["192.0.2.1"]))),
+    ("not this model", "keyed", lambda server: chat(server, "gpt-4o", key_of(server, models=["another"]))),
+    ("limit", "keyed", lambda server: chat(server, "gpt-4o-mini", key_of(server, tpm_limit=1))),
+    ("budget", "keyed", lambda server: chat(server, "gpt-4o-mini", key_of(server, max_budget=0.0000001))),
+    ("not an administrator", "keyed", lambda server: admin(server, "/team/new", key_of(server))),
+    ("nobody's key", "keyed", lambda server: admin(server, "/key/0000/reset_spend", reset_to=0)),
+    ("no member", "keyed", lambda server: admin(server, "/key/generate", max_bugdet=1)),
+    ("refused member", "keyed", lambda server: admin(server, "/key/generate", object_permission={"agents": ["a"]})),
+    ("wrong member", "keyed", lambda server: admin(server, "/key/generate", rpm_limit="many")),
+    ("administrators' member", "keyed", lambda server: by_user(server, allowed_routes=["/key/info"])),
+    ("more than the user", "keyed", lambda server: by_user(server, max_budget=2)),
 )
+
+
+def admin(server, path: str, key: str | None = None, **body) -> httpx.Response:
+    """A call of the admin API: by the operator, or by whoever's key it is."""
+    headers = {"authorization": f"Bearer {key or KEY}"}
+    return httpx.post(server.url + path, headers=headers, json=body, timeout=30, trust_env=False)
+
+
+def key_of(server, **body) -> str:
+    return admin(server, "/key/generate", **body).json()["key"]
+
+
+def by_user(server, **body) -> httpx.Response:
+    """A user who may spend a dollar makes a key."""
+    key = admin(server, "/user/new", user_role="internal_user", max_budget=1).json()["key"]
+    return admin(server, "/key/generate", key, **body)
 
 
 def raw(server, body: bytes, kind: str) -> httpx.Response:

@@ -6,6 +6,7 @@ mod defaults;
 mod keys;
 mod organizations;
 mod others;
+mod page;
 mod properties;
 mod support;
 mod tables;
