@@ -4,6 +4,7 @@
 
 use super::Call;
 use super::units::Units;
+use crate::drain::Stage;
 use crate::gateway::Gateway;
 use crate::routing::Place;
 use crate::surface::Surface;
@@ -382,7 +383,9 @@ impl Settlement {
     /// Gives the place back, and lets the policies learn of the end.
     fn leave(&mut self, spend: &SessionSpend, ending: Ending) {
         let Some(mut place) = self.place.take() else { return };
-        if matches!(ending, Ending::Cut | Ending::Mended) {
+        // What the end of the process cuts off is no fault of the provider's.
+        let is_over = self.gateway.drain().stage() == Stage::Over;
+        if matches!(ending, Ending::Cut | Ending::Mended) && !is_over {
             let lesson = place.broke(FailureKind::Connection, &self.target.health_rules);
             self.gateway.alerts().learned(&self.target, &lesson);
         }

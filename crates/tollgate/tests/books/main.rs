@@ -19,5 +19,6 @@ mod server;
 mod support;
 
 mod away;
+mod changes;
 mod disk;
 mod stand;

@@ -2,7 +2,7 @@
 
 use crate::proxy::Proxy;
 use crate::server::{self, Server};
-use crate::support::{COST, Site, chat, open_ai, patiently, priced};
+use crate::support::{COST, Gateway, Site, chat, open_ai, patiently, priced};
 use std::collections::HashMap;
 use tokio::task::{JoinSet, spawn_blocking};
 use tokio_postgres::NoTls;
@@ -22,6 +22,7 @@ pub(crate) struct Stand {
     server: Option<Server>,
     /// Past the wire, as the database's owner.
     pub(crate) direct: String,
+    url: String,
 }
 
 /// A configuration of one group `m` with two deployments, and this address of a database.
@@ -47,7 +48,13 @@ impl Stand {
         let proxy = Proxy::to(server.port).await;
         let url = format!("postgresql://gate:secret@127.0.0.1:{}/postgres?sslmode=disable", proxy.port);
         let site = Site::start(&yaml(&url), script()).await;
-        Self { site, proxy, server: Some(server), direct }
+        Self { site, proxy, server: Some(server), direct, url }
+    }
+
+    /// One more gateway before the same providers and the same database.
+    pub(crate) async fn another(&self) -> Gateway {
+        let text = yaml(&self.url).replace("{sim}", &self.site.simulator.address().to_string());
+        Gateway::start(&text).await
     }
 
     /// Stops the server at once, as a crash does.

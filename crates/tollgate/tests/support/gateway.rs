@@ -24,10 +24,10 @@ static FOLDERS: AtomicUsize = AtomicUsize::new(0);
 /// The configuration in the folder of a process.
 pub(crate) const CONFIG: &str = "config.yaml";
 
-/// Starts a process in its folder, and reads its log.
-fn launch(folder: &Path) -> (Child, Arc<Mutex<Vec<String>>>) {
+/// Starts a process in its folder on a port, and reads its log.
+fn launch(folder: &Path, port: u16) -> (Child, Arc<Mutex<Vec<String>>>) {
     let mut child = Command::new(env!("CARGO_BIN_EXE_tollgate"))
-        .args(["serve", "--port", "0", "--num-workers", "2", "--debug", "--config"])
+        .args(["serve", "--port", &port.to_string(), "--num-workers", "2", "--debug", "--config"])
         .arg(folder.join(CONFIG))
         .current_dir(folder)
         .env_clear()
@@ -49,6 +49,8 @@ fn launch(folder: &Path) -> (Child, Arc<Mutex<Vec<String>>>) {
 /// A running `tollgate serve`.
 pub(crate) struct Gateway {
     child: Child,
+    /// That it is told to listen on; 0 for any that is free.
+    port: u16,
     pub(crate) address: SocketAddr,
     log: Arc<Mutex<Vec<String>>>,
     folder: PathBuf,
@@ -57,14 +59,19 @@ pub(crate) struct Gateway {
 impl Gateway {
     /// Serves a configuration on a free port with two workers, from when it listens.
     pub(crate) async fn start(yaml: &str) -> Self {
+        Self::start_at(yaml, 0).await
+    }
+
+    /// The same on this port, after a restart too.
+    pub(crate) async fn start_at(yaml: &str, port: u16) -> Self {
         let number = FOLDERS.fetch_add(1, Ordering::Relaxed);
         let name = format!("gateway-{}-{number}", std::process::id());
         let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(name);
         std::fs::create_dir_all(&folder).unwrap();
         std::fs::write(folder.join(CONFIG), yaml).unwrap();
-        let (child, log) = launch(&folder);
+        let (child, log) = launch(&folder, port);
         let address = SocketAddr::from(([127, 0, 0, 1], 0));
-        let mut started = Self { child, address, log, folder };
+        let mut started = Self { child, port, address, log, folder };
         started.listens().await;
         started
     }
@@ -74,8 +81,7 @@ impl Gateway {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
         meanwhile(&self.folder);
-        (self.child, self.log) = launch(&self.folder);
-        self.listens().await;
+        self.start_again().await;
     }
 
     /// Kills it, and starts it where it cannot start: what it says at its end.
@@ -83,7 +89,7 @@ impl Gateway {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
         meanwhile(&self.folder);
-        (self.child, self.log) = launch(&self.folder);
+        (self.child, self.log) = launch(&self.folder, self.port);
         patiently("the gateway gives up", async {
             while self.child.try_wait().unwrap().is_none() {
                 tokio::time::sleep(super::ms(2)).await;
@@ -181,6 +187,15 @@ impl Gateway {
         self.status("Threads:")
     }
 
+    /// What it has read so far: bytes, and calls of the system.
+    pub(crate) fn reads(&self) -> (u64, u64) {
+        let text = std::fs::read_to_string(format!("/proc/{}/io", self.child.id())).unwrap();
+        let number = |row: &str| {
+            text.lines().find_map(|line| line.strip_prefix(row)).unwrap().trim().parse::<u64>().unwrap()
+        };
+        (number("rchar:"), number("syscr:"))
+    }
+
     /// The files that it has open.
     pub(crate) fn files(&self) -> usize {
         std::fs::read_dir(format!("/proc/{}/fd", self.child.id())).unwrap().count()
@@ -208,14 +223,30 @@ impl Gateway {
         })
         .await;
         assert_eq!(self.counted("tollgate_bugs_total", &[]).await, 0, "{}", self.log_text());
+        self.ask_to_end().await;
+        self.ended().await;
+    }
+
+    /// Asks it to end.
+    pub(crate) async fn ask_to_end(&self) {
         // It listens a little before it minds signals.
         until("the process minds signals", || self.catches(SIGTERM)).await;
         let asked = Command::new("kill").args(["-TERM", &self.child.id().to_string()]).status().unwrap();
         assert!(asked.success());
+    }
+
+    /// Waits until it has ended, and holds that it ended well.
+    pub(crate) async fn ended(&mut self) {
         let child = Mutex::new(&mut self.child);
         until("the gateway ends", || child.lock().unwrap().try_wait().unwrap().is_some()).await;
         let status = self.child.wait().unwrap();
         assert!(status.success() && !self.log_text().contains("panicked"), "{status}: {}", self.log_text());
+    }
+
+    /// Starts it again where it was, after it has ended.
+    pub(crate) async fn start_again(&mut self) {
+        (self.child, self.log) = launch(&self.folder, self.port);
+        self.listens().await;
     }
 }
 

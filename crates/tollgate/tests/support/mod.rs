@@ -22,7 +22,7 @@ pub(crate) use caller::{Answer, Connection, Stream, data, post};
 pub(crate) use gateway::{CONFIG, Gateway};
 pub(crate) use load::{Load, Outcomes};
 pub(crate) use network::{BlackHole, Eavesdropper};
-pub(crate) use paying::{COST, COST_DOLLARS, MASTER, ask, chat, priced};
+pub(crate) use paying::{ANSWER_TOKENS, COST, COST_DOLLARS, MASTER, ask, chat, priced};
 pub(crate) use raw_provider::{RawProvider, is_whole};
 pub(crate) use site::{Site, deployment, hello, open_ai, streamed};
 pub(crate) use told::Told;
