@@ -15,6 +15,7 @@ import re
 import subprocess
 import sys
 from dataclasses import dataclass
+from decimal import Decimal
 from pathlib import Path
 
 import httpx
@@ -397,6 +398,70 @@ def test_an_error_is_a_row_of_the_page_of_errors(which, provoke, request):
 
 def test_the_page_of_errors_has_all_rows():
     assert len(described_errors()) >= 30
+
+
+BOUNDED = """
+model_list:
+  - {{model_name: gpt-4o, litellm_params: {{model: openai/gpt-4o, api_base: "{url}/v1", api_key: sk-one}}}}
+  - model_name: claude-sonnet-4-5
+    litellm_params: {{model: anthropic/claude-sonnet-4-5, api_base: "{url}", api_key: sk-two}}
+  - model_name: gemini-2.5-flash
+    litellm_params: {{model: gemini/gemini-2.5-flash, api_base: "{url}/v1beta", api_key: sk-three}}
+general_settings: {{master_key: "{key}"}}
+tollgate_settings: {{database_file: ":memory:", budget_maximum: refuse}}
+"""
+ENGLISH = (
+    "The committee met on Tuesday to consider the proposal for a new library in the northern district, and heard from "
+    "residents who worried about traffic, noise and the loss of an old orchard behind the school. "
+)
+GERMAN = (
+    "Der Ausschuss beriet am Dienstag über den Vorschlag, im nördlichen Bezirk eine neue Bücherei zu bauen, und hörte "
+    "Anwohner an, die sich um Verkehr, Lärm und den Verlust eines alten Obstgartens hinter der Schule sorgten. "
+)
+
+
+@pytest.fixture(scope="module")
+def bounded_gateway(tmp_path_factory, simulator):
+    """Budgets refuse what they do not cover, as the table of the bound's slack was made."""
+    config = BOUNDED.format(url=simulator.url, key=KEY)
+    with servers.gateway(tmp_path_factory.mktemp("bounded"), config, name="docs-bounded") as server:
+        yield server
+
+
+def slack_rows() -> list[tuple[str, ...]]:
+    """Prompt, maximum, model, and the amounts of a row in US dollars."""
+    section = text_of("docs/budgets.md").split("## What the bound costs")[1].split("\n## ")[0]
+    row = r"^\| (.+?) \| (\w+) \| (\S+) \| \$([\d.]+) \| \$([\d.]+).*? \| \$([\d.]+) \|$"
+    return re.findall(row, section, re.M)
+
+
+def prompt_of(name: str) -> str:
+    """The prompt of a row: a word, or so many bytes of a language."""
+    language, length = re.fullmatch(r"(?:`Hello`|(\w+), ([\d,]+) bytes)", name).groups()
+    if language is None:
+        return "Hello"
+    text = {"English": ENGLISH, "German": GERMAN}[language]
+    return text * round(int(length.replace(",", "")) / len(text.encode()))
+
+
+@pytest.mark.parametrize("row", slack_rows(), ids=lambda row: " ".join(row[:3]))
+def test_the_bound_costs_what_the_page_says(bounded_gateway, row):
+    name, most, model, left, costs, slack = row
+    prompt = prompt_of(name)
+    if "bytes" in name:
+        assert f"{len(prompt.encode()):,}" in name
+    assert Decimal(left) - Decimal(costs) == Decimal(slack)
+    body = {"model": model, "messages": say(prompt), **({} if most == "none" else {"max_tokens": int(most)})}
+    statuses = []
+    for budget in (Decimal(left) - Decimal("0.000002"), Decimal(left) + Decimal("0.000002")):
+        key = key_of(bounded_gateway, max_budget=str(budget))
+        statuses.append(admin(bounded_gateway, "/v1/chat/completions", key, **body).status_code)
+    assert statuses == [422, 200]
+    counted = admin(bounded_gateway, "/utils/token_counter", model="gpt-4o", messages=say(prompt)).json()
+    prices = {"gpt-4o": (2.5, 10), "claude-sonnet-4-5": (3, 15), "gemini-2.5-flash": (0.3, 2.5)}[model]
+    answer = 16_384 if most == "none" else int(most)
+    whole = (counted["total_tokens"] * prices[0] + answer * prices[1]) / 1e6
+    assert abs(whole - float(costs)) < 1e-6
 
 
 def test_the_number_of_providers_is_the_same_everywhere():
