@@ -128,7 +128,11 @@ impl JwtFields {
     }
 
     fn names_somebody(&self) -> bool {
-        self.user_id.is_some() || self.team_id.is_some() || self.team_ids.is_some()
+        // Where no claim is the user, the address is.
+        self.user_id.is_some()
+            || self.user_email.is_some()
+            || self.team_id.is_some()
+            || self.team_ids.is_some()
     }
 }
 

@@ -81,6 +81,11 @@ impl Address {
         &self.text
     }
 
+    /// Whether it leads to the same keys.
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
+        (&self.text, &self.issuer) == (&other.text, &other.issuer)
+    }
+
     /// Where the keys are, by what a document says: on the document's own host, or at a public address, and never in clear
     /// where the document was not.
     fn keys_place(&self, document: &[u8]) -> Result<Place, String> {

@@ -50,6 +50,11 @@ impl Keeper {
         Self { address, held: ArcSwapOption::empty(), fetching: Arc::default(), last: Mutex::default() }
     }
 
+    /// Whether it keeps the keys of this address.
+    pub(crate) fn is_of(&self, address: &Address) -> bool {
+        self.address.is_same(address)
+    }
+
     /// The keys: those that are there where they may still be used, else fetched.
     ///
     /// # Errors
@@ -80,14 +85,27 @@ impl Keeper {
         }
     }
 
-    /// Newer keys than these, for a token that names one that is not among them; none where it is too soon to ask.
-    pub(crate) async fn newer<F: Fetch>(self: &Arc<Self>, than: &Held, fetch: &Arc<F>) -> Option<Arc<Held>> {
+    /// Newer keys than these, for a token that names one that is not among them; none where there are none, or where they
+    /// were asked for just now.
+    ///
+    /// # Errors
+    /// Why nobody can say.
+    pub(crate) async fn newer<F: Fetch>(
+        self: &Arc<Self>,
+        than: &Held,
+        fetch: &Arc<F>,
+    ) -> Result<Option<Arc<Held>>, String> {
         let guard = Arc::clone(&self.fetching).lock_owned().await;
         let held = self.held.load_full();
         if let Some(newer) = held.filter(|held| held.generation > than.generation) {
-            return Some(newer);
+            return Ok(Some(newer));
         }
-        self.fetched(fetch, REFETCH_AFTER, guard).await.ok().filter(|held| held.generation > than.generation)
+        match self.fetched(fetch, REFETCH_AFTER, guard).await {
+            Ok(held) => Ok(Some(held).filter(|held| held.generation > than.generation)),
+            // The last answer was an answer.
+            Err(_) if self.last().failure.is_none() => Ok(None),
+            Err(reason) => Err(reason),
+        }
     }
 
     /// Fetches, where the last time is long enough ago: `wait` after one that succeeded, [`RETRY_AFTER`] at least after one

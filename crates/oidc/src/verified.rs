@@ -24,11 +24,11 @@ struct Row {
 pub(crate) struct Verified(Mutex<HashMap<[u8; 32], Row>>);
 
 impl Verified {
-    /// What a token says that was checked by these keys and is still valid.
-    pub(crate) fn find(&self, digest: &[u8; 32], by: (usize, u64), now: Wall) -> Option<Arc<Claims>> {
+    /// What a token says that was checked and is still valid, and by which keys it was.
+    pub(crate) fn find(&self, digest: &[u8; 32], now: Wall) -> Option<(Arc<Claims>, (usize, u64))> {
         let rows = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let row = rows.get(digest).filter(|row| row.by == by && row.claims.until() > now)?;
-        Some(Arc::clone(&row.claims))
+        let row = rows.get(digest).filter(|row| row.claims.until() > now)?;
+        Some((Arc::clone(&row.claims), row.by))
     }
 
     /// Keeps what a token says that was checked by these keys.

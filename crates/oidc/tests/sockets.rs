@@ -77,7 +77,7 @@ fn client() -> Arc<Client> {
 async fn check(addresses: Vec<Address>, token: &str) -> Result<(), Refusal> {
     let issuer =
         Issuer { issuer: Some("https://id.example.com".to_owned()), audiences: vec!["gateway".to_owned()] };
-    let gate = Gate::new(vec![Source { issuer, addresses, is_fallback: true }], Times::default());
+    let gate = Gate::new(vec![Source { issuer, addresses, is_fallback: true }], Times::default(), None);
     gate.check(&client(), token, NOW).await.map(|_| ())
 }
 

@@ -1,10 +1,11 @@
 //! Who calls: the key of a request, held against the master key and those that were given out.
 //!
-//! **Invariant:** a [`Caller`] comes from [`Keys::authenticate`] alone, so a route that asks for one cannot be reached
+//! **Invariant:** a [`Caller`] comes from [`Keys::authenticate`], or of a token that was verified (`tokens`), so a route that asks for one cannot be reached
 //! without the check. **Invariant:** keys are compared as SHA-256 digests in constant time, and are never printed.
 
 use crate::error::Rejection;
 use crate::realtime::protocol_key;
+use crate::tokens::Bearer;
 use http::HeaderMap;
 use http::header::{AUTHORIZATION, HeaderName};
 use sha2::{Digest, Sha256};
@@ -13,6 +14,7 @@ use std::sync::Arc;
 use subtle::ConstantTimeEq;
 use tollgate_config::AddressRange;
 use tollgate_identity::grant::Standing;
+use tollgate_identity::jwt::is_token;
 use tollgate_identity::role::{Actor, Call, Groups, KeyType, Role, Routes as RouteList};
 use tollgate_identity::secret::Token;
 use tollgate_identity::{Directory, Holder, Record};
@@ -42,7 +44,18 @@ pub(crate) struct Visit<'a> {
     pub(crate) peer: Option<IpAddr>,
 }
 
-impl Visit<'_> {
+impl<'a> Visit<'a> {
+    /// What says who calls: the first header that has a value, else the query.
+    fn credential(&self) -> Option<&'a [u8]> {
+        let in_headers = key_of(self.headers).or_else(|| protocol_key(self.headers));
+        in_headers.or(self.in_query.map(str::as_bytes))
+    }
+
+    /// The same, where it may be a bearer token of an identity provider.
+    pub(crate) fn token(&self) -> Option<&'a str> {
+        std::str::from_utf8(self.credential()?).ok().filter(|text| is_token(text))
+    }
+
     /// The route that is called.
     pub(crate) fn call(&self) -> Call<'_> {
         let pattern = self.pattern.unwrap_or(self.path);
@@ -67,11 +80,16 @@ enum Who {
     Master,
     /// One that was given out, with everybody above it.
     Holder(Arc<Holder>),
+    /// A bearer token that was verified, with everybody whom it names.
+    Bearer(Arc<Bearer>),
 }
 
 impl Caller {
     /// What the caller owns is kept under this name: the hash of its key, as LiteLLM writes it.
     pub(crate) fn owner(&self) -> String {
+        if let Some(bearer) = self.bearer() {
+            return bearer.holder().key.id.as_ref().to_owned();
+        }
         Token::of_digest(self.digest).as_str().to_owned()
     }
 
@@ -90,8 +108,19 @@ impl Caller {
     pub(crate) fn holder(&self) -> Option<&Holder> {
         match &self.who {
             Who::Holder(holder) => Some(holder),
+            Who::Bearer(bearer) => Some(bearer.holder()),
             Who::Anyone | Who::Public | Who::Master => None,
         }
+    }
+
+    /// Who calls with a token, of whom a holder says less.
+    pub(crate) fn bearer(&self) -> Option<&Bearer> {
+        if let Who::Bearer(bearer) = &self.who { Some(bearer) } else { None }
+    }
+
+    /// Who calls with a token that was verified.
+    pub(crate) fn of_bearer(bearer: Bearer, address: Option<IpAddr>) -> Self {
+        Self { digest: bearer.subject(), who: Who::Bearer(Arc::new(bearer)), address }
     }
 
     /// Where it comes from.
@@ -103,6 +132,7 @@ impl Caller {
     pub(crate) fn actor(&self, directory: &Directory) -> Actor {
         match &self.who {
             Who::Holder(holder) => Actor::of_holder(holder, directory),
+            Who::Bearer(bearer) => bearer.actor(directory),
             Who::Public => Actor::of_role(Role::InternalUserViewer, None, RouteList::default(), directory),
             Who::Anyone | Who::Master => Actor::master(),
         }
@@ -170,8 +200,7 @@ impl Keys {
         visit: &Visit<'_>,
         address: Option<IpAddr>,
     ) -> Result<Caller, Rejection> {
-        let headers = visit.headers;
-        let key = key_of(headers).or_else(|| protocol_key(headers)).or(visit.in_query.map(str::as_bytes));
+        let key = visit.credential();
         let Some(master) = &self.master else {
             // Nobody is asked, and whoever shows a key that was given out is held to it.
             let digest = key.map(|key| <[u8; 32]>::from(Sha256::digest(key)));

@@ -6,6 +6,7 @@
 
 mod accounts;
 mod rows;
+mod tokens;
 
 use crate::pipeline::caller::encode_error;
 use crate::reply::{GatewayBody, header_number};

@@ -35,6 +35,7 @@ mod surface;
 mod target;
 mod team_models;
 mod telemetry;
+mod tokens;
 mod toll;
 mod worker;
 

@@ -18,7 +18,9 @@ use crate::routing::{Chains, Fleet, Group, GroupRules, Journey, Sensitive, Wish}
 use crate::target::Target;
 use crate::team_models::TeamModels;
 use crate::telemetry::Metrics;
+use crate::tokens::{Asked, Tokens};
 use crate::toll::TollRules;
+use crate::worker::Worker;
 use arc_swap::ArcSwapOption;
 use std::collections::{BTreeSet, HashMap};
 use std::net::IpAddr;
@@ -29,7 +31,7 @@ use tollgate_catalog::Overlay;
 use tollgate_config::{Config, Deployment, REQUEST_TIMEOUT_DEFAULT, RoutingGroup};
 use tollgate_identity::grant::{AccessGroups, Denied, Standing};
 use tollgate_identity::role::Role;
-use tollgate_identity::{Directory, Kind};
+use tollgate_identity::{Directory, Holder, Kind};
 use tollgate_ledger::Ledger;
 use tollgate_policy::ask::Requirements;
 use tollgate_policy::plan::{RetriesByKind, RetryRules};
@@ -68,6 +70,7 @@ impl Pattern {
 pub(crate) struct Snapshot {
     config: Config,
     keys: Keys,
+    tokens: Option<Arc<Tokens>>,
     rules: AccessRules,
     groups: HashMap<String, Arc<Group>>,
     by_id: HashMap<String, Arc<Group>>,
@@ -135,7 +138,7 @@ fn access_groups(config: &Config, directory: &Directory) -> AccessGroups {
 }
 
 impl Snapshot {
-    /// Makes a configuration ready. `previous` lends what can live on: tokens of Entra.
+    /// Makes a configuration ready. `previous` lends what can live on: tokens of Entra, and the keys of identity providers.
     pub(crate) fn build(
         config: Config,
         overlay: Option<Overlay>,
@@ -174,11 +177,13 @@ impl Snapshot {
         call_together(&config, &mut groups, (&builder, metrics, fleet))?;
         patterns.sort_by_key(|pattern| std::cmp::Reverse(pattern.before.len() + pattern.after.len()));
         let accounts = Accounts::new(&config, &builder)?;
+        let tokens = Tokens::of(&config, previous.and_then(|snapshot| snapshot.tokens.as_ref()))?;
         let aliases =
             config.router.model_group_alias.iter().map(|alias| (alias.name.clone(), alias.group.clone()));
         Ok(Self {
             keys: Keys::new(config.general.master_key.as_ref().map(tollgate_config::Secret::expose)),
             rules: AccessRules::of(&config.access),
+            tokens,
             groups: groups.into_iter().map(|(name, group)| (name, Arc::new(group))).collect(),
             by_id,
             patterns,
@@ -199,6 +204,9 @@ impl Snapshot {
     /// Begins to fetch tokens and keys, beside the requests; once per configuration.
     pub(crate) fn start_authorizations(&self, client: &Arc<Client>) {
         self.builder.authorizations().start(client);
+        if let Some(tokens) = &self.tokens {
+            tokens.start(client);
+        }
     }
 
     /// Makes targets ready.
@@ -219,7 +227,7 @@ impl Snapshot {
     /// Refuses who may not call a route.
     pub(crate) async fn admit_to(
         &self,
-        ledger: &Ledger,
+        worker: &Worker,
         access: Access,
         visit: &Visit<'_>,
     ) -> Result<Caller, Rejection> {
@@ -232,10 +240,10 @@ impl Snapshot {
                 }
                 Ok(if self.keys.master().is_some() { Caller::public(from) } else { Caller::default() })
             }
-            Access::Caller => self.identify(ledger, visit).await,
+            Access::Caller => self.identify(worker, visit).await,
             Access::Operator => {
-                let caller = self.identify(ledger, visit).await?;
-                let actor = caller.actor(&ledger.directory());
+                let caller = self.identify(worker, visit).await?;
+                let actor = caller.actor(&worker.gateway.ledger().directory());
                 if actor.is_admin() {
                     return Ok(caller);
                 }
@@ -247,10 +255,11 @@ impl Snapshot {
 
     /// Who calls: a key that is good, and for this route. A key that is not known may be another gateway's work of this
     /// moment; where the books cannot be asked, nobody can say.
-    pub(crate) async fn identify(&self, ledger: &Ledger, visit: &Visit<'_>) -> Result<Caller, Rejection> {
+    pub(crate) async fn identify(&self, worker: &Worker, visit: &Visit<'_>) -> Result<Caller, Rejection> {
+        let ledger = worker.gateway.ledger();
         let from = visit.address(&self.config.tollgate.trusted_proxies);
         self.rules.lets_in(visit, from)?;
-        let known = self.known(ledger, visit, from).await.and_then(|caller| {
+        let known = self.known(worker, visit, from).await.and_then(|caller| {
             caller.check(ledger.clock().wall(), visit)?;
             Ok(caller)
         });
@@ -263,13 +272,18 @@ impl Snapshot {
         Ok(caller)
     }
 
-    /// Whose key a request has.
+    /// Whose key or token a request has.
     async fn known(
         &self,
-        ledger: &Ledger,
+        worker: &Worker,
         visit: &Visit<'_>,
         from: Option<IpAddr>,
     ) -> Result<Caller, Rejection> {
+        let ledger = worker.gateway.ledger();
+        if let Some((tokens, token)) = self.tokens.as_ref().zip(visit.token()) {
+            let asked = Asked { worker, new_records: &self.config.new_records, visit, address: from };
+            return Box::pin(tokens.caller(&asked, token)).await;
+        }
         let authenticate = || self.keys.authenticate(ledger, visit, from);
         let mut found = authenticate();
         if found.as_ref().is_err_and(Rejection::is_unknown_key) {
@@ -293,6 +307,16 @@ impl Snapshot {
         ledger: &Ledger,
     ) -> Result<Option<String>, Rejection> {
         let Some(holder) = caller.holder() else { return Ok(None) };
+        self.allow_holder(holder, model, ledger)
+    }
+
+    /// The same of whoever a key would be.
+    pub(crate) fn allow_holder(
+        &self,
+        holder: &Holder,
+        model: &str,
+        ledger: &Ledger,
+    ) -> Result<Option<String>, Rejection> {
         let (now, groups) = (ledger.clock().wall(), self.access_groups(&ledger.directory()));
         let allowed = Standing::of(holder, now).and_then(|standing| {
             let named = standing.target(model);

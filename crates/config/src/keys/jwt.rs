@@ -19,8 +19,15 @@ pub(crate) const ROLES: &[&str] = &[
 ];
 
 /// The rows of `general_settings`.
-pub(crate) const GENERAL: &[Key] =
-    &[later("enable_jwt_auth", Kind::Bool, "false"), later("litellm_jwtauth", Kind::Section(AUTH), "")];
+pub(crate) const GENERAL: &[Key] = &[
+    active(
+        "enable_jwt_auth",
+        Kind::Bool,
+        "false",
+        "Take bearer tokens of an identity provider beside keys; its keys are at `JWT_PUBLIC_KEY_URL`.",
+    ),
+    active("litellm_jwtauth", Kind::Section(AUTH), "", "Whose tokens, and what their claims stand for."),
+];
 
 static ISSUER_ROW: Kind = Kind::Section(ISSUER);
 static ROLE_ROW: Kind = Kind::Section(ROLE);

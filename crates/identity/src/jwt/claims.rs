@@ -9,6 +9,7 @@ pub struct Claims {
     pub(super) members: Map<String, Value>,
     pub(super) issuer: Option<Box<str>>,
     pub(super) until: Wall,
+    pub(super) token: [u8; 32],
 }
 
 impl Claims {
@@ -20,6 +21,11 @@ impl Claims {
     /// From when on it is no longer valid, the time by which clocks may differ included.
     pub fn until(&self) -> Wall {
         self.until
+    }
+
+    /// SHA-256 of the whole token that says it.
+    pub fn token(&self) -> &[u8; 32] {
+        &self.token
     }
 
     /// A claim by its path: `sub`, `resource_access.gateway.roles`. A name that has dots itself comes first, as providers

@@ -7,11 +7,10 @@
 use super::claims::Claims;
 use crate::directory::Directory;
 use crate::document::{BadMember, Document};
-use crate::grant::AccessGroups;
 use crate::kind::Kind;
 use crate::models::Models;
 use crate::record::Record;
-use crate::role::{Actor, Role, Routes};
+use crate::role::{Actor, Call, Role, Routes};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use std::sync::Arc;
@@ -113,26 +112,43 @@ impl Default for JwtMapping {
     }
 }
 
-/// Why a verified token is nobody's.
+/// Why a verified token is nobody's, in words that begin as LiteLLM's do.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum BadIdentity {
     /// It names no user, no team and no role.
-    #[error("the token names nobody whom the gateway knows")]
+    #[error("Unmatched token passed in: it names no user, no team and no role that the gateway knows.")]
     Nobody,
     /// Its address is of another domain, or none.
-    #[error("the token's e-mail address is not of the domain that is allowed")]
+    #[error("Email domain not allowed: the token's e-mail address is not of the domain that is let in.")]
     Domain,
     /// None of its roles is allowed.
-    #[error("none of the token's roles is allowed")]
+    #[error("Unmatched token passed in: none of its roles is let in.")]
     Roles,
     /// None of its scopes gives anything.
-    #[error("none of the token's scopes gives access")]
+    #[error("None of the token's scopes gives access.")]
     Scopes,
-    /// None of its teams is known.
-    #[error("none of the token's teams is known")]
-    Teams,
+    /// It has to be of a team and is of none.
+    #[error("No teams found in token. `enforce_team_based_model_access` is set to True.")]
+    NoTeams,
+    /// It has to say its team and does not.
+    #[error("No team found in token. Checked team_id field '{0}'.")]
+    NoTeam(String),
+    /// Its teams are not known.
+    #[error(
+        "No team has access to the requested model: none of the token's teams is known. Checked teams={0:?}."
+    )]
+    Teams(Vec<String>),
+    /// The team that is named is none of its teams.
+    #[error("x-litellm-team-id '{0}' is no team that the token may call within.")]
+    NotItsTeam(String),
+    /// Its team is not there.
+    #[error("Team doesn't exist in db. Team={0}. Create team via `/team/new` call.")]
+    NoSuchTeam(String),
+    /// Its user is not there.
+    #[error("User doesn't exist in db. 'user_id'={0}. Create user via `/user/new` call.")]
+    NoSuchUser(String),
     /// An id is too long, or has characters that are not seen.
-    #[error("the token's '{0}' is no id")]
+    #[error("The token's {0} is no id.")]
     Id(&'static str),
 }
 
@@ -147,6 +163,8 @@ pub struct Identity {
     pub email: Option<String>,
     /// The teams that it may call within, the preferred one first.
     pub teams: Vec<String>,
+    /// Whether the first of them is the one, unless the caller names another.
+    pub has_one_team: bool,
     /// The organization.
     pub organization: Option<String>,
     /// The end user.
@@ -157,6 +175,8 @@ pub struct Identity {
     pub routes: Vec<String>,
     /// A name for the token's subject that no key has.
     pub digest: String,
+    /// What the name was made of: SHA-256 of whom the token says that it is about.
+    pub subject: [u8; 32],
 }
 
 impl JwtMapping {
@@ -172,15 +192,10 @@ impl JwtMapping {
         let object = text(&self.object_id_jwt_field);
         let mapped = self.mapped_role(claims);
         let of_role = |role: Role| object.clone().filter(|_| mapped == Some(role));
-        let user = of_role(Role::InternalUser).or_else(|| text(&self.user_id_jwt_field));
-        let mut teams: Vec<String> = of_role(Role::Team).into_iter().collect();
-        teams.extend(text(&self.team_id_jwt_field));
-        teams.extend(self.team_ids_jwt_field.iter().flat_map(|field| claims.texts(field)));
-        if teams.is_empty() {
-            teams.extend(self.team_id_default.clone());
-        }
-        let mut seen = std::collections::BTreeSet::new();
-        teams.retain(|team| seen.insert(team.clone()));
+        // Where no claim is the user, the address is, as in LiteLLM.
+        let by_email = || email.clone().filter(|_| self.user_id_jwt_field.is_none());
+        let user = of_role(Role::InternalUser).or_else(|| text(&self.user_id_jwt_field)).or_else(by_email);
+        let (teams, has_one_team) = self.teams(claims, of_role(Role::Team));
         let (models, routes) = self.scoped(claims, is_admin)?;
         let role = if is_admin {
             Some(Role::ProxyAdmin)
@@ -189,21 +204,46 @@ impl JwtMapping {
             mapped.or_else(|| (user.is_some() || !teams.is_empty()).then_some(named))
         };
         let role = role.or_else(|| self.has_allowed_role(claims).then_some(Role::InternalUser));
-        if role.is_none() || (self.enforce_team_based_model_access && teams.is_empty() && !is_admin) {
-            return Err(if role.is_none() { BadIdentity::Nobody } else { BadIdentity::Teams });
+        if role.is_none() {
+            return Err(BadIdentity::Nobody);
         }
+        if teams.is_empty() && !is_admin {
+            if let Some(field) = &self.team_id_jwt_field {
+                return Err(BadIdentity::NoTeam(field.clone()));
+            }
+            if self.enforce_team_based_model_access {
+                return Err(BadIdentity::NoTeams);
+            }
+        }
+        let subject = subject(claims, user.as_ref().or(teams.first()));
         let identity = Identity {
             role,
             user,
             email,
             teams,
+            has_one_team,
             organization: text(&self.org_id_jwt_field),
             end_user: text(&self.end_user_id_jwt_field),
             models,
             routes,
-            digest: digest(claims),
+            digest: format!("jwt-{}", crate::secret::Token::of_digest(subject)),
+            subject,
         };
         identity.checked()
+    }
+
+    /// The teams, and whether the first is the one: that of a role, else of the claim that is the team, else the usual one.
+    fn teams(&self, claims: &Claims, of_role: Option<String>) -> (Vec<String>, bool) {
+        let one = of_role.or_else(|| claims.text(self.team_id_jwt_field.as_deref()?));
+        let many = self.team_ids_jwt_field.iter().flat_map(|field| claims.texts(field));
+        let mut teams: Vec<String> = one.iter().cloned().chain(many).collect();
+        let is_usual = teams.is_empty() && self.team_id_default.is_some();
+        if is_usual {
+            teams.extend(self.team_id_default.clone());
+        }
+        let mut seen = std::collections::BTreeSet::new();
+        teams.retain(|team| seen.insert(team.clone()));
+        (teams, one.is_some() || is_usual)
     }
 
     /// The first role that the provider's roles stand for.
@@ -267,7 +307,9 @@ impl JwtMapping {
         if identity.role == Some(Role::ProxyAdmin) {
             return self.admin_allowed_routes.clone();
         }
-        let of_team = if within.is_some() { self.team_allowed_routes.as_slice() } else { &[] };
+        // A team that the token does not name is its user's, and narrows nothing.
+        let is_named = within.is_some_and(|within| identity.teams.iter().any(|team| team == within));
+        let of_team = if is_named { self.team_allowed_routes.as_slice() } else { &[] };
         both(of_team, &identity.routes)
     }
 
@@ -287,17 +329,25 @@ impl JwtMapping {
         }
     }
 
-    /// The key that a token stands for while it is valid: it has what follows from the claims, and its user and team stand
-    /// above it. It is in no database.
+    /// Whether tokens that call within one of their teams may call a route.
+    pub fn is_for_teams(&self, call: &Call<'_>) -> bool {
+        Routes::new(self.team_allowed_routes.iter().map(String::as_str)).allow(call)
+    }
+
+    /// The key that a token stands for while it is valid: it has what follows from the claims, and its user, team and
+    /// organization stand above it. It is in no database. A team that is in an organization brings that one along.
     ///
     /// # Errors
     /// Where it cannot be read as one, which its making rules out.
-    pub fn key(&self, identity: &Identity, within: Option<&str>) -> Result<Record, BadMember> {
+    pub fn key(&self, identity: &Identity, within: Option<&Record>) -> Result<Record, BadMember> {
+        let of_team = within.is_some_and(|team| team.parents.organization.is_some());
+        let organization = identity.organization.as_deref().filter(|_| !of_team);
+        let within = within.map(|team| &*team.id);
         let document = json!({
             "token": identity.digest,
             "user_id": identity.user,
             "team_id": within,
-            "organization_id": if within.is_some() { None } else { identity.organization.as_deref() },
+            "organization_id": organization,
             "models": identity.models,
             "allowed_routes": self.routes(identity, within),
         });
@@ -321,27 +371,20 @@ impl Identity {
         bad.map_or(Ok(self), |name| Err(BadIdentity::Id(name)))
     }
 
-    /// The team to call within: the one that the caller names, else the first that is known and has the model. `None`
-    /// where the token has no team.
+    /// The teams that there are to call within, the preferred one first: the one that the token says, else all of them.
+    /// None where the token has no team.
     ///
     /// # Errors
-    /// Where the token has teams and none of them is known, or not the one that is named.
-    pub fn team<'a>(
-        &self,
-        named: Option<&str>,
-        model: Option<&str>,
-        groups: &AccessGroups,
-        directory: &'a Directory,
-    ) -> Result<Option<&'a Arc<Record>>, BadIdentity> {
-        if self.teams.is_empty() {
-            return if named.is_some() { Err(BadIdentity::Teams) } else { Ok(None) };
+    /// Where it has teams and none of them is known.
+    pub fn known_teams<'a>(&self, directory: &'a Directory) -> Result<Vec<&'a Arc<Record>>, BadIdentity> {
+        let known: Vec<_> = self.teams.iter().filter_map(|team| directory.get(Kind::Team, team)).collect();
+        match self.teams.first() {
+            Some(first) if self.has_one_team && known.first().is_none_or(|team| *team.id != **first) => {
+                Err(BadIdentity::NoSuchTeam(first.clone()))
+            }
+            Some(_) if known.is_empty() => Err(BadIdentity::Teams(self.teams.clone())),
+            _ => Ok(known),
         }
-        let known = || {
-            let wanted = self.teams.iter().filter(|team| named.is_none_or(|named| named == *team));
-            wanted.filter_map(|team| directory.get(Kind::Team, team))
-        };
-        let having = known().find(|team| model.is_none_or(|model| groups.allow(team, model)));
-        having.or_else(|| known().next()).map(Some).ok_or(BadIdentity::Teams)
     }
 }
 
@@ -361,15 +404,14 @@ fn both(one: &[String], other: &[String]) -> Vec<String> {
     if both.is_empty() { vec![NO_ROUTE.to_owned()] } else { both }
 }
 
-/// What a token's subject is called where a key would be: no key's token begins so.
-fn digest(claims: &Claims) -> String {
+/// What a token's subject is known by: whom its provider means, and whom the gateway takes it for.
+fn subject(claims: &Claims, taken_for: Option<&String>) -> [u8; 32] {
     let mut hash = Sha256::new();
-    for name in ["iss", "sub", "azp", "client_id"] {
-        let value = claims.get(name).map(Value::to_string).unwrap_or_default();
+    let said = ["iss", "sub", "azp", "client_id"].map(|name| claims.get(name).map(Value::to_string));
+    for value in said.into_iter().chain([taken_for.cloned()]).map(Option::unwrap_or_default) {
         // The length before each, so that no two subjects are written alike.
         hash.update(value.len().to_be_bytes());
         hash.update(value.as_bytes());
     }
-    let digest: [u8; 32] = hash.finalize().into();
-    format!("jwt-{}", crate::secret::Token::of_digest(digest))
+    hash.finalize().into()
 }

@@ -51,6 +51,11 @@ fn two_subjects_have_two_names() {
     assert_eq!(name(json!({"exp": 1_795_001_005})), name(json!({"exp": 1_795_001_006})));
     assert_ne!(name(json!({"sub": "a"})), name(json!({"sub": "b"})));
     assert_ne!(name(json!({"sub": "a", "azp": "b"})), name(json!({"sub": "ab"})));
+    // Who is told apart by another claim has another name.
+    let by_email = JwtMapping { user_id_jwt_field: None, user_email_jwt_field: some("email"), ..mapping() };
+    let name = |email: &str| identity(&by_email, &json!({"sub": "absent", "email": email})).unwrap();
+    assert_eq!(name("a@e.com").user.as_deref(), Some("a@e.com"));
+    assert_ne!(name("a@e.com").digest, name("b@e.com").digest);
 }
 
 #[test]
@@ -82,7 +87,10 @@ fn whom_no_rule_lets_in_is_nobody() {
     check(&roles, json!({}), BadIdentity::Roles);
     assert!(identity(&roles, &json!({"roles": ["guest", "staff"]})).is_ok());
     let teams = JwtMapping { enforce_team_based_model_access: true, ..mapping() };
-    check(&teams, json!({}), BadIdentity::Teams);
+    check(&teams, json!({}), BadIdentity::NoTeams);
+    let one = JwtMapping { team_id_jwt_field: some("team"), ..mapping() };
+    check(&one, json!({}), BadIdentity::NoTeam("team".to_owned()));
+    assert!(identity(&one, &json!({"groups": ["t"]})).is_ok());
     check(&mapping(), json!({"groups": ["x".repeat(257)]}), BadIdentity::Id("team"));
     check(&mapping(), json!({"sub": "u\n1"}), BadIdentity::Id("user"));
 }
@@ -141,21 +149,49 @@ fn directory() -> Directory {
 }
 
 #[test]
-fn a_token_calls_within_the_team_that_has_the_model_or_that_is_named() {
-    let (directory, groups) = (directory(), AccessGroups::default());
-    let who = identity(&mapping(), &json!({"groups": ["gone", "t", "s"]})).unwrap();
-    let team = |named, model| {
-        who.team(named, model, &groups, &directory).map(|team| team.map(|team| team.id.to_string()))
+fn a_token_calls_within_the_team_that_it_says_or_those_that_are_known() {
+    let directory = directory();
+    let check = |mapping: &JwtMapping, said: Value, wants: Result<&[&str], BadIdentity>| {
+        let who = identity(mapping, &said).unwrap();
+        let known = who.known_teams(&directory);
+        let known: Result<Vec<&str>, _> = known.map(|teams| teams.iter().map(|team| &*team.id).collect());
+        assert_eq!(known, wants.map(<[&str]>::to_vec), "{said}");
     };
-    assert_eq!(team(None, None), Ok(some("t")));
-    assert_eq!(team(None, Some("large")), Ok(some("s")));
-    assert_eq!(team(None, Some("other")), Ok(some("t")));
-    assert_eq!(team(Some("s"), Some("mini")), Ok(some("s")));
-    assert_eq!(team(Some("gone"), None), Err(BadIdentity::Teams));
-    assert_eq!(team(Some("elsewhere"), None), Err(BadIdentity::Teams));
-    let alone = identity(&mapping(), &json!({})).unwrap();
-    assert!(alone.team(None, None, &groups, &directory).unwrap().is_none());
-    assert_eq!(alone.team(Some("t"), None, &groups, &directory).err(), Some(BadIdentity::Teams));
+    let gone = |teams: &[&str]| BadIdentity::Teams(teams.iter().map(|team| (*team).to_owned()).collect());
+    check(&mapping(), json!({"groups": ["gone", "t", "s"]}), Ok(&["t", "s"]));
+    check(&mapping(), json!({"groups": ["gone", "away"]}), Err(gone(&["gone", "away"])));
+    check(&mapping(), json!({}), Ok(&[]));
+    let one = JwtMapping { team_id_jwt_field: some("team"), ..mapping() };
+    check(&one, json!({"team": "s", "groups": ["t", "s"]}), Ok(&["s", "t"]));
+    check(&one, json!({"team": ["s", "t"]}), Ok(&["s"]));
+    check(&one, json!({"team": "gone", "groups": ["t"]}), Err(BadIdentity::NoSuchTeam("gone".to_owned())));
+    let usual = JwtMapping { team_id_default: some("t"), ..mapping() };
+    check(&usual, json!({}), Ok(&["t"]));
+    check(&usual, json!({"groups": ["s"]}), Ok(&["s"]));
+}
+
+#[test]
+fn a_token_brings_its_organization_where_its_team_has_none() {
+    let mut directory = directory();
+    for (kind, id, value) in
+        [(Kind::Team, "o/t", json!({"organization_id": "theirs"})), (Kind::Organization, "theirs", json!({}))]
+    {
+        let Value::Object(members) = value else { panic!("an object") };
+        directory.put(Record::read(kind, id, 1, Document(members)).unwrap()).unwrap();
+    }
+    let check = |within: Option<&str>, wants: &str| {
+        let who = identity(&mapping(), &json!({"org": "said", "groups": ["o/t", "t"]})).unwrap();
+        let team = within.and_then(|team| directory.get(Kind::Team, team));
+        let key = mapping().key(&who, team.map(AsRef::as_ref)).unwrap();
+        let holder = directory.above(&std::sync::Arc::new(key));
+        let above = holder.organization.as_ref().map(|organization| &*organization.id);
+        assert_eq!(above.or(holder.key.parents.organization.as_deref()), Some(wants), "{within:?}");
+        // An organization that is named and not there lets nobody in.
+        assert_eq!(Standing::of(&holder, now()).is_ok(), wants == "theirs");
+    };
+    check(Some("o/t"), "theirs");
+    check(Some("t"), "said");
+    check(None, "said");
 }
 
 #[test]
@@ -177,7 +213,8 @@ fn a_token_is_held_to_its_team_its_scopes_and_its_routes() {
     let call = |path| Call { pattern: path, path, groups: Groups::of_route(path) };
     let allows = |scope: &str, within: Option<&str>, path: &'static str| {
         let who = identity(&mapping, &json!({"scope": scope, "groups": ["t"]})).unwrap();
-        let key = std::sync::Arc::new(mapping.key(&who, within).unwrap());
+        let team = within.and_then(|team| directory.get(Kind::Team, team));
+        let key = std::sync::Arc::new(mapping.key(&who, team.map(AsRef::as_ref)).unwrap());
         let holder = directory.above(&key);
         let actor = mapping.actor(&who, within, &directory);
         let standing = Standing::of(&holder, now()).unwrap();
@@ -208,7 +245,7 @@ fn two_lists_that_have_nothing_in_common_leave_no_route() {
     };
     let who = identity(&mapping, &json!({"scope": "s", "groups": ["t"]})).unwrap();
     let actor = mapping.actor(&who, Some("t"), &directory);
-    let key = mapping.key(&who, Some("t")).unwrap();
+    let key = mapping.key(&who, directory.get(Kind::Team, "t").map(AsRef::as_ref)).unwrap();
     for path in ["/user/new", "/v1/chat/completions", "/key/info", "/v1/messages"] {
         let call = Call { pattern: path, path, groups: Groups::of_route(path) };
         assert!(!actor.is_for(&call) && !key.reach.allows(&call), "{path}");

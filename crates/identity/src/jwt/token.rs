@@ -9,6 +9,7 @@ use super::keys::{Algorithm, JwkSet, KID_MAX};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Map, Value};
+use sha2::{Digest, Sha256};
 use tollgate_policy::clock::Wall;
 
 /// The most bytes of a token: what a header line of the usual servers holds.
@@ -81,7 +82,8 @@ impl Issuer {
         let members = parts.claims()?;
         self.is_meant(&members)?;
         let until = times(&members, now)?;
-        Ok(Claims { members, issuer: self.issuer.as_deref().map(Into::into), until })
+        let issuer = self.issuer.as_deref().map(Into::into);
+        Ok(Claims { members, issuer, until, token: Sha256::digest(token).into() })
     }
 
     fn is_meant(&self, members: &Map<String, Value>) -> Result<(), BadToken> {

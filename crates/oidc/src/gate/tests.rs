@@ -20,7 +20,7 @@ fn source(issuer: Option<&str>, is_fallback: bool) -> Source {
 }
 
 fn gate(sources: Vec<Source>) -> Gate {
-    Gate::new(sources, Times::default())
+    Gate::new(sources, Times::default(), None)
 }
 
 const ISSUER: &str = "https://id.example.com";
@@ -122,4 +122,33 @@ async fn the_first_address_that_has_the_key_counts() {
     let gate = gate(vec![two]);
     assert!(gate.check_by(&fake, &token(9), NOW).await.is_ok());
     assert_eq!(fake.fetched(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_gate_made_anew_has_the_keys_of_the_one_before() {
+    let fake = Arc::new(Fake::default());
+    fake.hand_out(99);
+    let first = gate(vec![source(Some(ISSUER), false)]);
+    first.check_by(&fake, &token(9), NOW).await.unwrap();
+    fake.go_away(true);
+    let again =
+        Gate::new(vec![source(Some(ISSUER), false), source(None, true)], Times::default(), Some(&first));
+    assert!(again.check_by(&fake, &token(9), NOW).await.is_ok());
+    assert_eq!(fake.fetched(), 1);
+    let mut elsewhere = source(Some(ISSUER), false);
+    elsewhere.addresses = vec![Address::parse("https://id.example.com/others", None).unwrap()];
+    let other = Gate::new(vec![elsewhere], Times::default(), Some(&first));
+    assert_eq!(other.check_by(&fake, &token(9), NOW).await.unwrap_err(), Refusal::NoKeys("away".to_owned()));
+}
+
+#[tokio::test(start_paused = true)]
+async fn whether_a_new_key_is_good_is_not_said_while_nobody_knows() {
+    let fake = Arc::new(Fake::default());
+    let gate = gate(vec![source(Some(ISSUER), false)]);
+    gate.check_by(&fake, &token(0), NOW).await.unwrap();
+    advance(REFETCH_AFTER).await;
+    fake.go_away(true);
+    assert_eq!(gate.check_by(&fake, &token(9), NOW).await.unwrap_err(), Refusal::NoKeys("away".to_owned()));
+    // Those that are known go on.
+    assert!(gate.check_by(&fake, &token(0), NOW).await.is_ok());
 }

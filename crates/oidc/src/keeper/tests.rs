@@ -132,19 +132,33 @@ async fn keys_that_are_not_known_are_looked_for_now_and_then() {
     let (keeper, fake) = keeper();
     let held = keeper.keys(&fake, TIMES).await.unwrap();
     fake.hand_out(1);
-    assert!(keeper.newer(&held, &fake).await.is_none());
+    assert_eq!(keeper.newer(&held, &fake).await.map(|held| held.is_some()), Ok(false));
     assert_eq!(fake.fetched(), 1);
     advance(REFETCH_AFTER).await;
     for _ in 0..50 {
-        assert_eq!(keeper.newer(&held, &fake).await.unwrap().generation, 2);
+        assert_eq!(keeper.newer(&held, &fake).await.unwrap().unwrap().generation, 2);
     }
     assert_eq!(fake.fetched(), 2);
     let newer = keeper.keys(&fake, TIMES).await.unwrap();
     for _ in 0..100 {
-        assert!(keeper.newer(&newer, &fake).await.is_none());
+        assert_eq!(keeper.newer(&newer, &fake).await.map(|held| held.is_some()), Ok(false));
         advance(Duration::from_secs(1)).await;
     }
     assert!(fake.fetched() <= 6, "{}", fake.fetched());
+}
+
+#[tokio::test(start_paused = true)]
+async fn whether_there_is_a_newer_key_is_not_known_while_the_address_is_away() {
+    let (keeper, fake) = keeper();
+    let held = keeper.keys(&fake, TIMES).await.unwrap();
+    fake.go_away(true);
+    // Just now there was none.
+    assert_eq!(keeper.newer(&held, &fake).await.map(|held| held.is_some()), Ok(false));
+    advance(REFETCH_AFTER).await;
+    for _ in 0..10 {
+        assert_eq!(keeper.newer(&held, &fake).await.map(|held| held.is_some()), Err("away".to_owned()));
+    }
+    assert_eq!(fake.fetched(), 2);
 }
 
 #[tokio::test(start_paused = true)]

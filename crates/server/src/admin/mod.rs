@@ -40,7 +40,7 @@ mod tags;
 mod teams;
 mod users;
 
-pub(crate) use desk::Desk;
+pub(crate) use desk::{DEFAULT_USER, Desk, fresh_id};
 pub(crate) use problem::Problem;
 
 use crate::auth::Visit;
@@ -230,7 +230,7 @@ pub(crate) async fn answer(
     let ledger = worker.gateway.ledger();
     let path = head.uri.path();
     let visit = Visit { headers: &head.headers, in_query: None, path, pattern: Some(found.row.path), peer };
-    let caller = snapshot.identify(ledger, &visit).await?;
+    let caller = snapshot.identify(worker, &visit).await?;
     let actor = caller.actor(&ledger.directory());
     let call = Call { pattern: found.row.path, path, groups: found.row.groups };
     found.row.right.verdict(&actor, &call).map_err(|denied| Rejection::denied(&denied))?;

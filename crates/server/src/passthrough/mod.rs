@@ -27,6 +27,7 @@ use crate::routing::Wish;
 use crate::snapshot::Snapshot;
 use crate::target::Target;
 use crate::telemetry::Metrics;
+use crate::tokens::{Bearer, settle};
 use crate::toll::{Entry, Stake, Toll};
 use crate::worker::Worker;
 use bytes::Bytes;
@@ -172,6 +173,7 @@ pub(crate) async fn serve(
     let model = named.as_deref().or(Some(way.target.metrics.group()).filter(|group| !group.is_empty()));
     if let Some(model) = model {
         // What it stands for is the provider's to say: nothing in the body is the gateway's.
+        settle(snapshot, worker.gateway.ledger(), &call.caller, model)?;
         snapshot.allow(&call.caller, model, worker.gateway.ledger())?;
     }
     enter(worker, snapshot, (call, &head.headers), (&way, &sent), model)?;
@@ -198,7 +200,10 @@ fn enter(
     };
     let bounds = RequestBounds::of(call.surface, Words { object, form, dropped: &[] });
     // The body is the provider's, and says nothing to the gateway; only the headers do.
-    let wish = Wish::read(call.surface.path(), headers, &nothing)?;
+    let mut wish = Wish::read(call.surface.path(), headers, &nothing)?;
+    if let Some(end_user) = call.caller.bearer().and_then(Bearer::end_user) {
+        wish.user = Some(end_user.to_owned());
+    }
     if let Some(model) = model
         && snapshot.allow_end_user(worker.gateway.ledger(), wish.user.as_deref(), model)?.is_some()
     {

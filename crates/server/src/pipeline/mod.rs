@@ -46,6 +46,7 @@ use crate::routes::{Found, PathModel, Route};
 use crate::routing::{Admitted, Group, Urgency};
 use crate::snapshot::Snapshot;
 use crate::surface::Surface;
+use crate::tokens::{Bearer, settle};
 use crate::toll::{Entry, Toll, note_failure};
 use crate::worker::{Door, Worker};
 use attempt::Walked;
@@ -121,7 +122,7 @@ pub(crate) async fn answer(
             let in_query = key_in_query(route, &request);
             let (headers, in_query) = (request.headers(), in_query.as_deref());
             let visit = Visit { headers, in_query, path: asked.1, pattern, peer };
-            let caller = snapshot.admit_to(worker.gateway.ledger(), access, &visit).await;
+            let caller = snapshot.admit_to(worker, access, &visit).await;
             match (caller, route.surface()) {
                 (Err(rejection), surface) => {
                     Err(rejection.spoken_on(surface.or_else(|| counting::voice(route))))
@@ -269,11 +270,16 @@ pub(crate) fn authorize(
     received: &mut Received<'_>,
 ) -> Result<(), Rejection> {
     snapshot.rules().demand(&call.caller, &received.object)?;
+    if let Some(end_user) = call.caller.bearer().and_then(Bearer::end_user) {
+        // What a token says of it counts before what the request says.
+        received.wish.user = Some(end_user.to_owned());
+    }
     let end_user = received.wish.user.as_deref();
     if received.model_is_missing || (call.caller.holder().is_none() && end_user.is_none()) {
         return Ok(());
     }
     let ledger = worker.gateway.ledger();
+    settle(snapshot, ledger, &call.caller, &received.model)?;
     for target in received.wish.fallbacks.all() {
         snapshot.allow(&call.caller, &target.model, ledger)?;
         if snapshot.allow_end_user(ledger, end_user, &target.model)?.is_some() {

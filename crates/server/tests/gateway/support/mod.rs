@@ -6,6 +6,7 @@
 pub(crate) mod admin;
 mod caller;
 mod deployments;
+pub(crate) mod issuer;
 mod raw_provider;
 
 pub(crate) use caller::{Answer, Connection, Stream, data, post};
