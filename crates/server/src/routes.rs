@@ -24,6 +24,8 @@ pub enum Access {
     Caller,
     /// The operator: the master key, or a key of a proxy administrator (without a master key: anyone).
     Operator,
+    /// The operator, and whoever sees everything (`proxy_admin_viewer`).
+    Observer,
 }
 
 /// What a path says of a model call.

@@ -342,5 +342,5 @@ pub const ROUTES: &[RouteRow] = &[
     row("POST", "/jwt/key/mapping/delete", Right::OperatorChange, ADMIN),
     row("GET", "/jwt/key/mapping/list", Right::OperatorSee, ADMIN),
     row("GET", "/jwt/key/mapping/info", Right::OperatorSee, ADMIN),
-    row("GET", "/metrics", Right::Caller, INFO),
+    row("GET", "/metrics", Right::OperatorSee, INFO),
 ];

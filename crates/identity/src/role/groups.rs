@@ -133,8 +133,7 @@ fn end(part: &str) -> Option<&str> {
 }
 
 /// What comes before the names of OpenAI's resources.
-const ROOTS: &[&str] =
-    &["/v1/", "/openai/v1/", "/openai/deployments/{model}/", "/engines/{model}/", "/v2/", "/openai/", "/"];
+const ROOTS: &[&str] = &["/v1/", "/openai/v1/", "/openai/deployments/{model}/", "/v2/", "/openai/", "/"];
 
 /// OpenAI's resources, and those that LiteLLM counts among them. What lies below them is among them too.
 const OPENAI: &[&str] = &[
@@ -166,21 +165,32 @@ const NATIVE: &[&str] = &[
     "/v2/chat",
     "/v2/embed",
     "/v1/embed",
-    "/model/{model}/converse",
-    "/model/{model}/converse-stream",
     "/route/explain",
     "/v1/capabilities",
     "/utils/supported_openai_params",
 ];
 
 /// The first parts of paths that pass through.
-const PASSING: &[&str] =
-    &["openai", "anthropic", "gemini", "vertex_ai", "bedrock", "azure", "cohere", "mistral", "vllm"];
+const PASSING: &[&str] = &[
+    "openai",
+    "openai_passthrough",
+    "anthropic",
+    "gemini",
+    "vertex_ai",
+    "vertex-ai",
+    "bedrock",
+    "azure",
+    "cohere",
+    "mistral",
+    "vllm",
+];
 
 fn of_model_route(pattern: &str) -> Groups {
     let is_below =
         |root: &str| pattern == root || pattern.strip_prefix(root).is_some_and(|rest| rest.starts_with('/'));
-    if NATIVE.contains(&pattern) {
+    let is_converse = pattern.starts_with("/model/")
+        && ["/converse", "/converse-stream"].iter().any(|end| pattern.ends_with(end));
+    if is_converse || NATIVE.contains(&pattern) {
         return Groups::NATIVE;
     }
     if matches!(pattern, "/utils/token_counter" | "/utils/transform_request") {
@@ -193,7 +203,9 @@ fn of_model_route(pattern: &str) -> Groups {
         return Groups::GOOGLE;
     }
     let models = if matches!(pattern, "/models" | "/v1/models") { Groups::INFO } else { Groups::NONE };
-    let openai = ROOTS.iter().filter_map(|root| pattern.strip_prefix(root)).any(|rest| {
+    let of_engine = pattern.strip_prefix("/engines/").and_then(|rest| rest.split_once('/'));
+    let below = ROOTS.iter().filter_map(|root| pattern.strip_prefix(root));
+    let openai = below.chain(of_engine.map(|(_, rest)| rest)).any(|rest| {
         OPENAI
             .iter()
             .any(|name| rest == *name || rest.strip_prefix(name).is_some_and(|rest| rest.starts_with('/')))
@@ -220,6 +232,7 @@ mod tests {
             "/chat/completions",
             "/openai/deployments/{model}/chat/completions",
             "/engines/{model}/completions",
+            "/engines/gpt-4o/chat/completions",
             "/openai/v1/responses/{model}",
             "/v1/responses/{model}/input_items",
             "/rerank",
@@ -236,7 +249,11 @@ mod tests {
         check("/v1beta/models/{model}:generateContent", Groups::GOOGLE);
         check("/anthropic/{*rest}", Groups::PASS_THROUGH);
         check("/bedrock/{*rest}", Groups::PASS_THROUGH);
+        check("/openai_passthrough/{*rest}", Groups::PASS_THROUGH);
+        check("/vertex-ai/{*rest}", Groups::PASS_THROUGH);
         check("/v2/chat", Groups::NATIVE);
+        check("/model/{model}/converse", Groups::NATIVE);
+        check("/model/amazon.nova-pro-v1:0/converse-stream", Groups::NATIVE);
         check("/v1/unknown", Groups::NONE);
         check("/anthropics/{*rest}", Groups::NONE);
         check("/v1/chat/completionsx", Groups::NONE);

@@ -272,15 +272,17 @@ impl<'a> Desk<'a> {
     fn check(&self, directory: &Directory, change: &Change, putting: &Putting) -> Result<(), Problem> {
         let Putting { draft, old, is_beside } = putting;
         let mut record = read(draft)?;
-        if let Some(shared) = budget_within(directory, change, &record, old.as_ref())? {
-            record.limits = std::mem::take(&mut record.limits).or(&shared);
-        }
         let had = old.as_ref().and_then(|old| old.parents.budget.as_ref());
         let is_another =
             record.parents.budget.as_ref().is_some_and(|id| Some(id) != had && !change.puts_budget(id));
-        // What it refers to alone, it changes: so a budget of the operator's is for the operator to give.
-        if is_another && matches!(record.kind, Kind::Organization | Kind::Project) && !self.actor.is_admin() {
+        // What it refers to alone, it changes: so a budget of the operator's is for the operator to give. Whether there is
+        // such a one is not told.
+        let is_operators = matches!(record.kind, Kind::Organization | Kind::Project | Kind::Key);
+        if is_another && is_operators && !self.actor.is_admin() {
             return Err(Problem::Form(BadForm::forbidden("budget_id")));
+        }
+        if let Some(shared) = budget_within(directory, change, &record, old.as_ref())? {
+            record.limits = std::mem::take(&mut record.limits).or(&shared);
         }
         let is_placed = match old {
             _ if *is_beside => true,
@@ -291,12 +293,32 @@ impl<'a> Desk<'a> {
             Some(_) => self.actor.may(self.row.right, &record, directory),
         };
         let is_moved = old.as_ref().is_none_or(|old| !is_same_place(old, &record));
+        if is_moved && record.kind == Kind::Key {
+            self.check_project(directory, &record)?;
+        }
         if !is_placed || (is_moved && self.reaches_beyond(directory, &record)) {
             return Err(Problem::not_allowed(&self.actor, self.row.path));
         }
         let grant = Grant::of(&record);
         grant.within(&grant.parents(directory), &self.snapshot.access_groups(directory))?;
         Ok(())
+    }
+
+    /// Whether the project that a key is put in is there for whoever asks, and of the key's team: the key spends its budget.
+    fn check_project(&self, directory: &Directory, key: &Record) -> Result<(), Problem> {
+        let Some(id) = &key.parents.project else { return Ok(()) };
+        let missing = || Problem::Missing("project_id", format!("Project not found, project_id={id}"));
+        let project = directory.get(Kind::Project, id).ok_or_else(missing)?;
+        if !self.actor.may(Right::ProjectSee, project, directory) {
+            return Err(missing());
+        }
+        match (&key.parents.team, &project.parents.team) {
+            (Some(team), of) if of.as_ref() != Some(team) => {
+                let reason = format!("Project {id} is not of team {team}");
+                Err(Problem::Bad("project_id", reason))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Whether whoever asks may make a record: for what is looked into before it is kept.

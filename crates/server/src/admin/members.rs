@@ -10,10 +10,11 @@ use super::seats::{
 use super::{Desk, Outcome, Problem, Served, asks, keys, looks};
 use serde_json::Value;
 use std::sync::Arc;
+use tollgate_identity::access::may_see;
 use tollgate_identity::form::member::{Place, Seat, Who};
 use tollgate_identity::form::{self};
 use tollgate_identity::reply::team::BulkAdded;
-use tollgate_identity::reply::{self};
+use tollgate_identity::reply::{self, Amounts};
 use tollgate_identity::{Kind, Record, member_id};
 
 /// The routes of members.
@@ -69,6 +70,13 @@ fn seated(desk: &Desk<'_>, places: &[String]) -> Vec<Seated> {
 }
 
 fn user_model(desk: &Desk<'_>, user: &Record) -> Value {
+    if !may_see(&desk.actor, user, &desk.ledger().directory()) {
+        // Of whom one does not see, what the list of the team's members says.
+        let mut known = user.clone();
+        known.document.0.retain(|name, _| name == "user_id" || name == "user_email");
+        let shown = reply::user::Shown { user: &known, amounts: &Amounts::default(), teams: &[] };
+        return Value::Object(reply::user::model(shown, &desk.clock()));
+    }
     user_shown(desk, user, |shown| Value::Object(reply::user::model(shown, &desk.clock())))
 }
 

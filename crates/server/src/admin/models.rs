@@ -12,6 +12,7 @@ use crate::made::{GUARDED, Stored};
 use serde_json::{Map, Value, json};
 use std::sync::Arc;
 use tollgate_config::Deployment;
+use tollgate_identity::access::Right;
 use tollgate_identity::form::{BadForm, Draft, model as form};
 use tollgate_identity::reply::model as reply;
 use tollgate_identity::{Kind, Record};
@@ -112,7 +113,7 @@ async fn keep(desk: &Desk<'_>, mut draft: Draft, old: Option<&Arc<Record>>) -> R
         draft.document.0.shift_remove(GUARDED);
     }
     if let Some(team) = team_of(&draft)
-        && desk.known(Kind::Team, team).is_none()
+        && desk.in_right(Right::TeamSee, (Kind::Team, team)).is_err()
     {
         return Err(Problem::Missing("model_info.team_id", format!("Team id = {team} does not exist")));
     }

@@ -1,7 +1,9 @@
 //! `/organization/*`: what teams belong to, and who is in it.
 
 use super::desk::Change;
-use super::seats::{check_new_user, children, in_order, seen, team_shown, user_named, user_shown};
+use super::seats::{
+    check_neighbor, check_new_user, children, in_order, seen, team_shown, user_named, user_shown,
+};
 use super::{Desk, Outcome, Problem, Served, asks, looks, paging, teams};
 use serde_json::{Map, Value};
 use std::sync::Arc;
@@ -173,7 +175,10 @@ async fn member_add(desk: &Desk<'_>) -> Outcome {
     let (mut change, mut users) = (Change::new("created"), Vec::new());
     for seat in &asked.seats {
         let user = match user_named(desk, &seat.who) {
-            Some(user) => user.id.to_string(),
+            Some(user) => {
+                check_neighbor(desk, &user, Some(&organization.id))?;
+                user.id.to_string()
+            }
             None => {
                 let draft = form::user::named(&seat.who, &desk.context())?;
                 check_new_user(desk, &draft.id)?;

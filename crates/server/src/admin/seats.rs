@@ -121,6 +121,25 @@ pub(super) fn check_new_user(desk: &Desk<'_>, id: &str) -> Result<(), Problem> {
     Ok(())
 }
 
+/// Refuses to put a user of other organizations in a team or an organization: who does would see the user. Whoever sees the
+/// user may, and who is in no organization is taken in by whoever knows the id, as in LiteLLM.
+pub(super) fn check_neighbor(
+    desk: &Desk<'_>,
+    user: &Record,
+    organization: Option<&str>,
+) -> Result<(), Problem> {
+    let directory = desk.ledger().directory();
+    if may_see(&desk.actor, user, &directory) {
+        return Ok(());
+    }
+    let places = directory.children(Kind::User, &user.id, Kind::OrganizationMember);
+    let of: Vec<_> = places.filter_map(|place| place.parents.organization.clone()).collect();
+    if of.is_empty() || of.iter().any(|id| Some(&**id) == organization) {
+        return Ok(());
+    }
+    Err(Problem::Conflict("The user already exists, and is not yours to add".to_owned()))
+}
+
 /// The budget of a place, where nothing else refers to it.
 pub(super) fn own_budget(desk: &Desk<'_>, member: &Record) -> Option<Arc<Record>> {
     let id = member.parents.budget.as_deref()?;
@@ -169,8 +188,9 @@ impl Seating {
     }
 
     /// The user that a seat is of, made where there is none.
-    fn user(&mut self, desk: &Desk<'_>, who: &Who) -> Result<String, Problem> {
+    fn user(&mut self, desk: &Desk<'_>, who: &Who, organization: Option<&str>) -> Result<String, Problem> {
         if let Some(user) = user_named(desk, who) {
+            check_neighbor(desk, &user, organization)?;
             return Ok(user.id.as_ref().to_owned());
         }
         if let Some(id) = who.id.as_ref().filter(|id| *id == DEFAULT_USER && desk.actor.is_master) {
@@ -207,7 +227,7 @@ impl Seating {
         team: (&str, &Document),
         seat: (&Seat, usize),
     ) -> Result<Self, Problem> {
-        let user = self.user(desk, &seat.0.who)?;
+        let user = self.user(desk, &seat.0.who, team.1.text("organization_id"))?;
         let drafts = form::member::new(team, &user, seat, &Terms::default(), &desk.context())?;
         if !self.seats.contains(&drafts.record.id) {
             self.seats.push(drafts.record.id.clone());
@@ -224,7 +244,7 @@ impl Seating {
         (seat, terms): (&Seat, &Terms),
         context: &Context<'_>,
     ) -> Result<Option<String>, Problem> {
-        let user = self.user(desk, &seat.who)?;
+        let user = self.user(desk, &seat.who, team.parents.organization.as_deref())?;
         let id = member_id(&team.id, &user);
         if desk.known(Kind::Member, &id).is_some() || self.seats.contains(&id) {
             return Ok(None);

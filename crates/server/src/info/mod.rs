@@ -67,7 +67,10 @@ pub(crate) async fn answer<B>(
         }
         Route::Liveliness => Ok(json_response("\"I'm alive!\"")),
         Route::Readiness => Ok(health::readiness(worker)),
-        Route::Health => Ok(health::answers(worker, snapshot, parameter(query, "model").as_deref()).await),
+        Route::Health => {
+            let wanted = parameter(query, "model");
+            Ok(health::answers(worker, snapshot, (wanted.as_deref(), shows)).await)
+        }
         Route::HealthDeployments => {
             let wanted = parameter(query, "model");
             Ok(json_response(health::deployments(worker, snapshot, wanted.as_deref()).to_string()))

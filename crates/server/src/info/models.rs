@@ -80,7 +80,7 @@ impl Form {
 }
 
 /// What whoever asks calls a model, where it may know of it.
-pub(super) type Shows<'a> = &'a dyn for<'n> Fn(&'n str) -> Option<String>;
+pub(in crate::info) type Shows<'a> = &'a (dyn for<'n> Fn(&'n str) -> Option<String> + Sync);
 
 /// `GET /v1/models`.
 pub(super) fn list(snapshot: &Snapshot, form: Form, shows: Shows<'_>) -> Value {

@@ -13,6 +13,11 @@ const fn get(path: &'static str, route: Route, summary: &'static str) -> Row {
     Row { method: Method::GET, path, route, access: Access::Caller, summary }
 }
 
+/// A GET for whoever sees everything.
+const fn watched(path: &'static str, route: Route, summary: &'static str) -> Row {
+    Row { method: Method::GET, path, route, access: Access::Observer, summary }
+}
+
 /// A GET for anyone.
 const fn open(path: &'static str, route: Route, summary: &'static str) -> Row {
     Row { method: Method::GET, path, route, access: Access::Open, summary }
@@ -193,12 +198,16 @@ pub const TABLE: &[Row] = &[
     get("/model/info", Route::ModelInfo, "Every deployment with its prices and capabilities"),
     get("/model_group/info", Route::ModelGroupInfo, "Every model group with what it offers"),
     get("/health", Route::Health, "Ask every deployment for a short answer"),
-    get(
+    watched(
         "/health/deployments",
         Route::HealthDeployments,
         "What is known of every deployment, without asking any",
     ),
-    get("/health/override", Route::HealthOverrides, "The deployments that are forced up, down or draining"),
+    watched(
+        "/health/override",
+        Route::HealthOverrides,
+        "The deployments that are forced up, down or draining",
+    ),
     Row {
         method: Method::POST,
         path: "/health/override",
@@ -209,7 +218,7 @@ pub const TABLE: &[Row] = &[
     open("/health/liveliness", Route::Liveliness, "The process is alive"),
     open("/health/liveness", Route::Liveliness, "The process is alive"),
     open("/health/readiness", Route::Readiness, "The process takes requests"),
-    get("/metrics", Route::Metrics, "Prometheus metrics"),
+    watched("/metrics", Route::Metrics, "Prometheus metrics"),
     open("/openapi.json", Route::OpenApi, "This description"),
     open("/", Route::DocsPage, "A page about this gateway"),
 ];

@@ -54,6 +54,7 @@ mod responses;
 mod retries;
 mod routing;
 mod secrets;
+mod security;
 mod sensitive;
 mod settings;
 mod smuggling;

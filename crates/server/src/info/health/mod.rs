@@ -4,6 +4,7 @@
 mod deployments;
 mod overrides;
 
+use super::models::Shows;
 use crate::checks::{Check, Checked, Manner, Outcome, SHOWN, ask_all};
 use crate::drain::Stage;
 use crate::pipeline::json_response;
@@ -36,17 +37,18 @@ pub(super) fn readiness(worker: &Worker) -> Response<GatewayBody> {
     response
 }
 
-/// `GET /health`: what every deployment, or those of one group, answers to a short question; asked now, or by the last
-/// check beside the requests where those are on.
+/// `GET /health`: what every deployment that the caller may use, or those of one group, answers to a short question; asked
+/// now, or by the last check beside the requests where those are on.
 pub(super) async fn answers(
     worker: &Worker,
     snapshot: &Snapshot,
-    group: Option<&str>,
+    (group, shows): (Option<&str>, Shows<'_>),
 ) -> Response<GatewayBody> {
     let is_meant = |deployment: &Deployment| {
-        group.is_none_or(|group| {
-            snapshot.config().router.covers(group, &deployment.model_name) || deployment.id == group
-        })
+        shows(&deployment.model_name).is_some()
+            && group.is_none_or(|group| {
+                snapshot.config().router.covers(group, &deployment.model_name) || deployment.id == group
+            })
     };
     let config = snapshot.config();
     let in_background = config.general.background_health_checks;
