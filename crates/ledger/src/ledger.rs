@@ -407,6 +407,21 @@ impl Ledger {
         answer
     }
 
+    /// Takes over what other gateways have changed, at once: for operators, who are few and want to see what they did at
+    /// another gateway.
+    ///
+    /// # Errors
+    /// Where the books are away, or do not answer.
+    pub async fn look_up(&self) -> Result<(), StoreError> {
+        let Some(books) = self.books.get().filter(|books| books.are_shared()) else { return Ok(()) };
+        if !self.are_books_there() {
+            let detail = "it is away".to_owned();
+            return Err(StoreError::Unavailable { database: books.place(), detail });
+        }
+        self.apply(&books.changes_since(self.revision()).await?);
+        Ok(())
+    }
+
     /// Up to which change of records it has come.
     pub fn revision(&self) -> i64 {
         self.revision.load(Ordering::Acquire)

@@ -219,7 +219,8 @@ impl Right {
             Self::KeyUpdate => {
                 change(TEAMS, &["/key/update", "/key/bulk_update", "/team/key/bulk_update"], Users)
             }
-            Self::KeyBlock => change(TEAMS, &["/key/block", "/key/unblock"], Users),
+            // Who blocks a key may be an administrator, and whose it is may not undo that.
+            Self::KeyBlock => change(TEAMS, &["/key/block", "/key/unblock"], Nobody),
             Self::KeyRegenerate => change(TEAMS, &["/key/regenerate", "/key/{key_id}/regenerate"], Users),
             Self::KeyDelete => change(TEAMS, &["/key/delete"], Users),
             Self::KeyReset => change(TEAMS, &["/key/{key_id}/reset_spend"], Nobody),

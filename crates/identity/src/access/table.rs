@@ -325,7 +325,7 @@ pub const ROUTES: &[RouteRow] = &[
     row("GET", "/cache/settings", Right::OperatorSee, ADMIN),
     row("POST", "/cache/settings", Right::OperatorChange, ADMIN),
     row("POST", "/cache/settings/test", Right::OperatorChange, ADMIN),
-    row("GET", "/health", Right::Caller, INFO),
+    row("GET", "/health", Right::OperatorSee, INFO),
     row("GET", "/health/services", Right::OperatorSee, INFO),
     row("POST", "/health/test_connection", Right::OperatorChange, ADMIN),
     row("GET", "/health/history", Right::OperatorSee, ADMIN),

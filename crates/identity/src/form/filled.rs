@@ -10,13 +10,34 @@ use crate::document::Document;
 use serde_json::{Map, Value};
 
 /// Members of `metadata` that only administrators may set, because limits and tiers are read there too.
-const ADMIN_METADATA: &[&str] = &["critical", "budget_tiers", "temp_budget_increase", "temp_budget_expiry"];
+const ADMIN_METADATA: &[&str] = &["temp_budget_increase", "temp_budget_expiry"];
+/// Members of `metadata` that only those may set who administer everything: what they let through is charged to all who
+/// stand above, beyond what those have.
+const OPERATOR_METADATA: &[&str] = &["critical", "budget_tiers"];
 /// Members of `metadata` that stay as they are when it is written anew. Those of a service account may be set once.
 const LASTING_METADATA: &[&str] = &[SERVICE_ACCOUNT, MEMBERS_BUDGET];
 /// Whom a service account's key is of.
 pub(super) const SERVICE_ACCOUNT: &str = "service_account_id";
 /// The budget that a team's members refer to.
 pub(super) const MEMBERS_BUDGET: &str = "team_member_budget_id";
+
+/// What a key is held to: who has it says so when it makes it, and does not take it back, since it may have been an
+/// administrator who said it.
+pub(super) const KEY_LIMITS: &[&str] = &[
+    "max_budget",
+    "soft_budget",
+    "budget_duration",
+    "budget_limits",
+    "model_max_budget",
+    "rpm_limit",
+    "tpm_limit",
+    "max_parallel_requests",
+    "model_rpm_limit",
+    "model_tpm_limit",
+    "duration",
+    "enforced_params",
+    "tags",
+];
 
 /// The members of a body, as their rows want them. Null is a value: it resets.
 #[derive(Debug, Clone, Default)]
@@ -92,7 +113,8 @@ impl Form {
         context: &Context<'_>,
     ) -> Result<Filled, BadForm> {
         let mut filled = self.read(On::New, body, context)?;
-        let defaults = self.read(On::New, defaults, &Context { is_admin: true, ..*context })?;
+        let defaults =
+            self.read(On::New, defaults, &Context { is_admin: true, is_operator: true, ..*context })?;
         for (row, value) in defaults.0 {
             let said = filled.0.iter().position(|(other, _)| other.name == row.name);
             let Some((_, said)) = said.and_then(|at| filled.0.get_mut(at)) else {
@@ -171,6 +193,25 @@ impl Filled {
     /// Forgets what was given as null, other than these: there null leaves things as they are.
     pub fn leave_nulls_but(&mut self, names: &[&str]) {
         self.0.retain(|(row, value)| !value.is_null() || names.contains(&row.name));
+    }
+
+    /// Refuses changes of these members to who does not administer what is changed; what they are already may be said.
+    ///
+    /// # Errors
+    /// The first of them that is another.
+    pub fn hold(&mut self, names: &[&str], before: &Document, context: &Context<'_>) -> Result<(), BadForm> {
+        if context.is_admin {
+            return Ok(());
+        }
+        let is_held = |row: &Row| names.contains(&row.name);
+        for (row, value) in self.0.iter().filter(|(row, _)| is_held(row)) {
+            let was = before.get_anywhere(row.name);
+            if was.is_none_or(is_empty) != is_empty(value) || was.is_some_and(|was| was != value) {
+                return Err(BadForm::forbidden(row.name));
+            }
+        }
+        self.0.retain(|(row, _)| !is_held(row));
+        Ok(())
     }
 
     /// Whether nothing was given.
@@ -266,8 +307,13 @@ fn held(old: &Map<String, Value>, new: Value, context: &Context<'_>) -> Result<M
         Value::Object(members) => members,
         _ => Map::new(),
     };
-    let is_held = |name: &str| LASTING_METADATA.contains(&name) || !context.is_admin;
-    for &name in LASTING_METADATA.iter().chain(ADMIN_METADATA).filter(|name| is_held(name)) {
+    let is_held = |name: &str| {
+        LASTING_METADATA.contains(&name)
+            || !context.is_operator && OPERATOR_METADATA.contains(&name)
+            || !context.is_admin && ADMIN_METADATA.contains(&name)
+    };
+    let names = LASTING_METADATA.iter().chain(ADMIN_METADATA).chain(OPERATOR_METADATA);
+    for &name in names.filter(|name| is_held(name)) {
         let was = old.get(name).filter(|value| !is_empty(value));
         match (was, new.get(name)) {
             (Some(was), None) => {

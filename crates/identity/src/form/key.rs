@@ -3,7 +3,7 @@
 //! Leaves making the key's text and its token to the caller, and asking whether the key stays within its user, team,
 //! project and organization.
 
-use super::filled::{SERVICE_ACCOUNT, set, set_metadata};
+use super::filled::{KEY_LIMITS, SERVICE_ACCOUNT, set, set_metadata};
 use super::row::{Form, On, Row, Want, shared};
 use super::{BadForm, Context, Draft, Filled, sign, touch};
 use crate::document::{Document, money};
@@ -324,9 +324,10 @@ pub fn change(
 fn changed(
     token: &str,
     mut document: Document,
-    filled: Filled,
+    mut filled: Filled,
     context: &Context<'_>,
 ) -> Result<Draft, BadForm> {
+    filled.hold(KEY_LIMITS, &document, context)?;
     write(filled, &mut document, context)?;
     set(&mut document, "settings_updated_at", context.stamp());
     touch(&mut document, context);

@@ -50,6 +50,8 @@ pub struct Context<'a> {
     /// Whether who asks may set what only administrators may: those of everything, and of the team or the organization that
     /// the record is of.
     pub is_admin: bool,
+    /// Whether who asks administers everything.
+    pub is_operator: bool,
     /// A source of ids that nobody had before: UUIDs.
     pub fresh: &'a (dyn Fn() -> String + Sync),
 }

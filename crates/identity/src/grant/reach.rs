@@ -27,6 +27,8 @@ pub struct Reach {
     pub is_unguarded: bool,
     /// The rights of `permissions` that are given.
     pub permissions: Box<[Box<str>]>,
+    /// `tags` of a key, a team or a project, which all of its requests have.
+    pub tags: Box<[Box<str>]>,
     /// `enforced_params`: what every request must have.
     pub params: Box<[Box<str>]>,
 }
@@ -61,6 +63,10 @@ impl Reach {
             aliases: aliases(document)?,
             is_unguarded: document.get_anywhere("disable_global_guardrails") == Some(&Value::Bool(true)),
             permissions: given.map(|(name, _)| name.as_str().into()).collect(),
+            // In metadata anything may stand under this name.
+            tags: document.get_anywhere("tags").and_then(Value::as_array).map_or_else(Box::default, |tags| {
+                tags.iter().filter_map(Value::as_str).map(Into::into).collect()
+            }),
             params: texts(document, "enforced_params")?.map(Into::into).collect(),
         })
     }

@@ -43,7 +43,7 @@ impl Reading<'_> {
     }
 
     fn context(&self) -> Context<'_> {
-        Context { is_admin: true, ..self.terms.context }
+        Context { is_admin: true, is_operator: true, ..self.terms.context }
     }
 
     fn made(

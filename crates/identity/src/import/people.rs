@@ -123,7 +123,7 @@ impl Reading<'_> {
             let told = MEMBERS.iter().filter_map(|name| Some(((*name).to_owned(), row.get(name)?.clone())));
             let body: Map<String, Value> = told.collect();
             let fresh = || id.clone();
-            let context = Context { fresh: &fresh, is_admin: true, ..self.terms.context };
+            let context = Context { fresh: &fresh, is_admin: true, is_operator: true, ..self.terms.context };
             match access_group::new_named(&body, &context) {
                 Ok(draft) => {
                     let (_, remarks) = row.document(&["access_mcp_server_ids", "access_agent_ids"]);

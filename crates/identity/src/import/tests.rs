@@ -16,6 +16,7 @@ fn imported(tables: &[(&str, Value)]) -> Import {
         now: Wall::from_rfc3339(NOW).unwrap(),
         actor: "import",
         is_admin: true,
+        is_operator: true,
         fresh: &String::new,
     };
     let seal =

@@ -33,7 +33,13 @@ pub(crate) fn holder<T>(run: impl FnOnce(&Context<'_>) -> T) -> T {
 fn asked<T>(is_admin: bool, run: impl FnOnce(&Context<'_>) -> T) -> T {
     let count = AtomicU32::new(1);
     let fresh = || format!("fresh-{}", count.fetch_add(1, Ordering::Relaxed));
-    run(&Context { now: Wall::from_rfc3339(NOW).unwrap(), actor: "ada", is_admin, fresh: &fresh })
+    run(&Context {
+        now: Wall::from_rfc3339(NOW).unwrap(),
+        actor: "ada",
+        is_admin,
+        is_operator: is_admin,
+        fresh: &fresh,
+    })
 }
 
 /// What is said of a body.

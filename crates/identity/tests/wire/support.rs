@@ -43,7 +43,7 @@ pub(crate) fn object(text: &str) -> Map<String, Value> {
 pub(crate) fn at<T>(time: &str, run: impl FnOnce(&Context<'_>) -> T) -> T {
     let count = AtomicU32::new(1);
     let fresh = || format!("fresh-{}", count.fetch_add(1, Ordering::Relaxed));
-    run(&Context { now: wall(time), actor: ACTOR, is_admin: true, fresh: &fresh })
+    run(&Context { now: wall(time), actor: ACTOR, is_admin: true, is_operator: true, fresh: &fresh })
 }
 
 /// The same, where fresh ids are known.

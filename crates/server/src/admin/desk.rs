@@ -179,7 +179,8 @@ impl<'a> Desk<'a> {
 
     /// What forms need to know.
     pub(crate) fn context(&self) -> Context<'_> {
-        Context { now: self.now, actor: &self.actor_id, is_admin: self.actor.is_admin(), fresh: &fresh_id }
+        let is_admin = self.actor.is_admin();
+        Context { now: self.now, actor: &self.actor_id, is_admin, is_operator: is_admin, fresh: &fresh_id }
     }
 
     /// The same of a record of this team, or of none: who administers the team or its organization may set there what only

@@ -43,7 +43,7 @@ mod users;
 pub(crate) use desk::{DEFAULT_USER, Desk, fresh_id};
 pub(crate) use problem::Problem;
 
-use crate::auth::Visit;
+use crate::auth::{Caller, Visit};
 use crate::error::Rejection;
 use crate::pipeline::{json_response, receive};
 use crate::reply::GatewayBody;
@@ -59,7 +59,7 @@ use serde_json::{Map, Value};
 use std::collections::HashMap;
 use std::net::IpAddr;
 use tollgate_identity::access::{RouteRow, right_of};
-use tollgate_identity::role::Call;
+use tollgate_identity::role::{Actor, Call};
 
 /// What an answer is: a JSON value, or words of why not.
 pub(crate) type Outcome = Result<Value, Problem>;
@@ -230,12 +230,13 @@ pub(crate) async fn answer(
     let ledger = worker.gateway.ledger();
     let path = head.uri.path();
     let visit = Visit { headers: &head.headers, in_query: None, path, pattern: Some(found.row.path), peer };
-    let caller = snapshot.identify(worker, &visit).await?;
-    let actor = caller.actor(&ledger.directory());
-    let call = Call { pattern: found.row.path, path, groups: found.row.groups };
-    found.row.right.verdict(&actor, &call).map_err(|denied| Rejection::denied(&denied))?;
+    let (caller, actor) = match let_in(worker, snapshot, &visit, found.row).await {
+        Ok(asker) => asker,
+        Err(rejection) => return Err(receive::refuse_unread(rejection, body).await),
+    };
     let body = receive::read_body(&head.headers, body, snapshot.receive_limits()).await?;
     let members = members(&body)?;
+    ledger.look_up().await.map_err(|_| Problem::Unavailable.into_rejection())?;
     let asker = Asker { worker, snapshot, caller, actor, row: found.row };
     let desk = Desk::open(asker, (found.params, members), &head);
     let outcome = match found.served.handler {
@@ -247,6 +248,20 @@ pub(crate) async fn answer(
     let mut response = json_response(text);
     *response.status_mut() = found.served.status;
     Ok(response)
+}
+
+/// Who asks, where it may ask for this.
+async fn let_in(
+    worker: &Worker,
+    snapshot: &Snapshot,
+    visit: &Visit<'_>,
+    row: &RouteRow,
+) -> Result<(Caller, Actor), Rejection> {
+    let caller = snapshot.identify(worker, visit).await?;
+    let actor = caller.actor(&worker.gateway.ledger().directory());
+    let call = Call { pattern: row.path, path: visit.path, groups: row.groups };
+    row.right.verdict(&actor, &call).map_err(|denied| Rejection::denied(&denied))?;
+    Ok((caller, actor))
 }
 
 /// The members of a JSON body; none of an empty one.

@@ -204,6 +204,7 @@ fn enter(
     if let Some(end_user) = call.caller.bearer().and_then(Bearer::end_user) {
         wish.user = Some(end_user.to_owned());
     }
+    wish.mark(&call.caller);
     if let Some(model) = model
         && snapshot.allow_end_user(worker.gateway.ledger(), wish.user.as_deref(), model)?.is_some()
     {

@@ -11,6 +11,7 @@ pub(crate) mod caller;
 pub(crate) mod canned;
 pub(crate) mod ceiling;
 mod embedding;
+mod estimate;
 mod hedge;
 mod lowered;
 pub(crate) mod media;
@@ -47,7 +48,7 @@ use crate::routing::{Admitted, Group, Urgency};
 use crate::snapshot::Snapshot;
 use crate::surface::Surface;
 use crate::tokens::{Bearer, settle};
-use crate::toll::{Entry, Toll, note_failure};
+use crate::toll::{Entry, Toll, note_failure, tell_of_key};
 use crate::worker::{Door, Worker};
 use attempt::Walked;
 use ceiling::{RequestBounds, Words};
@@ -125,7 +126,8 @@ pub(crate) async fn answer(
             let caller = snapshot.admit_to(worker, access, &visit).await;
             match (caller, route.surface()) {
                 (Err(rejection), surface) => {
-                    Err(rejection.spoken_on(surface.or_else(|| counting::voice(route))))
+                    let rejection = rejection.spoken_on(surface.or_else(|| counting::voice(route)));
+                    Err(unread(rejection, request).await)
                 }
                 (Ok(caller), Some(surface)) => {
                     let mut call = Call::new(surface, model, request.headers(), started);
@@ -153,14 +155,23 @@ pub(crate) async fn answer(
         Found::WrongMethod(_) if request.method() == Method::OPTIONS => {
             Ok(info::preflight(request.headers()))
         }
-        Found::WrongMethod(allowed) => Err(Rejection::wrong_method(&allowed)),
-        Found::Nothing => Err(Rejection::no_route(request.method(), request.uri().path())),
+        Found::WrongMethod(allowed) => Err(unread(Rejection::wrong_method(&allowed), request).await),
+        Found::Nothing => {
+            let rejection = Rejection::no_route(request.method(), request.uri().path());
+            Err(unread(rejection, request).await)
+        }
     };
     let mut response = answered.unwrap_or_else(Rejection::into_response);
     if is_head {
         *response.body_mut() = GatewayBody::whole("");
     }
     finish_headers(response)
+}
+
+/// Refuses a request whose body nobody reads.
+async fn unread(rejection: Rejection, request: Request<Incoming>) -> Rejection {
+    // Boxed: rare, and its state would be part of every request's.
+    Box::pin(receive::refuse_unread(rejection, request.into_body())).await
 }
 
 /// Adds what every reply has.
@@ -179,6 +190,7 @@ async fn model_call(
     let gateway = &worker.gateway;
     let in_flight = InFlight::new(gateway);
     if let Err(rejection) = refuse_dry_run(&call, request.headers()) {
+        let rejection = unread(rejection, request).await;
         return in_flight.over(failure(gateway, &call, rejection));
     }
     let mut place = None;
@@ -203,7 +215,7 @@ async fn model_call(
             call.body_kind = kind;
             serve_call(worker, snapshot, &call, request, &mut place).await
         }
-        Err(rejection) => Err(rejection),
+        Err(rejection) => Err(unread(rejection, request).await),
     };
     in_flight.over(held(served.unwrap_or_else(|rejection| failure(gateway, &call, rejection)), place))
 }
@@ -244,9 +256,11 @@ fn failure(gateway: &Gateway, call: &Call, rejection: Rejection) -> Response<Gat
     }
     let mut headers = ReplyHeaders::failed(&call.id);
     headers.toll(call.toll.get());
-    for (name, value) in &headers.into_map() {
-        response.headers_mut().insert(name.clone(), value.clone());
+    let mut headers = headers.into_map();
+    if call.toll.get().is_none() {
+        tell_of_key(gateway.ledger(), &call.caller, &mut headers);
     }
+    response.headers_mut().extend(headers);
     finish_headers(response)
 }
 
@@ -274,6 +288,7 @@ pub(crate) fn authorize(
         // What a token says of it counts before what the request says.
         received.wish.user = Some(end_user.to_owned());
     }
+    received.wish.mark(&call.caller);
     let end_user = received.wish.user.as_deref();
     if received.model_is_missing || (call.caller.holder().is_none() && end_user.is_none()) {
         return Ok(());

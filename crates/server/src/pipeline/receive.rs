@@ -12,7 +12,7 @@ use crate::error::Rejection;
 use crate::routing::Wish;
 use crate::surface::Surface;
 use bytes::{Bytes, BytesMut};
-use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE};
+use http::header::{CONNECTION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE};
 use http::{HeaderMap, HeaderValue};
 use http_body::Body;
 use hyper::body::Incoming;
@@ -221,6 +221,28 @@ pub(crate) async fn read_body(
         whole.extend_from_slice(&piece);
     }
     Ok(whole.freeze())
+}
+
+/// Most bytes of a refused request's body that are waited for, so that its connection can go on.
+const UNREAD_BYTES_MAX: u64 = 256 << 10;
+/// How long they are waited for in all.
+const UNREAD_WAIT: Duration = Duration::from_secs(2);
+
+/// Refuses a request whose body nobody reads. What is left of it would be taken for the next request of the connection:
+/// a short one is read and dropped, after a longer one the connection ends, and the reply says so.
+pub(crate) async fn refuse_unread(mut rejection: Rejection, mut body: Incoming) -> Rejection {
+    let rest = async {
+        let mut left = UNREAD_BYTES_MAX.checked_sub(body.size_hint().lower())?;
+        while let Some(piece) = next_piece(&mut body, UNREAD_WAIT).await.ok()? {
+            left = left.checked_sub(piece.len() as u64)?;
+        }
+        Some(())
+    };
+    let is_over = matches!(tokio::time::timeout(UNREAD_WAIT, rest).await, Ok(Some(())));
+    if !is_over {
+        rejection.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+    }
+    rejection
 }
 
 async fn next_piece(body: &mut Incoming, idle: Duration) -> Result<Option<Bytes>, Rejection> {

@@ -7,11 +7,12 @@ use super::arrival::Arrival;
 use super::attempt::{ReadReply, Unread};
 use super::broken::Broken;
 use super::caller::FinalSlot;
+use super::estimate::said_bytes;
 use super::outbound::{self, Road};
 use super::quality;
 use super::receive::Received;
 use super::rescue::{Asked, Continued, Lifeline, Onward, Past};
-use super::settle::{Billing, Settlement};
+use super::settle::{Billing, Settlement, weigh};
 use super::speech::Speech;
 use super::staged::X_TOLLGATE_FAULT;
 use super::thread::{Keeper, Watching};
@@ -284,13 +285,12 @@ fn read_whole(
         }
     };
     // A provider that reports nothing at all is estimated; one that reports zeros is believed.
-    let answer_bytes = segments.iter().map(Bytes::len).sum::<usize>() as u64;
     let usage = usage.filter(|usage| *usage != Usage::default() || speech.believes_zero());
-    let answer_bytes = if call.surface.is_embedding() { 0 } else { answer_bytes };
+    let said = || if call.surface.is_embedding() { 0 } else { said_bytes(&segments) };
     let billing = if call.surface.resource().is_some() {
         Billing::reported(usage).with_units(units)
     } else {
-        Billing::new(usage, received.body.len() as u64, answer_bytes, tier.as_deref())
+        Billing::new(usage, weigh(call, received.body.len() as u64), said, tier.as_deref())
     };
     Ok((AnswerBody::Whole { segments, billing }, lost))
 }

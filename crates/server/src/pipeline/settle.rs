@@ -57,12 +57,12 @@ impl Billing {
     pub(crate) fn new(
         usage: Option<Usage>,
         prompt_bytes: u64,
-        answer_bytes: u64,
+        answer_bytes: impl FnOnce() -> u64,
         tier: Option<&str>,
     ) -> Self {
         let estimate = || Usage {
             input_tokens: prompt_bytes.div_ceil(BYTES_PER_TOKEN),
-            output_tokens: answer_bytes.div_ceil(BYTES_PER_TOKEN),
+            output_tokens: answer_bytes().div_ceil(BYTES_PER_TOKEN),
             ..Usage::default()
         };
         let usage = usage.filter(is_plausible);
@@ -127,6 +127,12 @@ pub(crate) struct Settlement {
     is_settled: bool,
 }
 
+/// The size of a prompt for an estimate: as it was weighed when it was let in, where a picture is no text; else its body's.
+pub(crate) fn weigh(call: &Call, body_bytes: u64) -> u64 {
+    let weighed = call.toll.get().map(|toll| toll.estimated_tokens().saturating_mul(BYTES_PER_TOKEN));
+    weighed.unwrap_or(body_bytes)
+}
+
 impl Settlement {
     pub(crate) fn new(
         worker: &Worker,
@@ -135,15 +141,13 @@ impl Settlement {
         prompt_bytes: u64,
         at_provider: Duration,
     ) -> Self {
-        // What was let in was weighed: a picture in it is no text.
-        let weighed = call.toll.get().map(|toll| toll.estimated_tokens().saturating_mul(BYTES_PER_TOKEN));
         Self {
             gateway: Arc::clone(&worker.gateway),
             target: Arc::clone(target),
             call_id: call.id.clone(),
             surface: call.surface,
             started: call.started,
-            prompt_bytes: weighed.unwrap_or(prompt_bytes),
+            prompt_bytes: weigh(call, prompt_bytes),
             at_provider,
             units: None,
             place: None,
@@ -297,8 +301,12 @@ impl Settlement {
         }
         let is_final = ending == Ending::Complete || (ending == Ending::Mended && progress.usage_is_last);
         let usage = reported.filter(|usage| is_final || usage.output_tokens >= delivered);
-        let mut billing =
-            Billing::new(usage, self.prompt_bytes, progress.content_bytes, progress.service_tier.as_deref());
+        let mut billing = Billing::new(
+            usage,
+            self.prompt_bytes,
+            || progress.content_bytes,
+            progress.service_tier.as_deref(),
+        );
         if let (true, Some(reported)) = (billing.is_estimated, reported) {
             billing.usage = Usage { output_tokens: delivered, ..reported };
         }
@@ -513,16 +521,16 @@ mod tests {
 
     #[test]
     fn a_usage_that_was_reported_is_believed_even_if_zero_and_one_that_was_not_is_estimated() {
-        let reported = Billing::new(Some(Usage::default()), 400, 400, None);
+        let reported = Billing::new(Some(Usage::default()), 400, || 400, None);
         assert!(!reported.is_estimated);
         assert_eq!(reported.usage.total_tokens(), 0);
         for absurd in [
             Usage { output_tokens: u64::MAX, ..Usage::default() },
             Usage { input_tokens: 10, cached_tokens: TOKENS_MAX + 1, ..Usage::default() },
         ] {
-            assert!(Billing::new(Some(absurd), 4, 4, None).is_estimated);
+            assert!(Billing::new(Some(absurd), 4, || 4, None).is_estimated);
         }
-        let estimated = Billing::new(None, 401, 7, None);
+        let estimated = Billing::new(None, 401, || 7, None);
         assert!(estimated.is_estimated);
         assert_eq!((estimated.usage.input_tokens, estimated.usage.output_tokens), (101, 2));
     }

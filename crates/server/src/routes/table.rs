@@ -197,7 +197,8 @@ pub const TABLE: &[Row] = &[
     get("/v1/model/info", Route::ModelInfo, "Every deployment with its prices and capabilities"),
     get("/model/info", Route::ModelInfo, "Every deployment with its prices and capabilities"),
     get("/model_group/info", Route::ModelGroupInfo, "Every model group with what it offers"),
-    get("/health", Route::Health, "Ask every deployment for a short answer"),
+    // Each answer is paid for, by nobody's budget.
+    watched("/health", Route::Health, "Ask every deployment for a short answer"),
     watched(
         "/health/deployments",
         Route::HealthDeployments,

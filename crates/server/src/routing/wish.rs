@@ -4,6 +4,7 @@
 //! be taken for none. Leaves what follows from it to `policy`. **Invariant:** a request without any of it allocates
 //! nothing here.
 
+use crate::auth::Caller;
 use crate::error::Rejection;
 use http::{HeaderMap, HeaderValue};
 use serde_json::{Map, Value as Json};
@@ -170,6 +171,16 @@ impl Wish {
             };
         }
         Ok(())
+    }
+
+    /// Adds the tags of the caller's key and team: what is theirs goes where theirs goes, and counts for their tags.
+    pub(crate) fn mark(&mut self, caller: &Caller) {
+        let records = caller.holder().into_iter().flat_map(|holder| holder.records());
+        for tag in records.flat_map(|record| &record.reach.tags) {
+            if !self.tags.iter().any(|known| **known == **tag) {
+                self.tags.push(tag.to_string());
+            }
+        }
     }
 
     /// None is lost: one of them may be what keeps the request where it belongs.

@@ -118,7 +118,7 @@ fn missing(rules: &Rules, identity: &Identity, directory: &Directory) -> Missing
 fn change(asked: &Asked<'_>, identity: &Identity, missing: Missing) -> Result<RecordChange, BadForm> {
     let now = asked.worker.gateway.ledger().clock().wall();
     let actor = identity.user.as_deref().unwrap_or(&identity.digest);
-    let context = Context { now, actor, is_admin: true, fresh: &fresh_id };
+    let context = Context { now, actor, is_admin: true, is_operator: true, fresh: &fresh_id };
     let mut drafts = Vec::new();
     if let Some(id) = missing.user {
         drafts.push(new_user(&id, identity.email.as_deref(), asked.new_records, &context)?);

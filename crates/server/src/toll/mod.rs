@@ -118,7 +118,9 @@ impl Toll {
         let tokens = (bounds.estimate_input_tokens, bounds.asked_output_tokens.map(all));
         let before = ledger.accounts().standing(&asked, wall);
         let admission = Admission::enter(ledger, (asked, also), tokens, money).map_err(|refused| {
-            let rejection = refusal::reject(&refused, ledger, rules, &call.caller);
+            let mut rejection = refusal::reject(&refused, ledger, rules, &call.caller);
+            let headers = headers::of(ledger, &party.touch(ledger).0, &call.caller, &before);
+            rejection.headers_mut().extend(headers);
             failed::note_refused(ledger, call, &facts, (&refused, &rejection));
             rejection
         })?;
@@ -161,13 +163,8 @@ impl Toll {
         for (name, value) in &self.headers {
             headers.insert(name, value.clone());
         }
-        if let Some(key) = &self.key {
-            let ledger = self.ledger();
-            let budgets = ledger.accounts().budgets(&key.0, &key.1.limits, ledger.clock().wall());
-            let own = budgets.iter().find(|budget| budget.cadence == key.1.limits.cadence);
-            if let Some(budget) = own.or(budgets.first()) {
-                headers.insert(KEY_SPEND, header_text(&budget.settled.as_litellm_number()));
-            }
+        if let Some((scope, key)) = &self.key {
+            tell_spend(self.ledger(), (scope, &key.limits), headers);
         }
     }
 
@@ -278,4 +275,20 @@ fn is_critical(caller: &Caller, says_so: bool) -> bool {
         Critical::PerRequest => says_so,
         Critical::Never => false,
     })
+}
+
+/// Says what the caller's key has spent, where nothing else is known of its request.
+pub(crate) fn tell_of_key(ledger: &Ledger, caller: &Caller, headers: &mut HeaderMap) {
+    let key = caller.holder().map(|holder| &holder.key);
+    if let Some((scope, key)) = key.and_then(|key| Some((scope_of(key)?, key))) {
+        tell_spend(ledger, (&scope, &key.limits), headers);
+    }
+}
+
+fn tell_spend(ledger: &Ledger, (scope, limits): (&Scope, &Limits), headers: &mut HeaderMap) {
+    let budgets = ledger.accounts().budgets(scope, limits, ledger.clock().wall());
+    let own = budgets.iter().find(|budget| budget.cadence == limits.cadence);
+    if let Some(budget) = own.or(budgets.first()) {
+        headers.insert(KEY_SPEND, header_text(&budget.settled.as_litellm_number()));
+    }
 }

@@ -250,7 +250,11 @@ impl Stake {
             let tokens = Tokens { input: spent.usage.input_tokens, output: spent.usage.output_tokens };
             attempt.admission().note_tokens(tokens);
         }
-        attempt.settle(row, spent.cost.unwrap_or(PicoDollars::ZERO));
+        let cost = spent.cost.unwrap_or(PicoDollars::ZERO);
+        // What is guessed is at most what was held: that is the most it can have been.
+        let is_over = spent.is_estimated && attempt.is_bound() && cost > attempt.held();
+        let cost = if is_over { attempt.held() } else { cost };
+        attempt.settle(row, cost);
     }
 }
 

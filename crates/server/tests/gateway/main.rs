@@ -27,6 +27,7 @@ mod forged_tokens;
 mod generate_content;
 mod health;
 mod hedging;
+mod held;
 mod hostile;
 mod keys;
 mod limits;
