@@ -8,8 +8,8 @@
 
 use crate::accounts::{Charge, Refused, Touched};
 use crate::ledger::Ledger;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use crate::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use crate::sync::{Arc, Mutex, PoisonError};
 use tollgate_catalog::PicoDollars;
 use tollgate_identity::{Limits, Scope};
 use tollgate_policy::accounts::{Ask, Money, Passage, Reservation, Tokens};

@@ -14,6 +14,9 @@ pub mod journal;
 mod ledger;
 pub mod reconcile;
 pub mod reprice;
+mod sync;
+#[cfg(test)]
+mod tests;
 
 pub use accounts::{Accounts, Charge, Defaults, Past, Refused, Throttle, Touched, scope_of};
 pub use attempt::{Admission, Attempt, LedgerUnavailable};

@@ -21,4 +21,5 @@ mod support;
 mod away;
 mod changes;
 mod disk;
+mod exact;
 mod stand;

@@ -45,12 +45,14 @@ const BODY: &str = "crates/upstream/tests/upstream/body.rs";
 const SSE: &str = "crates/dialect/tests/fast_sse.rs";
 const BOOKS_AWAY: &str = "crates/tollgate/tests/books/away.rs";
 const DISK: &str = "crates/tollgate/tests/books/disk.rs";
+const SCHEDULES: &str = "crates/ledger/tests/schedules/main.rs";
 const LEDGER: &str = "crates/ledger/tests/ledger.rs";
 const JOURNAL: &str = "crates/ledger/src/journal/tests.rs";
 const CHANGES: &str = "crates/tollgate/tests/books/changes.rs";
 const CRASH: &str = "crates/tollgate/tests/kills/crash.rs";
 const DAMAGE: &str = "crates/tollgate/tests/kills/damage.rs";
 const ENDS: &str = "crates/tollgate/tests/kills/ends.rs";
+const EXACT: &str = "crates/tollgate/tests/books/exact.rs";
 const STORE_FAULTS: &str = "crates/store/tests/store/books/faults.rs";
 const RELAY: &str = "crates/dialect/tests/fast_relay.rs";
 
@@ -499,6 +501,27 @@ const ROWS: &[Row] = &[
         follows: "",
     },
     Row {
+        number: 54,
+        fault: "a thousand requests at once for a budget of ten",
+        injected: "1,000 requests, 250 at a time, of one key and of three keys of one team; half of them failing; every order of their steps that a scheduler draws, 1,000 of them",
+        expected: "exactly ten pass and the rest is refused; what a failed request held is there for another",
+        held: &[
+            at(EXACT, "r54_of_a_thousand_requests_exactly_ten_pass_where_the_budget_is_for_ten"),
+            at(EXACT, "r54_what_failed_requests_held_is_there_for_others_and_never_twice"),
+            at(SCHEDULES, "in_every_order_of_their_steps_as_many_pass_as_the_budget_is_for"),
+            at(LEDGER, "of_a_thousand_at_once_ten_pass_where_the_budget_is_for_ten"),
+        ],
+        follows: "",
+    },
+    Row {
+        number: 55,
+        fault: "marks of a budget passed by many at once",
+        injected: "hundreds of requests at a time over a soft budget, 75, 90 and 100% of a key's and a team's",
+        expected: "a webhook hears of each mark once; from 90% on requests go to the cheaper group, at 100% they are refused",
+        held: &[at(EXACT, "r55_marks_that_are_passed_by_many_at_once_are_told_once_each")],
+        follows: "",
+    },
+    Row {
         number: 57,
         fault: "more than can be served",
         injected: "three times the capacity, critical and other requests mixed by `priority`",
@@ -518,7 +541,7 @@ fn root() -> PathBuf {
 #[test]
 fn all_rows_are_there_and_each_is_held() {
     let numbers: Vec<u32> = ROWS.iter().map(|row| row.number).collect();
-    assert_eq!(numbers, (1..=33).chain([39, 40, 41, 46, 51, 57]).collect::<Vec<u32>>());
+    assert_eq!(numbers, (1..=33).chain([39, 40, 41, 46, 51, 54, 55, 57]).collect::<Vec<u32>>());
     for row in ROWS {
         assert!(!row.held.is_empty(), "nothing holds R{}", row.number);
     }
