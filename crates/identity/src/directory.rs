@@ -104,7 +104,8 @@ impl Directory {
             parents.team.as_ref().or(project.as_ref().and_then(|project| project.parents.team.as_ref()));
         let team = find(Kind::Team, team);
         let organization = team.as_ref().and_then(|team| team.parents.organization.as_ref());
-        let organization = find(Kind::Organization, parents.organization.as_ref().or(organization));
+        // What is in a team is in the team's organization, whatever it says itself.
+        let organization = find(Kind::Organization, organization.or(parents.organization.as_ref()));
         let member = match (&team, &parents.user) {
             (Some(team), Some(user)) => self.get(Kind::Member, &member_id(&team.id, user)).map(Arc::clone),
             _ => None,

@@ -13,7 +13,7 @@ use std::sync::Arc;
 use tollgate_config::NewRecords;
 use tollgate_identity::access::{Right, RouteRow};
 use tollgate_identity::form::{BadForm, Context, Draft, Drafts};
-use tollgate_identity::grant::Grant;
+use tollgate_identity::grant::{Grant, Parent};
 use tollgate_identity::reply::{Amounts, Clock};
 use tollgate_identity::role::Actor;
 use tollgate_identity::{Directory, Document, Kind, Limits, Parents, Record};
@@ -294,14 +294,21 @@ impl<'a> Desk<'a> {
             Some(_) => self.actor.may(self.row.right, &record, directory),
         };
         let is_moved = old.as_ref().is_none_or(|old| !is_same_place(old, &record));
-        if is_moved && record.kind == Kind::Key {
-            self.check_project(directory, &record)?;
-        }
         if !is_placed || (is_moved && self.reaches_beyond(directory, &record)) {
             return Err(Problem::not_allowed(&self.actor, self.row.path));
         }
+        if is_moved && record.kind == Kind::Key {
+            self.check_project(directory, &record)?;
+            self.check_organization(directory, &record)?;
+        }
         let grant = Grant::of(&record);
-        grant.within(&grant.parents(directory), &self.snapshot.access_groups(directory))?;
+        let groups = self.snapshot.access_groups(directory);
+        grant.within(&grant.parents(directory), &groups)?;
+        // What has nobody above it but the operator has no more than the operator left it.
+        let is_topmost = matches!(record.kind, Kind::Organization | Kind::User);
+        if let Some(old) = old.as_ref().filter(|_| is_topmost && !self.actor.is_admin()) {
+            grant.within(&[Parent::creator(old)], &groups)?;
+        }
         Ok(())
     }
 
@@ -320,6 +327,16 @@ impl<'a> Desk<'a> {
             }
             _ => Ok(()),
         }
+    }
+
+    /// Whether the organization that a key names is its team's: in another one's it would spend that one's budget.
+    fn check_organization(&self, directory: &Directory, key: &Record) -> Result<(), Problem> {
+        let team = key.parents.team.as_ref().and_then(|team| directory.get(Kind::Team, team));
+        let (Some(named), Some(team)) = (&key.parents.organization, team) else { return Ok(()) };
+        if self.actor.is_admin() || team.parents.organization.as_ref() == Some(named) {
+            return Ok(());
+        }
+        Err(Problem::Form(BadForm::forbidden("organization_id")))
     }
 
     /// Whether whoever asks may make a record: for what is looked into before it is kept.

@@ -7,6 +7,7 @@
 //! **Invariant:** a list of what is asked is made of the tables that the server is built of, so that a new route, member or
 //! parameter is asked for too.
 
+mod fields;
 mod roles;
 mod tenants;
 mod world;

@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
 use tollgate_policy::clock::Wall;
 use tollgate_simulator::{Behaviour, Rule, Script, TokenCounts};
-use tollgate_store::books::{Books, Record, Settled};
+use tollgate_store::books::{Books, Changes, Record, Settled};
 use tollgate_store::{LazyStore, Location, StoreOptions};
 
 pub(super) const MASTER: &str = "sk-master-0123456789";
@@ -334,6 +334,11 @@ impl World {
     pub(super) async fn books(&self) -> BTreeMap<(String, String), Record> {
         let records = self.reader.records().await.unwrap().records;
         records.into_iter().map(|record| ((record.kind.clone(), record.id.clone()), record)).collect()
+    }
+
+    /// What has changed since a revision.
+    pub(super) async fn changes_since(&self, revision: i64) -> Changes {
+        self.reader.changes_since(revision).await.unwrap()
     }
 
     /// What everybody has spent, as it is kept.
