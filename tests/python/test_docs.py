@@ -276,7 +276,21 @@ def described_metrics() -> dict[str, tuple[str, set[str]]]:
     return {name: (kind, labels[name]) for name, kind, _ in rows}
 
 
+def with_budgets(gateway) -> None:
+    """Somebody of each kind has a budget that begins anew."""
+    terms = {"max_budget": 5, "budget_duration": "30d"}
+    for path, body in (
+        ("/key/generate", {"key_alias": "budgeted"}),
+        ("/team/new", {"team_id": "budgeted", "team_alias": "budgeted"}),
+        ("/user/new", {"user_id": "budgeted", "auto_create_key": False}),
+        ("/organization/new", {"organization_id": "budgeted", "organization_alias": "budgeted", "models": []}),
+    ):
+        reply = httpx.post(gateway.url + path, json=body | terms, trust_env=False)
+        assert reply.status_code in (200, 400, 409), reply.text
+
+
 def test_the_page_of_metrics_lists_exactly_the_metrics_and_their_labels(open_gateway, tiered_gateway):
+    with_budgets(open_gateway)
     assert chat(open_gateway, "simulated/gpt-4o-mini").status_code == 200
     assert chat(open_gateway, "simulated/gpt-4o-mini", stream=True).status_code == 200
     assert chat(open_gateway, "simulated/sim-error-500", num_retries=0).status_code == 500

@@ -274,6 +274,7 @@ impl Config {
         let mut all: Vec<&Secret> = self.environment.iter().map(|(_, value)| value).collect();
         let keys = [&self.general.master_key, &self.general.database_url, &self.ledger.salt_key];
         all.extend(keys.into_iter().flatten());
+        all.extend(&self.ledger.former_salt_keys);
         all.extend(self.general.alerts.secrets());
         for credential in &self.credentials {
             all.extend(credential.secrets.iter());

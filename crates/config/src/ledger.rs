@@ -59,6 +59,8 @@ pub struct LedgerSettings {
     pub rows_kept_for: Option<Duration>,
     /// What providers' keys that are stored by the API are sealed with; `None` to make it from the master key.
     pub salt_key: Option<Secret>,
+    /// What they were sealed with before, which opens them still.
+    pub former_salt_keys: Vec<Secret>,
 }
 
 impl Default for LedgerSettings {
@@ -97,6 +99,7 @@ impl LedgerSettings {
             keeps_rows: !general.flag("disable_spend_logs").unwrap_or(false),
             rows_kept_for: kept.map(lifetime),
             salt_key: general.secret("salt_key").filter(|key| !key.expose().trim().is_empty()),
+            former_salt_keys: Vec::new(),
         }
     }
 
@@ -116,6 +119,9 @@ impl LedgerSettings {
         if settings.salt_key.is_none() && !general.is_unset("salt_key") {
             settings.salt_key = environment.first_of(&["LITELLM_SALT_KEY"]).map(Secret::new);
         }
+        let former = environment.first_of(&["LITELLM_SALT_KEY_PREVIOUS"]).unwrap_or_default();
+        let former = former.split(',').map(str::trim).filter(|key| !key.is_empty());
+        settings.former_salt_keys = former.map(Secret::new).collect();
         if let (Some(place), Some(false)) =
             (general.place("store_model_in_db"), general.flag("store_model_in_db"))
         {

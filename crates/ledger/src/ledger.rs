@@ -437,6 +437,16 @@ impl Ledger {
         self.feeder.backlog()
     }
 
+    /// Whether the journal's disk refuses, and how many records wait in memory for it.
+    pub fn journal_trouble(&self) -> (bool, usize) {
+        self.journal.get().map_or((false, 0), |journal| journal.trouble())
+    }
+
+    /// Attempts whose intent is in the journal and whose end is not.
+    pub fn open_attempts(&self) -> usize {
+        self.journal.get().map_or(0, |journal| journal.open_attempts())
+    }
+
     /// Carries what waits into the books and ends; gives up at the end of `patience`, and the rest is carried at the next
     /// start.
     pub async fn close(&self, patience: std::time::Duration) {

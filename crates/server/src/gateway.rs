@@ -9,7 +9,7 @@ use crate::routing::{Admission, Alerts, Fleet, Leg, Tally, Word, Words, recall};
 use crate::settings;
 use crate::snapshot::Snapshot;
 use crate::telemetry::Metrics;
-use crate::toll::{Foresight, TollRules, listener};
+use crate::toll::{Foresight, TollRules, Trouble, found_at_start, listener};
 use arc_swap::ArcSwap;
 use serde_json::{Map, Value};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -32,6 +32,9 @@ const HIDDEN_ROWS_KEPT: Duration = Duration::from_secs(86_400);
 
 /// How often it is looked where budgets are going.
 const FORESEE_EVERY: Duration = Duration::from_secs(5 * 60);
+
+/// How often it is looked whether the journal's disk and the database take what they are given.
+const LOOK_EVERY: Duration = Duration::from_secs(5);
 
 /// How long the end of the process waits for the last rows to be in the database; what is not is in the journal.
 const LEDGER_PATIENCE: Duration = Duration::from_secs(5);
@@ -99,6 +102,7 @@ pub struct Gateway {
     retention_seconds: i64,
     ledger: Arc<Ledger>,
     foresight: Foresight,
+    trouble: Trouble,
 }
 
 impl Gateway {
@@ -156,6 +160,7 @@ impl Gateway {
             retention_seconds,
             ledger: Arc::new(ledger),
             foresight: Foresight::default(),
+            trouble: Trouble::default(),
         }))
     }
 
@@ -295,6 +300,9 @@ impl Gateway {
             }
         }));
         self.renew();
+        if let Some(alert) = found_at_start(&recovery) {
+            self.alerts.tell(alert);
+        }
         if recovery != Recovery::default() {
             tracing::warn!(
                 orphans = recovery.orphans,
@@ -376,6 +384,21 @@ impl Gateway {
         loop {
             look.tick().await;
             self.foresee().await;
+        }
+    }
+
+    /// Looks once whether the ledger is in trouble, and tells it.
+    pub fn look_at_ledger(&self) {
+        self.trouble.look(&self.ledger).into_iter().for_each(|alert| self.alerts.tell(alert));
+    }
+
+    /// Does so from time to time, without an end.
+    pub async fn watch_ledger(self: Arc<Self>) {
+        let mut look = tokio::time::interval(LOOK_EVERY);
+        look.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            look.tick().await;
+            self.look_at_ledger();
         }
     }
 

@@ -82,16 +82,18 @@ impl Stored {
     }
 }
 
-/// What seals and opens: the salt key, else the master key, which also opens what it sealed before there was a salt key.
+/// What seals and opens: the salt key, else the master key, which also opens what it sealed before there was a salt key, as
+/// former salt keys do.
 ///
 /// # Errors
 /// Where there is neither.
 pub(crate) fn vault(config: &Config) -> Result<Vault, SealError> {
     let sealer = |secret: Option<&Secret>| Sealer::new(secret.map(Secret::expose).unwrap_or_default());
     let by_master = sealer(config.general.master_key.as_ref());
+    let former = config.ledger.former_salt_keys.iter().filter_map(|salt| sealer(Some(salt)).ok());
     match &config.ledger.salt_key {
-        Some(salt) => Ok(Vault::new(sealer(Some(salt))?, by_master.into_iter().collect())),
-        None => Ok(Vault::new(by_master?, Vec::new())),
+        Some(salt) => Ok(Vault::new(sealer(Some(salt))?, former.chain(by_master).collect())),
+        None => Ok(Vault::new(by_master?, former.collect())),
     }
 }
 

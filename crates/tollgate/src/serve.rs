@@ -267,6 +267,7 @@ fn mind(
         // On this thread, where they are in no request's way; they end with the runtime.
         tokio::spawn(tollgate_server::check_deployments(Arc::clone(worker)));
         tokio::spawn(Arc::clone(gateway).watch_spend());
+        tokio::spawn(Arc::clone(gateway).watch_ledger());
         let Signals { mut terminate, mut interrupt, mut hangup } = signals;
         let mut reloader = entry.map(|entry| Reloader::new(Arc::clone(gateway), config, entry));
         let mut purge = tokio::time::interval(PURGE_EVERY);

@@ -49,7 +49,7 @@ pub(crate) const GENERAL: &[Key] = &[
         "salt_key",
         Kind::Secret,
         "LITELLM_SALT_KEY, else made from the master key",
-        "What providers' keys that are stored by the API are sealed with.",
+        "What providers' keys that are stored by the API are sealed with; LITELLM_SALT_KEY_PREVIOUS has those before it, with commas.",
     ),
     never("database_args", DYNAMO),
     never("database_type", DYNAMO),

@@ -314,6 +314,7 @@ pub const ROUTES: &[RouteRow] = &[
     row("PATCH", "/update/default_team_settings", Right::OperatorChange, ADMIN),
     row("GET", "/get/sso_settings", Right::OperatorSee, ADMIN),
     row("PATCH", "/update/sso_settings", Right::OperatorChange, ADMIN),
+    row("GET", "/get/allowed_ips", Right::OperatorSee, ADMIN),
     row("POST", "/add/allowed_ip", Right::OperatorChange, ADMIN),
     row("POST", "/delete/allowed_ip", Right::OperatorChange, ADMIN),
     row("GET", "/alerting/settings", Right::OperatorSee, ADMIN),

@@ -9,6 +9,7 @@
 pub mod access_group;
 pub mod bounds;
 pub mod budget;
+pub mod callback;
 pub mod credential;
 pub mod customer;
 mod filled;
@@ -175,6 +176,7 @@ pub fn tables() -> Vec<&'static Form> {
         credential::FORMS,
         invitation::FORMS,
         setting::FORMS,
+        callback::FORMS,
     ];
     nouns.iter().flat_map(|forms| forms.iter().copied()).collect()
 }

@@ -163,6 +163,11 @@ impl Vault {
         Self { current, former }
     }
 
+    /// Whether a sealed text is by the secret that seals now.
+    pub fn is_current(&self, sealed: &str) -> bool {
+        parts(sealed).is_some_and(|(fingerprint, _)| fingerprint == self.current.fingerprint)
+    }
+
     /// Whether a text was sealed here, by whichever secret.
     pub fn is_sealed(text: &str) -> bool {
         parts(text).is_some()

@@ -199,6 +199,11 @@ impl Journal {
         (self.health.is_down.load(Ordering::Relaxed), self.health.backlog.load(Ordering::Relaxed))
     }
 
+    /// How many attempts are not over.
+    pub fn open_attempts(&self) -> usize {
+        self.health.open.load(Ordering::Relaxed)
+    }
+
     /// Reads the next rows from a place on: some megabytes at a time. Blocks on the disk.
     ///
     /// # Errors

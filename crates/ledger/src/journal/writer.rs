@@ -46,6 +46,8 @@ pub(super) struct Health {
     pub(super) is_down: AtomicBool,
     /// Records that wait in memory for it.
     pub(super) backlog: AtomicUsize,
+    /// Attempts that are not over.
+    pub(super) open: AtomicUsize,
 }
 
 /// An attempt that is not over.
@@ -186,6 +188,7 @@ impl Writer {
             }
             let _ = waiter.send(outcome.as_ref().map_err(|_| Unwritten).copied());
         }
+        self.health.open.store(self.open.len(), Ordering::Relaxed);
         if outcome.is_ok() {
             self.committed.send_if_modified(|committed| {
                 let is_news = *committed != self.written;

@@ -3,12 +3,13 @@
 //! **Invariant:** what is looked up here is what the right of the route reaches; what it does not reach is not there.
 //! **Invariant:** a record that is made or changed lies within its parents, and is audited with its change.
 
-use super::{Problem, query::Query};
+use super::{Problem, notices::Notices, query::Query};
 use crate::auth::Caller;
 use crate::snapshot::Snapshot;
 use crate::worker::Worker;
 use http::request::Parts;
 use serde_json::{Map, Value};
+use std::net::IpAddr;
 use std::sync::Arc;
 use tollgate_config::NewRecords;
 use tollgate_identity::access::{Right, RouteRow};
@@ -106,6 +107,21 @@ impl Change {
         self
     }
 
+    /// The word of the audit.
+    pub(super) fn action(&self) -> &'static str {
+        self.action
+    }
+
+    /// What is put: its kind, its id, and whether it is new.
+    pub(super) fn put_records(&self) -> impl Iterator<Item = (Kind, &str, bool)> {
+        self.puts.iter().map(|put| (put.draft.kind, put.draft.id.as_str(), put.old.is_none()))
+    }
+
+    /// What goes.
+    pub(super) fn deleted(&self) -> impl Iterator<Item = &Arc<Record>> {
+        self.deletes.iter()
+    }
+
     /// With an account set.
     pub(crate) fn set(mut self, settled: Settled) -> Self {
         self.accounts.push(settled);
@@ -126,6 +142,8 @@ pub(crate) struct Desk<'a> {
     actor_id: String,
     changed_by: Option<String>,
     now: Wall,
+    /// Where it comes from, past the proxies that are believed.
+    pub(crate) from: Option<IpAddr>,
 }
 
 /// Who asks, and for which route: before the body is read.
@@ -135,6 +153,7 @@ pub(crate) struct Asker<'a> {
     pub(super) caller: Caller,
     pub(super) actor: Actor,
     pub(super) row: &'static RouteRow,
+    pub(super) from: Option<IpAddr>,
 }
 
 impl<'a> Desk<'a> {
@@ -143,7 +162,7 @@ impl<'a> Desk<'a> {
         (params, body): (Vec<(String, String)>, Map<String, Value>),
         head: &Parts,
     ) -> Self {
-        let Asker { worker, snapshot, caller, actor, row } = asker;
+        let Asker { worker, snapshot, caller, actor, row, from } = asker;
         let user = caller.holder().and_then(|holder| holder.key.parents.user.as_deref());
         let actor_id = user.unwrap_or(DEFAULT_USER).to_owned();
         let changed_by = head.headers.get(CHANGED_BY).and_then(|value| value.to_str().ok());
@@ -159,6 +178,7 @@ impl<'a> Desk<'a> {
             body,
             params,
             actor_id,
+            from,
         }
     }
 
@@ -371,15 +391,17 @@ impl<'a> Desk<'a> {
 
     /// Makes a change, and returns the records that were put, in their order.
     pub(crate) async fn commit(&self, change: Change) -> Result<Vec<Arc<Record>>, Problem> {
-        {
+        let notices = {
             let directory = self.ledger().directory();
             for putting in &change.puts {
                 self.check(&directory, &change, putting)?;
             }
-        }
+            Notices::of(&change, &directory)
+        };
         let ids: Vec<(Kind, String)> =
             change.puts.iter().map(|put| (put.draft.kind, put.draft.id.clone())).collect();
         self.ledger().commit(self.written(change)).await?;
+        notices.tell(self, self.changed_by.as_deref().unwrap_or(&self.actor_id));
         let directory = self.ledger().directory();
         Ok(ids.iter().filter_map(|(kind, id)| directory.get(*kind, id).map(Arc::clone)).collect())
     }

@@ -8,7 +8,7 @@ use super::seats::{
     Seated, Seating, children, find_team, id_named, own_budget, team_shown, user_shown, without_place,
 };
 use super::{Desk, Outcome, Problem, Served, asks, keys, looks};
-use serde_json::Value;
+use serde_json::{Map, Value};
 use std::sync::Arc;
 use tollgate_identity::access::may_see;
 use tollgate_identity::form::member::{Place, Seat, Who};
@@ -125,7 +125,7 @@ fn every_user(desk: &Desk<'_>) -> Vec<Seat> {
 }
 
 /// The team and the place in it that somebody is named by.
-fn find(desk: &Desk<'_>, place: &Place) -> Result<(Arc<Record>, Arc<Record>), Problem> {
+pub(super) fn find(desk: &Desk<'_>, place: &Place) -> Result<(Arc<Record>, Arc<Record>), Problem> {
     let team = find_team(desk, &place.group)?;
     let missing = || Problem::Missing("user_id", format!("User not found in team. Team id = {}", team.id));
     let user = id_named(desk, &place.who).ok_or_else(missing)?;
@@ -138,26 +138,35 @@ fn find(desk: &Desk<'_>, place: &Place) -> Result<(Arc<Record>, Arc<Record>), Pr
 }
 
 async fn update(desk: &Desk<'_>) -> Outcome {
-    let place = form::member::subject(&desk.body, &desk.context())?;
+    let changed = change(desk, &desk.body).await?;
+    Ok(reply::team::member_updated(Seated::of(desk, changed).shown(), &desk.body))
+}
+
+/// Changes the place that a body names.
+pub(super) async fn change(desk: &Desk<'_>, body: &Map<String, Value>) -> Result<Arc<Record>, Problem> {
+    let place = form::member::subject(body, &desk.context())?;
     let (team, member) = find(desk, &place)?;
     let budget = own_budget(desk, &member);
     let own = budget.as_ref().map(|budget| (&*budget.id, &budget.document));
     let context = desk.context_in(Some(&team.id));
-    let drafts = form::member::change(&member.id, &member.document, own, &desk.body, &context)?;
+    let drafts = form::member::change(&member.id, &member.document, own, body, &context)?;
     let change = Change::new("updated").put(drafts, Some(&member), budget.as_ref());
-    let changed = desk.commit_one(change).await?;
-    Ok(reply::team::member_updated(Seated::of(desk, changed).shown(), &desk.body))
+    desk.commit_one(change).await
 }
 
 async fn delete(desk: &Desk<'_>) -> Outcome {
     let place = form::member::removal(&desk.body, &desk.context())?;
     let (team, member) = find(desk, &place)?;
+    desk.commit(without(desk, Change::new("deleted"), (&team, &member))).await?;
+    Ok(team_shown(desk, &team, |shown| Value::Object(reply::team::model(shown, &desk.clock()))))
+}
+
+/// A change by which a member leaves a team, with the keys that it has there.
+pub(super) fn without(desk: &Desk<'_>, change: Change, (team, member): (&Record, &Arc<Record>)) -> Change {
     let user = member.parents.user.clone();
     let keys = children(desk, (Kind::Team, &team.id), Kind::Key);
     let own = keys.iter().filter(|key| user.is_some() && key.parents.user == user);
-    let change = own.fold(without_place(desk, Change::new("deleted"), &member), Change::delete);
-    desk.commit(change).await?;
-    Ok(team_shown(desk, &team, |shown| Value::Object(reply::team::model(shown, &desk.clock()))))
+    own.fold(without_place(desk, change, member), Change::delete)
 }
 
 fn own(desk: &Desk<'_>) -> Outcome {

@@ -9,8 +9,10 @@
 mod access_groups;
 mod activity;
 mod activity_sums;
+mod addresses;
 mod audit;
 mod budgets;
+mod callbacks;
 mod config;
 mod credentials;
 mod customers;
@@ -18,8 +20,10 @@ mod desk;
 mod global;
 mod invitations;
 mod keys;
+mod management;
 mod members;
 mod models;
+mod notices;
 mod organizations;
 mod paging;
 mod problem;
@@ -28,6 +32,7 @@ mod projects;
 mod query;
 mod reports;
 mod repricing;
+mod resealing;
 mod router;
 mod sealing;
 mod seats;
@@ -127,6 +132,10 @@ const AREAS: &[&[Served]] = &[
     repricing::ROUTES,
     config::ROUTES,
     router::ROUTES,
+    addresses::ROUTES,
+    callbacks::ROUTES,
+    resealing::ROUTES,
+    management::ROUTES,
 ];
 
 /// A route that was found.
@@ -237,7 +246,8 @@ pub(crate) async fn answer(
     let body = receive::read_body(&head.headers, body, snapshot.receive_limits()).await?;
     let members = members(&body)?;
     ledger.look_up().await.map_err(|_| Problem::Unavailable.into_rejection())?;
-    let asker = Asker { worker, snapshot, caller, actor, row: found.row };
+    let from = visit.address(&snapshot.config().tollgate.trusted_proxies);
+    let asker = Asker { worker, snapshot, caller, actor, row: found.row, from };
     let desk = Desk::open(asker, (found.params, members), &head);
     let outcome = match found.served.handler {
         Handler::Looks(look) => look(&desk),

@@ -6,13 +6,16 @@
 
 use super::sealing::Sealing;
 use super::{Change, Desk, Problem};
+use crate::access::AccessRules;
+use crate::auth::Visit;
 use crate::made::Stored;
 use crate::settings::open;
+use http::HeaderMap;
 use serde_json::{Map, Value};
 use std::collections::HashMap;
 use std::convert::Infallible;
 use tollgate_config::{
-    CHANGEABLE, Finding, Loaded, MASK, Severity, Unchangeable, changeable, diff, map_secrets, masked,
+    CHANGEABLE, Config, Finding, Loaded, MASK, Severity, Unchangeable, changeable, diff, map_secrets, masked,
     stands_before,
 };
 use tollgate_identity::form::{BadForm, Draft, setting as form};
@@ -195,10 +198,26 @@ fn try_out(desk: &Desk<'_>, drafts: &[Draft], edits: &[Edit]) -> Result<(), Prob
             return Err(BadForm::wrong(*name, Unchangeable::OfTheFile.to_string()).into());
         }
     }
+    if let Some(config) = &after.config {
+        refuse_shut_out(desk, config, edits)?;
+    }
     let unfit_before = gateway.try_out(&now);
     match gateway.try_out(&then).into_iter().find(|unfit| !unfit_before.contains(unfit)) {
         None => Ok(()),
         Some(unfit) => Err(BadForm::wrong(format!("{}.{}", unfit.id, unfit.member), unfit.reason).into()),
+    }
+}
+
+/// Refuses rules of access that would not let in whoever makes them: the settings go before the file, so that nobody could
+/// take them back.
+fn refuse_shut_out(desk: &Desk<'_>, config: &Config, edits: &[Edit]) -> Result<(), Problem> {
+    let Some(edit) = edits.iter().find(|edit| edit.section == "general_settings") else { return Ok(()) };
+    let headers = HeaderMap::new();
+    let path = "/config/field/delete";
+    let visit = Visit { headers: &headers, in_query: None, path, pattern: Some(path), peer: desk.from };
+    match AccessRules::of(&config.access).lets_in(&visit, desk.from) {
+        Ok(()) => Ok(()),
+        Err(_) => Err(BadForm::wrong(edit.path(), "would not let in whoever changes it").into()),
     }
 }
 

@@ -51,8 +51,18 @@ fn check_email(desk: &Desk<'_>, draft: &Draft) -> Result<(), Problem> {
 }
 
 async fn create(desk: &Desk<'_>) -> Outcome {
+    let (made, kept) = make(desk, &desk.body).await?;
+    let key = kept.as_ref().map(|(key, text)| (&**key, text.as_str()));
+    Ok(user_shown(desk, &made, |shown| reply::user::generated(shown, key, &desk.clock())))
+}
+
+/// A user that was made, and the key that was made with it.
+pub(super) type Made = (Arc<Record>, Option<(Arc<Record>, KeyText)>);
+
+/// Makes the user that a body asks for.
+pub(super) async fn make(desk: &Desk<'_>, body: &Map<String, Value>) -> Result<Made, Problem> {
     let new = desk.new_records();
-    let made = form::user::new_with_defaults(&desk.body, &new.users, &new.internal_users, &desk.context())?;
+    let made = form::user::new_with_defaults(body, &new.users, &new.internal_users, &desk.context())?;
     let user = made.user;
     if desk.known(Kind::User, &user.id).is_some() {
         return Err(Problem::Conflict(format!("User with id {} already exists", user.id)));
@@ -61,7 +71,7 @@ async fn create(desk: &Desk<'_>) -> Outcome {
     check_email(desk, &user)?;
     let mut change = placed(desk, &made.organizations, user.clone())?;
     // What the operator's defaults say is not held to what who asks may do.
-    let says_teams = desk.body.get("teams").and_then(Value::as_array).is_some_and(|teams| !teams.is_empty());
+    let says_teams = body.get("teams").and_then(Value::as_array).is_some_and(|teams| !teams.is_empty());
     let mut teams = made.teams;
     let mut seen: Vec<String> = Vec::new();
     teams.retain(|(id, ..)| {
@@ -88,8 +98,7 @@ async fn create(desk: &Desk<'_>) -> Outcome {
     };
     let made = desk.commit_one(change).await?;
     let kept = key.and_then(|(token, text)| Some((desk.known(Kind::Key, &token)?, text)));
-    let key = kept.as_ref().map(|(key, text)| (&**key, text.as_str()));
-    Ok(user_shown(desk, &made, |shown| reply::user::generated(shown, key, &desk.clock())))
+    Ok((made, kept))
 }
 
 /// The change that makes a user in organizations. Who administers organizations makes users in these alone.
@@ -136,7 +145,7 @@ fn new_key(desk: &Desk<'_>, body: &Map<String, Value>) -> Result<(Draft, KeyText
 }
 
 /// The user that is named, if the right of the route reaches it.
-fn find(desk: &Desk<'_>, who: &Who) -> Result<Arc<Record>, Problem> {
+pub(super) fn find(desk: &Desk<'_>, who: &Who) -> Result<Arc<Record>, Problem> {
     let named = who.id.as_deref().or(who.email.as_deref()).unwrap_or_default();
     let missing = || format!("User={named} not found");
     match user_named(desk, who) {
@@ -251,20 +260,25 @@ async fn delete(desk: &Desk<'_>) -> Outcome {
     let mut change = Change::new("deleted");
     for id in &asked {
         let user = find(desk, &Who { id: Some(id.clone()), email: None })?;
-        let of = (Kind::User, &*user.id);
-        let mut gone = children(desk, of, Kind::Key);
-        gone.extend(children(desk, of, Kind::Invitation));
-        for place in [Kind::Member, Kind::OrganizationMember] {
-            for member in children(desk, of, place) {
-                gone.extend(own_budget(desk, &member));
-                gone.push(member);
-            }
-        }
-        gone.push(user);
-        change = gone.iter().fold(change, Change::delete);
+        change = without(desk, change, user);
     }
     desk.commit(change).await?;
     Ok(reply::user::deleted(asked.len()))
+}
+
+/// A change by which a user goes, with keys, invitations and places.
+pub(super) fn without(desk: &Desk<'_>, change: Change, user: Arc<Record>) -> Change {
+    let of = (Kind::User, &*user.id);
+    let mut gone = children(desk, of, Kind::Key);
+    gone.extend(children(desk, of, Kind::Invitation));
+    for place in [Kind::Member, Kind::OrganizationMember] {
+        for member in children(desk, of, place) {
+            gone.extend(own_budget(desk, &member));
+            gone.push(member);
+        }
+    }
+    gone.push(user);
+    gone.iter().fold(change, Change::delete)
 }
 
 /// The user that a query names; else the one whose key asks.

@@ -13,6 +13,7 @@ use crate::pipeline::{json_response, preview, receive};
 use crate::reply::{GatewayBody, header_text};
 use crate::routes::Route;
 use crate::snapshot::Snapshot;
+use crate::toll::ledger_gauges;
 use crate::worker::Worker;
 use http::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use http::{Request, Response, StatusCode};
@@ -122,7 +123,9 @@ pub(crate) async fn answer_body(
 }
 
 fn metrics(worker: &Worker, snapshot: &Snapshot) -> Response<GatewayBody> {
-    let text = worker.gateway.metrics().text(health::gauges(worker, snapshot));
+    let gateway = &worker.gateway;
+    let ledger = ledger_gauges(gateway.ledger());
+    let text = gateway.metrics().text(health::gauges(worker, snapshot), &ledger);
     let mut response = Response::new(GatewayBody::whole(text));
     let kind = HeaderValue::from_static("application/openmetrics-text; version=1.0.0; charset=utf-8");
     response.headers_mut().insert(CONTENT_TYPE, kind);

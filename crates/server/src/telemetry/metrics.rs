@@ -3,6 +3,7 @@
 //! Handles are resolved once per deployment and model, when it is first used; a request adds to them without a look-up.
 //! **Invariant:** label values come from the configuration, never from a request's free text, so their number is bounded.
 
+use super::ledger::{LedgerGauges, LedgerMetrics};
 use crate::surface::Surface;
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::encoding::text::encode;
@@ -155,6 +156,7 @@ pub(crate) struct Metrics {
     fallback_failures: Family<FallbackLabels, Counter>,
     deployment_state: Family<TargetLabels, Gauge>,
     deployment_forced: Family<ForcedLabels, Gauge>,
+    ledger: LedgerMetrics,
     /// Gauges that are set when they are read are read by one at a time.
     reading: Mutex<()>,
     /// Requests that are being answered.
@@ -236,6 +238,7 @@ impl Metrics {
             fallback_failures: Family::default(),
             deployment_state: Family::default(),
             deployment_forced: Family::default(),
+            ledger: LedgerMetrics::default(),
             reading: Mutex::default(),
             in_flight: Gauge::default(),
             disconnects: Counter::default(),
@@ -315,6 +318,7 @@ impl Metrics {
         r.register("tollgate_bugs", "Panics that were fenced", self.bugs.clone());
         r.register("tollgate_config_reloads", "Configurations taken over", self.reloads.clone());
         r.register("tollgate_config_reload_failures", "Configurations refused", self.reload_failures.clone());
+        self.ledger.register(&mut self.registry);
     }
 
     /// The handles of one deployment.
@@ -408,8 +412,8 @@ impl Metrics {
         self.failed_requests.get_or_create(&labels).inc();
     }
 
-    /// The text that Prometheus scrapes (OpenMetrics 1.0), with the deployments as they stand.
-    pub(crate) fn text(&self, deployments: Vec<DeploymentGauges>) -> String {
+    /// The text that Prometheus scrapes (OpenMetrics 1.0), with the deployments and the ledger as they stand.
+    pub(crate) fn text(&self, deployments: Vec<DeploymentGauges>, ledger: &LedgerGauges) -> String {
         let _reading = self.reading.lock().unwrap_or_else(PoisonError::into_inner);
         self.deployment_state.clear();
         self.deployment_forced.clear();
@@ -423,6 +427,7 @@ impl Metrics {
             }
             self.deployment_state.get_or_create(&labels).set(state);
         }
+        self.ledger.set(ledger);
         let mut text = String::new();
         // Writing to a String cannot fail.
         let _ = encode(&mut text, &self.registry);
@@ -447,7 +452,7 @@ mod tests {
         metrics.answered(&target, Surface::Chat);
         metrics.request_failed("gpt-4o", 429, "/chat/completions");
         metrics.attempt_failed(&target, 500, "server");
-        let text = metrics.text(Vec::new());
+        let text = metrics.text(Vec::new(), &LedgerGauges::default());
         for line in [
             "litellm_spend_metric_total{requested_model=\"gpt-4o\",model=\"gpt-4o\",model_id=\"a\",api_provider=\"openai\"} 0.25",
             "litellm_proxy_total_requests_metric_total{requested_model=\"gpt-4o\",status_code=\"200\",route=\"/chat/completions\"} 1",

@@ -8,18 +8,22 @@
 
 mod failed;
 mod foresight;
+mod gauges;
 mod headers;
 mod refusal;
 mod row;
 mod rules;
 mod stake;
+mod trouble;
 mod watch;
 
 pub(crate) use failed::note as note_failure;
 pub(crate) use foresight::{Budgeted, Foresight, Outlook, SCOPE_KINDS, of_gateway, of_record, outlooks};
+pub(crate) use gauges::gauges as ledger_gauges;
 pub(crate) use rules::TollRules;
 pub(crate) use stake::{Spent, Stake};
-pub(crate) use watch::listener;
+pub(crate) use trouble::{Trouble, found_at_start};
+pub(crate) use watch::{listener, named};
 
 use crate::auth::Caller;
 use crate::error::Rejection;

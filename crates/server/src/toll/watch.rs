@@ -63,6 +63,12 @@ pub(super) fn whose(scope: &Scope, directory: &Directory) -> Whose {
     named.belongs(record.map(|record| belongs(record, directory)).unwrap_or_default())
 }
 
+/// A record with the names that people know it by.
+pub(crate) fn named(record: &Arc<Record>, whom: Whom, directory: &Directory) -> Whose {
+    let named = Whose::new(whom, record.id.as_ref()).alias(record.alias().unwrap_or_default());
+    named.belongs(belongs(record, directory))
+}
+
 fn belongs(record: &Arc<Record>, directory: &Directory) -> Belongs {
     let text = |id: Option<&Arc<str>>| id.map(|id| id.as_ref().to_owned());
     let own = |kind| (record.kind == kind).then(|| record.id.as_ref().to_owned());

@@ -9,14 +9,14 @@ use tokio::net::TcpListener;
 use tollgate_simulator::{Behaviour, Fault, Rule, Script};
 
 /// A webhook that notes what it is told.
-struct Hook {
+pub(crate) struct Hook {
     address: SocketAddr,
     heard: Arc<Mutex<Vec<String>>>,
 }
 
 impl Hook {
     /// One that answers with this status; none is one that never answers.
-    async fn start(status: Option<u16>) -> Self {
+    pub(crate) async fn start(status: Option<u16>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let heard = Arc::new(Mutex::new(Vec::new()));
@@ -43,20 +43,20 @@ impl Hook {
     }
 
     /// The requests so far, once there are so many.
-    async fn heard(&self, count: usize) -> Vec<String> {
+    pub(crate) async fn heard(&self, count: usize) -> Vec<String> {
         until("the webhook is told", || self.heard.lock().unwrap().len() >= count).await;
         self.heard.lock().unwrap().clone()
     }
 
     /// The bodies so far, once there are so many.
-    async fn bodies(&self, count: usize) -> Vec<Value> {
+    pub(crate) async fn bodies(&self, count: usize) -> Vec<Value> {
         let heard = self.heard(count).await;
         let body =
             |request: &String| serde_json::from_str(request.split_once("\r\n\r\n").unwrap().1).unwrap();
         heard.iter().map(body).collect()
     }
 
-    fn json(&self) -> String {
+    pub(crate) fn json(&self) -> String {
         format!(
             "tollgate_settings: {{alerts: {{webhook_url: \"http://{}/alert?key=s3cr3t\"}}}}\n",
             self.address

@@ -6,6 +6,7 @@
 //! runtime's clock paused.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod notices;
 mod office;
 mod support;
 
@@ -16,6 +17,7 @@ mod alerts;
 mod azure;
 mod bodies;
 mod budgets;
+mod callbacks;
 mod called_groups;
 mod choosing;
 mod clouds;
@@ -31,6 +33,7 @@ mod held;
 mod hostile;
 mod keys;
 mod limits;
+mod management;
 mod media;
 mod mended;
 mod messages;
@@ -50,6 +53,7 @@ mod reload;
 mod replicate;
 mod replies;
 mod rescue;
+mod resealing;
 mod resources;
 mod responses;
 mod retries;

@@ -275,6 +275,30 @@ async fn discounts_margins_and_models_without_a_price_are_changed_by_routes_of_t
 }
 
 #[tokio::test]
+async fn addresses_that_may_call_are_added_and_deleted_and_nobody_shuts_themselves_out() {
+    let app = start("").await;
+    assert_eq!(seen(&app, "/get/allowed_ips").await, json!({"data": null}));
+    let (status, words, _) = refused(&app, "/add/allowed_ip", json!({"ip": "10.0.0.1"})).await;
+    assert!(status == 400 && words.contains("would not let in whoever changes it"), "{words}");
+    let (status, words, _) = refused(&app, "/add/allowed_ip", json!({"ip": "nowhere"})).await;
+    assert!(status == 400 && words.contains("allowed_ips"), "{words}");
+    let told = made(&app, "/add/allowed_ip", json!({"ip": "127.0.0.1"})).await;
+    assert_eq!(told, json!({"message": "IP 127.0.0.1 address added successfully", "status": "success"}));
+    made(&app, "/add/allowed_ip", json!({"ip": "10.0.0.0/8"})).await;
+    assert_eq!(seen(&app, "/get/allowed_ips").await, json!({"data": ["127.0.0.1", "10.0.0.0/8"]}));
+    assert_eq!(refused(&app, "/add/allowed_ip", json!({"ip": "127.0.0.1"})).await.0, 400);
+    assert_eq!(refused(&app, "/delete/allowed_ip", json!({"ip": "127.0.0.1"})).await.0, 400);
+    assert_eq!(refused(&app, "/delete/allowed_ip", json!({"ip": "1.1.1.1"})).await.0, 404);
+    made(&app, "/delete/allowed_ip", json!({"ip": "10.0.0.0/8"})).await;
+    let told = made(&app, "/delete/allowed_ip", json!({"ip": "127.0.0.1"})).await;
+    assert_eq!(told, json!({"message": "IP 127.0.0.1 deleted successfully", "status": "success"}));
+    assert_eq!(seen(&app, "/get/allowed_ips").await, json!({"data": null}));
+    let routes = json!({"general_settings": {"allowed_routes": ["/chat/completions"]}});
+    assert_eq!(refused(&app, "/config/update", routes).await.0, 400);
+    app.stop().await;
+}
+
+#[tokio::test]
 async fn fallbacks_of_one_model_are_set_seen_and_deleted() {
     let app = with_a_down().await;
     let body = json!({"model": "chat", "fallback_models": ["other"]});
