@@ -31,6 +31,8 @@ pub(crate) const FOR_CRATES: &[Program] = &[
     Program { name: "psql", packages: &["postgresql-client"] },
     // Gives root's rights away, which the server refuses.
     Program { name: "setpriv", packages: &["util-linux"] },
+    // Stands before gateways that are restarted.
+    Program { name: "haproxy", packages: &["haproxy"] },
     // Fills the disk for one process alone.
     Program { name: "prlimit", packages: &["util-linux"] },
 ];

@@ -96,7 +96,7 @@ async fn r46_on_a_full_disk_nothing_under_a_budget_is_sent_and_all_else_is_kept_
 }
 
 /// What the file has of each call that cost something.
-fn rows(folder: &Path) -> HashMap<String, Vec<i64>> {
+pub(crate) fn rows(folder: &Path) -> HashMap<String, Vec<i64>> {
     let database = rusqlite::Connection::open(folder.join("tollgate.db")).unwrap();
     let mut query = database.prepare("SELECT call_id, cost FROM attempts WHERE cost > 0").unwrap();
     let read = query.query_map([], |row| Ok((row.get::<_, String>(0)?, row.get::<_, i64>(1)?))).unwrap();

@@ -22,4 +22,5 @@ mod away;
 mod changes;
 mod disk;
 mod exact;
+mod many;
 mod stand;

@@ -15,3 +15,4 @@ mod crash;
 mod damage;
 mod ends;
 mod ground;
+mod rolling;
