@@ -8,6 +8,8 @@
 //! parameter is asked for too.
 
 mod fields;
+mod paths;
+mod remains;
 mod roles;
 mod tenants;
 mod world;

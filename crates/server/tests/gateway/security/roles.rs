@@ -51,8 +51,22 @@ pub(super) fn verdict(answer: &Answer) -> char {
     }
 }
 
+/// What a column of the expectations gives somebody of a route of the admin API.
+pub(super) fn expected_of(column: &str, method: &str, pattern: &str) -> char {
+    let head = EXPECTED.lines().next().unwrap().trim_start_matches("# ");
+    let at = head.split(", ").position(|name| name == column).unwrap();
+    let row = EXPECTED.lines().find(|line| {
+        let mut words = line.split(' ');
+        words.next() == Some(method) && words.next().is_some_and(|path| path_of(path) == path_of(pattern))
+    });
+    match row.unwrap_or_else(|| panic!("{method} {pattern}")).split(' ').nth(at + 2).unwrap() {
+        one @ ("-" | "r" | ".") => one.chars().next().unwrap(),
+        _ => 'x',
+    }
+}
+
 /// A path of a pattern; what changes in it is nobody's.
-fn path_of(pattern: &str) -> String {
+pub(super) fn path_of(pattern: &str) -> String {
     let parts = pattern.split('/').map(|part| match part.split_once('{') {
         Some((before, rest)) => {
             let after = rest.split_once('}').map_or("", |(_, after)| after);

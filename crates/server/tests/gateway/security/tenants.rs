@@ -14,9 +14,9 @@ use tollgate_identity::access::ROUTES;
 use tollgate_identity::secret::Token;
 use tollgate_server::routes::{Found, Routes};
 
-const CALLS: &str = include_str!("calls.txt");
+pub(super) const CALLS: &str = include_str!("calls.txt");
 /// Everybody of one side, and those of none who may change something of their own.
-const STRANGERS: [&str; 14] = [
+pub(super) const STRANGERS: [&str; 14] = [
     "bare-a",
     "team-a",
     "project-a",

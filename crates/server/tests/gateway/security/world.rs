@@ -110,8 +110,7 @@ pub(super) struct World {
     pub(super) keys: BTreeMap<String, String>,
     /// The ids that were drawn, by the names of what has them.
     pub(super) ids: BTreeMap<String, String>,
-    /// Kept until the end.
-    _folder: Folder,
+    folder: Folder,
     /// The gateway's database, read beside it.
     reader: Books,
     /// Seconds that the gateway's clock is ahead.
@@ -138,8 +137,7 @@ impl World {
         let app = setup.start().await;
         let location = Location::File(folder.database());
         let reader = Books::sqlite(Arc::new(LazyStore::new(location, StoreOptions::default())));
-        let mut world =
-            Self { app, keys: BTreeMap::new(), ids: BTreeMap::new(), _folder: folder, reader, ahead };
+        let mut world = Self { app, keys: BTreeMap::new(), ids: BTreeMap::new(), folder, reader, ahead };
         world.keys.insert("master".to_owned(), MASTER.to_owned());
         world.keys.insert("unknown".to_owned(), UNKNOWN.to_owned());
         let mut master = world.line("master");
@@ -344,6 +342,11 @@ impl World {
     /// What everybody has spent, as it is kept.
     pub(super) async fn accounts(&self) -> Vec<Settled> {
         self.reader.load_accounts(0).await.unwrap()
+    }
+
+    /// Where its files are.
+    pub(super) fn folder(&self) -> &std::path::Path {
+        &self.folder.0
     }
 
     pub(super) async fn close(self) {
