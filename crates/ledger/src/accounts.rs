@@ -191,6 +191,12 @@ impl Accounts {
         }
     }
 
+    /// Whose accounts of a kind are open.
+    pub fn ids_of(&self, kind: ScopeKind) -> Vec<Arc<str>> {
+        let state = self.lock();
+        state.ids.keys().filter(|scope| scope.kind == kind).map(|scope| Arc::clone(&scope.id)).collect()
+    }
+
     /// Slows a scope down, with all its models, until the throttle is [lifted](Self::lift). It outlives other limits that the
     /// scope is given meanwhile, and no restart.
     pub fn throttle(&self, scope: &Scope, limits: &Limits, throttle: Throttle, wall: Wall) {

@@ -192,6 +192,7 @@ impl Gateway {
         self.alerts.configure(snapshot.config());
         self.admission.configure(snapshot.config());
         self.ledger.accounts().set_defaults(snapshot.toll_rules().defaults());
+        snapshot.toll_rules().take_up(&self.ledger);
         self.snapshot.store(Arc::new(snapshot));
         self.fleet.prune();
         self.reloads.send_modify(|number| *number += 1);

@@ -90,7 +90,8 @@ impl Walk<'_> {
             Err(refused) => {
                 let rejection = toll.reject(&refused, snapshot.toll_rules(), &call.caller);
                 self.means.dear.push(position);
-                self.means.too_dear.get_or_insert(Over::too_dear(&refused, rejection));
+                let follows = self.journey.leg().depth > 0;
+                self.means.too_dear.get_or_insert(Over::too_dear(&refused, follows, rejection));
                 None
             }
         }
@@ -99,10 +100,12 @@ impl Walk<'_> {
 
 impl Over {
     /// A budget does not reach. That of a provider or of a deployment is a reason to ask another group; the caller's own
-    /// is not, whatever that may cost: a cheaper model in place of a dear one is for its tiers to say.
-    pub(super) fn too_dear(refused: &Refused, rejection: Rejection) -> Self {
+    /// is not, whatever that may cost: a cheaper model in place of a dear one is for its tiers to say. Where the group
+    /// already `follows` another that failed, the next may be within reach.
+    pub(super) fn too_dear(refused: &Refused, follows: bool, rejection: Rejection) -> Self {
         let is_theirs = matches!(refused.scope.kind, ScopeKind::Provider | ScopeKind::Deployment);
-        let setback = if is_theirs { Setback::NoPlace } else { Setback::Failed(FailureKind::BadRequest) };
+        let setback =
+            if is_theirs || follows { Setback::NoPlace } else { Setback::Failed(FailureKind::BadRequest) };
         Self { setback, kind: None, rejection: Box::new(rejection), is_passed_by: false }
     }
 }

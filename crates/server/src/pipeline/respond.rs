@@ -267,8 +267,7 @@ fn read_whole(
         Road::Pass => (vec![bytes.clone()], reply_usage(bytes), None),
         Road::Native(reading) => {
             let reply = speech.decode_reply(bytes, &reading)?;
-            let text = rename_reply(bytes, speech.reply_model(), model);
-            (vec![text], Some(reply.usage), reply.service_tier)
+            (vec![rename_reply(bytes, speech.reply_model(), model)], Some(reply.usage), reply.service_tier)
         }
         Road::Translate(reading) => {
             let reply = speech.decode_reply(bytes, &reading)?;
@@ -285,7 +284,8 @@ fn read_whole(
         }
     };
     // A provider that reports nothing at all is estimated; one that reports zeros is believed.
-    let usage = usage.filter(|usage| *usage != Usage::default() || speech.believes_zero());
+    let is_said = || speech.believes_zero() && reply_usage(bytes).is_some();
+    let usage = usage.filter(|usage| *usage != Usage::default() || is_said());
     let said = || if call.surface.is_embedding() { 0 } else { said_bytes(&segments) };
     let billing = if call.surface.resource().is_some() {
         Billing::reported(usage).with_units(units)

@@ -4,8 +4,8 @@ use jiff::tz::TimeZone;
 use std::collections::HashMap;
 use std::sync::Arc;
 use tollgate_config::{BudgetLimit, BudgetMaximum, Config, ScopeLimit, Unpriced};
-use tollgate_identity::{Directory, Kind, Limits};
-use tollgate_ledger::Defaults;
+use tollgate_identity::{Directory, Kind, Limits, Scope, ScopeKind};
+use tollgate_ledger::{Defaults, Ledger};
 use tollgate_policy::accounts::{RateRule, TierRules, Unit};
 use tollgate_policy::sliding::Length;
 
@@ -74,6 +74,34 @@ impl TollRules {
             lowers_maximum: budgets.maximum == BudgetMaximum::Lower,
             maximum_floor: budgets.maximum_floor,
             exceeded_status: budgets.exceeded_status,
+        }
+    }
+
+    /// Holds the accounts that are open to what the configuration says now; what is opened later finds it by itself.
+    pub(crate) fn take_up(&self, ledger: &Ledger) {
+        let (accounts, wall) = (ledger.accounts(), ledger.clock().wall());
+        accounts.configure(&Scope::global(), &self.global, wall);
+        let named = [
+            (ScopeKind::Provider, &self.providers),
+            (ScopeKind::Deployment, &self.deployments),
+            (ScopeKind::Model, &self.models),
+        ];
+        for (kind, rows) in named {
+            for (id, limits) in rows {
+                accounts.configure(&Scope::new(kind, id.as_str()), limits, wall);
+            }
+        }
+        let directory = ledger.directory();
+        let end_user = self.end_user(&directory);
+        for id in accounts.ids_of(ScopeKind::EndUser) {
+            if let (None, Some(limits)) = (directory.get(Kind::Customer, &id), &end_user) {
+                accounts.configure(&Scope::new(ScopeKind::EndUser, id), limits, wall);
+            }
+        }
+        for (tag, limits) in &self.tags {
+            if directory.get(Kind::Tag, tag).is_none() {
+                accounts.configure(&Scope::new(ScopeKind::Tag, tag.as_str()), limits, wall);
+            }
         }
     }
 

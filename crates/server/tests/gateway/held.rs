@@ -4,9 +4,10 @@
 use crate::support::admin::{
     MASTER, admin, ask_as, chat, get_as, key, made, refused_as, seen, start, text, tried,
 };
+use crate::support::admin::{config, counted};
 use crate::support::{App, hello, settle};
 use serde_json::{Value, json};
-use tollgate_simulator::Script;
+use tollgate_simulator::{Behaviour, Fault, Rule, Script};
 
 #[tokio::test]
 async fn whose_key_it_is_takes_nothing_back_that_it_is_held_to() {
@@ -212,6 +213,79 @@ async fn what_a_provider_does_not_report_is_never_guessed_above_what_was_held() 
         assert!(spent > 0.0 && spent <= 0.06, "{model}: {spent}");
         let info = get_as(&app, MASTER, &format!("/key/info?key={key}")).await.json();
         assert_eq!(info["info"]["spend"].as_f64(), Some(spent), "{model}");
+        for (path, body) in [
+            ("/v1/completions", json!({"model": model, "prompt": "hi", "max_tokens": 20})),
+            ("/v1/responses", json!({"model": model, "input": "hi", "max_output_tokens": 20})),
+            (
+                "/v1/messages",
+                json!({"model": model, "max_tokens": 20, "messages": [{"role": "user", "content": "hi"}]}),
+            ),
+        ] {
+            let answer = ask_as(&app, MASTER, path, &body).await;
+            let cost: f64 = answer.header("x-litellm-response-cost").unwrap().parse().unwrap();
+            assert!(answer.status == 200 && cost > 0.0 && cost <= 0.06, "{path} {model}: {cost}");
+        }
     }
+    app.stop().await;
+}
+
+#[tokio::test]
+async fn budgets_of_the_configuration_hold_as_it_says_now() {
+    let with = |all: f64, model: f64, end_user: f64| {
+        config(&format!(
+            "litellm_settings: {{max_budget: {all}, max_end_user_budget: {end_user}}}\n\
+             tollgate_settings: {{budget_maximum: refuse, model_budgets: {{other: {{max_budget: {model}}}}}}}\n"
+        ))
+    };
+    let app = App::start(with(1.0, 0.005, 0.005), counted()).await;
+    let small = |model: &str, user: Option<&str>| {
+        let mut body = hello(model);
+        body["max_tokens"] = json!(5);
+        if let Some(user) = user {
+            body["user"] = json!(user);
+        }
+        body
+    };
+    let ask = async |model: &str, user: Option<&str>| chat(&app, MASTER, &small(model, user)).await.status;
+    assert_eq!((ask("other", None).await, ask("other", None).await), (200, 200));
+    assert_eq!(ask("other", None).await, 422);
+    assert_eq!((ask("chat", Some("u")).await, ask("chat", Some("u")).await), (200, 200));
+    assert_eq!(ask("chat", Some("u")).await, 422);
+    // Raised, a request more of each passes; lowered, none of anything does.
+    app.reload(&with(1.0, 0.01, 0.01));
+    assert_eq!((ask("other", None).await, ask("chat", Some("u")).await), (200, 200));
+    assert_eq!((ask("other", None).await, ask("chat", Some("u")).await), (422, 422));
+    assert_eq!(ask("chat", None).await, 200);
+    app.reload(&with(0.01, 0.01, 0.01));
+    assert_eq!(ask("chat", None).await, 422);
+    app.stop().await;
+}
+
+#[tokio::test]
+async fn a_fallback_that_a_budget_does_not_reach_gives_way_to_the_next() {
+    let entry = |name: &str, price: &str| {
+        format!(
+            "- model_name: {name}\n  litellm_params: {{model: openai/{name}, api_key: k, \
+             api_base: \"http://{{sim}}/v1\", input_cost_per_token: {price}, output_cost_per_token: {price}}}\n"
+        )
+    };
+    let models = [entry("dead", "0.000001"), entry("dear", "0.1"), entry("cheap", "0.000001")].concat();
+    let yaml = format!(
+        "model_list:\n{models}general_settings: {{master_key: {MASTER}}}\n\
+         router_settings: {{num_retries: 0, fallbacks: [{{dead: [dear, cheap]}}]}}\n\
+         tollgate_settings: {{budget_maximum: refuse}}\n"
+    );
+    let script = Script::new()
+        .rule(Rule::model("dead", Behaviour::new().fault(Fault::status(500))))
+        .rule(Rule::any(Behaviour::new().text("one two")));
+    let app = App::start(yaml, script).await;
+    let key = key(&app, json!({"max_budget": 2})).await;
+    for _ in 0..3 {
+        let mut body = hello("dead");
+        body["max_tokens"] = json!(20);
+        let answer = chat(&app, &key, &body).await;
+        assert_eq!(answer.status, 200, "{}", answer.text());
+    }
+    assert!(app.received().iter().all(|sent| sent.model != "dear"));
     app.stop().await;
 }
