@@ -20,6 +20,7 @@ mod budgets;
 mod callbacks;
 mod called_groups;
 mod choosing;
+mod clock;
 mod clouds;
 mod counting;
 mod customers;
