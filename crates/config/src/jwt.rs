@@ -81,8 +81,33 @@ pub struct JwtIssuer {
     pub audiences: Vec<String>,
     /// Where in its tokens what stands.
     pub fields: JwtFields,
+    /// What becomes of tokens whose claim stands for no key.
+    pub unregistered: Unregistered,
     /// Whether it is for tokens that no other is for.
     pub is_fallback: bool,
+}
+
+/// What becomes of a token whose claim stands for no key.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Unregistered {
+    /// It goes by its user and team.
+    #[default]
+    Fallback,
+    /// It is refused.
+    Reject,
+    /// A key is made for it.
+    AutoRegister,
+}
+
+impl Unregistered {
+    fn read(section: &Section<'_>, other: Self) -> Self {
+        match section.text("unregistered_jwt_client_behavior").as_deref() {
+            Some("fallback_team_mapping") => Self::Fallback,
+            Some("reject") => Self::Reject,
+            Some("auto_register") => Self::AutoRegister,
+            _ => other,
+        }
+    }
 }
 
 /// The claims of a token, each a path with dots.
@@ -100,6 +125,8 @@ pub struct JwtFields {
     pub org_id: Option<String>,
     /// The end user.
     pub end_user_id: Option<String>,
+    /// What stands for a key.
+    pub virtual_key: Option<String>,
 }
 
 /// What a scope gives.
@@ -124,15 +151,15 @@ impl JwtFields {
             team_ids: field("team_ids_jwt_field", &others.team_ids),
             org_id: field("org_id_jwt_field", &others.org_id),
             end_user_id: field("end_user_id_jwt_field", &others.end_user_id),
+            virtual_key: field("virtual_key_claim_field", &others.virtual_key),
         }
     }
 
     fn names_somebody(&self) -> bool {
         // Where no claim is the user, the address is.
-        self.user_id.is_some()
-            || self.user_email.is_some()
-            || self.team_id.is_some()
-            || self.team_ids.is_some()
+        [&self.user_id, &self.user_email, &self.team_id, &self.team_ids, &self.virtual_key]
+            .iter()
+            .any(|field| field.is_some())
     }
 }
 
@@ -177,8 +204,10 @@ impl JwtSettings {
         found: &mut Collector,
     ) -> Self {
         let fields = JwtFields::read(section, &JwtFields::default());
-        let mut issuers = issuers(section, &fields, found);
-        issuers.extend(fallback(fields, environment, place, found));
+        let unregistered = Unregistered::read(section, Unregistered::Fallback);
+        let mut issuers = issuers(section, (&fields, unregistered), found);
+        let other = fallback(fields, environment, place, found);
+        issuers.extend(other.map(|issuer| JwtIssuer { unregistered, ..issuer }));
         let pairs = |name: &'static str, theirs: &'static str, ours: &'static str, found: &mut Collector| {
             let table = if name == "role_mappings" { jwt::ROLE } else { jwt::ROLE_PATTERN };
             let row = |node| Section::new(Some(node), table, &section.path_of(name));
@@ -278,7 +307,11 @@ fn scopes(section: &Section<'_>, found: &mut Collector) -> Vec<JwtScope> {
     all
 }
 
-fn issuers(section: &Section<'_>, fields: &JwtFields, found: &mut Collector) -> Vec<JwtIssuer> {
+fn issuers(
+    section: &Section<'_>,
+    (fields, unregistered): (&JwtFields, Unregistered),
+    found: &mut Collector,
+) -> Vec<JwtIssuer> {
     const NAME: &str = "issuers";
     let mut all: Vec<JwtIssuer> = Vec::new();
     for node in section.items(NAME) {
@@ -305,7 +338,9 @@ fn issuers(section: &Section<'_>, fields: &JwtFields, found: &mut Collector) -> 
         if all.iter().any(|other| other.issuer.as_ref() == Some(&issuer)) {
             found.error(node.place, &row.path_of("issuer"), "is written twice");
         }
-        all.push(JwtIssuer { issuer: Some(issuer), key_urls, audiences, fields, is_fallback: false });
+        let unregistered = Unregistered::read(&row, unregistered);
+        let issuer = Some(issuer);
+        all.push(JwtIssuer { issuer, key_urls, audiences, fields, unregistered, is_fallback: false });
     }
     all
 }
@@ -326,7 +361,8 @@ fn fallback(
     }
     let audience = environment.first_of(&[AUDIENCE]);
     let issuer = environment.first_of(&[ISSUER]);
-    Some(JwtIssuer { issuer, key_urls, audiences: audience.into_iter().collect(), fields, is_fallback: true })
+    let audiences = audience.into_iter().collect();
+    Some(JwtIssuer { issuer, key_urls, audiences, fields, is_fallback: true, ..JwtIssuer::default() })
 }
 
 fn is_address(text: &str) -> bool {

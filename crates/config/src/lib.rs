@@ -67,7 +67,7 @@ pub use config::{Config, Loaded, load};
 pub use costs::{Costs, Unpriced};
 pub use diff::{ReloadDiff, diff};
 pub use fault::{Fault, FaultKind};
-pub use jwt::{JwtFields, JwtIssuer, JwtScope, JwtSettings};
+pub use jwt::{JwtFields, JwtIssuer, JwtScope, JwtSettings, Unregistered};
 pub use keys::{Key, Kind, State, Table};
 pub use ledger::{DATABASE_CONNECTIONS_DEFAULT, DATABASE_TIMEOUT_DEFAULT, Durability, LedgerSettings};
 pub use made::{Incomplete, Made, NamedCredential};

@@ -33,11 +33,13 @@ pub enum Kind {
     Invitation,
     /// A setting that was made over the admin API.
     Setting,
+    /// A claim of tokens that stands for a key.
+    KeyMapping,
 }
 
 impl Kind {
     /// Every kind.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 16] = [
         Self::Key,
         Self::Team,
         Self::Member,
@@ -53,6 +55,7 @@ impl Kind {
         Self::Model,
         Self::Invitation,
         Self::Setting,
+        Self::KeyMapping,
     ];
 
     /// Its name in the database and in messages.
@@ -73,6 +76,7 @@ impl Kind {
             Self::Model => "model",
             Self::Invitation => "invitation",
             Self::Setting => "setting",
+            Self::KeyMapping => "key_mapping",
         }
     }
 
@@ -94,7 +98,7 @@ impl Kind {
             Self::AccessGroup => "access_group",
             Self::Credential => "credential_name",
             Self::Model => "model_id",
-            Self::Member | Self::OrganizationMember | Self::Invitation => "id",
+            Self::Member | Self::OrganizationMember | Self::Invitation | Self::KeyMapping => "id",
         }
     }
 

@@ -118,6 +118,13 @@ impl Caller {
         if let Who::Bearer(bearer) = &self.who { Some(bearer) } else { None }
     }
 
+    /// Who calls with a token that was verified and stands for a key that was given out.
+    pub(crate) fn of_key(holder: Holder, address: Option<IpAddr>) -> Self {
+        // What is no digest owns nothing that another has.
+        let digest = Token::digest(&holder.key.id).unwrap_or_else(|| Sha256::digest(&*holder.key.id).into());
+        Self { digest, who: Who::Holder(Arc::new(holder)), address }
+    }
+
     /// Who calls with a token that was verified.
     pub(crate) fn of_bearer(bearer: Bearer, address: Option<IpAddr>) -> Self {
         Self { digest: bearer.subject(), who: Who::Bearer(Arc::new(bearer)), address }

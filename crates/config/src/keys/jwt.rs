@@ -29,6 +29,8 @@ pub(crate) const GENERAL: &[Key] = &[
     active("litellm_jwtauth", Kind::Section(AUTH), "", "Whose tokens, and what their claims stand for."),
 ];
 
+const UNREGISTERED: Kind = Kind::Choice(&["fallback_team_mapping", "reject", "auto_register"]);
+
 static ISSUER_ROW: Kind = Kind::Section(ISSUER);
 static ROLE_ROW: Kind = Kind::Section(ROLE);
 static ROLE_PATTERN_ROW: Kind = Kind::Section(ROLE_PATTERN);
@@ -53,6 +55,12 @@ const CLAIMS: &[Key] = &[
     active("user_roles_jwt_field", Kind::Text, "", "The claim that `user_allowed_roles` is held against."),
     active("roles_jwt_field", Kind::Text, "", "The claim that lists the roles of `role_mappings`."),
     active(
+        "virtual_key_claim_field",
+        Kind::Text,
+        "",
+        "The claim that stands for a key, by `/jwt/key/mapping/new`.",
+    ),
+    active(
         "object_id_jwt_field",
         Kind::Text,
         "",
@@ -73,6 +81,12 @@ const RULES: &[Key] = &[
         TEXTS,
         "openai_routes, info_routes, mcp_routes, /v1/messages, /v1/messages/count_tokens",
         "The same for tokens that call within a team.",
+    ),
+    active(
+        "unregistered_jwt_client_behavior",
+        UNREGISTERED,
+        "fallback_team_mapping",
+        "What becomes of tokens whose claim stands for no key: they go by their user and team, are refused, or have one made.",
     ),
     active("team_id_default", Kind::Text, "", "The team of tokens that name none."),
     active("team_id_upsert", Kind::Bool, "false", "Make teams that are not there yet."),
@@ -134,9 +148,7 @@ const LATER: &[Key] = &[
     later("oidc_userinfo_endpoint", Kind::Url, ""),
     later("oidc_userinfo_enabled", Kind::Bool, "false"),
     later("oidc_userinfo_cache_ttl", Kind::Seconds, "300"),
-    later("virtual_key_claim_field", Kind::Text, ""),
     later("virtual_key_mapping_cache_ttl", Kind::Seconds, "300"),
-    later("unregistered_jwt_client_behavior", Kind::Text, "fallback_team_mapping"),
     later("auto_register_map_existing_key", Kind::Bool, "false"),
     later("routing_overrides", ANY_LIST, ""),
     later("team_claim_fallback", Kind::Bool, "false"),
@@ -165,8 +177,8 @@ pub(crate) static ISSUER: Table = &[&[
     active("team_ids_jwt_field", Kind::Text, "", SAME),
     active("org_id_jwt_field", Kind::Text, "", SAME),
     active("end_user_id_jwt_field", Kind::Text, "", SAME),
-    later("virtual_key_claim_field", Kind::Text, ""),
-    later("unregistered_jwt_client_behavior", Kind::Text, ""),
+    active("virtual_key_claim_field", Kind::Text, "", SAME),
+    active("unregistered_jwt_client_behavior", UNREGISTERED, "", SAME),
 ]];
 
 const SAME: &str = "As in `litellm_jwtauth`, and before it.";

@@ -267,7 +267,7 @@ impl Right {
             }
             Kind::Model => (Self::OperatorSee, Self::ModelChange),
             Kind::Invitation => (Self::Invite, Self::Invite),
-            Kind::Credential | Kind::Setting => (Self::OperatorSee, Self::OperatorChange),
+            Kind::Credential | Kind::Setting | Kind::KeyMapping => (Self::OperatorSee, Self::OperatorChange),
         }
     }
 

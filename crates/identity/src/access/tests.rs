@@ -65,6 +65,7 @@ fn side(letter: &str) -> Vec<(Kind, String, Value)> {
         (Kind::AccessGroup, id("group"), json!({})),
         (Kind::Credential, id("credential"), json!({})),
         (Kind::Setting, id("setting"), json!({})),
+        (Kind::KeyMapping, id("mapping"), json!({})),
     ]
 }
 

@@ -15,6 +15,7 @@ pub mod customer;
 mod filled;
 pub mod invitation;
 pub mod key;
+pub mod key_mapping;
 pub mod member;
 pub mod model;
 pub mod organization;
@@ -177,6 +178,7 @@ pub fn tables() -> Vec<&'static Form> {
         invitation::FORMS,
         setting::FORMS,
         callback::FORMS,
+        key_mapping::FORMS,
     ];
     nouns.iter().flat_map(|forms| forms.iter().copied()).collect()
 }

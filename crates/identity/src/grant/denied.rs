@@ -209,6 +209,7 @@ fn noun(kind: Kind) -> &'static str {
         Kind::Model => "Model",
         Kind::Invitation => "Invitation",
         Kind::Setting => "Setting",
+        Kind::KeyMapping => "Mapping",
     }
 }
 

@@ -48,6 +48,7 @@ pub const fn table(kind: Kind) -> &'static str {
         Kind::Model => "LiteLLM_ProxyModelTable",
         Kind::Invitation => "LiteLLM_InvitationLink",
         Kind::Setting => "LiteLLM_Config",
+        Kind::KeyMapping => "LiteLLM_JWTKeyMapping",
     }
 }
 

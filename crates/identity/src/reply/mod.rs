@@ -12,6 +12,7 @@ pub mod credential;
 pub mod customer;
 pub mod invitation;
 pub mod key;
+pub mod key_mapping;
 mod masked;
 pub mod model;
 pub mod organization;

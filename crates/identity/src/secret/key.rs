@@ -42,6 +42,18 @@ impl Token {
         digits.iter().all(is_digit).then_some(Self(digits))
     }
 
+    /// The SHA-256 that a token is of; none of what is no token.
+    pub fn digest(token: &str) -> Option<[u8; 32]> {
+        let digits: [u8; 64] = token.as_bytes().try_into().ok()?;
+        let mut digest = [0; 32];
+        for (byte, pair) in digest.iter_mut().zip(digits.chunks_exact(2)) {
+            let value = |digit: &u8| HEX_DIGITS.iter().position(|known| known == digit);
+            let [high, low] = pair else { return None };
+            *byte = u8::try_from(value(high)? << 4 | value(low)?).ok()?;
+        }
+        Some(digest)
+    }
+
     /// Its 64 digits.
     pub fn as_str(&self) -> &str {
         // Only digits are ever put in.
@@ -128,6 +140,11 @@ mod tests {
         assert_eq!(KeyText::chosen(row.0, None).unwrap().name(), "sk-...DfeA");
         assert_eq!(Token::named(row.0), Some(Token::of(row.0.as_bytes())));
         assert_eq!(Token::named(row.1), Some(Token::of(row.0.as_bytes())));
+        let digest = Token::digest(row.1).unwrap();
+        assert_eq!(Token::of_digest(digest), Token::of(row.0.as_bytes()));
+        for text in ["", row.0, &row.1[..63], &row.1.to_uppercase()] {
+            assert_eq!(Token::digest(text), None, "{text}");
+        }
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! `/key/*`: virtual keys.
 
 use super::desk::{Change, random_bits};
-use super::{Desk, Outcome, Problem, Served, asks, looks, paging};
+use super::{Desk, Outcome, Problem, Served, asks, key_mappings, looks, paging};
 use serde_json::{Map, Value, json};
 use std::sync::Arc;
 use tollgate_catalog::PicoDollars;
@@ -267,7 +267,8 @@ async fn regenerate(desk: &Desk<'_>, named: &str) -> Outcome {
     let anew = form::key::regenerate(&old.id, &old.document, &desk.body, secret, &context)?;
     bounds(desk).of_change(&anew.new, &desk.body)?;
     check_alias(desk, &anew.new, Some(&old.id))?;
-    let mut change = Change::new("regenerated").make(anew.new);
+    let change = Change::new("regenerated").make(anew.new);
+    let mut change = key_mappings::moved(desk, change, (&old.id, token.as_str()));
     for before in predecessors(desk, &old.id) {
         let draft = form::key::succeeded_by(&before.id, &before.document, token.as_str(), &context);
         change = change.replace(&before, draft);

@@ -19,6 +19,7 @@ mod customers;
 mod desk;
 mod global;
 mod invitations;
+mod key_mappings;
 mod keys;
 mod management;
 mod members;
@@ -45,7 +46,7 @@ mod tags;
 mod teams;
 mod users;
 
-pub(crate) use desk::{DEFAULT_USER, Desk, fresh_id};
+pub(crate) use desk::{DEFAULT_USER, Desk, fresh_id, random_bits};
 pub(crate) use problem::Problem;
 
 use crate::auth::{Caller, Visit};
@@ -115,6 +116,7 @@ const AREAS: &[&[Served]] = &[
     members::ROUTES,
     users::ROUTES,
     invitations::ROUTES,
+    key_mappings::ROUTES,
     customers::ROUTES,
     budgets::ROUTES,
     tags::ROUTES,

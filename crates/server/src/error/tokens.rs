@@ -42,6 +42,13 @@ impl Rejection {
         Self::new(status, "auth_error", format!("{opening}{bad}")).at(param)
     }
 
+    /// A token whose claim stands for no key, where it has to.
+    pub(crate) fn unmapped(field: &str, value: Option<&str>) -> Self {
+        let value: String = value.unwrap_or("None").chars().take(200).collect();
+        let message = format!("JWT Key Mapping: No registered mapping for {field}='{value}'. Access denied.");
+        Self::new(StatusCode::FORBIDDEN, "auth_error", message).at("None")
+    }
+
     /// None of a token's teams has the model.
     pub(crate) fn no_team_has(model: &str, teams: &[String]) -> Self {
         let model: String = model.chars().take(200).collect();

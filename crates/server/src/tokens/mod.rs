@@ -9,6 +9,7 @@
 //! the answer is a 503, never a 401.
 
 mod bearer;
+mod mapped;
 mod passport;
 mod rules;
 mod upsert;
@@ -88,9 +89,13 @@ impl Tokens {
         let ledger = asked.worker.gateway.ledger();
         let checked = self.gate.check(&asked.worker.client, token, ledger.clock().wall()).await;
         let claims = checked.map_err(|refusal| Rejection::token_refused(&refusal))?;
+        let rules = self.rules_of(claims.issuer()).ok_or_else(Rejection::internal)?;
+        if let Some(caller) = mapped::caller(asked, rules, &claims).await? {
+            return Ok(caller);
+        }
         let passport = match self.known(&claims, ledger.revision()) {
             Some(passport) => passport,
-            None => Box::pin(self.admit(asked, &claims)).await?,
+            None => Box::pin(self.admit(asked, rules, &claims)).await?,
         };
         let bearer = passport.bearer(&ledger.directory(), asked.visit)?;
         Ok(Caller::of_bearer(bearer, asked.address))
@@ -103,8 +108,12 @@ impl Tokens {
     }
 
     /// Finds out whom a token stands for, and makes who is not there, where that is wanted.
-    async fn admit(&self, asked: &Asked<'_>, claims: &Claims) -> Result<Arc<Passport>, Rejection> {
-        let rules = self.rules_of(claims.issuer()).ok_or_else(Rejection::internal)?;
+    async fn admit(
+        &self,
+        asked: &Asked<'_>,
+        rules: &Arc<Rules>,
+        claims: &Claims,
+    ) -> Result<Arc<Passport>, Rejection> {
         let identity = rules.mapping.identity(claims).map_err(|bad| Rejection::token_is_nobodys(&bad))?;
         let passport = Arc::new(upsert::passport(asked, rules, identity).await?);
         let mut passports = self.passports.lock().unwrap_or_else(PoisonError::into_inner);

@@ -24,7 +24,7 @@ pub(super) struct Passport {
     /// Why there is none of those, where it says some.
     gone: Option<BadIdentity>,
     /// What it would be outside of those.
-    alone: Arc<Record>,
+    pub(super) alone: Arc<Record>,
     /// The change of the records up to which this is so.
     pub(super) as_of: i64,
 }

@@ -2,7 +2,7 @@
 
 use crate::build::BuildError;
 use std::sync::Arc;
-use tollgate_config::{JwtIssuer, JwtSettings};
+use tollgate_config::{JwtIssuer, JwtSettings, Unregistered};
 use tollgate_identity::jwt::{Issuer, JwtMapping, RoleRow, ScopeRow};
 use tollgate_identity::role::{Role, Routes};
 use tollgate_oidc::{Address, Source};
@@ -21,6 +21,10 @@ pub(super) struct Rules {
     pub(super) mapping: JwtMapping,
     /// What may be called within a team that a token says.
     pub(super) team_routes: Routes,
+    /// The claim that stands for a key.
+    pub(super) virtual_key: Option<String>,
+    /// What becomes of tokens whose claim stands for none.
+    pub(super) unregistered: Unregistered,
 }
 
 /// Whose tokens are taken, and where their keys are.
@@ -49,8 +53,9 @@ pub(super) fn rules(settings: &JwtSettings) -> Vec<Arc<Rules>> {
     let rules = |issuer: &JwtIssuer| {
         let mapping = mapping(settings, issuer);
         let team_routes = Routes::new(mapping.team_allowed_routes.iter().map(String::as_str));
+        let (virtual_key, unregistered) = (issuer.fields.virtual_key.clone(), issuer.unregistered);
         let (issuer, is_fallback) = (issuer.issuer.clone(), issuer.is_fallback);
-        Arc::new(Rules { issuer, is_fallback, mapping, team_routes })
+        Arc::new(Rules { issuer, is_fallback, mapping, team_routes, virtual_key, unregistered })
     };
     settings.issuers.iter().map(rules).collect()
 }

@@ -18,6 +18,7 @@ use tollgate_identity::jwt::{BadIdentity, Identity};
 use tollgate_identity::role::Role;
 use tollgate_identity::{Directory, Document, Kind, member_id};
 use tollgate_ledger::CommitError;
+use tollgate_policy::clock::Wall;
 use tollgate_store::StoreError;
 use tollgate_store::books::{AuditEntry, Expected, Put, RecordChange};
 
@@ -140,13 +141,18 @@ fn change(asked: &Asked<'_>, identity: &Identity, missing: Missing) -> Result<Re
             drafts.extend(made.others);
         }
     }
+    Ok(written(now, (actor, &identity.digest), drafts))
+}
+
+/// The change by which these are made, with its audit, by this actor with this token.
+pub(super) fn written(now: Wall, (actor, key): (&str, &str), drafts: Vec<Draft>) -> RecordChange {
     let mut change = RecordChange { at: now.micros(), ..RecordChange::default() };
     for Draft { kind, id, document } in drafts {
         let doc = Value::Object(document.0).to_string();
         change.audits.push(AuditEntry {
             at: now.micros(),
             actor: actor.to_owned(),
-            actor_key: identity.digest.clone(),
+            actor_key: key.to_owned(),
             action: "created".to_owned(),
             kind: kind.word().to_owned(),
             object_id: id.clone(),
@@ -155,7 +161,7 @@ fn change(asked: &Asked<'_>, identity: &Identity, missing: Missing) -> Result<Re
         });
         change.puts.push(Put { kind: kind.word().to_owned(), id, doc, expected: Expected::Absent });
     }
-    Ok(change)
+    change
 }
 
 fn new_user(

@@ -35,6 +35,7 @@ mod hostile;
 mod keys;
 mod limits;
 mod management;
+mod mapped_tokens;
 mod media;
 mod mended;
 mod messages;
