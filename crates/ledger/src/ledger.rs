@@ -11,6 +11,7 @@ use crate::attempt::LedgerUnavailable;
 use crate::clock::Clock;
 use crate::feeder::{self, Feeder};
 use crate::journal::{Journal, Options, Orphan, Position};
+use crate::uses::LastUses;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, OnceLock, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
@@ -21,7 +22,7 @@ use tollgate_policy::accounts::Crossing;
 use tollgate_policy::clock::Wall;
 use tollgate_store::StoreError;
 use tollgate_store::books::{
-    self, Batch, Books, Changes, Charging, Checkpoint, RecordChange, Repriced, SpendRow,
+    self, Batch, Books, Changes, Charging, Checkpoint, RecordChange, Repriced, SpendRow, Status,
 };
 
 /// Records that are kept in memory while the journal's disk refuses. Beyond, nothing is sent any more.
@@ -91,6 +92,7 @@ pub struct Ledger {
     caught_up: tokio::sync::Mutex<Option<(Instant, Option<StoreError>)>>,
     /// Held while a change of records is made.
     changing: tokio::sync::Mutex<()>,
+    uses: LastUses,
 }
 
 impl Ledger {
@@ -108,6 +110,7 @@ impl Ledger {
             observer: OnceLock::new(),
             caught_up: tokio::sync::Mutex::default(),
             changing: tokio::sync::Mutex::default(),
+            uses: LastUses::default(),
         }
     }
 
@@ -166,8 +169,22 @@ impl Ledger {
             Some(journal) => Some(self.open_journal(&books, journal, &mut recovery).await?),
         };
         let _ = self.books.set(books.clone());
-        self.feeder.start(self, books, from)?;
+        self.feeder.start(self, books.clone(), from)?;
+        // Nobody waits for it: it is shown, and nothing is decided by it.
+        let ledger = Arc::downgrade(self);
+        tokio::spawn(async move {
+            match (books.last_uses().await, ledger.upgrade()) {
+                (Ok(known), Some(ledger)) => ledger.uses.remember(&known),
+                (Err(error), _) => tracing::warn!(%error, "it is not known when keys were used last"),
+                (Ok(_), None) => {}
+            }
+        });
         Ok(recovery)
+    }
+
+    /// When a key was answered last; none of one that never was.
+    pub fn last_use(&self, token: &str) -> Option<Wall> {
+        self.uses.of(token)
     }
 
     async fn take_over(&self, books: &Books) -> Result<usize, StoreError> {
@@ -275,6 +292,9 @@ impl Ledger {
 
     /// Has a row carried into the books: of an attempt, or of anything else that is to be counted.
     pub fn settled(&self, row: &SpendRow) {
+        if row.status == Status::Success {
+            self.uses.note(&row.api_key, row.ended_at);
+        }
         match self.journal.get() {
             Some(journal) => {
                 journal.settle(row.attempt_id, &row.to_json());

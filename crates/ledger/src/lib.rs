@@ -17,6 +17,7 @@ pub mod reprice;
 mod sync;
 #[cfg(test)]
 mod tests;
+mod uses;
 
 pub use accounts::{Accounts, Charge, Defaults, Past, Refused, Throttle, Touched, scope_of};
 pub use attempt::{Admission, Attempt, LedgerUnavailable};

@@ -19,6 +19,9 @@ use tollgate_catalog::PicoDollars;
 
 /// Microseconds of a day of 24 hours.
 pub const DAY_MICROS: i64 = 24 * 60 * 60 * 1_000_000;
+/// How much of its own history an account needs before it is projected: an hour, or this part of a short period.
+const YOUNG_MICROS: i64 = DAY_MICROS / 24;
+const YOUNG_PART: i64 = 20;
 /// A whole week, so that every weekday counts once.
 const RATE_DAYS: i64 = 7;
 
@@ -102,8 +105,8 @@ fn scaled(amount: i128, micros: i64, by: i64) -> i128 {
 }
 
 impl Course<'_> {
-    /// Where it is going; none where nothing is known of it yet: its first instant, or a budget without an end of whose days
-    /// none is known.
+    /// Where it is going; none where too little is known of it yet: an account of less than an hour, or of less than a
+    /// twentieth of a period that is short, or a budget without an end of whose days none is known.
     pub fn project(&self) -> Option<Projection> {
         let rate = self.rate()?;
         let spent = self.spent.0.max(0);
@@ -129,10 +132,16 @@ impl Course<'_> {
 
     fn rate(&self) -> Option<Rate> {
         self.rate_of_days().or_else(|| {
-            let start = self.start();
-            let micros = self.now.micros().saturating_sub(start.micros());
-            (start != Wall::BEGINNING && micros > 0).then_some(Rate { amount: self.spent.0.max(0), micros })
+            let micros = self.now.micros().saturating_sub(self.start().micros());
+            let is_known = self.start() != Wall::BEGINNING && micros >= self.least_micros();
+            is_known.then_some(Rate { amount: self.spent.0.max(0), micros })
         })
+    }
+
+    /// How long it must have been there: the first requests of somebody new are all of the spend of a few seconds.
+    fn least_micros(&self) -> i64 {
+        let length = self.period.end.micros().saturating_sub(self.period.start.micros());
+        (length / YOUNG_PART).clamp(1, YOUNG_MICROS)
     }
 
     /// The rate of the last days that lie wholly in the period, with what there is of today; none before the first of them
@@ -174,7 +183,8 @@ impl Course<'_> {
 pub struct ProjectionRule {
     /// Where it passes this part of the budget.
     pub above: Part,
-    /// From when this part of the period is over, and this part of the budget is spent: before, it is a guess.
+    /// From when the account has been there for this part of the period, and this part of the budget is spent: before, it is
+    /// a guess.
     pub from: Part,
     /// Up to when this part of the period is over: after, the budget's own marks say it.
     pub before: Part,
@@ -201,8 +211,9 @@ impl ProjectionRule {
         }
         // Time as an amount: a part of it is taken in the same way.
         let length = PicoDollars(i128::from(end.micros()) - i128::from(start.micros()));
-        let over = PicoDollars(i128::from(course.now.micros()) - i128::from(start.micros()));
-        self.from.of(length) <= over && over < self.before.of(length) && self.from.of(budget) <= course.spent
+        let since = |start: Wall| PicoDollars(i128::from(course.now.micros()) - i128::from(start.micros()));
+        let is_old = self.from.of(length) <= since(course.start());
+        is_old && since(start) < self.before.of(length) && self.from.of(budget) <= course.spent
     }
 
     /// Whether it is to be told.
@@ -355,6 +366,42 @@ mod tests {
     }
 
     #[test]
+    fn an_account_that_is_new_is_projected_after_an_hour_or_a_twentieth_of_its_period() {
+        let check = |cadence: &str, began: &str, now: &str, expected: Option<&str>| {
+            let now = at(now);
+            let period = period(cadence, now);
+            let (spent, budget) = (dollars("2"), Some(dollars("10")));
+            let course = Course { period, began: at(began), now, spent, budget, days: &[] };
+            let rate = course.project().map(|projection| projection.daily_rate);
+            assert_eq!(rate, expected.map(dollars), "{cadence} {began} {now:?}");
+        };
+        // Two dollars in five seconds are not $34,560 a day.
+        check("7d", "2026-11-04T10:00:00Z", "2026-11-04T10:00:05Z", None);
+        check("7d", "2026-11-04T10:00:00Z", "2026-11-04T10:59:59Z", None);
+        check("7d", "2026-11-04T10:00:00Z", "2026-11-04T11:00:00Z", Some("48"));
+        check("7d", "2026-11-02T00:00:00Z", "2026-11-02T00:30:00Z", None);
+        // A short period cannot wait for an hour.
+        check("1h", "2026-11-01T00:00:00Z", "2026-11-04T10:02:59Z", None);
+        check("1h", "2026-11-01T00:00:00Z", "2026-11-04T10:03:00Z", Some("960"));
+    }
+
+    #[test]
+    fn who_is_new_is_told_of_after_a_part_of_the_period_of_its_own() {
+        let days = days(&["0", "0", "0", "0", "0", "6"]);
+        let check = |began: &str, now: &str, expected: bool| {
+            let (began, now) = (at(began), at(now));
+            let (period, spent) = (period("1mo", now), dollars("6"));
+            let course = Course { period, began, now, spent, budget: Some(dollars("10")), days: &days };
+            assert_eq!(ProjectionRule::default().may_hold(&course), expected, "{began:?} {now:?}");
+        };
+        // A twentieth of 30 days are 36 hours.
+        check("2026-11-06T10:00:00Z", "2026-11-06T10:00:05Z", false);
+        check("2026-11-06T10:00:00Z", "2026-11-07T21:59:59Z", false);
+        check("2026-11-06T10:00:00Z", "2026-11-07T22:00:00Z", true);
+        check("2026-10-06T10:00:00Z", "2026-11-06T10:00:05Z", true);
+    }
+
+    #[test]
     fn it_is_told_above_120_percent_before_the_middle_of_the_period() {
         let check = |amount: &str, number: usize, budget: &str, expected: bool| {
             let days = days(&vec![amount; number]);
@@ -433,7 +480,8 @@ mod tests {
             let budget = Some(PicoDollars(budget));
             let course = Course { period, began: BEGAN, now, spent: PicoDollars(spent), budget, days: &days };
             let Some(projection) = course.project() else {
-                prop_assert_eq!(now, period.start);
+                let least = (length / YOUNG_PART).clamp(1, YOUNG_MICROS);
+                prop_assert!(now.micros() - period.start.micros() < least);
                 return Ok(());
             };
             let at_end = projection.at_end.unwrap();
@@ -448,7 +496,7 @@ mod tests {
 
         #[test]
         fn the_budget_is_spent_within_the_period_exactly_where_the_projection_comes_up_to_it(
-            amounts in prop::collection::vec(0..100_000 * DOLLAR, 1..20), budget in 1..3_000_000 * DOLLAR,
+            amounts in prop::collection::vec(0..100_000 * DOLLAR, 2..20), budget in 1..3_000_000 * DOLLAR,
             over in 0..DAY_MICROS,
         ) {
             let first = at("2026-11-01T00:00:00Z").micros();

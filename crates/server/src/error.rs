@@ -36,6 +36,8 @@ const UNKNOWN_KEY: &str = "token_not_found_in_db";
 enum Param {
     Null,
     Text(String),
+    /// What the body says in place of an error, where LiteLLM's framework answers and not LiteLLM.
+    Instead(Box<Value>),
 }
 
 /// A refusal or failure on its way to the caller.
@@ -508,7 +510,7 @@ impl Rejection {
             kind: Some(self.kind),
             message: &self.message,
             param: match &self.param {
-                Param::Null => None,
+                Param::Null | Param::Instead(_) => None,
                 Param::Text(text) => Some(text),
             },
             code: Some(&self.code),
@@ -522,6 +524,7 @@ impl Rejection {
         let param = match &self.param {
             Param::Null => Value::Null,
             Param::Text(text) => Value::String(text.clone()),
+            Param::Instead(detail) => return json!({ "detail": detail }).to_string(),
         };
         let mut error = Map::new();
         error.insert("message".to_owned(), json!(self.message));

@@ -58,7 +58,7 @@ pub(crate) enum Command {
     Users(UserArguments),
     /// Make and list budgets that others refer to
     Budgets(BudgetArguments),
-    /// What was spent, by team, user, key, model, tag or day
+    /// What was spent, by team, user, key, model, tag or day; priced again; compared with an invoice
     Spend(SpendArguments),
     /// Who changed what through the admin API
     Audit(AuditArguments),
@@ -208,6 +208,11 @@ mod tests {
             "tollgate keys update",
             "tollgate spend --by moon",
             "tollgate spend --since yesterday",
+            "tollgate spend --by team reprice --since 7d",
+            "tollgate spend reprice",
+            "tollgate spend reprice --since 7d --correct-budgets",
+            "tollgate spend reconcile invoice.csv",
+            "tollgate spend reconcile --provider openai",
             "tollgate teams add-member red ann --role king",
         ] {
             assert!(Arguments::try_parse_from(line.split(' ')).is_err(), "{line}");

@@ -5,7 +5,7 @@
 //!
 //! **Invariant:** names outside `tollgate_settings` are LiteLLM's.
 
-use super::{Key, Kind, Table, active, never};
+use super::{Key, Kind, Table, active, later, never};
 
 const GLOBAL: &str = "USD that all requests together may cost, as long as `budget_duration`; 0 for no limit.";
 const GLOBAL_SPAN: &str =
@@ -61,12 +61,7 @@ pub(crate) const LITELLM: &[Key] = &[
         "422",
         "Status of a refusal because a budget is spent: 400, 402, 422 or 429.",
     ),
-    active(
-        "budget_exceeded_throttle_percentage",
-        Kind::Share,
-        "",
-        "A key with `throttle_on_budget_exceeded` goes on at this share of its rates when its budget is spent.",
-    ),
+    later("budget_exceeded_throttle_percentage", Kind::Share, ""),
     active("max_end_user_budget", Kind::Price, "", "USD that an end user without a budget may cost."),
     active(
         "max_end_user_budget_id",

@@ -510,7 +510,7 @@ fn a_refusal_is_litellms() {
     assert_eq!(
         denied.to_string(),
         "Authentication Error, Only proxy admin can be used to generate, delete, update info for new \
-         keys/users/teams. Route=/key/generate. Your role=unknown."
+         keys/users/teams. Route=/key/generate. Your role=unknown. Your user_id=*******"
     );
     let denied = Denied::NotFound { kind: Kind::Key, id: "x".to_owned() };
     assert_eq!((denied.status(), denied.error_type()), (404, "not_found_error"));

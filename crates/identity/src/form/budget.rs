@@ -29,7 +29,8 @@ pub(super) const TERMS: &[Row] = &[
     Row::acts("temp_budget_increase", Want::Money).by_admins(),
     Row::acts("temp_budget_expiry", Want::Time).by_admins(),
     Row::stored("allowed_models", Want::Texts),
-    Row::unsupported("budget_reset_at", "follows from budget_duration, and is not set"),
+    // It follows from the duration: it may be said as it is shown.
+    Row::apart("budget_reset_at", Want::Time),
 ];
 
 static BUDGET: Form = Form {
@@ -101,14 +102,6 @@ fn changed(id: &str, document: &Document, filled: Filled, context: &Context<'_>)
     Draft::checked(Kind::Budget, id, document)
 }
 
-/// Somebody who refers to a budget no longer: it is deleted.
-pub fn released(kind: Kind, id: &str, document: &Document, context: &Context<'_>) -> Draft {
-    let mut document = document.clone();
-    document.0.shift_remove("budget_id");
-    touch(&mut document, context);
-    Draft { kind, id: id.to_owned(), document }
-}
-
 /// Reads `/budget/info`.
 ///
 /// # Errors
@@ -140,6 +133,7 @@ pub(super) fn settle(
     context: &Context<'_>,
 ) -> Result<Option<Draft>, BadForm> {
     let names: Vec<&str> = TERMS.iter().map(|row| row.name).collect();
+    filled.take("budget_reset_at");
     let terms = filled.split(&names);
     let says_something = terms.says_something();
     if let Some(given) = filled.take("budget_id") {

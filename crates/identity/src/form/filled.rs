@@ -10,7 +10,9 @@ use crate::document::Document;
 use serde_json::{Map, Value};
 
 /// Members of `metadata` that only administrators may set, because limits and tiers are read there too.
-const ADMIN_METADATA: &[&str] = &["temp_budget_increase", "temp_budget_expiry"];
+const ADMIN_METADATA: &[&str] = &["temp_budget_increase", "temp_budget_expiry", RATE_LIMITS];
+/// Rates over other stretches of time. Anybody may hold oneself to some, and nobody else loosens them.
+const RATE_LIMITS: &str = "tollgate_rate_limits";
 /// Members of `metadata` that only those may set who administer everything: what they let through is charged to all who
 /// stand above, beyond what those have.
 const OPERATOR_METADATA: &[&str] = &["critical", "budget_tiers"];
@@ -319,7 +321,7 @@ fn held(old: &Map<String, Value>, new: Value, context: &Context<'_>) -> Result<M
             (Some(was), None) => {
                 new.insert(name.to_owned(), was.clone());
             }
-            (None, Some(given)) if is_empty(given) || name == SERVICE_ACCOUNT => {}
+            (None, Some(given)) if is_empty(given) || [SERVICE_ACCOUNT, RATE_LIMITS].contains(&name) => {}
             (was, Some(given)) if was != Some(given) => {
                 let member = format!("metadata.{name}");
                 if LASTING_METADATA.contains(&name) {

@@ -55,7 +55,8 @@ const OWN: &[Row] = &[
     Row::apart("token", Want::Text).change_only(),
     Row::unsupported("disabled_callbacks", "is not supported: metadata.litellm_disabled_callbacks keeps it")
         .change_only(),
-    Row::unsupported("spend", "is counted, not set: POST /key/{key}/reset_spend sets it back"),
+    Row::unsupported("spend", shared::COUNTED).new_only(),
+    shared::SPEND,
     Row::unsupported("send_invite_email", shared::NO_MAIL).new_only(),
     Row::unsupported(
         "budget_fallbacks",

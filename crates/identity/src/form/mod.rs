@@ -33,10 +33,11 @@ pub(crate) use filled::set as put;
 pub use row::{Effect, Form, On, Place, Row, Want};
 pub use sealed::{Seal, is_secret, open_within};
 
-use crate::document::{BadMember, Document};
+use crate::document::{BadMember, Document, money};
 use crate::kind::Kind;
 use crate::record::Record;
 use serde_json::{Map, Value};
+use tollgate_catalog::PicoDollars;
 use tollgate_policy::clock::Wall;
 
 /// Letters of a text of one line, at most: an id, an alias, a model's name.
@@ -181,6 +182,17 @@ pub fn tables() -> Vec<&'static Form> {
         key_mapping::FORMS,
     ];
     nouns.iter().flat_map(|forms| forms.iter().copied()).collect()
+}
+
+/// What a change says was spent from now on; none where it says nothing.
+///
+/// # Errors
+/// Where it is no amount.
+pub fn spend(body: &Map<String, Value>) -> Result<Option<PicoDollars>, BadForm> {
+    match values::normal(Want::Money, "spend", body.get("spend").unwrap_or(&Value::Null))? {
+        Value::Null => Ok(None),
+        amount => Ok(Some(money("spend", &amount)?)),
+    }
 }
 
 /// The record that a body is about, by the member that is its id.

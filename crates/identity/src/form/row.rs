@@ -198,6 +198,10 @@ pub(super) mod shared {
         "is not supported: there are no vector stores of LiteLLM here";
     pub(in crate::form) const NO_MAIL: &str =
         "is not supported: no invitations are mailed; POST /invitation/new gives a link";
+    pub(in crate::form) const COUNTED: &str = "is counted, not set: a change may set it";
+
+    /// What was spent of the budget that is shown, set.
+    pub(in crate::form) const SPEND: Row = Row::apart("spend", Want::Money).change_only().by_admins();
 
     /// The budget of whoever has one, and when it begins anew.
     pub(in crate::form) const BUDGET: &[Row] = &[

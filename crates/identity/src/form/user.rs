@@ -73,7 +73,8 @@ const OWN: &[Row] = &[
     Row::unsupported("permissions", OF_A_KEY).change_only(),
     Row::unsupported("agent_id", OF_A_KEY).change_only(),
     Row::unsupported("team_id", "is not a user's: POST /team/member_add adds it to a team").change_only(),
-    Row::unsupported("spend", "is counted, not set"),
+    Row::unsupported("spend", shared::COUNTED).new_only(),
+    shared::SPEND,
     Row::unsupported(
         "budget_fallbacks",
         "is not supported: metadata.budget_tiers.budget_fallback_model says which model answers in place of which",

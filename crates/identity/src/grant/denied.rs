@@ -169,17 +169,20 @@ impl fmt::Display for Denied {
                 write!(
                     out,
                     "Virtual key is not allowed to call this route. Only allowed to call routes: [{allowed}]. \
-                     Tried to call route: {path}"
+                     Tried to call route: {}",
+                    Path(path)
                 )
             }
             Self::Address(address) => write!(out, "Access forbidden: IP address {address} not allowed."),
             Self::NotAdmin { path, role } => write!(
                 out,
                 "Authentication Error, Only proxy admin can be used to generate, delete, update info for new \
-                 keys/users/teams. Route={path}. Your role={role}."
+                 keys/users/teams. Route={}. Your role={role}. Your user_id=*******",
+                Path(path)
             ),
-            Self::Unserved { path } => write!(out, "Access forbidden: Route {path} not allowed"),
+            Self::Unserved { path } => write!(out, "Access forbidden: Route {} not allowed", Path(path)),
             Self::AdminOnly { path } => {
+                let path = Path(path);
                 write!(out, "user not allowed to access this route. Route={path} is an admin only route")
             }
             Self::NotFound { kind, id } => write!(out, "{}={id} not found", noun(*kind)),
@@ -191,6 +194,19 @@ impl fmt::Display for Denied {
 }
 
 impl std::error::Error for Denied {}
+
+/// A path as it may be repeated: a key that stands in it is not.
+struct Path<'a>(&'a str);
+
+impl fmt::Display for Path<'_> {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let of_key = self.0.strip_prefix("/key/").and_then(|rest| rest.split_once('/'));
+        match of_key.filter(|(key, _)| *key != "service-account") {
+            Some((_, action)) => write!(out, "/key/{{key}}/{action}"),
+            None => out.write_str(self.0),
+        }
+    }
+}
 
 fn noun(kind: Kind) -> &'static str {
     match kind {

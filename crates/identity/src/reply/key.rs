@@ -1,7 +1,8 @@
 //! The replies of `/key/*`.
 
 use super::From::{
-    Always, Anywhere, Date, Given, Id, Member, ModelSpend, Money, Named, ResetAt, Spend, TotalSpend, Windows,
+    Always, Anywhere, Date, Given, Id, LastUse, Member, ModelSpend, Money, Named, ResetAt, Spend, TotalSpend,
+    Windows,
 };
 use super::Or::{False, List, Null, Object, Zero};
 use super::{Amounts, Clock, Dates, Page, Source, Table, amount, budget};
@@ -50,7 +51,7 @@ const GENERATED: &Table = &[
     ("disable_global_guardrails", Anywhere(Null)),
     ("enable_prompt_caching", Always(Null)),
     ("throttle_on_budget_exceeded", Always(Null)),
-    ("enforced_params", Always(Null)),
+    ("enforced_params", Anywhere(Null)),
     ("allowed_routes", Member(List)),
     ("allowed_passthrough_routes", Always(Null)),
     ("denied_passthrough_routes", Always(Null)),
@@ -114,7 +115,7 @@ const ROW: &Table = &[
     ("updated_at", Date),
     ("updated_by", Member(Null)),
     ("settings_updated_at", Date),
-    ("last_active", Date),
+    ("last_active", LastUse),
     ("rotation_count", Member(Zero)),
     ("auto_rotate", Member(False)),
     ("rotation_interval", Member(Null)),
@@ -167,7 +168,7 @@ const TOKEN: &Table = &[
     ("updated_at", Date),
     ("updated_by", Member(Null)),
     ("settings_updated_at", Date),
-    ("last_active", Date),
+    ("last_active", LastUse),
     ("object_permission_id", Always(Null)),
     ("object_permission", Always(Null)),
     ("access_group_ids", Member(List)),
@@ -282,11 +283,15 @@ impl Shown<'_> {
         let given = [("litellm_budget_table", self.budget_table(clock))];
         let source = Source::new(self.key, self.amounts, clock).dated(dates).given(&given);
         let mut reply = source.object(table);
-        // Ours, and only where it says something: LiteLLM's keys have no such member.
+        self.put_networks(&mut reply);
+        reply
+    }
+
+    /// Ours, and only where it says something: LiteLLM's keys have no such member.
+    fn put_networks(&self, reply: &mut Map<String, Value>) {
         if let Some(ips) = self.key.document.get("allowed_ips") {
             reply.insert("allowed_ips".to_owned(), ips.clone());
         }
-        reply
     }
 }
 
@@ -297,7 +302,9 @@ pub fn generated(shown: Shown<'_>, key: &str, clock: &Clock<'_>) -> Value {
         ("router_settings", router_settings(shown.key)),
         ("litellm_budget_table", shown.budget_table(clock)),
     ];
-    Value::Object(Source::new(shown.key, shown.amounts, clock).given(&given).object(GENERATED))
+    let mut reply = Source::new(shown.key, shown.amounts, clock).given(&given).object(GENERATED);
+    shown.put_networks(&mut reply);
+    Value::Object(reply)
 }
 
 /// The settings of a key's router, all of them.

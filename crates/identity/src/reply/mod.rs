@@ -40,6 +40,8 @@ pub struct Amounts {
     pub total_spend: PicoDollars,
     /// In its current period, by model.
     pub model_spend: BTreeMap<Box<str>, PicoDollars>,
+    /// When it was last used; of keys.
+    pub last_use: Option<Wall>,
 }
 
 /// The time, and where it is told.
@@ -99,6 +101,8 @@ pub(crate) enum From {
     TotalSpend,
     /// What was spent in this period, by model.
     ModelSpend,
+    /// When it was last used.
+    LastUse,
     /// When the budget begins anew.
     ResetAt,
     /// `budget_limits`, each with when it begins anew.
@@ -181,6 +185,11 @@ impl<'a> Source<'a> {
             From::ModelSpend => {
                 let rows = self.amounts.model_spend.iter();
                 Value::Object(rows.map(|(model, spent)| (model.to_string(), dollars(*spent))).collect())
+            }
+            From::LastUse => {
+                let before = || document.wall(name).ok().flatten();
+                let wall = self.amounts.last_use.or_else(before);
+                wall.map_or(Value::Null, |wall| date(wall, self.dates))
             }
             From::ResetAt => {
                 let at = document.text("budget_duration").and_then(|text| self.reset_at(text));

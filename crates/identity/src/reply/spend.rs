@@ -1,7 +1,8 @@
 //! The replies of `/spend/keys` and `/spend/users`.
 
 use super::From::{
-    Always, Anywhere, Date, Given, Id, Member, ModelSpend, Money, ResetAt, Spend, TotalSpend, Windows,
+    Always, Anywhere, Date, Given, Id, LastUse, Member, ModelSpend, Money, ResetAt, Spend, TotalSpend,
+    Windows,
 };
 use super::Or::{False, List, Null, Object, Zero};
 use super::{Amounts, Clock, Dates, Source, Table};
@@ -50,7 +51,7 @@ const KEY: &Table = &[
     ("updated_at", Date),
     ("updated_by", Member(Null)),
     ("settings_updated_at", Date),
-    ("last_active", Date),
+    ("last_active", LastUse),
     ("rotation_count", Member(Zero)),
     ("auto_rotate", Member(False)),
     ("rotation_interval", Member(Null)),

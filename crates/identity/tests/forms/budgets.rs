@@ -134,7 +134,8 @@ fn no_column_of_these_is_set_by_its_name() {
         }
         let dates = json!({"budget_reset_at": "2030-01-01T00:00:00Z"});
         let reset = admin(|context| change("x", &Document::default(), None, &object(dates), context));
-        assert_eq!(said(reset), "'budget_reset_at' follows from budget_duration, and is not set");
+        // Whether it is what follows from the duration, is held where the time zone is known.
+        assert!(reset.is_ok(), "{reset:?}");
         let more = json!({"temp_budget_increase": 5, "temp_budget_expiry": "2030-01-01T00:00:00Z"});
         let more = holder(|context| change("x", &Document::default(), None, &object(more), context));
         assert_eq!(said(more), "'temp_budget_increase' can be set by administrators only");

@@ -88,7 +88,7 @@ fn what_is_wrong_with_a_body_is_said_without_its_values() {
         "'key_type' is wrong: it is one of default, llm_api, management, read_only",
     );
     check(json!({"aliases": {"a": 1}}), "'aliases' is wrong: it is an object of texts by name");
-    check(json!({"spend": 5}), "'spend' is counted, not set: POST /key/{key}/reset_spend sets it back");
+    check(json!({"spend": 5}), "'spend' is counted, not set: a change may set it");
     check(
         json!({"mcp_rpm_limit": {"s": 1}}),
         "'mcp_rpm_limit' is not supported: there are no MCP servers here",

@@ -83,13 +83,11 @@ fn a_team_changes_by_its_own_form() {
         json!({"members_with_roles": []}),
         "'members_with_roles' is unknown: the nearest known is 'model_aliases'",
     );
-    check(json!({"spend": 1}), "'spend' is unknown: the nearest known is 'models'");
     check(
         json!({"secret_manager_settings": {"a": 1}}),
         "'secret_manager_settings' is not supported: keys are kept here and nowhere else",
     );
     for column in [
-        "spend",
         "budget_reset_at",
         "budget_began_at",
         "created_by",

@@ -100,7 +100,6 @@ fn somebody_changes_of_themselves_nothing_that_they_are_held_by() {
         assert_eq!((bad.fault, bad.member.as_str()), (Fault::Forbidden, name));
     }
     for column in [
-        "spend",
         "teams",
         "organizations",
         "budget_reset_at",

@@ -23,7 +23,7 @@ fn made() -> (Arc<Record>, Arc<Record>) {
 fn a_customer_is_made_with_its_budget_blocked_changed_and_deleted() {
     let none = Amounts::default();
     let spent = PicoDollars(75_000_000);
-    let amounts = Amounts { spend: spent, total_spend: spent, model_spend: BTreeMap::new() };
+    let amounts = Amounts { spend: spent, total_spend: spent, model_spend: BTreeMap::new(), last_use: None };
     let (customer, budget) = made();
     let show = |customer: &Record, budget: &Record, amounts: &Amounts| {
         reply::row(Shown { customer, amounts, budget: Some(budget) }, &clock(MADE))

@@ -192,7 +192,8 @@ fn a_member_comes_changes_and_goes() {
 fn teams_are_listed_and_deleted() {
     let spent = PicoDollars(75_000_000);
     let (_, mut first) = made("team_new", "cb2766f2-6af1-4bf9-8e0c-e7c8ecb282fc", "2026-11-22T11:01:08.046Z");
-    first.amounts = Amounts { spend: spent, total_spend: spent, model_spend: BTreeMap::new() };
+    first.amounts =
+        Amounts { spend: spent, total_spend: spent, model_spend: BTreeMap::new(), last_use: None };
     let second = second();
     let key = crate::support::record(
         tollgate_identity::Kind::Key,

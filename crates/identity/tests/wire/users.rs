@@ -75,7 +75,7 @@ fn a_user_changes_and_is_listed() {
     check(&recording("user_update"), &reply::updated(shown(&user, &none, &[]), &clock(NOW)), &[]);
 
     let spent = PicoDollars(75_000_000);
-    let amounts = Amounts { spend: spent, total_spend: spent, model_spend: BTreeMap::new() };
+    let amounts = Amounts { spend: spent, total_spend: spent, model_spend: BTreeMap::new(), last_use: None };
     let of = |id: &str, document: &str| {
         let dates = r#""user_role":"internal_user","created_at":"#;
         record(Kind::User, id, &format!("{{{dates}{document}}}"))

@@ -13,7 +13,7 @@ use super::spend_row::{model_name, spent};
 use super::{Desk, Outcome, Problem, Served, asks};
 use serde_json::{Value, json};
 use tollgate_identity::Kind;
-use tollgate_store::books::{DailyFilter, DailyPage, EntityKind, Group, Page, Sum, SumQuery};
+use tollgate_store::books::{DailyFilter, DailyRow, EntityKind, Group, Page, Sum, SumQuery};
 
 macro_rules! routes {
     ($($of:literal)*) => { &[$(
@@ -97,15 +97,27 @@ fn filter(desk: &Desk<'_>) -> Result<Option<DailyFilter>, Problem> {
     Ok(with_keys(desk, filter))
 }
 
+/// The same days by user, where they are those of everybody.
+fn by_user(desk: &Desk<'_>, filter: &DailyFilter) -> Option<DailyFilter> {
+    let is_whole = entity(desk) == EntityKind::User && filter.entity == EntityKind::Global;
+    is_whole.then(|| DailyFilter { entity: EntityKind::User, ..filter.clone() })
+}
+
 async fn paged(desk: &Desk<'_>) -> Outcome {
-    let (number, page) = page(desk);
-    let found = match filter(desk)? {
-        Some(filter) => books(desk)?.daily(filter, page).await?,
-        None => DailyPage::default(),
-    };
+    let (number, page) = page(desk)?;
     let mut breakdown = Breakdown::default();
-    found.rows.iter().for_each(|row| breakdown.add(row));
-    let pages = found.total.div_ceil(u64::from(page.limit));
+    let mut total = 0;
+    if let Some(filter) = filter(desk)? {
+        if let Some(by_user) = by_user(desk, &filter) {
+            let found = books(desk)?.daily(by_user, page).await?;
+            found.rows.iter().for_each(|row| breakdown.add_entity(row));
+            total = found.total;
+        }
+        let found = books(desk)?.daily(filter, page).await?;
+        found.rows.iter().for_each(|row| breakdown.add(row));
+        total = total.max(found.total);
+    }
+    let pages = total.div_ceil(u64::from(page.limit));
     let told = json!({"page": number, "total_pages": pages, "has_more": number < pages});
     Ok(whole(desk, &breakdown, entity(desk), &told))
 }
@@ -113,13 +125,25 @@ async fn paged(desk: &Desk<'_>) -> Outcome {
 /// Every row of the days.
 async fn read(desk: &Desk<'_>, filter: &DailyFilter) -> Result<Breakdown, Problem> {
     let mut breakdown = Breakdown::default();
+    each_row(desk, filter, |row| breakdown.add(row)).await?;
+    if let Some(by_user) = by_user(desk, filter) {
+        each_row(desk, &by_user, |row| breakdown.add_entity(row)).await?;
+    }
+    Ok(breakdown)
+}
+
+async fn each_row(
+    desk: &Desk<'_>,
+    filter: &DailyFilter,
+    mut take: impl FnMut(&DailyRow),
+) -> Result<(), Problem> {
     let mut offset = 0;
     loop {
         let found = books(desk)?.daily(filter.clone(), Page { offset, limit: ROWS }).await?;
-        found.rows.iter().for_each(|row| breakdown.add(row));
+        found.rows.iter().for_each(&mut take);
         offset += u64::from(ROWS);
         if offset >= found.total {
-            return Ok(breakdown);
+            return Ok(());
         }
         if offset >= ROWS_MAX {
             let words = "there are too many rows: ask for fewer days, or for days page by page";
@@ -174,7 +198,7 @@ async fn keys(desk: &Desk<'_>) -> Outcome {
 async fn top_keys(desk: &Desk<'_>) -> Outcome {
     let missing = || Problem::Bad("model_group", "'model_group' is missing".to_owned());
     let model = desk.query.get("model_group").ok_or_else(missing)?;
-    let is_group = desk.query.flag("by_model_group").unwrap_or(true);
+    let is_group = desk.query.flag("by_model_group")?.unwrap_or(true);
     let filter = filter(desk)?.map(|filter| match (is_group, model.split_once('/')) {
         (true, _) => DailyFilter { model_groups: vec![model.to_owned()], ..filter },
         (false, Some((provider, model))) if tollgate_catalog::provider(provider).is_some() => {

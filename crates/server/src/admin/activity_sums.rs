@@ -54,7 +54,13 @@ impl Breakdown {
         day.models.entry(model_name(&row.provider, &row.model)).or_default().add(row);
         day.groups.entry(row.model_group.clone()).or_default().add(row);
         day.providers.entry(row.provider.clone()).or_default().add(row);
+        self.add_entity(row);
+    }
+
+    /// Adds a row to whose it is alone.
+    pub(super) fn add_entity(&mut self, row: &DailyRow) {
         if !row.entity_id.is_empty() {
+            let day = self.days.entry(row.day.clone()).or_default();
             day.entities.entry(row.entity_id.clone()).or_default().add(row);
         }
     }

@@ -70,7 +70,7 @@ fn filter(desk: &Desk<'_>) -> Result<AuditFilter, Problem> {
 }
 
 async fn list(desk: &Desk<'_>) -> Outcome {
-    let (number, asked) = page(desk);
+    let (number, asked) = page(desk)?;
     let size = if desk.query.get("page_size").is_some() { asked.limit } else { PAGE };
     let offset = (number - 1).saturating_mul(size.into());
     let found = books(desk)?.audit(filter(desk)?, books::Page { offset, limit: size }).await?;

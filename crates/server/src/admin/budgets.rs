@@ -1,10 +1,14 @@
 //! `/budget/*`: limits that several may refer to, each with a purse of its own.
 
 use super::desk::Change;
+use super::seats::shared_budget_id;
 use super::{Desk, Outcome, Problem, Served, asks, looks, paging};
 use serde_json::Value;
 use std::sync::Arc;
 use tollgate_identity::{Kind, Record, form, reply};
+
+/// Those who refer to a budget, that are named where it cannot be deleted.
+const NAMED_MAX: usize = 10;
 
 /// All of an administrator's.
 pub(super) const ROUTES: &[Served] = &[
@@ -37,18 +41,49 @@ async fn update(desk: &Desk<'_>) -> Outcome {
     Ok(reply::budget::row(&changed, &desk.clock()))
 }
 
-/// Whoever referred to it is released, as LiteLLM's database does.
+/// A budget that somebody refers to stays: they would be without what holds them.
 async fn delete(desk: &Desk<'_>) -> Outcome {
     let budget = find(desk, "id", &form::budget::deletion(&desk.body, &desk.context())?)?;
-    let users: Vec<Arc<Record>> =
-        desk.ledger().directory().users_of_budget(&budget.id).map(Arc::clone).collect();
-    let mut change = Change::new("deleted").delete(&budget);
-    for user in &users {
-        let draft = form::budget::released(user.kind, &user.id, &user.document, &desk.context());
-        change = change.replace(user, draft);
+    let users = users(desk, &budget);
+    if !users.is_empty() {
+        let named: Vec<&str> = users.iter().take(NAMED_MAX).map(String::as_str).collect();
+        let rest = users.len().saturating_sub(named.len());
+        let more = if rest > 0 { format!(" and {rest} more") } else { String::new() };
+        let message = format!(
+            "Cannot delete budget {}. {} refer(s) to it: {}{more}. Please give them another budget first.",
+            budget.id,
+            users.len(),
+            named.join(", ")
+        );
+        return Err(Problem::Bad("id", message));
     }
-    desk.commit(change).await?;
+    desk.commit(Change::new("deleted").delete(&budget)).await?;
     Ok(reply::budget::row(&budget, &desk.clock()))
+}
+
+/// Who refers to a budget, each by its kind and id; a team by what it gives its members.
+fn users(desk: &Desk<'_>, budget: &Record) -> Vec<String> {
+    let directory = desk.ledger().directory();
+    let gives = |team: &&Arc<Record>| shared_budget_id(&team.document) == Some(&*budget.id);
+    let teams = directory.all(Kind::Team).filter(gives);
+    let named = |user: &Arc<Record>| {
+        let place = || {
+            Some((
+                user.parents.team.as_ref().or(user.parents.organization.as_ref())?,
+                user.parents.user.as_ref()?,
+            ))
+        };
+        match user.kind {
+            Kind::Member | Kind::OrganizationMember => match place() {
+                Some((group, member)) => format!("member {member} of {group}"),
+                None => format!("member {}", user.id),
+            },
+            kind => format!("{} {}", kind.word(), user.id),
+        }
+    };
+    let mut users: Vec<String> = directory.users_of_budget(&budget.id).chain(teams).map(named).collect();
+    users.sort_unstable();
+    users
 }
 
 fn info(desk: &Desk<'_>) -> Outcome {

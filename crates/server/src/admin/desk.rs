@@ -11,16 +11,20 @@ use http::request::Parts;
 use serde_json::{Map, Value};
 use std::net::IpAddr;
 use std::sync::Arc;
+use tollgate_catalog::PicoDollars;
 use tollgate_config::NewRecords;
 use tollgate_identity::access::{Right, RouteRow};
 use tollgate_identity::form::{BadForm, Context, Draft, Drafts};
 use tollgate_identity::grant::{Grant, Parent};
-use tollgate_identity::reply::{Amounts, Clock};
+use tollgate_identity::reply::{self, Amounts, Clock};
 use tollgate_identity::role::Actor;
-use tollgate_identity::{Directory, Document, Kind, Limits, Parents, Record};
+use tollgate_identity::{Directory, Document, Kind, Limits, Parents, Record, dollars};
 use tollgate_ledger::{Ledger, scope_of};
 use tollgate_policy::clock::Wall;
 use tollgate_store::books::{AuditEntry, Delete, Expected, Put, RecordChange, Settled};
+
+/// Held by who gives a name that nobody else may have, from when it is looked for until it is given.
+static NAMING: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
 
 /// The user that the master key stands for, as LiteLLM names it.
 pub(crate) const DEFAULT_USER: &str = "default_user_id";
@@ -36,13 +40,29 @@ struct Putting {
     is_beside: bool,
 }
 
+/// A word in the audit about a record that stays as it is: what it has spent, before and after.
+struct Note {
+    record: Arc<Record>,
+    before: PicoDollars,
+    after: PicoDollars,
+}
+
+impl Note {
+    /// The record, with what it has spent.
+    fn told(&self, spent: PicoDollars) -> String {
+        let mut document = self.record.document.clone();
+        document.0.insert("spend".to_owned(), dollars(spent));
+        told(&document)
+    }
+}
+
 /// What is put, with what it replaces.
 #[derive(Default)]
 pub(crate) struct Change {
     action: &'static str,
     puts: Vec<Putting>,
     deletes: Vec<Arc<Record>>,
-    notes: Vec<Arc<Record>>,
+    notes: Vec<Note>,
     accounts: Vec<Settled>,
 }
 
@@ -101,9 +121,9 @@ impl Change {
         self
     }
 
-    /// With a word in the audit about a record that stays as it is.
-    pub(crate) fn note(mut self, record: &Arc<Record>) -> Self {
-        self.notes.push(Arc::clone(record));
+    /// With a word in the audit about a record that stays as it is, and what it has spent before and after.
+    pub(crate) fn note(mut self, record: &Arc<Record>, before: PicoDollars, after: PicoDollars) -> Self {
+        self.notes.push(Note { record: Arc::clone(record), before, after });
         self
     }
 
@@ -169,7 +189,7 @@ impl<'a> Desk<'a> {
         Self {
             now: worker.gateway.ledger().clock().wall(),
             query: Query::read(head.uri.query()),
-            changed_by: changed_by.map(str::to_owned).filter(|name| !name.is_empty()),
+            changed_by: changed_by.map(str::to_owned).filter(|name| actor.is_admin() && !name.is_empty()),
             worker,
             snapshot,
             caller,
@@ -190,6 +210,11 @@ impl<'a> Desk<'a> {
     /// Who there is, and what each has spent.
     pub(crate) fn ledger(&self) -> &Arc<Ledger> {
         self.worker.gateway.ledger()
+    }
+
+    /// Waits until nobody else gives a name: an alias of a key, an e-mail of a user.
+    pub(crate) async fn naming(&self) -> tokio::sync::MutexGuard<'static, ()> {
+        NAMING.lock().await
     }
 
     /// The time.
@@ -286,7 +311,8 @@ impl<'a> Desk<'a> {
             let budgets = ledger.accounts().budgets(&scope, &record.limits, self.now);
             Some((model.clone(), budgets.last()?.settled))
         });
-        Amounts { spend, total_spend: total, model_spend: model_spend.collect() }
+        let last_use = (record.kind == Kind::Key).then(|| ledger.last_use(&record.id)).flatten();
+        Amounts { spend, total_spend: total, model_spend: model_spend.collect(), last_use }
     }
 
     /// Whether a record may be made or changed so: by whoever asks, and within its parents.
@@ -389,8 +415,29 @@ impl<'a> Desk<'a> {
             || directory.children(Kind::User, &user.id, Kind::Member).any(is_strange)
     }
 
+    /// Refuses another `budget_reset_at` than the one that follows from the duration, or was shown before the change.
+    fn check_reset(&self, change: &Change) -> Result<(), Problem> {
+        let Some(asked) = self.body.get("budget_reset_at").filter(|asked| !asked.is_null()) else {
+            return Ok(());
+        };
+        let second = |at: &Value| Some(Wall::from_rfc3339(at.as_str()?)?.micros() / 1_000_000);
+        let shown = |budget: &Record| {
+            let row = reply::budget::row(budget, &self.clock());
+            row.get("budget_reset_at").and_then(second)
+        };
+        for put in change.puts.iter().filter(|put| put.draft.kind == Kind::Budget) {
+            let is_old = put.old.as_deref().is_some_and(|old| shown(old) == second(asked));
+            if is_old || shown(&read(&put.draft)?) == second(asked) {
+                return Ok(());
+            }
+        }
+        Err(BadForm::wrong("budget_reset_at", "follows from budget_duration, and is not set otherwise")
+            .into())
+    }
+
     /// Makes a change, and returns the records that were put, in their order.
     pub(crate) async fn commit(&self, change: Change) -> Result<Vec<Arc<Record>>, Problem> {
+        self.check_reset(&change)?;
         let notices = {
             let directory = self.ledger().directory();
             for putting in &change.puts {
@@ -442,8 +489,10 @@ impl<'a> Desk<'a> {
                 expected: old.map_or(Expected::Absent, |old| Expected::Version(old.version)),
             });
         }
-        for record in change.notes {
-            let audit = self.audit(change.action, (record.kind, &record.id), Some(&record), None);
+        for note in change.notes {
+            let what = (note.record.kind, &*note.record.id);
+            let mut audit = self.audit(change.action, what, None, Some(note.told(note.after)));
+            audit.before = Some(note.told(note.before));
             written.audits.push(audit);
         }
         for record in change.deletes {
@@ -451,7 +500,8 @@ impl<'a> Desk<'a> {
             written.deletes.push(Delete {
                 kind: record.kind.word().to_owned(),
                 id: record.id.as_ref().to_owned(),
-                expected: Expected::Any,
+                // Of two who regenerate one key, one comes too late.
+                expected: Expected::Version(record.version),
             });
         }
         written

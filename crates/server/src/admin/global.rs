@@ -286,7 +286,8 @@ async fn reset(desk: &Desk<'_>) -> Outcome {
         if own.is_empty() {
             continue;
         }
-        change = change.note(&record);
+        let before = own.first().map_or(PicoDollars::ZERO, |budget| budget.settled);
+        change = change.note(&record, before, PicoDollars::ZERO);
         for budget in own {
             let start = if budget.cadence.is_none() { Wall::BEGINNING } else { budget.period.start };
             let scope: Scope = scope.clone();

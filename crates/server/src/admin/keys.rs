@@ -1,10 +1,9 @@
 //! `/key/*`: virtual keys.
 
 use super::desk::{Change, random_bits};
-use super::{Desk, Outcome, Problem, Served, asks, key_mappings, looks, paging};
+use super::{Desk, Outcome, Problem, Served, asks, key_mappings, looks, paging, spent};
 use serde_json::{Map, Value, json};
 use std::sync::Arc;
-use tollgate_catalog::PicoDollars;
 use tollgate_config::KeyBounds;
 use tollgate_identity::form::bounds::Bounds;
 use tollgate_identity::form::key::{Deletion, Secret};
@@ -14,9 +13,6 @@ use tollgate_identity::reply::{self};
 use tollgate_identity::role::Role;
 use tollgate_identity::secret::{KeyText, Token};
 use tollgate_identity::{Kind, Record};
-use tollgate_ledger::{Charge, scope_of};
-use tollgate_policy::clock::Wall;
-use tollgate_store::books::Settled;
 
 /// Keys that are made are shown to whoever asks for them, once.
 pub(super) const ROUTES: &[Served] = &[
@@ -59,6 +55,9 @@ pub(super) const ROUTES: &[Served] = &[
 
 /// The most keys of one page, as LiteLLM has it.
 const PAGE_MAX: usize = 100;
+/// What a list of keys may be ordered by, and the states that may be asked for: LiteLLM's. Keys that are deleted are not kept.
+const SORTED_BY: [&str; 6] = ["spend", "max_budget", "created_at", "updated_at", "token", "key_alias"];
+const STATUSES: [&str; 4] = ["active", "expired", "revoked", "deleted"];
 
 /// A secret that nobody had before, or the one that is chosen.
 pub(super) fn secret(desk: &Desk<'_>, chosen: Option<&str>) -> Result<KeyText, Problem> {
@@ -99,10 +98,10 @@ async fn generate(desk: &Desk<'_>) -> Outcome {
     let key = secret(desk, form::key::chosen(&desk.body)?)?;
     let (token, name) = (key.token(), key.name());
     let secret = Secret { token: token.as_str(), name: &name };
-    let (usual, owner) = (&desk.new_records().keys, desk.owner_of_new_keys());
     let team = team_of_new(desk);
+    let (usual, owner) = (usual(desk, team.as_deref()), desk.owner_of_new_keys());
     let context = desk.context_in(team.as_deref());
-    let draft = form::key::new_with_defaults(&desk.body, usual, owner, secret, &context)?;
+    let draft = form::key::new_with_defaults(&desk.body, &usual, owner, secret, &context)?;
     make(desk, draft, &key, &context).await
 }
 
@@ -115,6 +114,15 @@ async fn generate_for_service(desk: &Desk<'_>) -> Outcome {
     let usual = &desk.new_records().keys;
     let draft = form::key::of_service_account_with_defaults(&desk.body, usual, secret, &context)?;
     make(desk, draft, &key, &context).await
+}
+
+/// What a key has of which its maker says nothing: by the operator, and by the team that it is of.
+fn usual(desk: &Desk<'_>, team: Option<&str>) -> Map<String, Value> {
+    let mut usual = desk.new_records().keys.clone();
+    let team = team.and_then(|team| desk.known(Kind::Team, team));
+    let duration = team.and_then(|team| team.document.metadata("team_member_key_duration").cloned());
+    usual.extend(duration.map(|duration| ("duration".to_owned(), duration)));
+    usual
 }
 
 /// The team that the body makes a key of: by itself, by its project, or since the operator says so of all.
@@ -155,6 +163,7 @@ fn may_make(desk: &Desk<'_>, draft: &Draft) -> Result<(), Problem> {
 async fn make(desk: &Desk<'_>, draft: Draft, key: &KeyText, context: &Context<'_>) -> Outcome {
     may_make(desk, &draft)?;
     let draft = bounds(desk).of_new(draft, context)?;
+    let _naming = desk.naming().await;
     check_alias(desk, &draft, None)?;
     let made = desk.commit_one(Change::new("created").make(draft)).await?;
     Ok(shown(desk, &made, |shown| reply::key::generated(shown, key.as_str(), &desk.clock())))
@@ -185,9 +194,13 @@ async fn change(desk: &Desk<'_>, named: &str, body: &Map<String, Value>) -> Resu
     let old = find(desk, named)?;
     let context = desk.context_in(old.parents.team.as_deref());
     let draft = form::key::change(&old.id, &old.document, body, &context)?;
+    let spend = spent::asked(desk, body)?;
     bounds(desk).of_change(&draft, body)?;
+    let _naming = desk.naming().await;
     check_alias(desk, &draft, Some(&old.id))?;
-    desk.commit_one(Change::new("updated").replace(&old, draft)).await
+    let changed = desk.commit_one(Change::new("updated").replace(&old, draft)).await?;
+    spent::set_if_asked(desk, &changed, spend).await?;
+    Ok(changed)
 }
 
 async fn bulk_update(desk: &Desk<'_>) -> Outcome {
@@ -264,8 +277,10 @@ async fn regenerate(desk: &Desk<'_>, named: &str) -> Outcome {
     let (token, name) = (key.token(), key.name());
     let secret = Secret { token: token.as_str(), name: &name };
     let context = desk.context_in(old.parents.team.as_deref());
+    let spend = spent::asked(desk, &desk.body)?;
     let anew = form::key::regenerate(&old.id, &old.document, &desk.body, secret, &context)?;
     bounds(desk).of_change(&anew.new, &desk.body)?;
+    let _naming = desk.naming().await;
     check_alias(desk, &anew.new, Some(&old.id))?;
     let change = Change::new("regenerated").make(anew.new);
     let mut change = key_mappings::moved(desk, change, (&old.id, token.as_str()));
@@ -273,7 +288,7 @@ async fn regenerate(desk: &Desk<'_>, named: &str) -> Outcome {
         let draft = form::key::succeeded_by(&before.id, &before.document, token.as_str(), &context);
         change = change.replace(&before, draft);
     }
-    for settled in carried_over(desk, &old, token.as_str()) {
+    for settled in spent::carried_over(desk, &old, token.as_str()) {
         change = change.set(settled);
     }
     change = match anew.old {
@@ -281,6 +296,7 @@ async fn regenerate(desk: &Desk<'_>, named: &str) -> Outcome {
         None => change.delete(&old),
     };
     let made = desk.commit_one(change).await?;
+    spent::set_if_asked(desk, &made, spend).await?;
     Ok(shown(desk, &made, |shown| reply::key::generated(shown, key.as_str(), &desk.clock())))
 }
 
@@ -291,43 +307,12 @@ pub(super) fn predecessors(desk: &Desk<'_>, token: &str) -> Vec<Arc<Record>> {
     directory.all(Kind::Key).filter(of).map(Arc::clone).collect()
 }
 
-/// What a key has spent, as what another has: with what is held, which will be booked to nobody else.
-fn carried_over(desk: &Desk<'_>, old: &Record, token: &str) -> Vec<Settled> {
-    let Some(scope) = scope_of(old) else { return Vec::new() };
-    let models = old.limits.model_budgets.keys().map(|model| scope.clone().with_model(model.as_ref()));
-    let scopes: Vec<_> = std::iter::once(scope.clone()).chain(models).collect();
-    let mut settled = Vec::new();
-    for scope in scopes {
-        for budget in desk.ledger().accounts().budgets(&scope, &old.limits, desk.now()) {
-            let mut scope = scope.clone();
-            scope.id = token.into();
-            let start = if budget.cadence.is_none() { Wall::BEGINNING } else { budget.period.start };
-            let account = Charge { scope, cadence: budget.cadence, start }.into_account();
-            settled.push(Settled { account, amount: budget.settled.saturating_add(budget.held).0 });
-        }
-    }
-    settled
-}
-
 async fn reset_spend(desk: &Desk<'_>) -> Outcome {
     let key = find(desk, desk.param("key"))?;
     let before = desk.amounts(&key).spend;
     let to = form::key::reset_spend(&desk.body, before, &desk.context())?;
-    set_spend(desk, &key, to).await?;
+    spent::set(desk, &key, to).await?;
     Ok(shown(desk, &key, |shown| reply::key::spend_reset(shown, before, &desk.clock())))
-}
-
-/// Sets what a record has spent of the budget that it shows.
-pub(super) async fn set_spend(desk: &Desk<'_>, record: &Arc<Record>, to: PicoDollars) -> Result<(), Problem> {
-    let Some(scope) = scope_of(record) else { return Ok(()) };
-    let budgets = desk.ledger().accounts().budgets(&scope, &record.limits, desk.now());
-    let mut change = Change::new("spend reset").note(record);
-    for budget in budgets.iter().filter(|budget| budget.cadence == record.limits.cadence) {
-        let start = if budget.cadence.is_none() { Wall::BEGINNING } else { budget.period.start };
-        let account = Charge { scope: scope.clone(), cadence: budget.cadence, start }.into_account();
-        change = change.set(Settled { account, amount: to.0 });
-    }
-    desk.commit(change).await.map(|_| ())
 }
 
 async fn delete(desk: &Desk<'_>) -> Outcome {
@@ -370,10 +355,15 @@ fn health(_desk: &Desk<'_>) -> Outcome {
 }
 
 /// The keys that a list asks for, in its order.
-fn listed(desk: &Desk<'_>) -> Vec<Arc<Record>> {
+fn listed(desk: &Desk<'_>) -> Result<Vec<Arc<Record>>, Problem> {
     let query = &desk.query;
+    query.check_order(&SORTED_BY, Problem::query_as_python)?;
+    if query.get("status").is_some_and(|status| !STATUSES.contains(&status)) {
+        let words = "Invalid status value. Supported: 'active', 'expired', 'revoked', 'deleted'.";
+        return Err(Problem::query_as_python(words));
+    }
     let is = |wanted: Option<&str>, has: Option<&str>| wanted.is_none_or(|wanted| has == Some(wanted));
-    let is_loose = query.flag("substring_matching").unwrap_or(false);
+    let is_loose = query.flag("substring_matching")?.unwrap_or(false);
     let alias_fits = |key: &Record| match query.get("key_alias") {
         None => true,
         Some(wanted) if is_loose => key.alias().is_some_and(|alias| contains(alias, wanted)),
@@ -401,9 +391,10 @@ fn listed(desk: &Desk<'_>) -> Vec<Arc<Record>> {
     });
     paging::sort(&mut keys, query, |key, by| match by {
         "spend" => paging::SortKey::Money(desk.amounts(key).spend),
+        "token" => paging::SortKey::Text(Some(key.id.to_string())),
         name => paging::SortKey::of_member(key, name),
     });
-    keys
+    Ok(keys)
 }
 
 fn contains(text: &str, part: &str) -> bool {
@@ -411,9 +402,9 @@ fn contains(text: &str, part: &str) -> bool {
 }
 
 fn list(desk: &Desk<'_>) -> Outcome {
-    let keys = listed(desk);
-    let (page, keys) = paging::page(&desk.query, ("page", "size"), (10, PAGE_MAX), keys);
-    let is_full = desk.query.flag("return_full_object").unwrap_or(false);
+    let keys = listed(desk)?;
+    let (page, keys) = paging::page(&desk.query, ("page", "size"), (10, Some(PAGE_MAX)), keys)?;
+    let is_full = desk.query.flag("return_full_object")?.unwrap_or(false);
     let shows_user = desk.query.all("expand").any(|what| what.split(',').any(|what| what == "user"));
     let rows = keys.iter().map(|key| {
         if !is_full {
@@ -440,6 +431,6 @@ fn aliases(desk: &Desk<'_>) -> Outcome {
         .collect();
     aliases.sort_unstable();
     aliases.dedup();
-    let (page, aliases) = paging::page(&desk.query, ("page", "size"), (50, PAGE_MAX), aliases);
+    let (page, aliases) = paging::page(&desk.query, ("page", "size"), (50, Some(PAGE_MAX)), aliases)?;
     Ok(reply::key::aliases(&aliases.iter().map(String::as_str).collect::<Vec<_>>(), page))
 }

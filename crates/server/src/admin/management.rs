@@ -55,7 +55,7 @@ pub(super) const ROUTES: &[Served] = &[
 /// The most rows of one request, as LiteLLM has it.
 const ROWS_MAX: usize = 500;
 /// Rows of a page where none are asked for, and the most.
-const PAGE: (usize, usize) = (50, 100);
+const PAGE: (usize, Option<usize>) = (50, Some(100));
 const USERS: EntityKind = EntityKind::User;
 const END_USERS: EntityKind = EntityKind::EndUser;
 /// What a member's row may say besides who it is.
@@ -287,7 +287,7 @@ fn budgets(desk: &Desk<'_>) -> Outcome {
         let first = order.iter().map(by).find(|order| *order != Ordering::Equal);
         first.unwrap_or_else(|| one.id.cmp(&other.id))
     });
-    let (page, rows) = paging::page(query, ("page", "page_size"), PAGE, budgets);
+    let (page, rows) = paging::page(query, ("page", "page_size"), PAGE, budgets)?;
     let rows: Vec<Value> = rows.iter().map(|budget| budget_row(desk, budget)).collect();
     let last = page.total.div_ceil(page.size.max(1)).max(1);
     Ok(json!({
@@ -356,7 +356,7 @@ async fn seen(desk: &Desk<'_>, entity: EntityKind) -> Outcome {
         !name.is_empty() && part.as_ref().is_none_or(|part| name.to_lowercase().contains(part))
     });
     names.sort_unstable();
-    let (page, names) = paging::page(&desk.query, ("page", "page_size"), PAGE, names);
+    let (page, names) = paging::page(&desk.query, ("page", "page_size"), PAGE, names)?;
     let has_more = page.number.saturating_mul(page.size) < page.total;
     Ok(json!({
         "data": names,

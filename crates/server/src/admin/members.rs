@@ -7,7 +7,7 @@ use super::desk::{Change, DEFAULT_USER};
 use super::seats::{
     Seated, Seating, children, find_team, id_named, own_budget, team_shown, user_shown, without_place,
 };
-use super::{Desk, Outcome, Problem, Served, asks, keys, looks};
+use super::{Desk, Outcome, Problem, Served, asks, looks, spent};
 use serde_json::{Map, Value};
 use std::sync::Arc;
 use tollgate_identity::access::may_see;
@@ -188,7 +188,7 @@ async fn reset_spend(desk: &Desk<'_>) -> Outcome {
     let (_, member) = in_path(desk)?;
     let before = desk.amounts(&member).spend;
     let to = form::key::reset_spend(&desk.body, before, &desk.context())?;
-    keys::set_spend(desk, &member, to).await?;
+    spent::set(desk, &member, to).await?;
     Ok(reply::team::member_spend_reset(Seated::of(desk, member).shown(), before, &desk.clock()))
 }
 

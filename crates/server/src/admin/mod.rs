@@ -42,6 +42,7 @@ mod sight;
 mod span;
 mod spend;
 mod spend_row;
+mod spent;
 mod tags;
 mod teams;
 mod users;
@@ -54,6 +55,7 @@ use crate::error::Rejection;
 use crate::pipeline::{json_response, receive};
 use crate::reply::GatewayBody;
 use crate::snapshot::Snapshot;
+use crate::surface::Surface;
 use crate::worker::Worker;
 use bytes::Bytes;
 use desk::{Asker, Change};
@@ -246,6 +248,10 @@ pub(crate) async fn answer(
         Err(rejection) => return Err(receive::refuse_unread(rejection, body).await),
     };
     let body = receive::read_body(&head.headers, body, snapshot.receive_limits()).await?;
+    // A page that a browser shows may send a plain text anywhere without asking.
+    if !body.is_empty() {
+        receive::check_content_type(&head.headers, Surface::Chat)?;
+    }
     let members = members(&body)?;
     ledger.look_up().await.map_err(|_| Problem::Unavailable.into_rejection())?;
     let from = visit.address(&snapshot.config().tollgate.trusted_proxies);

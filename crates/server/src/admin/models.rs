@@ -28,8 +28,6 @@ pub(super) const ROUTES: &[Served] = &[
     looks("GET", "/v2/model/info", info, "Every deployment, in pages"),
 ];
 
-/// The most deployments of one page.
-const PAGE_MAX: usize = 1_000;
 /// Where LiteLLM's pages of deployments are as long as all of them may be.
 const PAGE: usize = 50;
 /// What whoever administers a team may say of its deployments.
@@ -220,7 +218,7 @@ fn info(desk: &Desk<'_>) -> Outcome {
             && search.as_ref().is_none_or(|part| one.public_name().to_lowercase().contains(part))
     };
     let all: Vec<&Deployment> = desk.snapshot.config().deployments.iter().filter(shown).collect();
-    let (page, rows) = paging::page(query, ("page", "size"), (PAGE, PAGE_MAX), all);
+    let (page, rows) = paging::page(query, ("page", "size"), (PAGE, None), all)?;
     let rows: Vec<Value> = rows.iter().map(|one| deployment_info(desk.snapshot, one)).collect();
     Ok(json!({
         "data": rows,

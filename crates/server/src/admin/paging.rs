@@ -1,5 +1,6 @@
 //! Lists in pages, and their order.
 
+use super::Problem;
 use super::query::Query;
 use std::cmp::Ordering;
 use std::sync::Arc;
@@ -12,20 +13,16 @@ use tollgate_identity::reply::Page;
 pub(super) fn page<T>(
     query: &Query,
     names: (&str, &str),
-    (size, size_max): (usize, usize),
+    (size, size_max): (usize, Option<usize>),
     rows: Vec<T>,
-) -> (Page, Vec<T>) {
-    let number = |name, default: usize| {
-        query
-            .number(name)
-            .and_then(|number| usize::try_from(number).ok())
-            .filter(|number| *number > 0)
-            .unwrap_or(default)
-    };
-    let (at, size) = (number(names.0, 1), number(names.1, size).min(size_max));
+) -> Result<(Page, Vec<T>), Problem> {
+    let whole = |number: u64| usize::try_from(number).unwrap_or(usize::MAX);
+    let at = query.count(names.0, None)?.map_or(1, whole);
+    let size_max = size_max.map(|most| most as u64);
+    let size = query.count(names.1, size_max)?.map_or(size, whole);
     let page = Page { number: at, size, total: rows.len() };
     let first = size.saturating_mul(at.saturating_sub(1));
-    (page, rows.into_iter().skip(first).take(size).collect())
+    Ok((page, rows.into_iter().skip(first).take(size).collect()))
 }
 
 /// What a list is ordered by.

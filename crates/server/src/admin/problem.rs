@@ -2,6 +2,7 @@
 
 use crate::error::Rejection;
 use http::StatusCode;
+use serde_json::{Value, json};
 use tollgate_identity::form::{BadForm, Fault};
 use tollgate_identity::grant::{Denied, Exceeds};
 use tollgate_identity::role::{Actor, Role};
@@ -25,6 +26,8 @@ pub(crate) enum Problem {
     Bad(&'static str, String),
     /// What LiteLLM says in a case of its own: the status, the type and the words.
     Said(StatusCode, &'static str, String),
+    /// A value of the query is none that its parameter may have: the status, the words, and LiteLLM's `detail` of it.
+    Query(StatusCode, String, Value),
     /// The books are away, or there are none.
     Unavailable,
     /// Something else went wrong, and was logged.
@@ -89,14 +92,26 @@ impl Problem {
         Self::Missing("key", "Key not found in database".to_owned())
     }
 
-    /// The same of several.
+    /// The same of several that are to be deleted.
     pub(crate) fn no_keys() -> Self {
-        Self::Missing("keys", "{'error': 'No keys found'}".to_owned())
+        Self::said(404, "internal_server_error", "{'error': 'No keys found'}")
     }
 
     /// Of a deletion.
     pub(crate) fn or_no_keys(self) -> Self {
         if matches!(self, Self::Missing("key", _)) { Self::no_keys() } else { self }
+    }
+
+    /// LiteLLM's words about the query, where its framework answers with them.
+    pub(crate) fn query(words: &str) -> Self {
+        Self::Query(StatusCode::BAD_REQUEST, words.to_owned(), json!({"error": words}))
+    }
+
+    /// The same, where LiteLLM itself answers: with its words as Python writes them.
+    pub(crate) fn query_as_python(words: &str) -> Self {
+        let quote = if words.contains('\'') { '"' } else { '\'' };
+        let message = format!("{{'error': {quote}{words}{quote}}}");
+        Self::said(400, "internal_server_error", &message)
     }
 
     /// What is not there, in LiteLLM's words of its kind.
@@ -135,6 +150,7 @@ impl Problem {
             Self::Conflict(what) => bad(StatusCode::CONFLICT, "bad_request_error", what, "None"),
             Self::Bad(member, reason) => bad(StatusCode::BAD_REQUEST, "bad_request_error", reason, member),
             Self::Said(status, kind, words) => Rejection::told(status, kind, words),
+            Self::Query(status, words, detail) => Rejection::detailed(status, words, detail),
             Self::Unavailable => Rejection::keys_unavailable(),
             Self::Internal => Rejection::internal(),
         }

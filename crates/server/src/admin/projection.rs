@@ -20,7 +20,7 @@ pub(super) const ROUTES: &[Served] = &[asks(
 )];
 
 /// Rows of a page where none is asked for, and at most.
-const PAGE: (usize, usize) = (50, 500);
+const PAGE: (usize, Option<usize>) = (50, Some(500));
 
 /// Which scopes are asked for.
 enum Asked {
@@ -65,7 +65,7 @@ async fn show(desk: &Desk<'_>) -> Outcome {
         (Asked::Gateway, None) if shows_gateway => Vec::new(),
         (Asked::Gateway, None) => return Err(Problem::not_allowed(&desk.actor, desk.row.path)),
     };
-    let (page, records) = paging::page(&desk.query, ("page", "size"), PAGE, records);
+    let (page, records) = paging::page(&desk.query, ("page", "size"), PAGE, records)?;
     let (ledger, now) = (desk.ledger(), desk.now());
     let mut budgets: Vec<Budgeted> = Vec::new();
     if shows_gateway && page.number == 1 && !matches!(asked, Asked::Kind(_)) {
@@ -97,7 +97,11 @@ fn row(desk: &Desk<'_>, outlook: &Outlook) -> Value {
     let amount = |amount: Option<PicoDollars>| amount.map(dollars);
     let moment = |at: Wall| (standing.period != Period::FOREVER).then(|| at.rfc3339());
     let zone = desk.snapshot.toll_rules().zone_ref();
-    let exhausted = projection.and_then(|projection| projection.exhausted_at);
+    let exhausted = match projection {
+        Some(projection) => projection.exhausted_at,
+        // Of an account that is too young for a rate it is known whether its budget is spent.
+        None => standing.limit.filter(|limit| *limit <= standing.settled).map(|_| desk.now()),
+    };
     json!({
         "scope": scope.kind.word(),
         "id": scope.id.as_ref(),

@@ -182,7 +182,7 @@ fn check(desk: &Desk<'_>) -> Outcome {
 }
 
 async fn migrate(desk: &Desk<'_>) -> Outcome {
-    if desk.query.flag("dry_run").unwrap_or(false) {
+    if desk.query.flag("dry_run")?.unwrap_or(false) {
         return Ok(json!({"status": "success", "dry_run": true, "report": checked(desk)?}));
     }
     let mut counts = Vec::with_capacity(PLACES.len());

@@ -84,7 +84,12 @@ fn filter(desk: &Desk<'_>) -> Result<Option<LogFilter>, Problem> {
             None => None,
         },
         status_code: query.number("error_code").and_then(|code| u16::try_from(code).ok()),
-        cache_hit: query.flag("cache_hit_filter"),
+        cache_hit: match query.get("cache_hit_filter") {
+            Some("hit") => Some(true),
+            Some("miss") => Some(false),
+            Some(other) => return Err(invalid("cache_hit_filter", other, "hit, miss")),
+            None => None,
+        },
         cost_min: cost("min_spend")?,
         cost_max: cost("max_spend")?,
         search: query.get("search").or(query.get("error_message")).map(str::to_owned),
@@ -124,7 +129,7 @@ async fn kept(desk: &Desk<'_>, query: LogQuery) -> Result<LogPage, Problem> {
 async fn logs(desk: &Desk<'_>) -> Outcome {
     let has_days = desk.query.get("start_date").is_some() && desk.query.get("end_date").is_some();
     let is_one = desk.query.get("request_id").is_some();
-    if has_days && !is_one && desk.query.flag("summarize").unwrap_or(true) {
+    if has_days && !is_one && desk.query.flag("summarize")?.unwrap_or(true) {
         return summary(desk).await;
     }
     let Some(filter) = filter(desk)? else { return Ok(json!([])) };
@@ -199,8 +204,15 @@ impl Day {
     }
 }
 
-fn order(desk: &Desk<'_>) -> LogOrder {
-    match desk.query.get("sort_by") {
+/// LiteLLM's words for a value that a parameter may not have.
+fn invalid(name: &'static str, value: &str, known: &str) -> Problem {
+    let shown: String = value.chars().filter(|letter| !letter.is_control()).take(100).collect();
+    Problem::Bad(name, format!("Invalid {name}: {shown}. Must be one of: {known}"))
+}
+
+/// What the attempts are ordered by, and whether the least comes first.
+fn order(desk: &Desk<'_>) -> Result<(LogOrder, bool), Problem> {
+    let by = match desk.query.get("sort_by") {
         Some("endTime") => LogOrder::Ended,
         Some("spend") => LogOrder::Cost,
         Some("total_tokens") => LogOrder::TotalTokens,
@@ -208,24 +220,33 @@ fn order(desk: &Desk<'_>) -> LogOrder {
         Some("ttft_ms" | "completionStartTime") => LogOrder::FirstToken,
         Some("model_group") => LogOrder::ModelGroup,
         Some("model") => LogOrder::Model,
-        _ => LogOrder::Started,
+        Some("startTime") | None => LogOrder::Started,
+        Some(other) => {
+            let known = "endTime, model, request_duration_ms, spend, startTime, total_tokens, ttft_ms";
+            return Err(invalid("sort_by", other, known));
+        }
+    };
+    match desk.query.get("sort_order").map(str::to_ascii_lowercase).as_deref() {
+        Some("asc") => Ok((by, true)),
+        Some("desc") | None => Ok((by, false)),
+        Some(other) => Err(invalid("sort_order", other, "asc, desc")),
     }
 }
 
 /// The page that is asked for: its number, and what is on it.
-pub(super) fn page(desk: &Desk<'_>) -> (u64, Page) {
-    let number = desk.query.number("page").unwrap_or(1).max(1);
-    let size = desk.query.number("page_size").map(|size| u32::try_from(size).unwrap_or(PAGE_MAX));
-    let size = size.unwrap_or(PAGE).clamp(1, PAGE_MAX);
-    (number, Page { offset: (number - 1).saturating_mul(size.into()), limit: size })
+pub(super) fn page(desk: &Desk<'_>) -> Result<(u64, Page), Problem> {
+    let number = desk.query.count("page", None)?.unwrap_or(1);
+    let size = desk.query.count("page_size", Some(PAGE_MAX.into()))?;
+    let size = size.and_then(|size| u32::try_from(size).ok()).unwrap_or(PAGE);
+    Ok((number, Page { offset: (number - 1).saturating_mul(size.into()), limit: size }))
 }
 
 async fn listing(desk: &Desk<'_>, with_sessions: bool) -> Outcome {
-    let (number, page) = page(desk);
-    let ascending = desk.query.get("sort_order").is_some_and(|order| order.eq_ignore_ascii_case("asc"));
+    let (number, page) = page(desk)?;
+    let (order, ascending) = order(desk)?;
     let found = match filter(desk)? {
         Some(filter) => {
-            let query = LogQuery { filter, order: order(desk), ascending, page, with_bodies: false };
+            let query = LogQuery { filter, order, ascending, page, with_bodies: false };
             read(desk, query).await?
         }
         None => LogPage::default(),
@@ -266,7 +287,7 @@ async fn session(desk: &Desk<'_>) -> Outcome {
     if desk.query.get("session_id").is_none() {
         return Err(Problem::Bad("session_id", "'session_id' is missing".to_owned()));
     }
-    let (number, page) = page(desk);
+    let (number, page) = page(desk)?;
     let found = match filter(desk)? {
         Some(filter) => kept(desk, LogQuery { filter, page, ascending: true, ..LogQuery::default() }).await?,
         None => LogPage::default(),

@@ -5,7 +5,7 @@
 
 use super::desk::Change;
 use super::seats::{Seating, children, find_team, in_order, own_budget, seen, shared_budget_id, team_shown};
-use super::{Desk, Outcome, Problem, Served, asks, keys, looks, paging};
+use super::{Desk, Outcome, Problem, Served, asks, keys, looks, paging, spent};
 use serde_json::Value;
 use std::sync::Arc;
 use tollgate_identity::form::{self, Context, Draft};
@@ -116,6 +116,7 @@ async fn change(desk: &Desk<'_>, id: &str) -> Result<Arc<Record>, Problem> {
     let shared = shared_budget_id(&old.document).and_then(|id| desk.known(Kind::Budget, id));
     let of_members = shared.as_ref().map(|budget| (&*budget.id, &budget.document));
     let made = form::team::change(&old.id, &old.document, of_members, &desk.body, &context)?;
+    let spend = spent::asked(desk, &desk.body)?;
     if !gives {
         form::team::hold_to_admin_fields(&old.document, &made.team.document)?;
     }
@@ -139,7 +140,9 @@ async fn change(desk: &Desk<'_>, id: &str) -> Result<Arc<Record>, Problem> {
         }
         (None, _) => {}
     }
-    desk.commit_one(change).await
+    let changed = desk.commit_one(change).await?;
+    spent::set_if_asked(desk, &changed, spend).await?;
+    Ok(changed)
 }
 
 async fn delete(desk: &Desk<'_>) -> Outcome {
@@ -283,12 +286,16 @@ fn info(desk: &Desk<'_>) -> Outcome {
 }
 
 /// The teams that a list asks for.
-fn listed(desk: &Desk<'_>) -> Vec<Arc<Record>> {
+fn listed(desk: &Desk<'_>) -> Result<Vec<Arc<Record>>, Problem> {
     let query = &desk.query;
+    if query.get("status").is_some_and(|status| status != "deleted") {
+        let words = "Invalid status value. Currently only 'deleted' is supported.";
+        return Err(Problem::query(words));
+    }
     let contains = |text: Option<&str>, part: &str| {
         text.is_some_and(|text| text.to_lowercase().contains(&part.to_lowercase()))
     };
-    let is_exact = query.flag("search_team_id_match").unwrap_or(false);
+    let is_exact = query.flag("search_team_id_match")?.unwrap_or(false);
     let mut teams = desk.all(Kind::Team);
     teams.retain(|team| {
         let has_user =
@@ -303,13 +310,13 @@ fn listed(desk: &Desk<'_>) -> Vec<Arc<Record>> {
             && query.get("team_alias").is_none_or(|part| contains(team.alias(), part))
             && query.get("search").is_none_or(is_found)
             // Those that are deleted are not kept.
-            && query.get("status").is_none_or(|status| status != "deleted")
+            && query.get("status").is_none()
     });
-    teams
+    Ok(teams)
 }
 
 fn list(desk: &Desk<'_>) -> Outcome {
-    let teams = in_order(listed(desk));
+    let teams = in_order(listed(desk)?);
     let shown = |team: &Arc<Record>| {
         let keys = key_rows(desk, team);
         team_shown(desk, team, |shown| reply::team::listed(shown, &keys, &desk.clock()))
@@ -318,12 +325,12 @@ fn list(desk: &Desk<'_>) -> Outcome {
 }
 
 fn list_in_pages(desk: &Desk<'_>) -> Outcome {
-    let mut teams = listed(desk);
+    let mut teams = listed(desk)?;
     paging::sort(&mut teams, &desk.query, |team, by| match by {
         "spend" => paging::SortKey::Money(desk.amounts(team).spend),
         name => paging::SortKey::of_member(team, name),
     });
-    let (page, teams) = paging::page(&desk.query, ("page", "page_size"), (10, PAGE_MAX), teams);
+    let (page, teams) = paging::page(&desk.query, ("page", "page_size"), (10, Some(PAGE_MAX)), teams)?;
     let shown = |team: &Arc<Record>| {
         let keys_count = seen(desk, (Kind::Team, &team.id), Kind::Key).len();
         team_shown(desk, team, |shown| reply::team::paged(shown, keys_count, &desk.clock()))

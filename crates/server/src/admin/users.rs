@@ -5,7 +5,7 @@
 
 use super::desk::{Change, random_bits};
 use super::seats::{check_new_user, children, in_order, own_budget, team_shown, user_named, user_shown};
-use super::{Desk, Outcome, Problem, Served, asks, keys, looks, paging};
+use super::{Desk, Outcome, Problem, Served, asks, keys, looks, paging, spent};
 use serde_json::{Map, Value, json};
 use std::sync::Arc;
 use tollgate_identity::access::{Right, may_see};
@@ -35,6 +35,8 @@ pub(super) const ROUTES: &[Served] = &[
 
 /// The most users of one page, as LiteLLM has it.
 const PAGE_MAX: usize = 100;
+/// What a list of users may be ordered by, as LiteLLM has it.
+const SORTED_BY: [&str; 6] = ["user_id", "user_email", "created_at", "spend", "user_alias", "user_role"];
 /// What of a user the gateway's administrators alone set.
 const ADMINISTRATORS: [&str; 2] = ["user_role", "sso_user_id"];
 
@@ -68,6 +70,7 @@ pub(super) async fn make(desk: &Desk<'_>, body: &Map<String, Value>) -> Result<M
         return Err(Problem::Conflict(format!("User with id {} already exists", user.id)));
     }
     check_new_user(desk, &user.id)?;
+    let _naming = desk.naming().await;
     check_email(desk, &user)?;
     let mut change = placed(desk, &made.organizations, user.clone())?;
     // What the operator's defaults say is not held to what who asks may do.
@@ -172,6 +175,7 @@ async fn change(
     let context = Context { is_admin: desk.actor.is_admin() || !is_self, ..desk.context() };
     let changed = form::user::change(&user.id, &user.document, body, &context)?;
     let mut draft = changed.user;
+    let spend = spent::asked(desk, body)?;
     if !desk.actor.is_admin() {
         let differs = |name: &&&str| draft.document.get(name) != user.document.get(name);
         if let Some(name) = ADMINISTRATORS.iter().find(differs) {
@@ -182,11 +186,14 @@ async fn change(
             return Err(form::BadForm::forbidden("password").into());
         }
     }
-    check_email(desk, &draft)?;
     if let Some(password) = changed.password {
         set_password(&mut draft.document, hashed(password).await?);
     }
-    desk.commit_one(Change::new("updated").replace(user, draft)).await
+    let _naming = desk.naming().await;
+    check_email(desk, &draft)?;
+    let changed = desk.commit_one(Change::new("updated").replace(user, draft)).await?;
+    spent::set_if_asked(desk, &changed, spend).await?;
+    Ok(changed)
 }
 
 fn set_password(document: &mut Document, hash: String) {
@@ -348,8 +355,9 @@ fn info_v2(desk: &Desk<'_>) -> Outcome {
 }
 
 /// The users that a list asks for.
-fn listed(desk: &Desk<'_>) -> Vec<Arc<Record>> {
+fn listed(desk: &Desk<'_>) -> Result<Vec<Arc<Record>>, Problem> {
     let query = &desk.query;
+    query.check_order(&SORTED_BY, Problem::query)?;
     let contains = |text: Option<&str>, part: &str| {
         text.is_some_and(|text| text.to_lowercase().contains(&part.to_lowercase()))
     };
@@ -380,11 +388,12 @@ fn listed(desk: &Desk<'_>) -> Vec<Arc<Record>> {
         "spend" => paging::SortKey::Money(desk.amounts(user).spend),
         name => paging::SortKey::of_member(user, name),
     });
-    users
+    Ok(users)
 }
 
 fn list(desk: &Desk<'_>) -> Outcome {
-    let (page, users) = paging::page(&desk.query, ("page", "page_size"), (25, PAGE_MAX), listed(desk));
+    let (page, users) =
+        paging::page(&desk.query, ("page", "page_size"), (25, Some(PAGE_MAX)), listed(desk)?)?;
     let shown = |user: &Arc<Record>| {
         let keys_count = children(desk, (Kind::User, &user.id), Kind::Key).len();
         user_shown(desk, user, |shown| reply::user::listed(shown, keys_count, &desk.clock()))

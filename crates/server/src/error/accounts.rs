@@ -1,8 +1,9 @@
 //! Refusals of those who keep accounts: rights, limits, budgets, the ledger.
 
-use super::Rejection;
+use super::{Param, Rejection};
 use http::StatusCode;
 use http::header::{HeaderName, HeaderValue};
+use serde_json::Value;
 use std::time::Duration;
 use tollgate_identity::grant::Denied;
 
@@ -52,6 +53,17 @@ impl Rejection {
     /// The same, about no member of it.
     pub(crate) fn told(status: StatusCode, kind: &'static str, message: String) -> Self {
         Self::new(status, kind, message)
+    }
+
+    /// The provider's own id of the request, where it told one.
+    pub(crate) fn provider_request_id(&self) -> Option<&str> {
+        let headers = self.headers.as_ref()?;
+        headers.get(super::REQUEST_ID)?.to_str().ok()
+    }
+
+    /// What LiteLLM's framework says of a request that LiteLLM itself does not see.
+    pub(crate) fn detailed(status: StatusCode, message: String, detail: Value) -> Self {
+        Self { param: Param::Instead(Box::new(detail)), ..Self::new(status, "bad_request_error", message) }
     }
 
     /// A budget is spent, or does not leave what the request can cost; `status` is LiteLLM's `budget_exceeded_status_code`.

@@ -52,7 +52,7 @@ use crate::toll::{Entry, Toll, note_failure, tell_of_key};
 use crate::worker::{Door, Worker};
 use attempt::Walked;
 use ceiling::{RequestBounds, Words};
-use http::header::{CONTENT_TYPE, HeaderValue};
+use http::header::{CONTENT_TYPE, HeaderValue, USER_AGENT};
 use http::{HeaderMap, Method, Request, Response};
 use hyper::body::Incoming;
 use receive::{BodyKind, Received};
@@ -88,6 +88,8 @@ pub(crate) struct Call {
     pub(crate) started: Instant,
     /// Its id, as a header.
     pub(crate) id: HeaderValue,
+    /// The caller's program, as it says itself.
+    pub(crate) agent: Option<HeaderValue>,
     /// The group that it is for, once that is known.
     pub(crate) group: OnceLock<Arc<Group>>,
     /// What it holds of its caller's limits, once it was let in.
@@ -99,8 +101,9 @@ impl Call {
         let id = overrides::call_id(headers).unwrap_or_else(new_call_id);
         let body_kind = BodyKind::Json;
         let caller = Caller::default();
+        let agent = headers.get(USER_AGENT).cloned();
         let (group, toll) = (OnceLock::new(), OnceLock::new());
-        Self { surface, caller, path, asks_events: false, body_kind, started, id, group, toll }
+        Self { surface, caller, path, asks_events: false, body_kind, started, id, agent, group, toll }
     }
 }
 

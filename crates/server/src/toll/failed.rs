@@ -11,6 +11,7 @@ use crate::error::Rejection;
 use crate::pipeline::Call;
 use crate::routing::Wish;
 use serde_json::{Map, Value, json};
+use std::sync::PoisonError;
 use std::sync::atomic::Ordering;
 use tollgate_identity::{ScopeKind, dollars};
 use tollgate_ledger::{Ledger, Refused};
@@ -21,6 +22,17 @@ use tollgate_store::books::{SpendRow, Status};
 /// what costs money.
 const BACKLOG_MAX: usize = 10_000;
 
+/// What a row says of a failure beside its words, in LiteLLM's order.
+const OF_FAILURES: [&str; 7] = [
+    "error_budget_limit",
+    "error_budget_spend",
+    "error_rate_limit_type",
+    "error_budget_entity_id",
+    "error_budget_entity_type",
+    "error_provider_request_id",
+    "error_rate_limit_category",
+];
+
 /// Writes down that a request failed, unless an attempt of it is booked, or its refusal was written down.
 pub(crate) fn note(ledger: &Ledger, call: &Call, rejection: &Rejection) {
     if ledger.backlog() >= BACKLOG_MAX {
@@ -28,7 +40,9 @@ pub(crate) fn note(ledger: &Ledger, call: &Call, rejection: &Rejection) {
     }
     if let Some(toll) = call.toll.get() {
         if toll.rows.load(Ordering::Relaxed) == 0 {
-            write(ledger, call, &toll.facts, (rejection, Map::new()));
+            let stood = toll.stood.lock().unwrap_or_else(PoisonError::into_inner).clone();
+            let more = if rejection.is_of_limits() { stood } else { Map::new() };
+            write(ledger, call, &toll.facts, (rejection, more));
         }
         return;
     }
@@ -52,7 +66,7 @@ pub(super) fn note_refused(
 }
 
 /// What LiteLLM says of a limit that stood in the way.
-fn of_limit(refused: &Refused) -> Map<String, Value> {
+pub(super) fn of_limit(refused: &Refused) -> Map<String, Value> {
     let mut written = Map::new();
     let mut put = |name: &str, value: Value| {
         written.insert(name.to_owned(), value);
@@ -64,7 +78,6 @@ fn of_limit(refused: &Refused) -> Map<String, Value> {
                 ScopeKind::EndUser => "end_user",
                 kind => kind.word(),
             };
-            put("normalized_error", json!("429_BUDGET_EXCEEDED"));
             put("error_budget_limit", dollars(limit));
             put("error_budget_spend", dollars(settled.saturating_add(held)));
             put("error_rate_limit_type", json!("budget"));
@@ -97,6 +110,31 @@ fn class(rejection: &Rejection) -> &'static str {
     }
 }
 
+/// LiteLLM's code by which its pages gather failures whose words differ.
+fn normalized(rejection: &Rejection) -> &'static str {
+    let says = |words: &str| rejection.message().contains(words);
+    match (rejection.kind(), rejection.status().as_u16()) {
+        ("budget_exceeded", _) => "429_BUDGET_EXCEEDED",
+        ("auth_error" | "expired_key" | "token_not_found_in_db", _) => "401_AUTHENTICATION_FAILED",
+        ("not_found_error", _) => "404_RESOURCE_NOT_FOUND",
+        (kind, _) if kind.ends_with("model_access_denied") => "403_MODEL_ACCESS_DENIED",
+        (_, 400) if says("ContextWindowExceededError") => "400_CONTEXT_WINDOW_EXCEEDED",
+        (_, 400) if says("ContentPolicyViolationError") => "400_CONTENT_POLICY_VIOLATION",
+        (_, 400 | 413) => "400_INVALID_REQUEST",
+        (_, 401) => "401_AUTHENTICATION_FAILED",
+        (_, 403) => "403_PERMISSION_DENIED",
+        (_, 404) => "404_RESOURCE_NOT_FOUND",
+        (_, 408 | 504) => "408_UPSTREAM_TIMEOUT",
+        (_, 422) => "400_INVALID_PARAMETER_VALUE",
+        (_, 429) if says("No deployments available") => "429_NO_HEALTHY_DEPLOYMENTS",
+        (_, 429) => "429_RATE_LIMIT_EXCEEDED",
+        (_, 500) if says("Connection error") => "500_PROVIDER_CONNECTION_ERROR",
+        (_, 500 | 502) => "500_PROVIDER_INTERNAL_ERROR",
+        (_, 503) => "503_PROVIDER_OVERLOADED",
+        _ => "UNCLASSIFIED",
+    }
+}
+
 fn write(ledger: &Ledger, call: &Call, facts: &Facts, (rejection, more): (&Rejection, Map<String, Value>)) {
     let status = rejection.status().as_u16();
     let mut error = Map::new();
@@ -106,10 +144,16 @@ fn write(ledger: &Ledger, call: &Call, facts: &Facts, (rejection, more): (&Rejec
         ("error_class", json!(class(rejection))),
         ("llm_provider", json!("")),
         ("error_message", json!(rejection.message())),
+        ("normalized_error", json!(normalized(rejection))),
     ] {
         error.insert(name.to_owned(), value);
     }
-    error.extend(more);
+    // Every member is there, also of a failure that it says nothing of.
+    for name in OF_FAILURES {
+        let id = || rejection.provider_request_id().map(Value::from);
+        let value = if name == "error_provider_request_id" { id() } else { more.get(name).cloned() };
+        error.insert(name.to_owned(), value.unwrap_or_default());
+    }
     let ended_at = ledger.clock().wall().micros();
     let took = i64::try_from(call.started.elapsed().as_micros()).unwrap_or(0);
     let row = SpendRow {

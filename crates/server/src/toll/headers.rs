@@ -10,6 +10,7 @@ use tollgate_catalog::PicoDollars;
 use tollgate_identity::{Record, Scope};
 use tollgate_ledger::{Ledger, Touched};
 use tollgate_policy::accounts::{Standing, Unit};
+use tollgate_policy::clock::Wall;
 use tollgate_policy::sliding::Length;
 
 static KEY_RPM: HeaderName = HeaderName::from_static("x-litellm-key-rpm-limit");
@@ -28,20 +29,23 @@ pub(super) fn of(
 ) -> HeaderMap {
     let mut headers = HeaderMap::new();
     if let Some(holder) = caller.holder() {
-        of_key(&holder.key, &mut headers);
+        of_key(&holder.key, ledger.clock().wall(), &mut headers);
     }
     of_rates(ledger, accounts, &mut headers);
     of_budget(before, &mut headers);
     headers
 }
 
-fn of_key(key: &Record, headers: &mut HeaderMap) {
+fn of_key(key: &Record, wall: Wall, headers: &mut HeaderMap) {
     let limits = &key.limits;
     for rule in limits.rates.iter().filter(|rule| rule.length == Length::MINUTE) {
         let name = if rule.unit == Unit::Requests { &KEY_RPM } else { &KEY_TPM };
         headers.insert(name, header_number(rule.limit));
     }
     if let Some(budget) = limits.budget {
+        // What is given for a while is part of it, as LiteLLM shows it.
+        let more = limits.increase.filter(|more| wall < more.until).map_or(PicoDollars::ZERO, |more| more.by);
+        let budget = budget.saturating_add(more);
         headers.insert(&KEY_BUDGET, header_text(&budget.as_litellm_number()));
     }
 }

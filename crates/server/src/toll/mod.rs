@@ -34,9 +34,10 @@ use crate::routing::Wish;
 use crate::snapshot::Snapshot;
 use http::HeaderMap;
 use row::Facts;
+use serde_json::{Map, Value};
 use std::fmt;
-use std::sync::Arc;
 use std::sync::atomic::AtomicU32;
+use std::sync::{Arc, Mutex};
 use tollgate_catalog::PicoDollars;
 use tollgate_identity::{Critical, Directory, Holder, Kind, Limits, Record, Scope, ScopeKind};
 use tollgate_ledger::{Admission, Ledger, Touched, scope_of};
@@ -58,6 +59,8 @@ pub(crate) struct Toll {
     /// Attempts that were sent, and those of them that have a row which counts as a request.
     sent: AtomicU32,
     rows: AtomicU32,
+    /// What a row says of the budget that stood in the way of an attempt last.
+    stood: Mutex<Map<String, Value>>,
 }
 
 impl fmt::Debug for Toll {
@@ -137,8 +140,8 @@ impl Toll {
         let key = call.caller.holder().map(|holder| Arc::clone(&holder.key));
         let key = key.and_then(|key| Some((scope_of(&key)?, key)));
         let (admission, tier) = (Arc::new(admission), before.0.tier);
-        let (sent, rows) = (AtomicU32::new(0), AtomicU32::new(0));
-        Ok(Self { admission, facts, headers, key, tier, bounds, may_lower, sent, rows })
+        let (sent, rows, stood) = (AtomicU32::new(0), AtomicU32::new(0), Mutex::default());
+        Ok(Self { admission, facts, headers, key, tier, bounds, may_lower, sent, rows, stood })
     }
 
     /// The group that answers in place of the one that was asked for, where a budget of its caller's is nearly spent and an

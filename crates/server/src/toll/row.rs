@@ -5,6 +5,7 @@
 use crate::pipeline::Call;
 use crate::routing::Wish;
 use crate::target::Target;
+use http::HeaderValue;
 use serde_json::Value;
 use std::fmt::Write as _;
 use std::sync::Arc;
@@ -12,6 +13,9 @@ use tollgate_dialect::conversation::Usage;
 use tollgate_identity::{Holder, Record, Scope};
 use tollgate_policy::clock::Wall;
 use tollgate_store::books::{Account, SpendRow};
+
+/// Letters of a caller's program that are kept.
+const AGENT_MAX: usize = 200;
 
 /// What is known of a request before it is sent.
 #[derive(Debug, Clone)]
@@ -24,6 +28,8 @@ pub(super) struct Facts {
     named: [Option<Arc<Record>>; 2],
     /// What the caller wants to stand in the row, JSON.
     noted: Option<Box<str>>,
+    /// The caller's program, as it says itself.
+    agent: Option<HeaderValue>,
 }
 
 impl Facts {
@@ -46,7 +52,8 @@ impl Facts {
         }
         let holder = call.caller.holder();
         let named = [holder.map(|holder| Arc::clone(&holder.key)), holder.and_then(|it| it.team.clone())];
-        Self { base: Box::new(base), more: Vec::new(), named, noted: wish.spend_logs.clone() }
+        let (more, noted, agent) = (Vec::new(), wish.spend_logs.clone(), call.agent.clone());
+        Self { base: Box::new(base), more, named, noted, agent }
     }
 
     /// The row of a request of which nothing was sent.
@@ -71,6 +78,10 @@ impl Facts {
         }
         if let Some(noted) = &self.noted {
             put("spend_logs_metadata", noted);
+        }
+        if let Some(agent) = self.agent.as_ref().and_then(|agent| agent.to_str().ok()) {
+            let shown: String = agent.chars().take(AGENT_MAX).collect();
+            put("user_agent", &Value::from(shown).to_string());
         }
         more.iter().for_each(|(name, json)| put(name, json));
         if !text.is_empty() {

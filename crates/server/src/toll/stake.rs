@@ -1,7 +1,7 @@
 //! What one attempt holds of its caller's budgets, from before it is sent until what it cost is known.
 
 use super::row::count;
-use super::{Toll, TollRules, refusal};
+use super::{Toll, TollRules, failed, refusal};
 use crate::auth::Caller;
 use crate::error::Rejection;
 use crate::pipeline::ceiling::{ModelFacts, RequestBounds};
@@ -9,8 +9,8 @@ use crate::pipeline::settle::catalogue_usage;
 use crate::target::Target;
 use smallvec::SmallVec;
 use std::fmt;
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 use tollgate_catalog::{Bill, Bounds, PicoDollars, ServiceTier, Terms, cost};
 use tollgate_dialect::conversation::Usage;
@@ -162,6 +162,7 @@ impl Toll {
 
     /// The refusal in the caller's words.
     pub(crate) fn reject(&self, refused: &Refused, rules: &TollRules, caller: &Caller) -> Rejection {
+        *self.stood.lock().unwrap_or_else(PoisonError::into_inner) = failed::of_limit(refused);
         refusal::reject(refused, self.ledger(), rules, caller)
     }
 }

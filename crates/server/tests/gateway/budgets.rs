@@ -50,7 +50,20 @@ async fn those_who_share_a_budget_have_each_a_purse_of_its_limit() {
         assert_eq!((answer.status, answer.header("x-litellm-key-max-budget")), (200, Some("1.0")));
         assert_eq!(answer.header("x-litellm-key-rpm-limit"), Some("3"));
     }
+    // What holds them stays for as long as they refer to it.
+    let (status, message) = office.bad("POST", "/budget/delete", json!({"id": "b"})).await;
+    assert_eq!(status, 400);
+    assert!(message.starts_with("Cannot delete budget b. 2 refer(s) to it: key "), "{message}");
+    refused(
+        &office.chat(&office.key(json!({"max_budget": 0.0})).await, "chat", json!({})).await,
+        422,
+        "budget_exceeded",
+        told,
+    );
     // Without the budget nothing is left of its limits; what each has spent is known all the same.
+    for key in [&one, &other] {
+        office.good("POST", "/key/update", json!({"key": key, "budget_id": null})).await;
+    }
     office.good("POST", "/budget/delete", json!({"id": "b"})).await;
     for key in [&one, &other] {
         let answer = office.chat(key, "chat", json!({})).await;
@@ -58,6 +71,37 @@ async fn those_who_share_a_budget_have_each_a_purse_of_its_limit() {
         let info = office.good("GET", &format!("/key/info?key={key}"), Value::Null).await;
         assert_eq!((&info["info"]["budget_id"], &info["info"]["spend"]), (&Value::Null, &json!(0.0105)));
     }
+    office.0.stop().await;
+}
+
+#[tokio::test]
+async fn a_budget_that_somebody_refers_to_is_not_deleted_and_it_is_said_who() {
+    let office = Office::open("").await;
+    office.good("POST", "/budget/new", json!({"budget_id": "b", "max_budget": 1})).await;
+    office.good("POST", "/customer/new", json!({"user_id": "c1", "budget_id": "b"})).await;
+    office.good("POST", "/tag/new", json!({"name": "t1", "budget_id": "b"})).await;
+    office.good("POST", "/team/new", json!({"team_id": "t", "team_member_budget": 2})).await;
+    office
+        .good("POST", "/team/member_add", json!({"team_id": "t", "member": {"user_id": "u", "role": "user"}}))
+        .await;
+    let told = "Cannot delete budget b. 2 refer(s) to it: customer c1, tag t1. Please give them another budget first.";
+    assert_eq!(office.bad("POST", "/budget/delete", json!({"id": "b"})).await, (400, told.to_owned()));
+    let of_team = office.good("GET", "/team/info?team_id=t", Value::Null).await;
+    let shared = of_team["team_info"]["metadata"]["team_member_budget_id"].clone();
+    let (status, message) = office.bad("POST", "/budget/delete", json!({"id": shared})).await;
+    assert!(
+        message.contains("3 refer(s) to it: member default_user_id of t, member u of t, team t."),
+        "{message}"
+    );
+    assert_eq!(status, 400);
+    let left = office.good("GET", "/budget/list", Value::Null).await;
+    assert_eq!(left.as_array().unwrap().len(), 2);
+    for (path, body) in
+        [("/customer/delete", json!({"user_ids": ["c1"]})), ("/tag/delete", json!({"name": "t1"}))]
+    {
+        office.good("POST", path, body).await;
+    }
+    office.good("POST", "/budget/delete", json!({"id": "b"})).await;
     office.0.stop().await;
 }
 

@@ -38,6 +38,7 @@ mod management;
 mod mapped_tokens;
 mod media;
 mod mended;
+mod mended_admin;
 mod messages;
 mod models;
 mod money;

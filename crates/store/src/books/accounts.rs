@@ -49,6 +49,23 @@ const LOAD: &str = "SELECT kind, id, model, cadence, start, CAST(settled AS TEXT
 const PURGE: &str = "DELETE FROM accounts WHERE (kind, id, model, cadence, start) IN \
      (SELECT kind, id, model, cadence, start FROM accounts WHERE start > 0 AND start < $1 LIMIT $2)";
 
+/// Each key with when an attempt of it was last answered. Keys are found one after another by the index: that is as many steps
+/// as there are keys, not as many as there are attempts.
+const LAST_USES: &str = "WITH RECURSIVE keys (api_key) AS (SELECT MIN(api_key) FROM attempts \
+     UNION ALL SELECT (SELECT MIN(api_key) FROM attempts WHERE api_key > keys.api_key) FROM keys \
+     WHERE keys.api_key IS NOT NULL) \
+     SELECT api_key, (SELECT ended_at FROM attempts WHERE attempts.api_key = keys.api_key AND status = 'success' \
+     ORDER BY started_at DESC LIMIT 1) FROM keys WHERE api_key IS NOT NULL";
+
+/// When each key was used last, in microseconds since 1970; keys that were never answered are not there.
+pub(super) fn last_uses(session: &mut dyn Session) -> Result<Vec<(String, i64)>, Fault> {
+    let rows = session.query(LAST_USES, &[])?;
+    let read = rows.into_iter().map(|mut row| Ok((row.text()?, row.int()?)));
+    let mut read: Vec<(String, i64)> = read.collect::<Result<_, Fault>>()?;
+    read.retain(|(_, at)| *at > 0);
+    Ok(read)
+}
+
 /// The accounts whose period began at this moment or later, and those that never end.
 pub(super) fn load(session: &mut dyn Session, since: i64) -> Result<Vec<Settled>, Fault> {
     let rows = session.query(LOAD, &[since.into()])?;

@@ -201,6 +201,14 @@ impl Books {
         self.read(move |session| accounts::load(session, since)).await
     }
 
+    /// When each key was answered last, in microseconds since 1970.
+    ///
+    /// # Errors
+    /// Those of every read.
+    pub async fn last_uses(&self) -> Result<Vec<(String, i64)>, StoreError> {
+        self.read(accounts::last_uses).await
+    }
+
     /// Sets what stands in an account. For a change of records that sets accounts too, see [`RecordChange::accounts`].
     ///
     /// # Errors

@@ -7,6 +7,7 @@ use super::amount::{Budget, Clearable};
 use super::days::Day;
 use crate::cli::secret;
 use clap::{Args, Subcommand, ValueEnum};
+use std::path::PathBuf;
 use tollgate_config::Secret;
 use tollgate_policy::period::Cadence;
 
@@ -341,9 +342,12 @@ pub(crate) enum BudgetCommand {
 
 /// `tollgate spend`.
 #[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true)]
 pub(crate) struct SpendArguments {
     #[command(flatten)]
     pub(crate) reach: Reach,
+    #[command(subcommand)]
+    pub(crate) command: Option<SpendCommand>,
     /// What the sums are of
     #[arg(long, value_enum, default_value_t = By::Team)]
     pub(crate) by: By,
@@ -353,6 +357,61 @@ pub(crate) struct SpendArguments {
     /// Until when: so long ago, or a day; that day counts
     #[arg(long, value_name = "WHEN")]
     pub(crate) until: Option<Day>,
+}
+
+/// What is done with what was booked, beside summing it up.
+#[derive(Debug, Subcommand)]
+pub(crate) enum SpendCommand {
+    /// Price attempts again, from the tokens of their rows; without --apply only say what would change
+    Reprice(Repricing),
+    /// Compare a provider's invoice with what was booked
+    Reconcile(Reconciliation),
+}
+
+/// `tollgate spend reprice`.
+#[derive(Debug, Args)]
+pub(crate) struct Repricing {
+    /// From when on: so long ago (7d, 24h, 4w), or a day (2026-12-01, UTC); whole days
+    #[arg(long, value_name = "WHEN")]
+    pub(crate) since: Day,
+    /// Until when: so long ago, or a day; that day counts. Today, if nothing is said
+    #[arg(long, value_name = "WHEN")]
+    pub(crate) until: Option<Day>,
+    /// These models alone, as their providers name them, with commas between
+    #[arg(long, value_name = "MODELS", value_delimiter = ',')]
+    pub(crate) models: Option<Vec<String>>,
+    /// The models of these providers alone, with commas between
+    #[arg(long, value_name = "PROVIDERS", value_delimiter = ',')]
+    pub(crate) providers: Option<Vec<String>>,
+    /// Prices in place of those that hold today: JSON, as {"openai/gpt-4o": {"input_cost_per_token": 0.0000025}}
+    #[arg(long, value_name = "FILE")]
+    pub(crate) prices: Option<PathBuf>,
+    /// Change the attempts and the sums of their days
+    #[arg(long)]
+    pub(crate) apply: bool,
+    /// Change what is spent of budgets too, each in the period that was charged
+    #[arg(long, requires = "apply")]
+    pub(crate) correct_budgets: bool,
+}
+
+/// `tollgate spend reconcile`.
+#[derive(Debug, Args)]
+pub(crate) struct Reconciliation {
+    /// The invoice: CSV with the columns date, model and amount
+    #[arg(value_name = "FILE.csv")]
+    pub(crate) file: PathBuf,
+    /// Whose invoice it is, as in openai/gpt-4o
+    #[arg(long, value_name = "NAME")]
+    pub(crate) provider: String,
+    /// From when on; from the first day of the invoice, if nothing is said
+    #[arg(long, value_name = "WHEN")]
+    pub(crate) since: Option<Day>,
+    /// Until when; up to the last day of the invoice, if nothing is said
+    #[arg(long, value_name = "WHEN")]
+    pub(crate) until: Option<Day>,
+    /// US dollars by which a model may differ on a day
+    #[arg(long, value_name = "AMOUNT", value_parser = super::amount::dollars)]
+    pub(crate) tolerance: Option<tollgate_catalog::PicoDollars>,
 }
 
 /// What sums of spend are of.

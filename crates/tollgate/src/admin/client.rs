@@ -21,6 +21,8 @@ use tollgate_upstream::{
 const CONNECT: Duration = Duration::from_secs(5);
 /// For an answer: longer than the gateway waits for its database.
 const ANSWER: Duration = Duration::from_secs(60);
+/// For an answer that millions of rows are read for.
+const LONG_ANSWER: Duration = Duration::from_secs(60 * 60);
 /// The most of an answer that is no JSON to be shown, in characters.
 const EXCERPT: usize = 200;
 
@@ -49,17 +51,24 @@ pub(super) struct Question<'a> {
     path: &'a str,
     query: Vec<(&'a str, String)>,
     body: Option<Value>,
+    within: Duration,
 }
 
 impl<'a> Question<'a> {
     /// For something.
     pub(super) fn get(path: &'a str) -> Self {
-        Self { method: Method::GET, path, query: Vec::new(), body: None }
+        Self { method: Method::GET, path, query: Vec::new(), body: None, within: ANSWER }
     }
 
     /// For a change.
     pub(super) fn post(path: &'a str, body: Value) -> Self {
-        Self { method: Method::POST, path, query: Vec::new(), body: Some(body) }
+        Self { method: Method::POST, path, query: Vec::new(), body: Some(body), within: ANSWER }
+    }
+
+    /// Of what takes as long as there are rows.
+    #[must_use]
+    pub(super) fn patient(self) -> Self {
+        Self { within: LONG_ANSWER, ..self }
     }
 
     /// With a parameter.
@@ -136,8 +145,9 @@ impl Gateway {
             .target(&question.target())
             .map_err(|error| Trouble::Arguments(format!("{}: {error}", question.path)))?;
         let now = Instant::now();
+        let within = question.within;
         let timeouts =
-            Timeouts { connect: CONNECT, head_by: now + ANSWER, idle: ANSWER, whole_by: now + ANSWER };
+            Timeouts { connect: CONNECT, head_by: now + within, idle: within, whole_by: now + within };
         let mut headers = self.headers.clone();
         let mut body = SegmentBody::default();
         if let Some(value) = question.body {

@@ -9,6 +9,7 @@ pub(crate) mod arguments;
 mod audit;
 mod budgets;
 mod client;
+mod corrections;
 mod days;
 mod keys;
 mod names;
@@ -161,9 +162,10 @@ fn bind(bounds: &Bounds, body: &mut Map<String, Value>) {
     put_texts(body, "models", bounds.models.as_deref());
 }
 
-/// Puts a list into a request, without what is empty: `--models ""` asks for an empty list.
+/// Puts a list into a request, without what is empty: `--models ""` asks for an empty list, and so does `--models none`.
 fn put_texts(body: &mut Map<String, Value>, name: &str, texts: Option<&[String]>) {
     if let Some(texts) = texts {
+        let texts = if matches!(texts, [only] if only.trim() == "none") { &[] } else { texts };
         let texts = texts.iter().map(|text| text.trim()).filter(|text| !text.is_empty());
         body.insert(name.to_owned(), texts.collect::<Vec<_>>().into());
     }
@@ -243,6 +245,9 @@ mod tests {
             "max_budget": 50.0, "budget_duration": "30d", "rpm_limit": null, "tpm_limit": 9, "models": ["a", "b"],
         });
         assert_eq!(Value::Object(body), expect);
+        let mut body = Map::new();
+        bind(&Bounds { models: Some(vec!["none".to_owned()]), ..Bounds::default() }, &mut body);
+        assert_eq!(Value::Object(body), json!({"models": []}));
         let mut body = Map::new();
         bind(&Bounds { budget: Some(Clearable::None), ..Bounds::default() }, &mut body);
         assert_eq!(Value::Object(body), json!({"max_budget": null, "budget_duration": null}));

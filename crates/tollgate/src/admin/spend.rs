@@ -2,11 +2,11 @@
 //!
 //! **Invariant:** sums are those of the replies' digits, added as integers.
 
-use super::arguments::{By, SpendArguments};
+use super::arguments::{By, SpendArguments, SpendCommand};
 use super::client::{Answer, Question, Trouble};
 use super::days::today;
 use super::table::{Side, Table};
-use super::{Session, amount, rows, text};
+use super::{Session, amount, corrections, rows, text};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use tollgate_catalog::PicoDollars;
@@ -15,6 +15,11 @@ use tollgate_catalog::PicoDollars;
 const NOBODY: &str = "(none)";
 
 pub(super) async fn run(session: &Session, arguments: &SpendArguments) -> Result<String, Trouble> {
+    match &arguments.command {
+        Some(SpendCommand::Reprice(repricing)) => return corrections::reprice(session, repricing).await,
+        Some(SpendCommand::Reconcile(asked)) => return corrections::reconcile(session, asked).await,
+        None => {}
+    }
     let since = arguments.since.date(session.now);
     let until = arguments.until.as_ref().map_or_else(|| today(session.now), |day| day.date(session.now));
     if since > until {

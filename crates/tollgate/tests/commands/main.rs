@@ -13,6 +13,7 @@ mod migrate;
 #[path = "../../../store/tests/store/books/server.rs"]
 #[allow(dead_code, reason = "the store's tests use all of it")]
 mod server;
+mod spend;
 #[path = "../support/mod.rs"]
 mod support;
 

@@ -1,6 +1,6 @@
 //! Accounts: added to, set, loaded by period, purged.
 
-use tollgate_store::books::{Account, RecordChange, Settled, SpendRow};
+use tollgate_store::books::{Account, RecordChange, Settled, SpendRow, Status};
 
 use super::{account, batch, engines, row};
 
@@ -55,5 +55,30 @@ async fn periods_are_loaded_from_a_moment_on_and_purged_before_one() {
         assert_eq!(books.purge_accounts(300, 10).await, Ok(1));
         assert_eq!(books.purge_accounts(300, 10).await, Ok(0));
         assert_eq!(starts(0).await, [0, 300]);
+    }
+}
+
+#[tokio::test]
+async fn the_last_use_of_a_key_is_when_it_was_last_answered() {
+    for engine in engines::all().await {
+        let books = &engine.books;
+        assert_eq!(books.last_uses().await, Ok(Vec::new()), "{}", engine.name);
+        let used = |number: u64, key: &str, at: i64, status: Status| SpendRow {
+            api_key: key.to_owned(),
+            started_at: at,
+            ended_at: at + 5,
+            status,
+            ..row(number.into(), 1)
+        };
+        let rows = vec![
+            used(1, "a", 100, Status::Success),
+            used(2, "a", 300, Status::Success),
+            used(3, "a", 400, Status::Failure),
+            used(4, "b", 200, Status::Failure),
+            used(5, "c", 50, Status::Success),
+        ];
+        books.post(batch(1, rows)).await.unwrap();
+        let known = vec![("a".to_owned(), 305), ("c".to_owned(), 55)];
+        assert_eq!(books.last_uses().await, Ok(known), "{}", engine.name);
     }
 }
