@@ -91,6 +91,10 @@ pub struct Usage {
     pub web_search_requests: u64,
     /// Pages that the provider fetched.
     pub web_fetch_requests: u64,
+    /// Searches in files that the provider keeps, which it bills apart.
+    pub file_searches: u64,
+    /// Containers in which the provider ran code.
+    pub code_sessions: u64,
     /// Cohere's unit of ranking: a query with up to 100 documents.
     pub search_units: u64,
     /// Tokens of the prompt that the provider counts beside `input_tokens` and does not bill (Cohere's own

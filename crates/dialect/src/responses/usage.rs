@@ -6,6 +6,7 @@
 use crate::conversation::Usage;
 use crate::json::write::Object;
 use serde_json::Value;
+use std::collections::BTreeSet;
 
 /// Reads a `usage` object; `None` when it is `null`, no object, or counts nothing.
 pub(super) fn read(value: &Value) -> Option<Usage> {
@@ -52,7 +53,18 @@ pub(super) fn of_response(response: &Value, told: u64) -> Option<Usage> {
         usage.web_search_requests =
             counted.and_then(Value::as_u64).unwrap_or_else(|| searches(response.get("output")).max(told));
     }
+    let items = || response.get("output").and_then(Value::as_array).into_iter().flatten();
+    usage.file_searches = items().filter(|item| is_of(item, "file_search_call")).count() as u64;
+    let runs = items().filter(|item| is_of(item, "code_interpreter_call"));
+    // A container is paid for once, however often code is run in it.
+    let containers: BTreeSet<Option<&str>> =
+        runs.map(|item| item.get("container_id").and_then(Value::as_str)).collect();
+    usage.code_sessions = containers.len() as u64;
     Some(usage)
+}
+
+fn is_of(item: &Value, kind: &str) -> bool {
+    item.get("type").is_some_and(|found| found == kind)
 }
 
 fn searches(output: Option<&Value>) -> u64 {
@@ -62,7 +74,7 @@ fn searches(output: Option<&Value>) -> u64 {
 
 /// Whether an item of the output is a search of the web.
 pub(super) fn is_search(item: &Value) -> bool {
-    item.get("type").is_some_and(|kind| kind == "web_search_call")
+    is_of(item, "web_search_call")
         // Opening a page and finding in it are not billed as searches.
         && item.get("action").and_then(|action| action.get("type")).is_none_or(|kind| kind == "search")
 }
@@ -158,5 +170,16 @@ mod tests {
         let stated = json!({"web_search": {"num_requests": 7}});
         assert_eq!(counted(json!({"usage": usage, "output": output, "tool_usage": stated}), 9), 7);
         assert_eq!(of_response(&json!({"usage": null}), 0), None);
+    }
+
+    #[test]
+    fn searches_of_files_and_containers_of_code_are_counted() {
+        let code = |container: &str| json!({"type": "code_interpreter_call", "container_id": container});
+        let file = json!({"type": "file_search_call", "queries": ["a"]});
+        let output = json!([file, code("c1"), {"type": "message"}, code("c1"), file, code("c2")]);
+        let usage = of_response(&json!({"usage": {"input_tokens": 1}, "output": output}), 0).unwrap();
+        assert_eq!((usage.file_searches, usage.code_sessions, usage.web_search_requests), (2, 2, 0));
+        let none = of_response(&json!({"usage": {"input_tokens": 1}, "output": []}), 0).unwrap();
+        assert_eq!((none.file_searches, none.code_sessions), (0, 0));
     }
 }

@@ -511,6 +511,8 @@ pub(crate) fn catalogue_usage(usage: &Usage) -> tollgate_catalog::Usage {
         output_audio_tokens: usage.output_audio_tokens,
         output_image_tokens: usage.output_image_tokens,
         web_search_requests: usage.web_search_requests,
+        file_searches: usage.file_searches,
+        code_sessions: usage.code_sessions,
         ..tollgate_catalog::Usage::default()
     }
 }

@@ -289,3 +289,29 @@ async fn a_fallback_that_a_budget_does_not_reach_gives_way_to_the_next() {
     assert!(app.received().iter().all(|sent| sent.model != "dear"));
     app.stop().await;
 }
+
+#[tokio::test]
+async fn tools_that_the_provider_runs_are_paid_for() {
+    let entry = "model: openai/gpt-4.1, api_key: k, api_base: \"http://{sim}/v1\"";
+    let list = crate::support::model_list(&[("m", entry)]);
+    let yaml = format!("{list}general_settings: {{master_key: {MASTER}}}\n");
+    let hosting = Behaviour { hosted_tools: true, ..Behaviour::new().text("done") };
+    let app = App::start(yaml, Script::new().rule(Rule::any(hosting))).await;
+    for (tool, price) in [
+        (json!({"type": "file_search", "vector_store_ids": ["vs_1"]}), 0.0025),
+        (json!({"type": "code_interpreter", "container": {"type": "auto"}}), 0.03),
+    ] {
+        for stream in [false, true] {
+            let body = json!({
+                "model": "m", "input": "hi", "max_output_tokens": 20, "stream": stream, "tools": [tool],
+            });
+            let before = seen(&app, "/global/spend").await["spend"].as_f64().unwrap();
+            let answer = ask_as(&app, MASTER, "/v1/responses", &body).await;
+            assert_eq!(answer.status, 200, "{}", answer.text());
+            settle().await;
+            let cost = seen(&app, "/global/spend").await["spend"].as_f64().unwrap() - before;
+            assert!(cost > price && cost < price + 0.001, "{tool} {stream}: {cost}");
+        }
+    }
+    app.stop().await;
+}
