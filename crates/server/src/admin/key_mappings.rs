@@ -28,7 +28,7 @@ pub(super) const ROUTES: &[Served] = &[
 ];
 
 /// Mappings of one page, and the most of them, as LiteLLM has it.
-const PAGE: (usize, usize) = (50, 100);
+const PAGE: (usize, Option<usize>) = (50, Some(100));
 
 fn find(desk: &Desk<'_>, id: &str) -> Result<Arc<Record>, Problem> {
     let missing = || "Mapping not found".to_owned();
@@ -78,7 +78,7 @@ fn list(desk: &Desk<'_>) -> Outcome {
     let mut all = desk.all(Kind::KeyMapping);
     paging::oldest_first(&mut all);
     all.reverse();
-    let (page, rows) = paging::page(&desk.query, ("page", "size"), PAGE, all);
+    let (page, rows) = paging::page(&desk.query, ("page", "size"), PAGE, all)?;
     let rows: Vec<_> = rows.iter().map(|mapping| reply::key_mapping::row(mapping, &desk.clock())).collect();
     Ok(reply::key_mapping::list(&rows, &page))
 }
