@@ -1,7 +1,7 @@
 //! Who may call what, beside the limits of each key.
 //!
-//! Owns: addresses and routes that are let in, what every request must have, the admin API's own address. Leaves to
-//! others: asking (server).
+//! Owns: addresses and routes that are let in, what every request must have, the header of end users, the admin API's own
+//! address. Leaves to others: asking (server).
 //!
 //! **Invariant:** a rule that cannot be read is an error: one that was left out would let in whom it should keep out.
 
@@ -32,6 +32,8 @@ pub struct AccessSettings {
     pub enforced_params: Vec<String>,
     /// Members that requests of service accounts must have besides.
     pub service_account_params: Vec<String>,
+    /// The header in which a request names its end user, in small letters.
+    pub end_user_header: Option<String>,
     /// The admin API's own listener.
     pub admin_listen: Option<SocketAddr>,
 }
@@ -51,6 +53,7 @@ impl AccessSettings {
             public_routes: routes(&general, "public_routes", found),
             enforced_params: members(&general, found),
             service_account_params: members(&service, found),
+            end_user_header: end_user_header(&general, found),
             admin_listen: admin_listen(&own, found),
         }
     }
@@ -103,6 +106,17 @@ fn members(section: &Section<'_>, found: &mut Collector) -> Vec<String> {
         }
     }
     section.texts(NAME)
+}
+
+fn end_user_header(section: &Section<'_>, found: &mut Collector) -> Option<String> {
+    const NAME: &str = "user_header_name";
+    let name = section.text(NAME)?.trim().to_ascii_lowercase();
+    let is_header = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
+    let is_one = !name.is_empty() && name.bytes().all(is_header);
+    if let (false, Some(place)) = (is_one, section.place(NAME)) {
+        found.error(place, &section.path_of(NAME), "wants the name of a header, such as x-customer-id");
+    }
+    is_one.then_some(name)
 }
 
 fn admin_listen(section: &Section<'_>, found: &mut Collector) -> Option<SocketAddr> {

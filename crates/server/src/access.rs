@@ -8,6 +8,9 @@
 
 use crate::auth::{Caller, Visit};
 use crate::error::Rejection;
+use crate::routing::Wish;
+use crate::tokens::Bearer;
+use http::HeaderMap;
 use std::net::IpAddr;
 use tollgate_config::{AccessSettings, AddressRange};
 use tollgate_dialect::json::Object;
@@ -33,6 +36,8 @@ pub(crate) struct AccessRules {
     params: Vec<String>,
     /// The same, of service accounts.
     service_params: Vec<String>,
+    /// `user_header_name`.
+    end_user_header: Option<String>,
 }
 
 impl AccessRules {
@@ -45,6 +50,7 @@ impl AccessRules {
             public: routes(&settings.public_routes),
             params: settings.enforced_params.clone(),
             service_params: settings.service_account_params.clone(),
+            end_user_header: settings.end_user_header.clone(),
         }
     }
 
@@ -84,6 +90,23 @@ impl AccessRules {
             return Ok(());
         }
         Err(Rejection::denied(&Denied::AdminOnly { path: visit.path.to_owned() }))
+    }
+
+    /// Says whose end user a request is of, where more than the request itself says so: a token, else the header of the
+    /// operator's choice.
+    pub(crate) fn name_end_user(
+        &self,
+        (caller, path): (&Caller, &str),
+        headers: &HeaderMap,
+        wish: &mut Wish,
+    ) -> Result<(), Rejection> {
+        if let Some(name) = &self.end_user_header {
+            wish.read_user(path, headers, name)?;
+        }
+        if let Some(end_user) = caller.bearer().and_then(Bearer::end_user) {
+            wish.user = Some(end_user.to_owned());
+        }
+        Ok(())
     }
 
     /// Whether a request has what every request must have, a caller's, and a service account's.

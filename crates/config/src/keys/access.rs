@@ -55,6 +55,12 @@ pub(crate) const GENERAL: &[Key] = &[
         "What every request of a model must have, such as `user` or `metadata.generation_name`.",
     ),
     active(
+        "user_header_name",
+        Kind::Text,
+        "",
+        "The header in which a request names its end user, beside `x-litellm-customer-id` and `x-litellm-end-user-id`, which go before it.",
+    ),
+    active(
         "service_account_settings",
         Kind::Section(SERVICE_ACCOUNT),
         "",

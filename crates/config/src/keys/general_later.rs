@@ -150,7 +150,6 @@ pub(super) const LATER: &[Key] = &[
     later("user_api_key_cache_max_size", Kind::Integer, ""),
     later("user_api_key_cache_ttl", Kind::Seconds, ""),
     later("user_header_mappings", Kind::Any, ""),
-    later("user_header_name", Kind::Text, ""),
     later("user_mcp_management_mode", Kind::Choice(&["restricted", "view_all"]), ""),
     later("vector_store_deny_by_default", Kind::Bool, "false"),
 ];

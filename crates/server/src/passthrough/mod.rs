@@ -27,7 +27,7 @@ use crate::routing::Wish;
 use crate::snapshot::Snapshot;
 use crate::target::Target;
 use crate::telemetry::Metrics;
-use crate::tokens::{Bearer, settle};
+use crate::tokens::settle;
 use crate::toll::{Entry, Stake, Toll};
 use crate::worker::Worker;
 use bytes::Bytes;
@@ -201,9 +201,7 @@ fn enter(
     let bounds = RequestBounds::of(call.surface, Words { object, form, dropped: &[] });
     // The body is the provider's, and says nothing to the gateway; only the headers do.
     let mut wish = Wish::read(call.surface.path(), headers, &nothing)?;
-    if let Some(end_user) = call.caller.bearer().and_then(Bearer::end_user) {
-        wish.user = Some(end_user.to_owned());
-    }
+    snapshot.rules().name_end_user((&call.caller, call.surface.path()), headers, &mut wish)?;
     wish.mark(&call.caller);
     if let Some(model) = model
         && snapshot.allow_end_user(worker.gateway.ledger(), wish.user.as_deref(), model)?.is_some()

@@ -47,7 +47,7 @@ use crate::routes::{Found, PathModel, Route};
 use crate::routing::{Admitted, Group, Urgency};
 use crate::snapshot::Snapshot;
 use crate::surface::Surface;
-use crate::tokens::{Bearer, settle};
+use crate::tokens::settle;
 use crate::toll::{Entry, Toll, note_failure, tell_of_key};
 use crate::worker::{Door, Worker};
 use attempt::Walked;
@@ -287,10 +287,8 @@ pub(crate) fn authorize(
     received: &mut Received<'_>,
 ) -> Result<(), Rejection> {
     snapshot.rules().demand(&call.caller, &received.object)?;
-    if let Some(end_user) = call.caller.bearer().and_then(Bearer::end_user) {
-        // What a token says of it counts before what the request says.
-        received.wish.user = Some(end_user.to_owned());
-    }
+    let (by, headers) = ((&call.caller, call.surface.path()), received.headers);
+    snapshot.rules().name_end_user(by, headers, &mut received.wish)?;
     received.wish.mark(&call.caller);
     let end_user = received.wish.user.as_deref();
     if received.model_is_missing || (call.caller.holder().is_none() && end_user.is_none()) {

@@ -18,6 +18,8 @@ const TEXT_BYTES_MAX: usize = 256;
 const NOTED_BYTES_MAX: usize = 4_096;
 /// Most tags of one request.
 const TAGS_MAX: usize = 64;
+/// LiteLLM's headers that name an end user; the last goes first.
+const USER_HEADERS: [&str; 2] = ["x-litellm-end-user-id", "x-litellm-customer-id"];
 /// Most groups in a caller's own list of fallbacks.
 const FALLBACKS_MAX: usize = 20;
 
@@ -82,6 +84,19 @@ fn noted(json: &str) -> Option<Box<str>> {
     is_object.then(|| json.into())
 }
 
+/// The end user that a body names, in LiteLLM's order.
+fn end_user(path: &str, object: &Object<'_>) -> Option<String> {
+    let text = |value: Option<Value<'_>>| Found { path, name: "user", value: value? }.text().ok();
+    let within = |outer: &str, name: &str| {
+        let members = object.get(outer)?.as_object()?;
+        text(members.get(name))
+    };
+    text(object.get("user"))
+        .or_else(|| within("litellm_metadata", "user"))
+        .or_else(|| within("metadata", "user_id"))
+        .or_else(|| within("litellm_metadata", "user_id"))
+}
+
 impl Wish {
     /// Reads headers and body; of the same meaning, a header goes first.
     pub(crate) fn read(path: &str, headers: &HeaderMap, object: &Object<'_>) -> Result<Self, Rejection> {
@@ -99,7 +114,6 @@ impl Wish {
                 "litellm_trace_id" | "prompt_cache_key" if wish.session.is_none() => {
                     wish.session = found.text().ok();
                 }
-                "user" => wish.user = found.text().ok(),
                 "priority" => wish.priority = Some(found.priority()?),
                 "fallbacks" => wish.fallbacks.general = Some(found.targets()?),
                 "context_window_fallbacks" => wish.fallbacks.context_window = Some(found.targets()?),
@@ -116,8 +130,21 @@ impl Wish {
                 _ => {}
             }
         }
+        wish.user = end_user(path, object);
         wish.read_headers(path, headers)?;
         Ok(wish)
+    }
+
+    /// Takes the end user from a header of the operator's choice, unless one of LiteLLM's own names one.
+    pub(crate) fn read_user(&mut self, path: &str, headers: &HeaderMap, name: &str) -> Result<(), Rejection> {
+        let Some(value) = headers.get(name) else { return Ok(()) };
+        if USER_HEADERS.iter().any(|own| headers.contains_key(*own)) {
+            return Ok(());
+        }
+        let text = value.to_str().map(str::trim).ok().filter(|text| is_name(text));
+        let text = text.ok_or_else(|| Rejection::invalid(path, name, "expected a short text"))?;
+        self.user = Some(text.to_owned());
+        Ok(())
     }
 
     fn read_headers(&mut self, path: &str, headers: &HeaderMap) -> Result<(), Rejection> {
@@ -152,7 +179,7 @@ impl Wish {
                 self.session = Some(session);
             }
         }
-        for name in ["x-litellm-end-user-id", "x-litellm-customer-id"] {
+        for name in USER_HEADERS {
             if let Some(user) = text(name)? {
                 self.user = Some(user);
             }
@@ -213,7 +240,6 @@ impl Wish {
                 "zero_data_retention" => self.requirements.zero_data_retention |= found.flag()?,
                 "capabilities" => self.requirements.capabilities = found.texts()?,
                 "min_quality" => self.requirements.min_quality = Some(found.share()?),
-                "user_id" => self.user = found.text().ok(),
                 "session_id" if self.session.is_none() => self.session = found.text().ok(),
                 "spend_logs_metadata" => self.spend_logs = noted(member.value.text()),
                 "critical" => self.is_critical = found.flag().unwrap_or(false),
