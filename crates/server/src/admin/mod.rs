@@ -26,6 +26,7 @@ mod members;
 mod models;
 mod notices;
 mod organizations;
+mod origin;
 mod paging;
 mod problem;
 mod projection;
@@ -55,7 +56,6 @@ use crate::error::Rejection;
 use crate::pipeline::{json_response, receive};
 use crate::reply::GatewayBody;
 use crate::snapshot::Snapshot;
-use crate::surface::Surface;
 use crate::worker::Worker;
 use bytes::Bytes;
 use desk::{Asker, Change};
@@ -243,14 +243,18 @@ pub(crate) async fn answer(
     let ledger = worker.gateway.ledger();
     let path = head.uri.path();
     let visit = Visit { headers: &head.headers, in_query: None, path, pattern: Some(found.row.path), peer };
+    if snapshot.master_digest().is_none()
+        && let Err(rejection) = origin::check(&head.headers)
+    {
+        return Err(receive::refuse_unread(rejection, body).await);
+    }
     let (caller, actor) = match let_in(worker, snapshot, &visit, found.row).await {
         Ok(asker) => asker,
         Err(rejection) => return Err(receive::refuse_unread(rejection, body).await),
     };
     let body = receive::read_body(&head.headers, body, snapshot.receive_limits()).await?;
-    // A page that a browser shows may send a plain text anywhere without asking.
     if !body.is_empty() {
-        receive::check_content_type(&head.headers, Surface::Chat)?;
+        origin::check_kind(&head.headers)?;
     }
     let members = members(&body)?;
     ledger.look_up().await.map_err(|_| Problem::Unavailable.into_rejection())?;

@@ -25,6 +25,13 @@ impl Rejection {
         Self::new(StatusCode::BAD_REQUEST, "invalid_request_error", message)
     }
 
+    /// A page of another site asks where nobody is asked for a key.
+    pub(crate) fn strange_origin() -> Self {
+        let message = "Pages of other sites may not use the admin API of a gateway without a master key. Set \
+                       general_settings.master_key, and let the page send it.";
+        Self::new(StatusCode::FORBIDDEN, "permission_error", message).at("origin")
+    }
+
     /// What every request must have is not there, in LiteLLM's words.
     pub(crate) fn lacks_param(name: &str) -> Self {
         let named = match name.split_once('.') {
