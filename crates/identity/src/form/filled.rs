@@ -4,7 +4,7 @@
 //! `metadata`.
 
 use super::row::{Effect, Form, On, Place, Row};
-use super::values::{is_empty, normal};
+use super::values::{is_empty, is_same, normal};
 use super::{BadForm, Context};
 use crate::document::Document;
 use serde_json::{Map, Value};
@@ -33,10 +33,49 @@ pub(super) const KEY_LIMITS: &[&str] = &[
     "model_max_budget",
     "rpm_limit",
     "tpm_limit",
+    "rpd_limit",
+    "tpd_limit",
     "max_parallel_requests",
     "model_rpm_limit",
     "model_tpm_limit",
+    "model_itpm_limit",
+    "model_otpm_limit",
     "duration",
+    "enforced_params",
+    "tags",
+];
+
+/// What an organization, or a user, is given by the operator, and by nobody who has it.
+pub(super) const GIVEN: &[&str] = &[
+    "max_budget",
+    "soft_budget",
+    "budget_duration",
+    "budget_limits",
+    "model_max_budget",
+    "rpm_limit",
+    "tpm_limit",
+    "rpd_limit",
+    "tpd_limit",
+    "max_parallel_requests",
+    "model_rpm_limit",
+    "model_tpm_limit",
+    "model_itpm_limit",
+    "model_otpm_limit",
+    "temp_budget_increase",
+    "temp_budget_expiry",
+    "models",
+    "allowed_models",
+    "budget_id",
+    "tags",
+];
+
+/// Limits that are kept within `metadata`: they stay when it is written anew by who may not change them.
+const LIMITS_IN_METADATA: &[&str] = &[
+    "tollgate_rate_limits",
+    "model_rpm_limit",
+    "model_tpm_limit",
+    "model_itpm_limit",
+    "model_otpm_limit",
     "enforced_params",
     "tags",
 ];
@@ -81,7 +120,7 @@ impl Form {
             let value = normal(row.want, name, value)?;
             if row.is_for_admins && !context.is_admin {
                 let says_nothing = value.is_null() || (on == On::New && is_empty(&value));
-                let is_so = before.get_anywhere(name).is_some_and(|was| *was == value)
+                let is_so = before.get_anywhere(name).is_some_and(|was| is_same(was, &value))
                     || (is_empty(&value) && before.get_anywhere(name).is_none());
                 if says_nothing || is_so {
                     continue;
@@ -197,7 +236,8 @@ impl Filled {
         self.0.retain(|(row, value)| !value.is_null() || names.contains(&row.name));
     }
 
-    /// Refuses changes of these members to who does not administer what is changed; what they are already may be said.
+    /// Refuses changes of these members, and of all limits within `metadata`, to who does not administer what is changed;
+    /// what they are already may be said.
     ///
     /// # Errors
     /// The first of them that is another.
@@ -208,11 +248,32 @@ impl Filled {
         let is_held = |row: &Row| names.contains(&row.name);
         for (row, value) in self.0.iter().filter(|(row, _)| is_held(row)) {
             let was = before.get_anywhere(row.name);
-            if was.is_none_or(is_empty) != is_empty(value) || was.is_some_and(|was| was != value) {
+            if was.is_none_or(is_empty) != is_empty(value) || was.is_some_and(|was| !is_same(was, value)) {
                 return Err(BadForm::forbidden(row.name));
             }
         }
         self.0.retain(|(row, _)| !is_held(row));
+        self.hold_metadata(before)
+    }
+
+    fn hold_metadata(&mut self, before: &Document) -> Result<(), BadForm> {
+        let Some((_, metadata)) = self.0.iter_mut().find(|(row, _)| row.name == "metadata") else {
+            return Ok(());
+        };
+        let mut new = metadata.as_object().cloned().unwrap_or_default();
+        for &name in LIMITS_IN_METADATA {
+            let was = before.metadata(name).filter(|value| !is_empty(value));
+            match (was, new.get(name)) {
+                (Some(was), None) => {
+                    new.insert(name.to_owned(), was.clone());
+                }
+                (None, None) => {}
+                (None, Some(given)) if is_empty(given) => {}
+                (Some(was), Some(given)) if is_same(was, given) => {}
+                _ => return Err(BadForm::forbidden(format!("metadata.{name}"))),
+            }
+        }
+        *metadata = Value::Object(new);
         Ok(())
     }
 

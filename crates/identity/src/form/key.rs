@@ -5,7 +5,7 @@
 
 use super::filled::{KEY_LIMITS, SERVICE_ACCOUNT, set, set_metadata};
 use super::row::{Form, On, Row, Want, shared};
-use super::{BadForm, Context, Draft, Filled, sign, touch};
+use super::{BadForm, Context, Draft, Filled, held, sign, touch};
 use crate::document::{Document, money};
 use crate::kind::Kind;
 use jiff::tz::TimeZone;
@@ -315,6 +315,7 @@ pub fn change(
     body: &Map<String, Value>,
     context: &Context<'_>,
 ) -> Result<Draft, BadForm> {
+    held::hold_restrictions(body, document, context)?;
     let mut filled = KEY.read_over(On::Change, body, document, context)?;
     if filled.take_text("token").is_some_and(|named| named != token) {
         return Err(BadForm::wrong("token", "cannot be changed"));
@@ -329,6 +330,7 @@ fn changed(
     context: &Context<'_>,
 ) -> Result<Draft, BadForm> {
     filled.hold(KEY_LIMITS, &document, context)?;
+    held::hold_models(&filled, &document, context)?;
     write(filled, &mut document, context)?;
     set(&mut document, "settings_updated_at", context.stamp());
     touch(&mut document, context);
@@ -435,6 +437,7 @@ pub fn regenerate(
     secret: Secret<'_>,
     context: &Context<'_>,
 ) -> Result<Regenerated, BadForm> {
+    held::hold_restrictions(body, document, context)?;
     let mut filled = REGENERATE.read_over(On::Change, body, document, context)?;
     filled.take("new_key");
     filled.take("token");

@@ -13,6 +13,7 @@ pub mod callback;
 pub mod credential;
 pub mod customer;
 mod filled;
+mod held;
 pub mod invitation;
 pub mod key;
 pub mod key_mapping;
@@ -60,6 +61,11 @@ pub struct Context<'a> {
 }
 
 impl Context<'_> {
+    /// The same where it counts alone who administers everything.
+    pub(crate) fn of_operator(self) -> Self {
+        Self { is_admin: self.is_operator, ..self }
+    }
+
     /// The time as it is written.
     pub fn stamp(&self) -> Value {
         Value::from(self.now.rfc3339())

@@ -1,7 +1,7 @@
 //! The bodies of `/organization/*`, and of the places of users in organizations.
 
 use super::budget::{self, Own, settle};
-use super::filled::set;
+use super::filled::{GIVEN, set};
 use super::member::{self, Place, Seat, Terms, Who};
 use super::row::{Form, On, Row, Want, shared};
 use super::{BadForm, Context, Draft, Drafts, named, sign, touch};
@@ -124,7 +124,7 @@ pub fn subject(body: &Map<String, Value>) -> Result<&str, BadForm> {
     named(body, "organization_id")
 }
 
-/// An organization, changed (`/organization/update`).
+/// An organization, changed (`/organization/update`). Who administers it alone does not set what it was given.
 ///
 /// # Errors
 /// The first member that is unknown, wrong, forbidden or unsupported.
@@ -137,6 +137,11 @@ pub fn change(
 ) -> Result<Drafts, BadForm> {
     let mut filled = ORGANIZATION.read_over(On::Change, body, document, context)?;
     filled.take("organization_id");
+    let mut before = document.clone();
+    for (name, value) in own_budget.iter().flat_map(|(_, budget)| &budget.0) {
+        before.0.entry(name.clone()).or_insert_with(|| value.clone());
+    }
+    filled.hold(GIVEN, &before, context)?;
     let mut document = document.clone();
     let budget = settle(&mut document, own_budget, &mut filled, context)?;
     filled.fill(&mut document, context)?;

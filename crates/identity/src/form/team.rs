@@ -44,7 +44,6 @@ pub const PERMISSIONS: &[&str] = &[
 pub const ADMIN_FIELDS: &[&str] = &[
     "team_alias",
     "metadata",
-    "tags",
     "default_team_member_models",
     "team_member_budget",
     "team_member_budget_duration",
@@ -225,6 +224,7 @@ pub fn change(
     if filled.take_text("team_id").is_some_and(|named| named != id) {
         return Err(BadForm::wrong("team_id", "is not the team that the path names"));
     }
+    filled.hold(&["tags"], document, context)?;
     let terms = Terms::take_of_members(&mut filled);
     let mut document = document.clone();
     filled.fill(&mut document, context)?;

@@ -2,9 +2,10 @@
 //!
 //! Leaves finding users by their e-mail, and hashing passwords, to the caller.
 
-use super::filled::set;
+use super::filled::{GIVEN, set};
 use super::member::{ROLES, Seat, Terms, Who};
 use super::row::{Form, On, Row, Want, shared};
+use super::values::{is_empty, is_same};
 use super::{BadForm, Context, Draft, sign, touch};
 use crate::document::Document;
 use crate::kind::Kind;
@@ -176,6 +177,18 @@ pub fn new_with_defaults(
         }
     }
     let mut filled = USER.read_with_defaults(body, &usual, context)?;
+    if !context.is_operator {
+        // What the operator gives every user is not another's to give.
+        let all = Context { is_admin: true, is_operator: true, ..*context };
+        let usual = USER.read(On::New, &usual, &all)?;
+        let is_other = |name: &&&str| {
+            let given = usual.get(name).filter(|value| !is_empty(value));
+            given.is_some_and(|given| filled.get(name).is_none_or(|value| !is_same(value, given)))
+        };
+        if let Some(name) = GIVEN.iter().find(is_other) {
+            return Err(BadForm::forbidden(*name));
+        }
+    }
     let id = filled.take_text("user_id").unwrap_or_else(|| (context.fresh)());
     let mut key = Map::new();
     key.insert("user_id".to_owned(), Value::from(id.as_str()));
@@ -262,7 +275,8 @@ pub struct Changed {
     pub password: Option<String>,
 }
 
-/// A user, changed (`/user/update`). Who is no administrator changes of itself only its alias and its password.
+/// A user, changed (`/user/update`). Who is no administrator changes of itself only its alias and its password; who
+/// administers its organizations does not set what it may spend by itself.
 ///
 /// # Errors
 /// The first member that is unknown, wrong, forbidden or unsupported.
@@ -291,8 +305,9 @@ pub fn change(
             return Err(BadForm::forbidden(barred));
         }
     }
+    filled.hold(GIVEN, document, &context.of_operator())?;
     let mut document = document.clone();
-    filled.fill(&mut document, context)?;
+    filled.fill(&mut document, &context.of_operator())?;
     touch(&mut document, context);
     Ok(Changed { user: Draft::checked(Kind::User, id, document)?, password })
 }

@@ -266,7 +266,8 @@ fn who_administers_a_team_changes_nothing_of_what_it_was_given() {
         assert_eq!(told, wants, "{before} -> {after}");
     };
     check(json!({"team_alias": "a"}), json!({"team_alias": "b", "updated_at": "now"}), "may");
-    check(json!({}), json!({"metadata": {"tags": ["x"], "own": 1}}), "may");
+    check(json!({}), json!({"metadata": {"own": 1}}), "may");
+    check(json!({}), json!({"metadata": {"tags": ["x"], "own": 1}}), "tags");
     check(json!({"max_budget": 1}), json!({}), "max_budget");
     check(json!({}), json!({"models": ["m"]}), "models");
     check(

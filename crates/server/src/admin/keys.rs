@@ -273,6 +273,10 @@ async fn regenerate_in_path(desk: &Desk<'_>) -> Outcome {
 
 async fn regenerate(desk: &Desk<'_>, named: &str) -> Outcome {
     let old = find(desk, named)?;
+    // Else it would have two in its place, and each all of its budget.
+    if old.successor().is_some() {
+        return Err(Problem::Conflict("The key has been regenerated already".to_owned()));
+    }
     let key = secret(desk, form::key::chosen_anew(&desk.body)?)?;
     let (token, name) = (key.token(), key.name());
     let secret = Secret { token: token.as_str(), name: &name };

@@ -78,3 +78,4 @@ mod traps;
 mod units;
 mod users;
 mod waiting;
+mod withheld;

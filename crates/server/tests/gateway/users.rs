@@ -298,7 +298,7 @@ async fn who_administers_an_organization_makes_users_in_it_and_acts_for_nobody_e
     let member = json!({"team_id": "near", "member": {"role": "user", "user_id": "n"}});
     made_as(&app, &boss, "/team/member_add", member).await;
     made_as(&app, &boss, "/key/generate", json!({"user_id": "n", "team_id": "near"})).await;
-    made_as(&app, &boss, "/user/update", json!({"user_id": "n", "max_budget": 2})).await;
+    made_as(&app, &boss, "/user/update", json!({"user_id": "n", "user_alias": "N"})).await;
     let listed = get_as(&app, &boss, "/user/list?sort_by=user_id&sort_order=asc").await.json();
     assert_eq!(each(&listed["users"], "user_id"), ["boss", "n"]);
 
