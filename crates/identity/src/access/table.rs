@@ -286,6 +286,7 @@ pub const ROUTES: &[RouteRow] = &[
     // The gateway.
     row("GET", "/audit", Right::OperatorSee, ADMIN),
     row("GET", "/audit/{id}", Right::OperatorSee, ADMIN),
+    row("GET", "/tollgate/audit/verify", Right::OperatorSee, ADMIN),
     row("GET", "/config/list", Right::OperatorSee, ADMIN),
     row("GET", "/config/yaml", Right::OperatorSee, ADMIN),
     row("POST", "/config/update", Right::OperatorChange, ADMIN),

@@ -6,7 +6,7 @@ use super::sight::{books, token_of};
 use super::span::{Edge, bound};
 use super::spend::page;
 use super::{Desk, Outcome, Problem, Served, asks};
-use serde_json::Value;
+use serde_json::{Value, json};
 use tollgate_identity::reply::Page;
 use tollgate_identity::reply::audit::{self, Entry, table, values};
 use tollgate_identity::{Document, Kind};
@@ -17,6 +17,12 @@ use tollgate_store::books::{self, AuditFilter, AuditRow};
 pub(super) const ROUTES: &[Served] = &[
     asks("GET", "/audit", |desk| Box::pin(list(desk)), "Who changed what, page by page"),
     asks("GET", "/audit/{id}", |desk| Box::pin(one(desk)), "One change"),
+    asks(
+        "GET",
+        "/tollgate/audit/verify",
+        |desk| Box::pin(verify(desk)),
+        "Whether the audit is as it was written",
+    ),
 ];
 
 /// Changes on a page where nothing is said, as LiteLLM has it.
@@ -86,4 +92,16 @@ async fn one(desk: &Desk<'_>) -> Outcome {
     let filter = AuditFilter { seq: Some(seq), ..AuditFilter::default() };
     let found = books(desk)?.audit(filter, books::Page { offset: 0, limit: 1 }).await?;
     found.rows.first().and_then(written).ok_or_else(missing)
+}
+
+async fn verify(desk: &Desk<'_>) -> Outcome {
+    let check = books(desk)?.verify_audit().await?;
+    let broken =
+        check.broken.map(|(seq, tampering)| json!({"id": seq.to_string(), "reason": tampering.to_string()}));
+    Ok(json!({
+        "is_intact": broken.is_none(),
+        "rows": check.rows,
+        "last_hash": check.last_hash,
+        "broken": broken,
+    }))
 }

@@ -7,6 +7,7 @@
 //! kept elsewhere, finds that as well.
 
 use sha2::{Digest as _, Sha256};
+use std::fmt;
 
 use super::clauses::{Clauses, Page};
 use super::columns::hex;
@@ -195,6 +196,17 @@ pub enum Tampering {
     Unlinked,
     /// It is there, and nobody has written it.
     Added,
+}
+
+impl fmt::Display for Tampering {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str(match self {
+            Self::Missing => "it is not there",
+            Self::Changed => "it does not say what it said when it was written",
+            Self::Unlinked => "it does not follow the row before it",
+            Self::Added => "it is there, and the gateway has not written it",
+        })
+    }
 }
 
 /// What [`verify`] found.

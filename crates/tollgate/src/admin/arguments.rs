@@ -444,6 +444,9 @@ pub(crate) enum By {
 pub(crate) struct AuditArguments {
     #[command(flatten)]
     pub(crate) reach: Reach,
+    /// Go through the whole audit and say whether it is as it was written
+    #[arg(long, conflicts_with_all = ["limit", "object", "by"])]
+    pub(crate) verify: bool,
     /// The most changes to show, the newest first
     #[arg(long, value_name = "N", default_value_t = 50)]
     pub(crate) limit: usize,

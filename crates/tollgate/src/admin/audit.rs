@@ -10,6 +10,9 @@ use serde_json::Value;
 const PAGE: usize = 100;
 
 pub(super) async fn run(session: &Session, arguments: &AuditArguments) -> Result<String, Trouble> {
+    if arguments.verify {
+        return verify(session).await;
+    }
     let size = arguments.limit.clamp(1, PAGE);
     let mut answers: Vec<Answer> = Vec::new();
     for page in 1..=arguments.limit.div_ceil(size) {
@@ -29,6 +32,25 @@ pub(super) async fn run(session: &Session, arguments: &AuditArguments) -> Result
         }
     }
     Ok(session.shown(&answers, || table(rows(&answers, "audit_logs").take(arguments.limit))))
+}
+
+/// Whether the audit is as it was written; an error where it is not.
+async fn verify(session: &Session) -> Result<String, Trouble> {
+    let answer = session.ask(Question::get("/tollgate/audit/verify")).await?;
+    let found = &answer.value;
+    if found.get("is_intact").and_then(Value::as_bool) == Some(true) {
+        let rows = found.get("rows").and_then(Value::as_u64).unwrap_or_default();
+        let hash = text(found, "last_hash");
+        let said = || match rows {
+            0 => "The audit is empty.".to_owned(),
+            1 => format!("The audit is intact: 1 change, the hash of which is {hash}."),
+            _ => format!("The audit is intact: {rows} changes, the last with the hash {hash}."),
+        };
+        return Ok(session.shown(std::slice::from_ref(&answer), said));
+    }
+    let broken = found.get("broken").cloned().unwrap_or_default();
+    let (id, reason) = (text(&broken, "id"), text(&broken, "reason"));
+    Err(Trouble::Refused(format!("the audit was changed: of change {id}, {reason}")))
 }
 
 fn table<'a>(changes: impl Iterator<Item = &'a Value>) -> String {

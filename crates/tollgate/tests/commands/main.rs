@@ -5,6 +5,7 @@
 //! **Invariant:** every command is the program itself, in a process of its own.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stderr)]
 
+mod audited;
 mod doors;
 #[path = "../../../store/tests/store/folder.rs"]
 #[allow(dead_code, reason = "the store's tests use all of it")]
