@@ -336,15 +336,17 @@ fn the_status_of_a_spent_budget_is_one_that_clients_know() {
 #[test]
 fn a_throttle_is_a_share_that_is_not_nothing() {
     let text = |share: &str| format!("litellm_settings: {{budget_exceeded_throttle_percentage: {share}}}\n");
-    assert_eq!(budgets(&text("0.25")).throttle_percentage, Some(0.25));
-    assert_eq!(budgets(&text("1")).throttle_percentage, Some(1.0));
     let path = "litellm_settings.budget_exceeded_throttle_percentage";
-    findings(
-        &text("0"),
-        &[&format!(
-            "config.yaml:1: warning: {path}: has no effect: at 0 a key is refused when its budget is spent, as without it"
-        )],
+    let unacted = format!("config.yaml:1: note: {path}: not yet active");
+    for (share, read_as) in [("0.25", 0.25), ("1", 1.0)] {
+        let config = read(&text(share)).config.unwrap();
+        assert_eq!(config.budgets.throttle_percentage, Some(read_as));
+        findings(&text(share), &[&unacted]);
+    }
+    let nothing = format!(
+        "config.yaml:1: warning: {path}: has no effect: at 0 a key is refused when its budget is spent, as without it"
     );
+    findings(&text("0"), &[&unacted, &nothing]);
     findings(
         &text("25"),
         &[&format!(

@@ -434,7 +434,7 @@ impl Ledger {
     /// Where the books are away, or do not answer.
     pub async fn look_up(&self) -> Result<(), StoreError> {
         let Some(books) = self.books.get().filter(|books| books.are_shared()) else { return Ok(()) };
-        if !self.are_books_there() {
+        if books.are_silent() {
             let detail = "it is away".to_owned();
             return Err(StoreError::Unavailable { database: books.place(), detail });
         }

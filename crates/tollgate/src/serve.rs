@@ -163,6 +163,12 @@ pub(crate) fn run_plan(plan: Plan, ready: impl FnOnce(SocketAddr)) -> Result<(),
     let mut threads = Vec::new();
     let operators = config.access.admin_listen.map(bind).transpose()?;
     let door = if operators.is_some() { Door::Callers } else { Door::Only };
+    if let Some(listener) = operators {
+        let address = listener.local_addr().map_err(|error| error.to_string())?;
+        let worker = Worker::behind(Door::Operator, Arc::clone(&gateway), Arc::clone(&shared));
+        threads.push(start_worker("operator", listener, worker, connection_limits.clone())?);
+        tracing::info!(address = %address, "the admin API has a door of its own");
+    }
     for number in 0..count.max(1) {
         let listener = listener.try_clone().map_err(|error| format!("{address}: {error}"))?;
         let worker = Worker::behind(door, Arc::clone(&gateway), Arc::clone(&shared));
@@ -170,12 +176,6 @@ pub(crate) fn run_plan(plan: Plan, ready: impl FnOnce(SocketAddr)) -> Result<(),
     }
     drop(listener);
     tracing::info!(address = %address, workers = threads.len(), deployments = config.deployments.len(), "listening");
-    if let Some(listener) = operators {
-        let address = listener.local_addr().map_err(|error| error.to_string())?;
-        let worker = Worker::behind(Door::Operator, Arc::clone(&gateway), Arc::clone(&shared));
-        threads.push(start_worker("operator", listener, worker, connection_limits)?);
-        tracing::info!(address = %address, "listening for the admin API");
-    }
     ready(address);
     mind((runtime, signals), &Worker::new(Arc::clone(&gateway), shared), config, entry);
     wind_down(&gateway, threads, settings.drain_timeout);

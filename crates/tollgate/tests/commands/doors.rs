@@ -7,7 +7,7 @@ use std::net::SocketAddr;
 /// The address of the operator's listener, as the log says it.
 fn operators(gateway: &Gateway) -> SocketAddr {
     let log = gateway.log_text();
-    let line = log.lines().find(|line| line.contains("listening for the admin API")).unwrap();
+    let line = log.lines().find(|line| line.contains("the admin API has a door of its own")).unwrap();
     line.split_once("address=").unwrap().1.split_whitespace().next().unwrap().parse().unwrap()
 }
 
