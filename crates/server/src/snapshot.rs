@@ -3,36 +3,31 @@
 //! A request takes the snapshot once and lives with it to its end, so a reload never changes a request half-way.
 //! **Invariant:** nothing in a snapshot changes but the memory of names that wildcards have answered to.
 
+mod callers;
+
 use crate::access::AccessRules;
-use crate::auth::{Caller, Keys, Visit};
+use crate::auth::Keys;
 use crate::build::{BuildError, Builder};
-use crate::error::Rejection;
 use crate::passthrough::Accounts;
 use crate::pipeline::attempt::CallLimits;
 use crate::pipeline::media::MediaRules;
 use crate::pipeline::overrides::Overrides;
 use crate::pipeline::receive::{ReceiveLimits, Received};
-use crate::routes::Access;
 
 use crate::routing::{Chains, Fleet, Group, GroupRules, Journey, Sensitive, Wish};
 use crate::target::Target;
 use crate::team_models::TeamModels;
 use crate::telemetry::Metrics;
-use crate::tokens::{Asked, Tokens};
+use crate::tokens::Tokens;
 use crate::toll::TollRules;
-use crate::worker::Worker;
 use arc_swap::ArcSwapOption;
-use std::collections::{BTreeSet, HashMap};
-use std::net::IpAddr;
+use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 use tokio::time::Instant;
 use tollgate_catalog::Overlay;
 use tollgate_config::{Config, Deployment, REQUEST_TIMEOUT_DEFAULT, RoutingGroup};
-use tollgate_identity::grant::{AccessGroups, Denied, Standing};
-use tollgate_identity::role::Role;
-use tollgate_identity::{Directory, Holder, Kind};
-use tollgate_ledger::Ledger;
+use tollgate_identity::grant::AccessGroups;
 use tollgate_policy::ask::Requirements;
 use tollgate_policy::plan::{RetriesByKind, RetryRules};
 use tollgate_upstream::Client;
@@ -42,8 +37,6 @@ use tollgate_upstream::Client;
 const WILDCARD_NAMES_MAX: usize = 1_024;
 /// The priority of a request that names none: the middle of LiteLLM's span.
 const PRIORITY_DEFAULT: u8 = 128;
-/// LiteLLM's word in a list of models for none.
-const NO_MODELS: &str = "no-default-models";
 /// Longest model name that a wildcard answers to, in bytes.
 const MODEL_NAME_BYTES_MAX: usize = 256;
 
@@ -114,27 +107,6 @@ fn call_together(
         groups.insert(called.name.clone(), group);
     }
     Ok(())
-}
-
-/// `model_info.access_groups` of the deployments, and the groups that are records: of those `models` are names, and
-/// `model_ids` deployments.
-fn access_groups(config: &Config, directory: &Directory) -> AccessGroups {
-    let configured = config.deployments.iter().flat_map(|deployment| {
-        let model = deployment.model_name.as_str();
-        deployment.access_groups.iter().map(move |group| (group.as_str(), model))
-    });
-    let recorded = directory.all(Kind::AccessGroup).flat_map(|group| {
-        let document = &group.document;
-        let named = document.texts("models").filter(|model| *model != NO_MODELS);
-        let deployments = document.texts("model_ids").filter_map(|id| {
-            let deployment = config.deployments.iter().find(|deployment| deployment.id == id)?;
-            Some(deployment.model_name.as_str())
-        });
-        named.chain(deployments).map(|model| (&*group.id, model))
-    });
-    // A model may be in a group by its name and by its deployments.
-    let pairs: BTreeSet<(&str, &str)> = configured.chain(recorded).collect();
-    AccessGroups::new(pairs).among(config.deployments.iter().map(|deployment| deployment.model_name.as_str()))
 }
 
 impl Snapshot {
@@ -224,167 +196,9 @@ impl Snapshot {
         &self.config
     }
 
-    /// Refuses who may not call a route.
-    pub(crate) async fn admit_to(
-        &self,
-        worker: &Worker,
-        access: Access,
-        visit: &Visit<'_>,
-    ) -> Result<Caller, Rejection> {
-        match access {
-            Access::Open => {
-                let from = visit.address(&self.config.tollgate.trusted_proxies);
-                // Endpoints of the operator's own are no part of the table.
-                if visit.pattern.is_none() {
-                    self.rules.lets_in(visit, from)?;
-                }
-                Ok(if self.keys.master().is_some() { Caller::public(from) } else { Caller::default() })
-            }
-            Access::Caller => self.identify(worker, visit).await,
-            Access::Operator | Access::Observer => {
-                let caller = self.identify(worker, visit).await?;
-                let actor = caller.actor(&worker.gateway.ledger().directory());
-                if actor.is_admin() || (access == Access::Observer && actor.sees_everything()) {
-                    return Ok(caller);
-                }
-                let role = actor.role.map_or("unknown", Role::word);
-                Err(Rejection::denied(&Denied::NotAdmin { path: visit.path.to_owned(), role }))
-            }
-        }
-    }
-
-    /// Who calls: a key that is good, and for this route. A key that is not known may be another gateway's work of this
-    /// moment; where the books cannot be asked, nobody can say.
-    pub(crate) async fn identify(&self, worker: &Worker, visit: &Visit<'_>) -> Result<Caller, Rejection> {
-        let ledger = worker.gateway.ledger();
-        let from = visit.address(&self.config.tollgate.trusted_proxies);
-        self.rules.lets_in(visit, from)?;
-        let known = self.known(worker, visit, from).await.and_then(|caller| {
-            caller.check(ledger.clock().wall(), visit)?;
-            Ok(caller)
-        });
-        // Where no key is asked for, one that is good still says who calls.
-        let caller = match known {
-            Err(_) if self.rules.is_public(visit) => Caller::public(from),
-            known => known?,
-        };
-        self.rules.lets_through(visit, &caller, ledger)?;
-        Ok(caller)
-    }
-
-    /// Whose key or token a request has.
-    async fn known(
-        &self,
-        worker: &Worker,
-        visit: &Visit<'_>,
-        from: Option<IpAddr>,
-    ) -> Result<Caller, Rejection> {
-        let ledger = worker.gateway.ledger();
-        if let Some((tokens, token)) = self.tokens.as_ref().zip(visit.token()) {
-            let asked = Asked { worker, new_records: &self.config.new_records, visit, address: from };
-            return Box::pin(tokens.caller(&asked, token)).await;
-        }
-        let authenticate = || self.keys.authenticate(ledger, visit, from);
-        let mut found = authenticate();
-        if found.as_ref().is_err_and(Rejection::is_unknown_key) {
-            // Boxed: rare, and its state would be part of every request's.
-            Box::pin(ledger.catch_up()).await.map_err(|_| Rejection::keys_unavailable())?;
-            found = authenticate();
-        }
-        found
-    }
-
-    /// The rules for everybody.
-    pub(crate) fn rules(&self) -> &AccessRules {
-        &self.rules
-    }
-
-    /// Whether a caller may use a model, and what it is that the caller calls so.
-    pub(crate) fn allow(
-        &self,
-        caller: &Caller,
-        model: &str,
-        ledger: &Ledger,
-    ) -> Result<Option<String>, Rejection> {
-        let Some(holder) = caller.holder() else { return Ok(None) };
-        self.allow_holder(holder, model, ledger)
-    }
-
-    /// The same of whoever a key would be.
-    pub(crate) fn allow_holder(
-        &self,
-        holder: &Holder,
-        model: &str,
-        ledger: &Ledger,
-    ) -> Result<Option<String>, Rejection> {
-        let (now, groups) = (ledger.clock().wall(), self.access_groups(&ledger.directory()));
-        let allowed = Standing::of(holder, now).and_then(|standing| {
-            let named = standing.target(model);
-            if let Some(own) = self.team_models.of_holder(holder, named, &groups) {
-                return Ok(own);
-            }
-            if self.team_models.is_anothers(holder, named) {
-                return Err(Denied::Model { kind: Kind::Key, model: model.to_owned() });
-            }
-            standing.model(model, &groups).map(str::to_owned)
-        });
-        let target = allowed.map_err(|denied| Rejection::denied(&denied))?;
-        Ok((target != model).then_some(target))
-    }
-
-    /// Whether an end user may use a model. One that is not in its list gives way to its `default_model`, where it has one.
-    pub(crate) fn allow_end_user(
-        &self,
-        ledger: &Ledger,
-        end_user: Option<&str>,
-        model: &str,
-    ) -> Result<Option<String>, Rejection> {
-        let Some(id) = end_user else { return Ok(None) };
-        let directory = ledger.directory();
-        let Some(customer) = directory.get(Kind::Customer, id) else { return Ok(None) };
-        let named = self.team_models.public_name(model).unwrap_or(model);
-        if self.access_groups(&directory).allow(customer, named) {
-            return Ok(None);
-        }
-        let instead = customer.document.text("default_model").filter(|instead| *instead != model);
-        let denied = || Denied::Model { kind: Kind::Customer, model: model.to_owned() };
-        instead.map(|model| Some(model.to_owned())).ok_or_else(|| Rejection::denied(&denied()))
-    }
-
-    /// What a caller calls a group, where it may use it: for lists of models.
-    pub(crate) fn shown(&self, caller: &Caller, group: &str, ledger: &Ledger) -> Option<String> {
-        let Some(holder) = caller.holder() else { return Some(group.to_owned()) };
-        let (now, groups) = (ledger.clock().wall(), self.access_groups(&ledger.directory()));
-        let standing = Standing::of(holder, now).ok()?;
-        let name = match self.team_models.public_name(group) {
-            Some(name) => {
-                let own = self.team_models.of_holder(holder, name, &groups)?;
-                (own == group).then_some(name)
-            }
-            None => standing.has_model(group, &groups).then_some(group),
-        };
-        name.map(str::to_owned)
-    }
-
-    /// The group that a caller means by a name, for what lists and describes.
-    pub(crate) fn meant(&self, caller: &Caller, name: &str, ledger: &Ledger) -> Option<String> {
-        self.allow(caller, name, ledger).ok().map(|meant| meant.unwrap_or_else(|| name.to_owned()))
-    }
-
     /// The master key's digest, where there is one.
     pub(crate) fn master_digest(&self) -> Option<&[u8; 32]> {
         self.keys.master()
-    }
-
-    /// Which model groups access groups stand for, by the configuration and by the records as they are now.
-    pub(crate) fn access_groups(&self, directory: &Directory) -> Arc<AccessGroups> {
-        let changes = directory.access_group_changes();
-        if let Some(known) = self.access_groups.load().as_ref().filter(|known| known.0 == changes) {
-            return Arc::clone(&known.1);
-        }
-        let groups = Arc::new(access_groups(&self.config, directory));
-        self.access_groups.store(Some(Arc::new((changes, Arc::clone(&groups)))));
-        groups
     }
 
     /// What the configuration says of limits and budgets.

@@ -23,9 +23,8 @@ pub(super) const SERVICE_ACCOUNT: &str = "service_account_id";
 /// The budget that a team's members refer to.
 pub(super) const MEMBERS_BUDGET: &str = "team_member_budget_id";
 
-/// What a key is held to: who has it says so when it makes it, and does not take it back, since it may have been an
-/// administrator who said it.
-pub(super) const KEY_LIMITS: &[&str] = &[
+/// What anybody may be held to.
+const LIMITS: &[&str] = &[
     "max_budget",
     "soft_budget",
     "budget_duration",
@@ -40,38 +39,20 @@ pub(super) const KEY_LIMITS: &[&str] = &[
     "model_tpm_limit",
     "model_itpm_limit",
     "model_otpm_limit",
-    "duration",
-    "enforced_params",
     "tags",
 ];
 
+/// What a key is held to: who has it says so when it makes it, and does not take it back, since it may have been an
+/// administrator who said it.
+pub(super) const KEY_LIMITS: [&[&str]; 2] = [LIMITS, &["duration", "enforced_params"]];
+
 /// What an organization, or a user, is given by the operator, and by nobody who has it.
-pub(super) const GIVEN: &[&str] = &[
-    "max_budget",
-    "soft_budget",
-    "budget_duration",
-    "budget_limits",
-    "model_max_budget",
-    "rpm_limit",
-    "tpm_limit",
-    "rpd_limit",
-    "tpd_limit",
-    "max_parallel_requests",
-    "model_rpm_limit",
-    "model_tpm_limit",
-    "model_itpm_limit",
-    "model_otpm_limit",
-    "temp_budget_increase",
-    "temp_budget_expiry",
-    "models",
-    "allowed_models",
-    "budget_id",
-    "tags",
-];
+pub(super) const GIVEN: [&[&str]; 2] =
+    [LIMITS, &["temp_budget_increase", "temp_budget_expiry", "models", "allowed_models", "budget_id"]];
 
 /// Limits that are kept within `metadata`: they stay when it is written anew by who may not change them.
 const LIMITS_IN_METADATA: &[&str] = &[
-    "tollgate_rate_limits",
+    RATE_LIMITS,
     "model_rpm_limit",
     "model_tpm_limit",
     "model_itpm_limit",
@@ -241,11 +222,16 @@ impl Filled {
     ///
     /// # Errors
     /// The first of them that is another.
-    pub fn hold(&mut self, names: &[&str], before: &Document, context: &Context<'_>) -> Result<(), BadForm> {
+    pub fn hold(
+        &mut self,
+        names: &[&[&str]],
+        before: &Document,
+        context: &Context<'_>,
+    ) -> Result<(), BadForm> {
         if context.is_admin {
             return Ok(());
         }
-        let is_held = |row: &Row| names.contains(&row.name);
+        let is_held = |row: &Row| names.iter().any(|names| names.contains(&row.name));
         for (row, value) in self.0.iter().filter(|(row, _)| is_held(row)) {
             let was = before.get_anywhere(row.name);
             if was.is_none_or(is_empty) != is_empty(value) || was.is_some_and(|was| !is_same(was, value)) {

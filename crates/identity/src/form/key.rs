@@ -329,7 +329,7 @@ fn changed(
     mut filled: Filled,
     context: &Context<'_>,
 ) -> Result<Draft, BadForm> {
-    filled.hold(KEY_LIMITS, &document, context)?;
+    filled.hold(&KEY_LIMITS, &document, context)?;
     held::hold_models(&filled, &document, context)?;
     write(filled, &mut document, context)?;
     set(&mut document, "settings_updated_at", context.stamp());

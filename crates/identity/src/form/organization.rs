@@ -141,7 +141,7 @@ pub fn change(
     for (name, value) in own_budget.iter().flat_map(|(_, budget)| &budget.0) {
         before.0.entry(name.clone()).or_insert_with(|| value.clone());
     }
-    filled.hold(GIVEN, &before, context)?;
+    filled.hold(&GIVEN, &before, context)?;
     let mut document = document.clone();
     let budget = settle(&mut document, own_budget, &mut filled, context)?;
     filled.fill(&mut document, context)?;

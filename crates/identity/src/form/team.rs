@@ -224,7 +224,7 @@ pub fn change(
     if filled.take_text("team_id").is_some_and(|named| named != id) {
         return Err(BadForm::wrong("team_id", "is not the team that the path names"));
     }
-    filled.hold(&["tags"], document, context)?;
+    filled.hold(&[&["tags"]], document, context)?;
     let terms = Terms::take_of_members(&mut filled);
     let mut document = document.clone();
     filled.fill(&mut document, context)?;

@@ -185,7 +185,7 @@ pub fn new_with_defaults(
             let given = usual.get(name).filter(|value| !is_empty(value));
             given.is_some_and(|given| filled.get(name).is_none_or(|value| !is_same(value, given)))
         };
-        if let Some(name) = GIVEN.iter().find(is_other) {
+        if let Some(name) = GIVEN.iter().copied().flatten().find(is_other) {
             return Err(BadForm::forbidden(*name));
         }
     }
@@ -305,7 +305,7 @@ pub fn change(
             return Err(BadForm::forbidden(barred));
         }
     }
-    filled.hold(GIVEN, document, &context.of_operator())?;
+    filled.hold(&GIVEN, document, &context.of_operator())?;
     let mut document = document.clone();
     filled.fill(&mut document, &context.of_operator())?;
     touch(&mut document, context);

@@ -19,6 +19,11 @@ impl Rejection {
         Self::new(status, denied.error_type(), denied.to_string()).at(denied.param())
     }
 
+    /// Whether it is the caller who may not, and not the gateway that cannot.
+    pub(crate) fn is_of_caller(&self) -> bool {
+        matches!(self.status(), StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN)
+    }
+
     /// An end user who is blocked, in the words and with the status of LiteLLM.
     pub(crate) fn end_user_blocked(id: &str) -> Self {
         let message = format!("User blocked from making LLM API Calls. User={id}");
