@@ -181,20 +181,17 @@ async fn follow(ledger: &Weak<Ledger>, books: &Books) {
     let Ok(mut revision) = books.listen() else { return std::future::pending().await };
     loop {
         let newest = *revision.borrow_and_update();
-        let Some(seen) = ledger.upgrade().map(|ledger| ledger.revision()) else { return };
-        if newest > seen {
-            match books.changes_since(seen).await {
-                Ok(changes) => {
-                    if let Some(ledger) = ledger.upgrade() {
-                        ledger.apply(&changes);
-                    }
-                }
-                Err(error) => {
-                    tracing::warn!(%error, "what others have changed cannot be read");
-                    sleep(AWAY.1).await;
-                    continue;
-                }
+        let Some(strong) = ledger.upgrade() else { return };
+        if newest > strong.revision() {
+            let taken = strong.take_over_changes(books).await;
+            drop(strong);
+            if let Err(error) = taken {
+                tracing::warn!(%error, "what others have changed cannot be read");
+                sleep(AWAY.1).await;
+                continue;
             }
+        } else {
+            drop(strong);
         }
         if revision.changed().await.is_err() {
             return std::future::pending().await;

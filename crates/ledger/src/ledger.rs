@@ -334,7 +334,8 @@ impl Ledger {
             version: revision,
         });
         let deleted = deletes.into_iter().map(|delete| (delete.kind, delete.id)).collect();
-        self.apply(&Changes { written: written.collect(), deleted, revision });
+        let own = Changes { written: written.collect(), deleted, revision };
+        self.take_over_own(books, &own).await;
         for settled in accounts {
             if let Some(charge) = Charge::from_account(&settled.account) {
                 self.accounts.set(&charge, PicoDollars(settled.amount));
@@ -367,10 +368,59 @@ impl Ledger {
         Ok(count)
     }
 
-    /// Takes a change over that is in the books.
-    pub fn apply(&self, changes: &Changes) {
-        let wall = self.clock.wall();
+    /// Takes this gateway's own change over, with those of others that came before it.
+    async fn take_over_own(&self, books: &Books, own: &Changes) {
+        if self.apply(own.revision - 1, own) || self.revision() >= own.revision {
+            return;
+        }
+        if let Err(error) = self.take_over_changes(books).await {
+            tracing::warn!(%error, "what others have changed cannot be read");
+            // What was made here holds here at once; whoever follows the books reads it again with what came before it.
+            let mut directory = self.directory_mut();
+            if self.revision() < own.revision {
+                self.take_up(&mut directory, own);
+            }
+            drop(directory);
+            self.tell_changed(own);
+        }
+    }
+
+    /// Takes over everything that is in the books now and not in memory.
+    ///
+    /// # Errors
+    /// Where the books do not answer.
+    pub(crate) async fn take_over_changes(&self, books: &Books) -> Result<(), StoreError> {
+        let mut newest = None;
+        loop {
+            let seen = self.revision();
+            // It ends: whenever somebody else was faster, memory has come further, and it has to come so far only.
+            if newest.is_some_and(|newest| seen >= newest) {
+                return Ok(());
+            }
+            let changes = books.changes_since(seen).await?;
+            newest = newest.or(Some(changes.revision));
+            if self.apply(seen, &changes) {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Takes changes over that were read from the books as what is not as it was at the revision `since`; not where memory
+    /// has come further meanwhile: an old answer is no news. Says whether it did.
+    pub fn apply(&self, since: i64, changes: &Changes) -> bool {
         let mut directory = self.directory_mut();
+        if self.revision() != since {
+            return false;
+        }
+        self.take_up(&mut directory, changes);
+        self.revision.fetch_max(changes.revision, Ordering::AcqRel);
+        drop(directory);
+        self.tell_changed(changes);
+        true
+    }
+
+    fn take_up(&self, directory: &mut Directory, changes: &Changes) {
+        let wall = self.clock.wall();
         for (kind, id) in &changes.deleted {
             let removed = Kind::from_word(kind).and_then(|kind| directory.remove(kind, id));
             // The account of a key that has a successor is the successor's.
@@ -386,8 +436,9 @@ impl Ledger {
                 Err(error) => tracing::error!(%error, "a record cannot be read"),
             }
         }
-        self.revision.fetch_max(changes.revision, Ordering::AcqRel);
-        drop(directory);
+    }
+
+    fn tell_changed(&self, changes: &Changes) {
         if let Some(observer) = self.observer.get() {
             observer(changes);
         }
@@ -421,8 +472,7 @@ impl Ledger {
             tokio::time::sleep(CATCH_UP_EVERY.saturating_sub(began.elapsed())).await;
         }
         let began = Instant::now();
-        let changes = books.changes_since(self.revision()).await;
-        let answer = changes.map(|changes| self.apply(&changes));
+        let answer = self.take_over_changes(books).await;
         *asked = Some((began, answer.as_ref().err().cloned()));
         answer
     }
@@ -438,8 +488,7 @@ impl Ledger {
             let detail = "it is away".to_owned();
             return Err(StoreError::Unavailable { database: books.place(), detail });
         }
-        self.apply(&books.changes_since(self.revision()).await?);
-        Ok(())
+        self.take_over_changes(books).await
     }
 
     /// Up to which change of records it has come.

@@ -13,7 +13,7 @@ use tollgate_ledger::journal::Options;
 use tollgate_ledger::{Accounts, Admission, Clock, Defaults, Ledger, Recovery, Touched};
 use tollgate_policy::accounts::{Kernel, Money, Reason, Tokens};
 use tollgate_policy::clock::Wall;
-use tollgate_store::books::{Books, Expected, Put, RecordChange, Settled, SpendRow};
+use tollgate_store::books::{Books, Delete, Expected, Put, RecordChange, Settled, SpendRow};
 use tollgate_store::{Location, Store, StoreOptions};
 
 const DOLLAR: i128 = 1_000_000_000_000;
@@ -274,4 +274,51 @@ async fn a_change_of_records_is_in_force_at_once_and_after_a_restart() {
     let (again, _, _) = place.begin().await;
     let holder = again.directory().holder("k").unwrap();
     assert_eq!(holder.key.limits.budget, Some(PicoDollars(3 * DOLLAR)));
+}
+
+fn put(id: &str) -> RecordChange {
+    let (kind, id) = ("key".to_owned(), id.to_owned());
+    RecordChange {
+        puts: vec![Put { kind, id, doc: "{}".to_owned(), expected: Expected::Any }],
+        ..RecordChange::default()
+    }
+}
+
+fn delete(id: &str) -> RecordChange {
+    let (kind, id) = ("key".to_owned(), id.to_owned());
+    RecordChange { deletes: vec![Delete { kind, id, expected: Expected::Any }], ..RecordChange::default() }
+}
+
+fn knows(ledger: &Ledger, id: &str) -> bool {
+    ledger.directory().holder(id).is_some()
+}
+
+#[tokio::test]
+async fn a_change_made_here_brings_what_others_have_changed_before_it() {
+    let place = Place::new();
+    let (ledger, store, _) = place.begin().await;
+    ledger.commit(put("revoked")).await.unwrap();
+    // Of another gateway, of which nobody has told this one yet.
+    let elsewhere = Books::of_store(store);
+    elsewhere.commit(delete("revoked")).await.unwrap();
+    elsewhere.commit(put("theirs")).await.unwrap();
+    assert!(knows(&ledger, "revoked"));
+    let revision = ledger.commit(put("ours")).await.unwrap();
+    let seen = ["revoked", "theirs", "ours"].map(|id| knows(&ledger, id));
+    assert_eq!((seen, ledger.revision()), ([false, true, true], revision));
+}
+
+#[tokio::test]
+async fn an_old_answer_of_the_books_brings_nothing_back() {
+    let place = Place::new();
+    let (ledger, store, _) = place.begin().await;
+    let books = Books::of_store(store);
+    let before = ledger.revision();
+    ledger.commit(put("k")).await.unwrap();
+    let old = books.changes_since(before).await.unwrap();
+    ledger.commit(delete("k")).await.unwrap();
+    assert!(!ledger.apply(before, &old));
+    assert!(!knows(&ledger, "k"));
+    let now = ledger.revision();
+    assert!(ledger.apply(now, &books.changes_since(now).await.unwrap()));
 }
