@@ -106,10 +106,10 @@ impl Directory {
         let organization = team.as_ref().and_then(|team| team.parents.organization.as_ref());
         // What is in a team is in the team's organization, whatever it says itself.
         let organization = find(Kind::Organization, organization.or(parents.organization.as_ref()));
-        let member = match (&team, &parents.user) {
-            (Some(team), Some(user)) => self.get(Kind::Member, &member_id(&team.id, user)).map(Arc::clone),
-            _ => None,
+        let place = |kind, of: &Option<Arc<Record>>| {
+            self.get(kind, &member_id(&of.as_ref()?.id, parents.user.as_ref()?)).map(Arc::clone)
         };
+        let member = place(Kind::Member, &team);
         let user = find(Kind::User, parents.user.as_ref());
         Holder { key: Arc::clone(key), user, team, member, project, organization }
     }
@@ -126,9 +126,13 @@ impl Directory {
         if let Some(shared) = shared {
             record.limits = std::mem::take(&mut record.limits).or(&shared.limits);
         }
-        for (kind, id) in parents(&record) {
-            let child = (record.kind, Arc::clone(&record.id));
-            self.children.entry((kind, id)).or_default().insert(child);
+        let child = (record.kind, Arc::clone(&record.id));
+        for (kind, slot) in record.parents.of_kinds() {
+            let Some(id) = slot else { continue };
+            let siblings = self.children.entry((kind, Arc::clone(id)));
+            // An id that many refer to is there once.
+            *id = Arc::clone(&siblings.key().1);
+            siblings.or_default().insert(child.clone());
         }
         let record = Arc::new(record);
         self.records.entry(record.kind).or_default().insert(Arc::clone(&record.id), Arc::clone(&record));
@@ -165,7 +169,7 @@ impl Directory {
         for (kind, id) in users {
             let Some(user) = self.get(kind, &id) else { continue };
             let mut user = Record::clone(user);
-            user.limits = Limits::read(&user.document)?.or(&budget.limits);
+            user.limits = Limits::read(&user.document())?.or(&budget.limits);
             let user = Arc::new(user);
             self.records.entry(kind).or_default().insert(id, Arc::clone(&user));
             changed.push(user);
@@ -181,15 +185,8 @@ pub fn member_id(group: &str, user: &str) -> String {
 
 /// Whom a record belongs to. A team's id may have a slash, so that of a member is in its document.
 fn parents(record: &Record) -> impl Iterator<Item = Parent> {
-    let parents = &record.parents;
-    let rows = [
-        (Kind::User, &parents.user),
-        (Kind::Team, &parents.team),
-        (Kind::Project, &parents.project),
-        (Kind::Organization, &parents.organization),
-        (Kind::Budget, &parents.budget),
-    ];
-    let rows = rows.map(|(kind, id)| id.as_ref().map(|id| (kind, Arc::clone(id))));
+    let mut parents = record.parents.clone();
+    let rows = parents.of_kinds().map(|(kind, id)| id.take().map(|id| (kind, id)));
     rows.into_iter().flatten()
 }
 
@@ -202,7 +199,7 @@ mod tests {
 
     fn record(kind: Kind, id: &str, value: Value) -> Record {
         let Value::Object(members) = value else { panic!("an object") };
-        Record::read(kind, id, 1, Document(members)).unwrap()
+        Record::read(kind, id, 1, &Document(members)).unwrap()
     }
 
     fn directory() -> Directory {
@@ -266,6 +263,17 @@ mod tests {
         assert!(directory.is_shared("b", &team));
         assert_eq!(directory.users_of_budget("b").count(), 2);
         assert_eq!(directory.users_of_budget("none").count(), 0);
+    }
+
+    #[test]
+    fn an_id_that_many_refer_to_is_there_once() {
+        let mut directory = directory();
+        for key in ["k1", "k2"] {
+            directory.put(record(Kind::Key, key, json!({"team_id": "t2", "user_id": "u"}))).unwrap();
+        }
+        let team = |key: &str| directory.get(Kind::Key, key).unwrap().parents.team.clone().unwrap();
+        assert!(Arc::ptr_eq(&team("k1"), &team("k2")));
+        assert_eq!(directory.children(Kind::Team, "t2", Kind::Key).count(), 2);
     }
 
     #[test]

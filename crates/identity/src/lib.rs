@@ -24,7 +24,7 @@ pub mod secret;
 pub use directory::{Directory, Holder, member_id};
 pub use document::{BadMember, Document, dollars};
 pub use kind::Kind;
-pub use limits::{Critical, Limits, OwnTiers, Window};
+pub use limits::{Critical, Limits, ModelLimits, OwnTiers, Window};
 pub use models::Models;
 pub use record::{Parents, Record};
 pub use scope::{Scope, ScopeKind};

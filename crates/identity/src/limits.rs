@@ -6,6 +6,7 @@
 use crate::document::{BadMember, Document, count, money};
 use serde_json::Value;
 use std::collections::BTreeMap;
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 use tollgate_catalog::PicoDollars;
 use tollgate_policy::accounts::{AccountRules, BudgetRule, Increase, Part, RateRule, TierRules, Unit};
@@ -46,39 +47,74 @@ pub struct OwnTiers {
     pub fallbacks: BTreeMap<Box<str>, Box<str>>,
 }
 
-/// Limits and budgets of one record.
+/// Limits of single models.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ModelLimits {
+    /// Requests a minute by model.
+    pub requests: BTreeMap<Box<str>, u64>,
+    /// Tokens a minute by model.
+    pub tokens: BTreeMap<Box<str>, u64>,
+    /// Input tokens a minute by model.
+    pub input_tokens: BTreeMap<Box<str>, u64>,
+    /// Output tokens a minute by model.
+    pub output_tokens: BTreeMap<Box<str>, u64>,
+    /// `model_max_budget`.
+    pub budgets: BTreeMap<Box<str>, Window>,
+}
+
+/// What most records say of single models: nothing.
+static NO_MODELS: LazyLock<Arc<ModelLimits>> = LazyLock::new(Arc::default);
+/// What most say of tiers: nothing.
+static NO_TIERS: LazyLock<Arc<OwnTiers>> = LazyLock::new(Arc::default);
+
+/// The one that all share where it is like it.
+fn shared<T: PartialEq>(own: T, common: &Arc<T>) -> Arc<T> {
+    if own == **common { Arc::clone(common) } else { Arc::new(own) }
+}
+
+/// Limits and budgets of one record.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Limits {
     /// Rates other than those of models.
-    pub rates: Vec<RateRule>,
+    pub rates: Box<[RateRule]>,
     /// Requests at the same time.
     pub parallel: Option<u32>,
-    /// Requests a minute by model.
-    pub model_requests: BTreeMap<Box<str>, u64>,
-    /// Tokens a minute by model.
-    pub model_tokens: BTreeMap<Box<str>, u64>,
-    /// Input tokens a minute by model.
-    pub model_input_tokens: BTreeMap<Box<str>, u64>,
-    /// Output tokens a minute by model.
-    pub model_output_tokens: BTreeMap<Box<str>, u64>,
+    /// Those of single models.
+    pub models: Arc<ModelLimits>,
     /// `max_budget` in `budget_duration`.
     pub budget: Option<PicoDollars>,
     /// How often it begins anew.
     pub cadence: Option<Cadence>,
     /// `budget_limits`.
-    pub windows: Vec<Window>,
+    pub windows: Box<[Window]>,
     /// `soft_budget`.
     pub soft: Option<PicoDollars>,
-    /// `model_max_budget`.
-    pub model_budgets: BTreeMap<Box<str>, Window>,
     /// `temp_budget_increase`, up to `temp_budget_expiry`.
-    pub increase: Option<Increase>,
+    pub increase: Option<Box<Increase>>,
     /// When the budgets began.
     pub anchor: Wall,
     /// What of the tiers it says itself.
-    pub tiers: OwnTiers,
+    pub tiers: Arc<OwnTiers>,
     /// Whether its requests are critical.
     pub critical: Critical,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            rates: Box::default(),
+            parallel: None,
+            models: Arc::clone(&NO_MODELS),
+            budget: None,
+            cadence: None,
+            windows: Box::default(),
+            soft: None,
+            increase: None,
+            anchor: Wall::default(),
+            tiers: Arc::clone(&NO_TIERS),
+            critical: Critical::default(),
+        }
+    }
 }
 
 impl Limits {
@@ -94,27 +130,28 @@ impl Limits {
             document.count("rpd_limit")?.map(rate(Unit::Requests, Length::new(DAY))),
             document.count("tpd_limit")?.map(rate(Unit::Tokens, Length::new(DAY))),
         ];
-        let mut limits = Self {
-            rates: rates.into_iter().flatten().collect(),
+        let models = ModelLimits {
+            requests: document.counts("model_rpm_limit")?,
+            tokens: document.counts("model_tpm_limit")?,
+            input_tokens: document.counts("model_itpm_limit")?,
+            output_tokens: document.counts("model_otpm_limit")?,
+            budgets: model_budgets(document)?,
+        };
+        Ok(Self {
+            rates: rates.into_iter().flatten().chain(own_rates(document)?).collect(),
             parallel: document
                 .count("max_parallel_requests")?
                 .map(|limit| u32::try_from(limit).unwrap_or(u32::MAX)),
-            model_requests: document.counts("model_rpm_limit")?,
-            model_tokens: document.counts("model_tpm_limit")?,
-            model_input_tokens: document.counts("model_itpm_limit")?,
-            model_output_tokens: document.counts("model_otpm_limit")?,
+            models: shared(models, &NO_MODELS),
             budget: document.money("max_budget")?,
             cadence: cadence(document, "budget_duration")?,
             windows: windows(document)?,
             soft: document.money("soft_budget")?,
-            model_budgets: model_budgets(document)?,
             increase: increase(document)?,
             anchor: document.wall("budget_began_at")?.or(document.wall("created_at")?).unwrap_or_default(),
-            tiers: OwnTiers::read(document.metadata("budget_tiers"))?,
+            tiers: shared(OwnTiers::read(document.metadata("budget_tiers"))?, &NO_TIERS),
             critical: critical(document)?,
-        };
-        limits.rates.extend(own_rates(document)?);
-        Ok(limits)
+        })
     }
 
     /// What is missing here, as a budget says it that the record refers to.
@@ -123,28 +160,15 @@ impl Limits {
         let own = std::mem::take(&mut self.rates);
         let is_own =
             |rule: &&RateRule| !own.iter().any(|it| it.unit == rule.unit && it.length == rule.length);
-        let more: Vec<RateRule> = shared.rates.iter().filter(is_own).copied().collect();
-        self.rates = own.into_iter().chain(more).collect();
+        self.rates = own.iter().chain(shared.rates.iter().filter(is_own)).copied().collect();
         self.parallel = self.parallel.or(shared.parallel);
         if self.budget.is_none() {
-            (self.budget, self.increase) = (shared.budget, self.increase.or(shared.increase));
+            self.budget = shared.budget;
+            self.increase = self.increase.or_else(|| shared.increase.clone());
         }
         self.cadence = self.cadence.or(shared.cadence);
         self.soft = self.soft.or(shared.soft);
-        let counts = [
-            (&mut self.model_requests, &shared.model_requests),
-            (&mut self.model_tokens, &shared.model_tokens),
-            (&mut self.model_input_tokens, &shared.model_input_tokens),
-            (&mut self.model_output_tokens, &shared.model_output_tokens),
-        ];
-        for (own, shared) in counts {
-            if own.is_empty() {
-                own.clone_from(shared);
-            }
-        }
-        if self.model_budgets.is_empty() {
-            self.model_budgets.clone_from(&shared.model_budgets);
-        }
+        self.models = self.models.or(&shared.models);
         if self.windows.is_empty() {
             self.windows.clone_from(&shared.windows);
         }
@@ -153,11 +177,7 @@ impl Limits {
 
     /// Whether any model has limits of its own.
     pub fn has_models(&self) -> bool {
-        !(self.model_requests.is_empty()
-            && self.model_tokens.is_empty()
-            && self.model_input_tokens.is_empty()
-            && self.model_output_tokens.is_empty()
-            && self.model_budgets.is_empty())
+        *self.models != **NO_MODELS
     }
 
     /// The account of the record, all its models together. `token_unit` is what limits of tokens count.
@@ -167,7 +187,7 @@ impl Limits {
             RateRule { unit, ..*rule }
         };
         let mut budgets = Purses::of(self.anchor);
-        budgets.add(self.cadence, self.budget, self.soft, self.increase);
+        budgets.add(self.cadence, self.budget, self.soft, self.increase.as_deref().copied());
         for window in &self.windows {
             budgets.add(window.cadence, Some(window.limit), None, None);
         }
@@ -185,15 +205,15 @@ impl Limits {
             counts.get(model).map(|&limit| RateRule { unit, length: Length::MINUTE, limit })
         };
         let rates: Vec<RateRule> = [
-            rate(&self.model_requests, Unit::Requests),
-            rate(&self.model_tokens, token_unit),
-            rate(&self.model_input_tokens, Unit::InputTokens),
-            rate(&self.model_output_tokens, Unit::OutputTokens),
+            rate(&self.models.requests, Unit::Requests),
+            rate(&self.models.tokens, token_unit),
+            rate(&self.models.input_tokens, Unit::InputTokens),
+            rate(&self.models.output_tokens, Unit::OutputTokens),
         ]
         .into_iter()
         .flatten()
         .collect();
-        let budget = self.model_budgets.get(model);
+        let budget = self.models.budgets.get(model);
         if rates.is_empty() && budget.is_none() {
             return None;
         }
@@ -202,6 +222,34 @@ impl Limits {
             budgets.add(window.cadence, Some(window.limit), None, None);
         }
         Some(AccountRules { rates, parallel: None, budgets: budgets.rules, tiers: self.tiers.over(tiers) })
+    }
+}
+
+impl ModelLimits {
+    /// What is missing here, as others say it.
+    fn or(self: Arc<Self>, shared: &Arc<Self>) -> Arc<Self> {
+        if self == *shared || *shared == *NO_MODELS {
+            return self;
+        }
+        if self == *NO_MODELS {
+            return Arc::clone(shared);
+        }
+        let mut own = Self::clone(&self);
+        let counts = [
+            (&mut own.requests, &shared.requests),
+            (&mut own.tokens, &shared.tokens),
+            (&mut own.input_tokens, &shared.input_tokens),
+            (&mut own.output_tokens, &shared.output_tokens),
+        ];
+        for (own, shared) in counts {
+            if own.is_empty() {
+                own.clone_from(shared);
+            }
+        }
+        if own.budgets.is_empty() {
+            own.budgets.clone_from(&shared.budgets);
+        }
+        Arc::new(own)
     }
 }
 
@@ -300,9 +348,9 @@ fn parse_cadence(member: &str, value: &Value) -> Result<Cadence, BadMember> {
     Cadence::parse(text).map_err(|error| BadMember::new(member, format!("is wrong: {error}")))
 }
 
-fn windows(document: &Document) -> Result<Vec<Window>, BadMember> {
+fn windows(document: &Document) -> Result<Box<[Window]>, BadMember> {
     const NAME: &str = "budget_limits";
-    let Some(value) = document.get(NAME) else { return Ok(Vec::new()) };
+    let Some(value) = document.get(NAME) else { return Ok(Box::default()) };
     let rows = value.as_array().ok_or_else(|| BadMember::new(NAME, "is no list"))?;
     let window = |(at, row): (usize, &Value)| {
         let member = |name: &str| format!("{NAME}[{at}].{name}");
@@ -372,13 +420,13 @@ fn own_rates(document: &Document) -> Result<Vec<RateRule>, BadMember> {
     rows.iter().enumerate().map(rate).collect()
 }
 
-fn increase(document: &Document) -> Result<Option<Increase>, BadMember> {
+fn increase(document: &Document) -> Result<Option<Box<Increase>>, BadMember> {
     const NAME: &str = "temp_budget_increase";
     let Some(by) = document.get_anywhere(NAME) else { return Ok(None) };
     let until =
         document.get_anywhere("temp_budget_expiry").and_then(Value::as_str).and_then(Wall::from_rfc3339);
     let until = until.ok_or_else(|| BadMember::new("temp_budget_expiry", "is no date and time"))?;
-    Ok(Some(Increase { by: money(NAME, by)?, until }))
+    Ok(Some(Box::new(Increase { by: money(NAME, by)?, until })))
 }
 
 fn critical(document: &Document) -> Result<Critical, BadMember> {

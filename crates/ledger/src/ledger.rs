@@ -11,24 +11,28 @@ use crate::attempt::LedgerUnavailable;
 use crate::clock::Clock;
 use crate::feeder::{self, Feeder};
 use crate::journal::{Journal, Options, Orphan, Position};
+use crate::rows::read_record;
 use crate::uses::LastUses;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, OnceLock, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::{Duration, Instant};
 use tollgate_catalog::PicoDollars;
-use tollgate_identity::{Directory, Document, Kind, Record, Scope, ScopeKind};
+use tollgate_identity::{Directory, Kind, Record, Scope, ScopeKind};
 use tollgate_policy::accounts::Crossing;
 use tollgate_policy::clock::Wall;
 use tollgate_store::StoreError;
 use tollgate_store::books::{
-    self, Batch, Books, Changes, Charging, Checkpoint, RecordChange, Repriced, SpendRow, Status,
+    self, Batch, Books, Changes, Charging, Checkpoint, RecordChange, Records, Repriced, SpendRow, Status,
 };
 
 /// Records that are kept in memory while the journal's disk refuses. Beyond, nothing is sent any more.
 const BACKLOG_MAX: usize = 100_000;
 /// How far back a period may have begun that an account still asks of: a year, and its last one.
 const PAST_MICROS: i64 = 2 * 366 * 24 * 60 * 60 * 1_000_000;
+
+/// Records that are read from the books at a time.
+const RECORDS_PAGE: u32 = 500;
 
 /// How often other gateways' changes are asked for at most, for callers whose keys are not known.
 const CATCH_UP_EVERY: Duration = Duration::from_millis(250);
@@ -187,27 +191,34 @@ impl Ledger {
         self.uses.of(token)
     }
 
+    /// Takes all records over, a page at a time: there may be very many, and their rows take more than they do.
     async fn take_over(&self, books: &Books) -> Result<usize, StoreError> {
-        let records = books.records().await?;
-        let mut unreadable = 0;
-        let mut directory = self.directory_mut();
-        let mut rows: Vec<_> = records
-            .records
-            .into_iter()
-            .filter_map(|row| {
-                let read = read_record(&row);
-                unreadable += usize::from(read.is_none());
-                read
-            })
-            .collect();
-        // Budgets first, so that whoever refers to one finds it.
-        rows.sort_by_key(|record| record.kind != Kind::Budget);
-        for record in rows {
-            if let Err(error) = directory.put(record) {
-                tracing::error!(%error, "a record cannot be read");
+        let (mut unreadable, mut after, mut since) = (0, None, None);
+        let newest = loop {
+            let Records { records, revision } = books.records_after(after, RECORDS_PAGE).await?;
+            since.get_or_insert(revision);
+            let Some(last) = records.last() else { break revision };
+            after = Some((last.kind.clone(), last.id.clone()));
+            let mut directory = self.directory_mut();
+            for row in &records {
+                let Some(record) = read_record(row) else {
+                    unreadable += 1;
+                    continue;
+                };
+                if let Err(error) = directory.put(record) {
+                    tracing::error!(%error, "a record cannot be read");
+                }
             }
+        };
+        let since = since.unwrap_or(newest);
+        // Somebody else has changed records meanwhile, maybe on a page that was read before.
+        if since < newest {
+            let changes = books.changes_since(since).await?;
+            self.take_up(&mut self.directory_mut(), &changes);
+            self.revision.store(changes.revision, Ordering::Release);
+        } else {
+            self.revision.store(since, Ordering::Release);
         }
-        self.revision.store(records.revision, Ordering::Release);
         Ok(unreadable)
     }
 
@@ -530,22 +541,4 @@ impl Ledger {
 pub(crate) fn batch(journal: &str, upto: Position, rows: Vec<SpendRow>) -> Batch {
     let upto = Checkpoint { segment: upto.segment, offset: upto.offset };
     Batch { journal: journal.to_owned(), upto, rows }
-}
-
-fn read_record(row: &books::Record) -> Option<Record> {
-    let kind = Kind::from_word(&row.kind)?;
-    let read = match serde_json::from_str(&row.doc) {
-        Ok(serde_json::Value::Object(members)) => {
-            Record::read(kind, &row.id, row.version, Document(members)).map_err(|error| error.to_string())
-        }
-        Ok(_) => Err("it is no object".to_owned()),
-        Err(error) => Err(error.to_string()),
-    };
-    match read {
-        Ok(record) => Some(record),
-        Err(error) => {
-            tracing::error!(kind = row.kind, id = row.id, error, "a record cannot be read");
-            None
-        }
-    }
 }

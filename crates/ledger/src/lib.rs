@@ -14,6 +14,7 @@ pub mod journal;
 mod ledger;
 pub mod reconcile;
 pub mod reprice;
+mod rows;
 mod sync;
 #[cfg(test)]
 mod tests;

@@ -43,6 +43,27 @@ fn what_was_spent_before_is_in_an_account_when_it_is_opened() {
 }
 
 #[test]
+fn whoever_only_looks_at_budgets_opens_no_account_and_sees_what_it_would_have() {
+    let accounts = accounts();
+    let limits = limits(json!({"max_budget": 3, "model_max_budget": {"a": 2}}));
+    let key = || Scope::new(ScopeKind::Key, "k");
+    let past = Past { cadence: None, start: Wall::BEGINNING, settled: DOLLAR };
+    accounts.remember(key(), past);
+    accounts.remember(key().with_model("a"), past);
+    let seen = |scope: &Scope| {
+        let budgets = accounts.budgets(scope, &limits, Wall::default());
+        budgets.iter().map(|budget| (budget.limit.map(|limit| limit.0), budget.settled.0)).collect::<Vec<_>>()
+    };
+    let scopes = [key(), key().with_model("a"), key().with_model("b"), Scope::new(ScopeKind::Key, "new")];
+    let closed: Vec<_> = scopes.iter().map(seen).collect();
+    assert_eq!((closed[0].as_slice(), closed[2].len()), (&[(Some(3 * DOLLAR.0), DOLLAR.0)][..], 0));
+    assert_eq!(accounts.open(), 0);
+    accounts.touch_all(scopes.iter().map(|scope| (scope.clone(), &limits)), Wall::default());
+    assert_eq!(accounts.open(), 3);
+    assert_eq!(scopes.iter().map(seen).collect::<Vec<_>>(), closed);
+}
+
+#[test]
 fn a_model_without_limits_of_its_own_has_no_account() {
     let accounts = accounts();
     let limits = limits(json!({"model_rpm_limit": {"a": 1}}));
@@ -117,7 +138,7 @@ fn an_account_that_is_opened_later_is_throttled_and_one_that_is_closed_is_forgot
 fn a_key_that_has_a_successor_spends_what_that_may_spend() {
     let scope = |kind, members: Value| {
         let Value::Object(members) = members else { panic!("an object") };
-        let scope = scope_of(&Record::read(kind, "old", 1, Document(members)).unwrap());
+        let scope = scope_of(&Record::read(kind, "old", 1, &Document(members)).unwrap());
         scope.map(|scope| scope.id.to_string())
     };
     assert_eq!(scope(Kind::Key, json!({})).unwrap(), "old");

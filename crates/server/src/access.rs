@@ -118,7 +118,7 @@ impl AccessRules {
             return Err(Rejection::lacks_param(lacking));
         }
         let is_service = || {
-            let document = caller.holder().map(|holder| &holder.key.document);
+            let document = caller.holder().map(|holder| holder.key.document());
             document.is_some_and(|document| document.get_anywhere(SERVICE_ACCOUNT).is_some())
         };
         match self.service_params.iter().find(|name| !has(body, name)) {

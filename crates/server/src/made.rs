@@ -43,10 +43,7 @@ impl Stored {
     pub(crate) fn of(directory: &Directory) -> Self {
         let of = |kind| {
             let mut records: Vec<_> = directory.all(kind).map(Arc::clone).collect();
-            records.sort_by(|one, other| {
-                let made = |record: &Record| record.document.text("created_at").map(str::to_owned);
-                made(one).cmp(&made(other)).then_with(|| one.id.cmp(&other.id))
-            });
+            records.sort_by_cached_key(|record| (record.created_at(), Arc::clone(&record.id)));
             records
         };
         Self { models: of(Kind::Model), credentials: of(Kind::Credential), settings: of(Kind::Setting) }
@@ -72,8 +69,7 @@ impl Stored {
 
     /// The names of the groups that deployments were made in.
     pub(crate) fn groups(&self) -> Vec<String> {
-        let names = self.models.iter().filter_map(|record| record.document.text("model_name"));
-        names.map(str::to_owned).collect()
+        self.models.iter().filter_map(|record| record.text("model_name")).collect()
     }
 
     /// Whether there is nothing to make deployments of.
@@ -102,11 +98,13 @@ pub(crate) fn vault(config: &Config) -> Result<Vault, SealError> {
 /// # Errors
 /// The first member that does not open.
 pub(crate) fn opened(config: &Config, record: &Record, name: &str) -> Result<Members, (String, SealError)> {
-    let none = Members::new();
-    let members = record.document.get(name).and_then(serde_json::Value::as_object).unwrap_or(&none);
+    let members = match record.member(name) {
+        Some(serde_json::Value::Object(members)) => members,
+        _ => Members::new(),
+    };
     let vault = vault(config);
     let failed = RefCell::new(None);
-    let opened = open_within(members, name, &|member, text| {
+    let opened = open_within(&members, name, &|member, text| {
         if !Vault::is_sealed(text) {
             return None;
         }
@@ -195,7 +193,7 @@ impl Reading<'_> {
     }
 
     fn made(&self, record: &Record) -> Result<Deployment, Unfit> {
-        let document = &record.document;
+        let document = &record.document();
         let params = opened(self.origin, record, "litellm_params")
             .map_err(|(member, error)| bad(&record.id, &member, error.to_string()))?;
         let none = Members::new();

@@ -73,7 +73,7 @@ fn opened(origin: &Config, stored: &Stored) -> (Sections, Vec<Unfit>) {
     let mut sections = Sections::new();
     for record in stored.settings() {
         let mut settings = Map::new();
-        for (name, value) in values(&record.document).into_iter().flatten() {
+        for (name, value) in values(&record.document()).into_iter().flatten() {
             let read = match changeable(&record.id, name) {
                 Ok(_) => open(origin, record, name, value).map_err(|error| error.to_string()),
                 Err(why) => Err(why.to_string()),

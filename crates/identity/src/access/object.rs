@@ -9,7 +9,6 @@ use crate::grant::Denied;
 use crate::kind::Kind;
 use crate::record::Record;
 use crate::role::{Actor, Role, role_in_team};
-use serde_json::Value;
 use std::sync::Arc;
 
 /// Whether an actor may know that an object is there.
@@ -65,8 +64,7 @@ impl Owners {
 
 /// `model_info.team_id` of a deployment.
 fn team_of_model(record: &Record) -> Option<Arc<str>> {
-    let team = record.document.get("model_info")?.get("team_id").and_then(Value::as_str)?;
-    Some(team.into())
+    record.member("model_info")?.get("team_id")?.as_str().map(Into::into)
 }
 
 impl Actor {
@@ -167,7 +165,7 @@ const fn is_creation(right: Right) -> bool {
 /// Whether an object acts for somebody who administers the gateway, or sees all of it.
 fn acts_for_administrator(owners: &Owners, directory: &Directory) -> bool {
     let user = owners.user.as_ref().and_then(|user| directory.get(Kind::User, user));
-    let role = user.and_then(|user| user.document.text("user_role")).and_then(Role::from_word);
+    let role = user.and_then(|user| user.text("user_role")).and_then(|role| Role::from_word(&role));
     role.is_some_and(Role::is_global)
 }
 

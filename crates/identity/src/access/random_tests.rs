@@ -90,7 +90,7 @@ impl World {
         let mut put = |kind: Kind, id: String, value: Value| {
             let Value::Object(members) = value else { panic!("an object") };
             let members = members.into_iter().filter(|(_, value)| !value.is_null()).collect();
-            directory.put(Record::read(kind, &id, 1, Document(members)).unwrap()).unwrap();
+            directory.put(Record::read(kind, &id, 1, &Document(members)).unwrap()).unwrap();
         };
         let name = |letter: &str, number: usize| format!("{letter}{number}");
         let maybe = |letter: &str, number: Option<usize>| number.map(|number| name(letter, number));

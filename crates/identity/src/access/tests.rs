@@ -13,7 +13,7 @@ use tollgate_policy::clock::Wall;
 
 fn record(kind: Kind, id: &str, value: Value) -> Record {
     let Value::Object(members) = value else { panic!("an object") };
-    Record::read(kind, id, 1, Document(members)).unwrap()
+    Record::read(kind, id, 1, &Document(members)).unwrap()
 }
 
 /// One organization with all that may belong to it; everything is named by its letter.

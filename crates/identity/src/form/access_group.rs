@@ -166,7 +166,7 @@ pub fn change_named(
 
 /// A team or a key that has an access group, or has it no longer.
 pub fn assigned(record: &Record, group: &str, is_assigned: bool, context: &Context<'_>) -> Draft {
-    let mut document = record.document.clone();
+    let mut document = record.document();
     let others = record.reach.groups.iter().filter(|own| ***own != *group);
     let mut groups: Vec<&str> = others.map(AsRef::as_ref).collect();
     if is_assigned {

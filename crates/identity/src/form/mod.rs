@@ -153,7 +153,7 @@ impl Draft {
     /// # Errors
     /// The first member that is not what it should be.
     pub(crate) fn checked(kind: Kind, id: &str, document: Document) -> Result<Self, BadForm> {
-        Record::read(kind, id, 1, document.clone())?;
+        Record::read(kind, id, 1, &document)?;
         Ok(Self { kind, id: id.to_owned(), document })
     }
 }

@@ -191,7 +191,7 @@ impl<'a> Grant<'a> {
             return Err(("metadata.critical", "false".to_owned()));
         }
         let tiers = &self.0.limits.tiers;
-        if *tiers != parent.limits.tiers && *tiers != OwnTiers::default() {
+        if *tiers != parent.limits.tiers && **tiers != OwnTiers::default() {
             return Err(("metadata.budget_tiers", "other tiers".to_owned()));
         }
         Ok(())

@@ -25,10 +25,10 @@ pub(super) fn within(child: &Record, parent: &Record, must_say: bool) -> Result<
     model_budgets(own, theirs, must_say)?;
     rates(own, theirs, must_say)?;
     let maps = [
-        ("model_rpm_limit", &own.model_requests, &theirs.model_requests),
-        ("model_tpm_limit", &own.model_tokens, &theirs.model_tokens),
-        ("model_itpm_limit", &own.model_input_tokens, &theirs.model_input_tokens),
-        ("model_otpm_limit", &own.model_output_tokens, &theirs.model_output_tokens),
+        ("model_rpm_limit", &own.models.requests, &theirs.models.requests),
+        ("model_tpm_limit", &own.models.tokens, &theirs.models.tokens),
+        ("model_itpm_limit", &own.models.input_tokens, &theirs.models.input_tokens),
+        ("model_otpm_limit", &own.models.output_tokens, &theirs.models.output_tokens),
     ];
     for (member, own, theirs) in maps {
         counts(member, own, theirs, must_say)?;
@@ -54,7 +54,8 @@ struct Purse<'a> {
 
 /// The budgets of a record. A temporary increase counts for the child, and not for the parent.
 fn purses(limits: &Limits, with_increase: bool) -> impl Iterator<Item = Purse<'_>> {
-    let more = limits.increase.filter(|_| with_increase).map_or(PicoDollars::ZERO, |increase| increase.by);
+    let more =
+        limits.increase.as_ref().filter(|_| with_increase).map_or(PicoDollars::ZERO, |increase| increase.by);
     let main = limits.budget.map(|limit| Purse {
         member: "max_budget",
         window: Window { cadence: limits.cadence, limit: limit.saturating_add(more) },
@@ -82,8 +83,8 @@ fn budgets(own: &Limits, theirs: &Limits, must_say: bool) -> Result<(), Excess> 
 }
 
 fn model_budgets(own: &Limits, theirs: &Limits, must_say: bool) -> Result<(), Excess> {
-    for (model, parent) in &theirs.model_budgets {
-        let child = own.model_budgets.get(model);
+    for (model, parent) in &theirs.models.budgets {
+        let child = own.models.budgets.get(model);
         if child.map_or(must_say, |child| is_more(*child, *parent)) {
             return Err((format!("model_max_budget.{model}"), window_text(*parent)));
         }

@@ -8,7 +8,7 @@ use tollgate_policy::clock::Wall;
 
 pub(super) fn record(kind: Kind, id: &str, value: Value) -> Record {
     let Value::Object(members) = value else { panic!("an object") };
-    Record::read(kind, id, 1, Document(members)).unwrap()
+    Record::read(kind, id, 1, &Document(members)).unwrap()
 }
 
 fn directory(rows: impl IntoIterator<Item = (Kind, &'static str, Value)>) -> Directory {

@@ -161,7 +161,7 @@ impl Reading<'_> {
             self.leave(table, &name_of(draft.kind, &draft.id, row), NO_BUDGET);
             return;
         }
-        match Record::read(draft.kind, &draft.id, 1, draft.document.clone()) {
+        match Record::read(draft.kind, &draft.id, 1, &draft.document) {
             Ok(record) => {
                 let shared = record.parents.budget.as_deref().and_then(|id| self.budgets.get(id));
                 let spent = spent::of(&record, row, shared, (self.terms.context.now, self.terms.zone));
@@ -193,7 +193,7 @@ impl Reading<'_> {
         for row in source.rows(BUDGETS) {
             let id = row.text("budget_id").unwrap_or_default();
             let (document, remarks) = row.document(&[]);
-            match Record::read(Kind::Budget, id, 1, document.clone()) {
+            match Record::read(Kind::Budget, id, 1, &document) {
                 Ok(record) => {
                     self.budgets.insert(id.to_owned(), (record, row));
                     let draft = Draft { kind: Kind::Budget, id: id.to_owned(), document };

@@ -85,7 +85,7 @@ impl Reading<'_> {
         let budget = seat.row.text("budget_id").or(of_all);
         put(&mut document, "budget_id", budget.map_or(Value::Null, Value::from));
         let allowed = budget.and_then(|id| self.budgets.get(id));
-        let allowed = allowed.and_then(|(budget, _)| budget.document.get("allowed_models")).cloned();
+        let allowed = allowed.and_then(|(budget, _)| budget.member("allowed_models"));
         let usual = || seat.team_row.get("default_team_member_models").cloned().unwrap_or_default();
         put(&mut document, "models", allowed.unwrap_or_else(usual));
         let made = seat.team_row.text("created_at").and_then(wall);

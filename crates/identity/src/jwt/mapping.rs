@@ -353,7 +353,7 @@ impl JwtMapping {
         });
         let Value::Object(members) = document else { return Err(BadMember::new("token", "is no object")) };
         let members = members.into_iter().filter(|(_, value)| !value.is_null()).collect();
-        Record::read(Kind::Key, &identity.digest, 1, Document(members))
+        Record::read(Kind::Key, &identity.digest, 1, &Document(members))
     }
 }
 

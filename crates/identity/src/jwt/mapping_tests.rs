@@ -143,7 +143,7 @@ fn directory() -> Directory {
         (Kind::Member, "t/u1", json!({"team_id": "t", "user_id": "u1"})),
     ] {
         let Value::Object(members) = value else { panic!("an object") };
-        directory.put(Record::read(kind, id, 1, Document(members)).unwrap()).unwrap();
+        directory.put(Record::read(kind, id, 1, &Document(members)).unwrap()).unwrap();
     }
     directory
 }
@@ -177,7 +177,7 @@ fn a_token_brings_its_organization_where_its_team_has_none() {
         [(Kind::Team, "o/t", json!({"organization_id": "theirs"})), (Kind::Organization, "theirs", json!({}))]
     {
         let Value::Object(members) = value else { panic!("an object") };
-        directory.put(Record::read(kind, id, 1, Document(members)).unwrap()).unwrap();
+        directory.put(Record::read(kind, id, 1, &Document(members)).unwrap()).unwrap();
     }
     let check = |within: Option<&str>, wants: &str| {
         let who = identity(&mapping(), &json!({"org": "said", "groups": ["o/t", "t"]})).unwrap();

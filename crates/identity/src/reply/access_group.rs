@@ -21,11 +21,12 @@ impl Shown<'_> {
     fn budget(&self, clock: &Clock<'_>) -> Value {
         let Some(budget) = self.budget else { return Value::Null };
         let source = Source::new(budget, self.amounts, clock);
+        let document = budget.document();
         json!({
             "budget_id": &*budget.id,
-            "max_budget": amount(&budget.document, "max_budget"),
-            "soft_budget": amount(&budget.document, "soft_budget"),
-            "budget_duration": budget.document.get("budget_duration"),
+            "max_budget": amount(&document, "max_budget"),
+            "soft_budget": amount(&document, "soft_budget"),
+            "budget_duration": document.get("budget_duration"),
             "budget_reset_at": source.value("budget_reset_at", ResetAt),
         })
     }
@@ -33,7 +34,8 @@ impl Shown<'_> {
 
 /// `/access_group/new`, `/access_group/{access_group}/update`: how many deployments are in it.
 pub fn made(group: &Record, deployments_count: usize) -> Value {
-    let texts = |name: &str| group.document.texts(name).collect::<Vec<_>>();
+    let document = group.document();
+    let texts = |name: &str| document.texts(name).collect::<Vec<_>>();
     let (names, ids) = (texts("models"), texts("model_ids"));
     json!({
         "access_group": &*group.id,
@@ -94,7 +96,7 @@ pub type Named<'a> = (&'a str, Option<&'a str>);
 pub fn named(group: &Record, teams: &[Named<'_>], keys: &[Named<'_>], clock: &Clock<'_>) -> Value {
     let none = Amounts::default();
     let source = Source::new(group, &none, clock);
-    let document = &group.document;
+    let document = &group.document();
     let ids = |named: &[Named<'_>]| named.iter().map(|row| Value::from(row.0)).collect::<Value>();
     let resources = |named: &[Named<'_>]| {
         named.iter().map(|(id, name)| json!({"id": id, "name": name})).collect::<Value>()

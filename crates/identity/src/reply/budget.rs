@@ -115,6 +115,6 @@ pub fn settings(budget: &Record, clock: &Clock<'_>) -> Value {
 pub(crate) fn soft(owner: &Record) -> Value {
     let mut reply: Map<String, Value> =
         TABLE.iter().map(|(name, _)| ((*name).to_owned(), Value::Null)).collect();
-    reply.insert("soft_budget".to_owned(), amount(&owner.document, "soft_budget"));
+    reply.insert("soft_budget".to_owned(), amount(&owner.document(), "soft_budget"));
     Value::Object(reply)
 }

@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 /// A credential of `GET /credentials`, `GET /credentials/by_name/{name}` and `GET /credentials/by_model/{id}`. `values` are its
 /// values opened; secrets among them are masked.
 pub fn view(credential: &Record, values: &Map<String, Value>) -> Value {
-    let document = &credential.document;
+    let document = &credential.document();
     json!({
         "credential_name": &*credential.id,
         "display_name": document.get("display_name"),

@@ -74,7 +74,8 @@ const GENERATED: &Table = &[
     ("updated_at", Date),
 ];
 
-const ROW: &Table = &[
+/// A key as its row is, after its token.
+pub(super) const ROW: &Table = &[
     ("key_name", Member(Null)),
     ("key_alias", Member(Null)),
     ("soft_budget_cooldown", Always(False)),
@@ -274,7 +275,7 @@ impl Shown<'_> {
     fn budget_table(&self, clock: &Clock<'_>) -> Value {
         match self.budget {
             Some(budget) => budget::table(budget, clock),
-            None if self.key.document.get("soft_budget").is_some() => budget::soft(self.key),
+            None if self.key.member("soft_budget").is_some() => budget::soft(self.key),
             None => Value::Null,
         }
     }
@@ -289,8 +290,8 @@ impl Shown<'_> {
 
     /// Ours, and only where it says something: LiteLLM's keys have no such member.
     fn put_networks(&self, reply: &mut Map<String, Value>) {
-        if let Some(ips) = self.key.document.get("allowed_ips") {
-            reply.insert("allowed_ips".to_owned(), ips.clone());
+        if let Some(ips) = self.key.member("allowed_ips") {
+            reply.insert("allowed_ips".to_owned(), ips);
         }
     }
 }
@@ -309,10 +310,10 @@ pub fn generated(shown: Shown<'_>, key: &str, clock: &Clock<'_>) -> Value {
 
 /// The settings of a key's router, all of them.
 pub(super) fn router_settings(key: &Record) -> Value {
-    let mut settings = Map::new();
+    let (mut settings, kept) = (Map::new(), key.member("router_settings"));
     for &name in ROUTER_SETTINGS {
         let nothing = if name == "model_group_alias" { json!({}) } else { Value::Null };
-        let own = key.document.get("router_settings").and_then(|settings| settings.get(name));
+        let own = kept.as_ref().and_then(|settings| settings.get(name));
         settings.insert(name.to_owned(), own.cloned().unwrap_or(nothing));
     }
     Value::Object(settings)
@@ -414,7 +415,7 @@ pub fn spend_reset(shown: Shown<'_>, before: PicoDollars, clock: &Clock<'_>) -> 
         "key_hash": &*shown.key.id,
         "spend": dollars(shown.amounts.spend),
         "previous_spend": dollars(before),
-        "max_budget": amount(&shown.key.document, "max_budget"),
+        "max_budget": amount(&shown.key.document(), "max_budget"),
         "budget_reset_at": source.value("budget_reset_at", ResetAt),
     })
 }

@@ -129,9 +129,9 @@ pub(crate) enum Dates {
 }
 
 /// What a reply is written from.
-#[derive(Clone, Copy)]
 pub(crate) struct Source<'a> {
     record: &'a Record,
+    document: Document,
     amounts: &'a Amounts,
     clock: &'a Clock<'a>,
     dates: Dates,
@@ -140,7 +140,7 @@ pub(crate) struct Source<'a> {
 
 impl<'a> Source<'a> {
     pub(crate) fn new(record: &'a Record, amounts: &'a Amounts, clock: &'a Clock<'a>) -> Self {
-        Self { record, amounts, clock, dates: Dates::Zulu, given: &[] }
+        Self { record, document: record.document(), amounts, clock, dates: Dates::Zulu, given: &[] }
     }
 
     pub(crate) fn dated(mut self, dates: Dates) -> Self {
@@ -168,7 +168,7 @@ impl<'a> Source<'a> {
     }
 
     fn value(&self, name: &str, from: From) -> Value {
-        let document = &self.record.document;
+        let document = &self.document;
         let or = |value: Option<&Value>, or: Or| value.cloned().unwrap_or_else(|| or.value());
         match from {
             From::Member(default) => or(document.get(name), default),
@@ -210,7 +210,7 @@ impl<'a> Source<'a> {
     }
 
     fn windows(&self) -> Value {
-        let Some(windows) = self.record.document.get("budget_limits").and_then(Value::as_array) else {
+        let Some(windows) = self.document.get("budget_limits").and_then(Value::as_array) else {
             return Value::Null;
         };
         let window = |window: &Value| {

@@ -32,8 +32,10 @@ const INFO: &[&str] = &["db_model", "member_auto_router"];
 /// A deployment's row: `/model/new`, `/model/update`, `/model/{model_id}/update`, `/model/block`, `/model/unblock`. Of secrets
 /// nothing is shown: they are sealed here.
 pub fn row(model: &Record, clock: &Clock<'_>) -> Value {
-    let object =
-        |name: &str| model.document.get(name).and_then(Value::as_object).cloned().unwrap_or_default();
+    let object = |name: &str| match model.member(name) {
+        Some(Value::Object(members)) => members,
+        _ => Map::new(),
+    };
     let params = within(&object("litellm_params"), &|_| HIDDEN.to_owned());
     let given = [
         ("litellm_params", Value::Object(with(params, PARAMS))),

@@ -90,7 +90,7 @@ pub struct Membership<'a> {
 /// `/organization/member_update`, `/organization/member_delete`, and a place within another reply. `user` is the user as [`super::user::model`] writes it,
 /// where it is asked for.
 pub fn membership(seat: Membership<'_>, user: Option<Value>, clock: &Clock<'_>) -> Value {
-    let email = seat.user.and_then(|user| user.document.text("user_email"));
+    let email = seat.user.and_then(|user| user.text("user_email"));
     let given = [
         ("user", user.unwrap_or_default()),
         ("litellm_budget_table", seat.budget.map_or(Value::Null, |it| budget::short(it, clock))),

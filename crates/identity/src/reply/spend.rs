@@ -1,69 +1,10 @@
 //! The replies of `/spend/keys` and `/spend/users`.
 
-use super::From::{
-    Always, Anywhere, Date, Given, Id, LastUse, Member, ModelSpend, Money, ResetAt, Spend, TotalSpend,
-    Windows,
-};
-use super::Or::{False, List, Null, Object, Zero};
+use super::From::{Always, Anywhere, Date, Given, Id, Member, ModelSpend, Money, ResetAt, Spend};
+use super::Or::{List, Null, Object};
 use super::{Amounts, Clock, Dates, Source, Table};
 use crate::record::Record;
-use serde_json::Value;
-
-const KEY: &Table = &[
-    ("token", Id),
-    ("key_name", Member(Null)),
-    ("key_alias", Member(Null)),
-    ("soft_budget_cooldown", Always(False)),
-    ("spend", Spend),
-    ("total_spend", TotalSpend),
-    ("expires", Date),
-    ("models", Member(List)),
-    ("aliases", Member(Object)),
-    ("config", Member(Object)),
-    ("router_settings", Member(Object)),
-    ("user_id", Member(Null)),
-    ("team_id", Member(Null)),
-    ("agent_id", Member(Null)),
-    ("project_id", Member(Null)),
-    ("permissions", Member(Object)),
-    ("max_parallel_requests", Member(Null)),
-    ("metadata", Member(Object)),
-    ("blocked", Member(Null)),
-    ("tpm_limit", Member(Null)),
-    ("rpm_limit", Member(Null)),
-    ("tpd_limit", Member(Null)),
-    ("max_budget", Money),
-    ("budget_duration", Member(Null)),
-    ("budget_reset_at", ResetAt),
-    ("allowed_cache_controls", Member(List)),
-    ("allowed_routes", Member(List)),
-    ("key_type", Member(Null)),
-    ("policies", Anywhere(List)),
-    ("access_group_ids", Member(List)),
-    ("model_spend", ModelSpend),
-    ("model_max_budget", Member(Object)),
-    ("budget_fallbacks", Always(Object)),
-    ("budget_id", Member(Null)),
-    ("organization_id", Member(Null)),
-    ("object_permission_id", Always(Null)),
-    ("created_at", Date),
-    ("created_by", Member(Null)),
-    ("updated_at", Date),
-    ("updated_by", Member(Null)),
-    ("settings_updated_at", Date),
-    ("last_active", LastUse),
-    ("rotation_count", Member(Zero)),
-    ("auto_rotate", Member(False)),
-    ("rotation_interval", Member(Null)),
-    ("last_rotation_at", Date),
-    ("key_rotation_at", Date),
-    ("budget_limits", Windows),
-    ("litellm_budget_table", Always(Null)),
-    ("litellm_organization_table", Always(Null)),
-    ("litellm_project_table", Always(Null)),
-    ("object_permission", Always(Null)),
-    ("jwt_key_mappings", Always(Null)),
-];
+use serde_json::{Map, Value};
 
 const USER: &Table = &[
     ("user_id", Id),
@@ -97,7 +38,10 @@ const USER: &Table = &[
 
 /// A key of `/spend/keys`.
 pub fn key(key: &Record, amounts: &Amounts, clock: &Clock<'_>) -> Value {
-    Value::Object(Source::new(key, amounts, clock).object(KEY))
+    let mut reply = Map::new();
+    reply.insert("token".to_owned(), Value::from(&*key.id));
+    Source::new(key, amounts, clock).write(super::key::ROW, &mut reply);
+    Value::Object(reply)
 }
 
 /// A user of `/spend/users`, with its teams and the aliases of its keys.
@@ -123,7 +67,7 @@ mod tests {
         let zone = TimeZone::UTC;
         let clock = Clock { now: Wall::BEGINNING, zone: &zone };
         let check = |kind, members: usize, first: &str, last: &str| {
-            let record = Record::read(kind, "id", 1, Document::default()).unwrap();
+            let record = Record::read(kind, "id", 1, &Document::default()).unwrap();
             let none = Amounts::default();
             let row = match kind {
                 Kind::Key => key(&record, &none, &clock),

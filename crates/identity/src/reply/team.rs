@@ -129,19 +129,19 @@ enum Seats {
     Row,
 }
 
-impl<'a> Membership<'a> {
-    fn user_id(&self) -> &'a str {
-        self.member.document.text("user_id").unwrap_or_default()
+impl Membership<'_> {
+    fn user_id(&self) -> &str {
+        self.member.parents.user.as_deref().unwrap_or_default()
     }
 
     fn email(&self) -> Value {
-        let email = self.user.and_then(|user| user.document.text("user_email"));
+        let email = self.user.and_then(|user| user.text("user_email"));
         email.map_or(Value::Null, Value::from)
     }
 
     fn seat(&self, seats: Seats) -> Value {
         let id = self.user_id();
-        let role = self.member.document.text("role").unwrap_or("user");
+        let role = self.member.text("role").unwrap_or_else(|| "user".to_owned());
         match seats {
             Seats::Plain => json!({"user_id": id, "user_email": self.email(), "role": role}),
             Seats::Named => {
@@ -154,10 +154,10 @@ impl<'a> Membership<'a> {
 
     /// The place and its budget, as LiteLLM's membership.
     pub fn membership(&self, clock: &Clock<'_>) -> Map<String, Value> {
-        let id = self.member.document.get("budget_id").cloned().unwrap_or_default();
+        let id = self.member.member("budget_id").unwrap_or_default();
         let mut reply = Map::new();
         reply.insert("user_id".to_owned(), Value::from(self.user_id()));
-        reply.insert("team_id".to_owned(), self.member.document.get("team_id").cloned().unwrap_or_default());
+        reply.insert("team_id".to_owned(), self.member.member("team_id").unwrap_or_default());
         reply.insert("budget_id".to_owned(), id);
         reply.insert("spend".to_owned(), dollars(self.amounts.spend));
         reply.insert("total_spend".to_owned(), dollars(self.amounts.total_spend));
@@ -168,11 +168,12 @@ impl<'a> Membership<'a> {
 
     /// Whose the budget is: the team's, their own, or nobody's.
     fn budget_source(&self, team: &Record) -> &'static str {
-        let own = self.member.document.text("budget_id");
-        let shared = team.document.metadata("team_member_budget_id").and_then(Value::as_str);
+        let own = self.member.text("budget_id");
+        let team = team.document();
+        let shared = team.metadata("team_member_budget_id").and_then(Value::as_str);
         match own {
             None => "none",
-            Some(_) if own == shared => "team_default",
+            Some(_) if own.as_deref() == shared => "team_default",
             Some(_) => "custom",
         }
     }
@@ -182,10 +183,10 @@ impl<'a> Shown<'a> {
     /// The members as they came: by when, and then by their place among those who came at once.
     fn seated(&self) -> Vec<Membership<'a>> {
         let mut members = self.members.to_vec();
-        members.sort_by_key(|seat| {
-            let document = &seat.member.document;
+        members.sort_by_cached_key(|seat| {
+            let document = seat.member.document();
             let place = document.get("place").and_then(Value::as_u64).unwrap_or_default();
-            (document.text("created_at"), place, seat.user_id())
+            (document.text("created_at").map(str::to_owned), place, seat.user_id().to_owned())
         });
         members
     }
@@ -196,7 +197,7 @@ impl<'a> Shown<'a> {
 
     fn table(&self, tables: &[&Table], seats: Seats, clock: &Clock<'_>) -> Map<String, Value> {
         let members: Value = self.seated().iter().map(|seat| seat.seat(seats)).collect();
-        let document = &self.team.document;
+        let document = &self.team.document();
         let aliases = document.get("model_aliases").map_or(Value::Null, |aliases| {
             let by = |name| document.text(name).unwrap_or_default();
             json!({
@@ -369,7 +370,7 @@ pub fn member_updated(seat: Membership<'_>, body: &Map<String, Value>) -> Value 
     json!({
         "user_id": seat.user_id(),
         "user_email": seat.email(),
-        "team_id": seat.member.document.text("team_id"),
+        "team_id": seat.member.text("team_id"),
         "max_budget_in_team": money("max_budget_in_team"),
         "tpm_limit": said("tpm_limit"),
         "rpm_limit": said("rpm_limit"),
@@ -383,7 +384,7 @@ pub fn member_updated(seat: Membership<'_>, body: &Map<String, Value>) -> Value 
 /// `/team/{team_id}/members/me`.
 pub fn own_membership(shown: Shown<'_>, seat: Membership<'_>, clock: &Clock<'_>) -> Value {
     let mut reply = seat.membership(clock);
-    reply.insert("role".to_owned(), seat.member.document.get("role").cloned().unwrap_or_default());
+    reply.insert("role".to_owned(), seat.member.member("role").unwrap_or_default());
     reply.insert("user_email".to_owned(), seat.email());
     reply.insert("team_alias".to_owned(), shown.team.alias().map_or(Value::Null, Value::from));
     Value::Object(reply)
@@ -394,7 +395,7 @@ pub fn budget_reset(team: &Record, seat: Membership<'_>, before: Option<&str>) -
     json!({
         "team_id": &*team.id,
         "user_id": seat.user_id(),
-        "budget_id": seat.member.document.get("budget_id"),
+        "budget_id": seat.member.member("budget_id"),
         "previous_budget_id": before,
         "budget_source": seat.budget_source(team),
     })
@@ -405,11 +406,11 @@ pub fn member_spend_reset(seat: Membership<'_>, before: PicoDollars, clock: &Clo
     let limited = seat.budget.unwrap_or(seat.member);
     let source = Source::new(limited, seat.amounts, clock);
     json!({
-        "team_id": seat.member.document.get("team_id"),
+        "team_id": seat.member.member("team_id"),
         "user_id": seat.user_id(),
         "spend": dollars(seat.amounts.spend),
         "previous_spend": dollars(before),
-        "max_budget": amount(&limited.document, "max_budget"),
+        "max_budget": amount(&limited.document(), "max_budget"),
         "budget_reset_at": source.value("budget_reset_at", ResetAt),
     })
 }
@@ -423,7 +424,7 @@ pub fn deleted(teams: &[String]) -> Value {
 pub fn permissions(team: &Record) -> Value {
     json!({
         "team_id": &*team.id,
-        "team_member_permissions": team.document.texts("team_member_permissions").collect::<Vec<_>>(),
+        "team_member_permissions": team.document().texts("team_member_permissions").collect::<Vec<_>>(),
         "all_available_permissions": PERMISSIONS,
     })
 }

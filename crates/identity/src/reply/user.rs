@@ -190,7 +190,7 @@ pub fn generated(shown: Shown<'_>, key: Option<(&Record, &str)>, clock: &Clock<'
     let kept = key.map_or(shown.user, |(key, _)| key);
     let none = Amounts::default();
     let of_kept = Source::new(kept, &none, clock);
-    let of_key = |name: &str| key.and_then(|(key, _)| key.document.get(name).cloned()).unwrap_or_default();
+    let of_key = |name: &str| key.and_then(|(key, _)| key.member(name)).unwrap_or_default();
     let given = [
         ("key", key.map_or(Value::Null, |(_, text)| Value::from(text))),
         ("key_name", of_key("key_name")),
@@ -204,7 +204,7 @@ pub fn generated(shown: Shown<'_>, key: Option<(&Record, &str)>, clock: &Clock<'
         ("aliases", of_kept.value("aliases", Member(Object))),
         ("config", of_kept.value("config", Member(Object))),
         ("permissions", of_kept.value("permissions", Member(Object))),
-        ("blocked", shown.user.document.get("blocked").cloned().unwrap_or_default()),
+        ("blocked", shown.user.member("blocked").unwrap_or_default()),
         ("router_settings", router_settings(kept)),
         ("teams", if shown.teams.is_empty() { Value::Null } else { Value::from(shown.teams.to_vec()) }),
     ];

@@ -87,9 +87,10 @@ impl Actor {
     }
 
     fn with_user(mut self, user: &Record, directory: &Directory) -> Self {
-        self.role = user.document.text("user_role").and_then(Role::from_word);
+        self.role = user.text("user_role").and_then(|role| Role::from_word(&role));
         self.user = Some(Arc::clone(&user.id));
-        let listed = user.document.texts("teams").map(Arc::<str>::from);
+        let document = user.document();
+        let listed = document.texts("teams").map(Arc::<str>::from);
         let joined = directory.children(Kind::User, &user.id, Kind::Member);
         let mut teams: Vec<Arc<str>> =
             joined.filter_map(|member| member.parents.team.clone()).chain(listed).collect();
@@ -101,7 +102,7 @@ impl Actor {
         self.organizations = joined
             .filter_map(|member| {
                 let organization = member.parents.organization.clone()?;
-                Some((organization, member.document.text("user_role") == Some(Role::OrgAdmin.word())))
+                Some((organization, member.text("user_role").as_deref() == Some(Role::OrgAdmin.word())))
             })
             .collect();
         self
@@ -165,10 +166,11 @@ impl Actor {
 }
 
 /// The role of a user in a team by its list of members: `admin` or `user`; none where it is not in it.
-pub fn role_in_team<'a>(team: &'a Record, user: &str) -> Option<&'a str> {
-    let members = team.document.get("members_with_roles")?.as_array()?;
-    let member = members.iter().find(|row| row.get("user_id").and_then(Value::as_str) == Some(user))?;
-    Some(member.get("role").and_then(Value::as_str).unwrap_or("user"))
+pub fn role_in_team(team: &Record, user: &str) -> Option<String> {
+    let members = team.member("members_with_roles")?;
+    let mut members = members.as_array()?.iter();
+    let member = members.find(|row| row.get("user_id").and_then(Value::as_str) == Some(user))?;
+    Some(member.get("role").and_then(Value::as_str).unwrap_or("user").to_owned())
 }
 
 /// A user who has a place in the team, or is on its list, is in it; one who only says so is not. What the place says of the
@@ -179,10 +181,10 @@ fn membership(team: &Record, user: &str, directory: &Directory) -> Option<Member
     if listed.is_none() && place.is_none() {
         return None;
     }
-    let role = place.and_then(|place| place.document.text("role")).or(listed);
+    let role = place.and_then(|place| place.text("role")).or(listed);
     Some(Membership {
         team: Arc::clone(&team.id),
-        is_admin: role == Some("admin"),
-        permissions: team.document.texts("team_member_permissions").map(Into::into).collect(),
+        is_admin: role.as_deref() == Some("admin"),
+        permissions: team.document().texts("team_member_permissions").map(Into::into).collect(),
     })
 }

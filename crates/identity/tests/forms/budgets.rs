@@ -148,7 +148,7 @@ fn a_budget_is_made_with_an_id_or_gets_one() {
     assert_eq!(new(json!({"budget_id": "b"})).id, "b");
     let made = new(json!({"max_budget": 1, "soft_budget": 0.5, "tpm_limit": 10, "allowed_models": ["m"]}));
     assert_eq!(made.id, "fresh-1");
-    let limits = Record::read(Kind::Budget, "b", 1, made.document).unwrap().limits;
+    let limits = Record::read(Kind::Budget, "b", 1, &made.document).unwrap().limits;
     assert_eq!(
         (limits.budget, limits.soft),
         (Some(PicoDollars(1_000_000_000_000)), Some(PicoDollars(500_000_000_000)))

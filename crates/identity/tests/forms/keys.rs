@@ -48,11 +48,11 @@ fn a_key_holds_what_was_said_and_nothing_that_was_not() {
         "updated_at": "2026-11-22T11:00:00.000000Z", "updated_by": "ada",
     });
     assert_eq!(Value::Object(draft.document.0.clone()), wants);
-    let record = Record::read(Kind::Key, "t0", 1, draft.document).unwrap();
+    let record = Record::read(Kind::Key, "t0", 1, &draft.document).unwrap();
     assert_eq!(record.limits.budget, Some(PicoDollars(10_500_000_000_000)));
     assert_eq!(record.limits.windows.len(), 1);
-    assert_eq!(record.limits.model_budgets.len(), 2);
-    assert_eq!(record.limits.model_requests.get("m"), Some(&3));
+    assert_eq!(record.limits.models.budgets.len(), 2);
+    assert_eq!(record.limits.models.requests.get("m"), Some(&3));
 }
 
 #[test]

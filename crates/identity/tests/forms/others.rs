@@ -69,6 +69,16 @@ fn of_a_deployment_what_is_not_said_stays_and_null_takes_out() {
         json!({"model_name": "n", "litellm_params": {"model": "a", "api_key": "sk****90"}}),
         "'litellm_params.api_key' is masked: it is to be given in full",
     );
+    for (masked, place) in [
+        (json!({"extra_headers": {"Authorization": "Be****r"}}), "extra_headers.Authorization"),
+        (json!({"vertex_credentials": {"private_key": "p****e"}}), "vertex_credentials"),
+    ] {
+        let mut params = json!({"model": "a"});
+        params.as_object_mut().unwrap().extend(masked.as_object().unwrap().clone());
+        let refused = format!("'litellm_params.{place}' is masked: it is to be given in full");
+        check(json!({"model_name": "n", "litellm_params": params}), &refused);
+        assert_eq!(said(change_model(&before, json!({"litellm_params": params}))), refused);
+    }
     let mut deep = json!("x");
     for _ in 0..20 {
         deep = json!({"a": deep});

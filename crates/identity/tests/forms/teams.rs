@@ -198,7 +198,7 @@ fn a_member_has_a_budget_of_its_own_or_the_one_that_all_share() {
         "team_id": "t", "user_id": "u", "temp_budget_increase": 5, "temp_budget_expiry": "2026-12-01",
     });
     let more = change(mine, more).unwrap();
-    let budget = Record::read(Kind::Budget, "b", 1, more.others[0].document.clone()).unwrap();
+    let budget = Record::read(Kind::Budget, "b", 1, &more.others[0].document).unwrap();
     assert!(budget.limits.increase.is_some());
 }
 
@@ -230,7 +230,7 @@ fn who_makes_a_team_administers_it_until_that_is_taken_away() {
     let made = new(json!({"team_id": "t", "members": ["u"]})).unwrap();
     let mut directory = Directory::default();
     let mut put = |draft: &Draft| {
-        let record = Record::read(draft.kind, &draft.id, 1, draft.document.clone()).unwrap();
+        let record = Record::read(draft.kind, &draft.id, 1, &draft.document).unwrap();
         directory.put(record).unwrap();
     };
     put(&made.team);
@@ -254,7 +254,7 @@ fn who_makes_a_team_administers_it_until_that_is_taken_away() {
     let body = object(json!({"team_id": "t", "user_id": "ada", "role": "user"}));
     let demoted =
         admin(|context| member::change(&ada.id, &ada.document, None, &body, context)).unwrap().record;
-    directory.put(Record::read(demoted.kind, &demoted.id, 2, demoted.document).unwrap()).unwrap();
+    directory.put(Record::read(demoted.kind, &demoted.id, 2, &demoted.document).unwrap()).unwrap();
     assert!(!administers(&directory, "ada"));
 }
 

@@ -21,7 +21,7 @@ fn changed() -> Arc<Record> {
     let (budget, update) = (made(), recording("budget_update"));
     assert_eq!(form::subject(&update.request).unwrap(), ID);
     let draft = at("2026-11-22T11:02:09.421Z", |context| {
-        form::change(ID, &budget.document, &update.request, context).unwrap()
+        form::change(ID, &budget.document(), &update.request, context).unwrap()
     });
     kept(&draft)
 }

@@ -30,15 +30,15 @@ fn a_customer_is_made_with_its_budget_blocked_changed_and_deleted() {
     };
     check(&recording("customer_new"), &show(&customer, &budget, &none), &[]);
 
-    let blocked = at(MADE, |context| kept(&form::block("c1", Some(&customer.document), true, context)));
+    let blocked = at(MADE, |context| kept(&form::block("c1", Some(&customer.document()), true, context)));
     check(&recording("customer_info"), &show(&blocked, &budget, &amounts), &[]);
     let list: Value = [show(&blocked, &budget, &amounts)].into_iter().collect();
     check(&recording("customer_list"), &list, &[]);
 
     let update = recording("customer_update");
-    let own = Some((&*budget.id, &budget.document));
+    let own = Some((&*budget.id, &budget.document()));
     let drafts = at("2026-11-22T11:01:21.338Z", |context| {
-        form::change("c1", &blocked.document, own, &update.request, context).unwrap()
+        form::change("c1", &blocked.document(), own, &update.request, context).unwrap()
     });
     let changed = show(&kept(&drafts.record), &kept(&drafts.others[0]), &amounts);
     check(&update, &changed, &[]);

@@ -30,10 +30,10 @@ fn made() -> Arc<Record> {
 fn changed(key: &Record, name: &'static str, time: &str) -> (Recording, Arc<Record>) {
     let recording = recording(name);
     let draft = at(time, |context| match name {
-        "key_update" => form::change(&key.id, &key.document, &recording.request, context).unwrap(),
+        "key_update" => form::change(&key.id, &key.document(), &recording.request, context).unwrap(),
         _ => {
             assert_eq!(form::blocking(&recording.request, context).unwrap(), KEY);
-            form::block(&key.id, &key.document, name == "key_block", context)
+            form::block(&key.id, &key.document(), name == "key_block", context)
         }
     });
     (recording, kept(&draft))

@@ -28,7 +28,7 @@ fn made() -> Arc<Record> {
 fn changed(before: &Record, name: &'static str, time: &str) -> Arc<Record> {
     let update = recording(name);
     let seal = |_: &str, _: &str| Ok(String::new());
-    kept(&at(time, |context| model::change(ID, &before.document, &update.request, &seal, context).unwrap()))
+    kept(&at(time, |context| model::change(ID, &before.document(), &update.request, &seal, context).unwrap()))
 }
 
 #[test]
@@ -49,7 +49,10 @@ fn a_deployment_is_made_changed_and_deleted() {
     assert_eq!(compare("model_update", &updated)["litellm_params"]["model"], "openai/gpt-4o-mini");
     let patched = changed(&updated, "model_patch", "2026-11-22T11:02:11.909Z");
     compare("model_patch", &patched);
-    assert_eq!(patched.document.0["litellm_params"]["api_key"], made.document.0["litellm_params"]["api_key"]);
+    assert_eq!(
+        patched.document().0["litellm_params"]["api_key"],
+        made.document().0["litellm_params"]["api_key"]
+    );
     let delete = recording("model_delete");
     let gone = at(NOW, |context| model::deletion(&delete.request, context).unwrap());
     check(&delete, &models::deleted(&gone), &[]);

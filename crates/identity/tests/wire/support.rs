@@ -64,7 +64,7 @@ pub(crate) fn clock(time: &str) -> Clock<'static> {
 
 /// A draft as it is kept.
 pub(crate) fn kept(draft: &Draft) -> Arc<Record> {
-    Arc::new(Record::read(draft.kind, &draft.id, 1, draft.document.clone()).unwrap())
+    Arc::new(Record::read(draft.kind, &draft.id, 1, &draft.document).unwrap())
 }
 
 /// Compares a reply with the recorded one. `differences` are the places that are meant to differ, and why.
@@ -114,5 +114,5 @@ fn compare(place: &str, theirs: &Value, ours: &Value, found: &mut Vec<(String, S
 
 /// A record of a document.
 pub(crate) fn record(kind: Kind, id: &str, document: &str) -> Arc<Record> {
-    Arc::new(Record::read(kind, id, 1, Document(object(document))).unwrap())
+    Arc::new(Record::read(kind, id, 1, &Document(object(document))).unwrap())
 }

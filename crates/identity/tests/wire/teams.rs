@@ -53,7 +53,7 @@ fn sit(
     context: &Context<'_>,
 ) -> (Arc<Record>, Option<Arc<Record>>) {
     let user = seat.who.id.clone().unwrap();
-    let drafts = member::new((&team.id, &team.document), &user, (seat, place), terms, context).unwrap();
+    let drafts = member::new((&team.id, &team.document()), &user, (seat, place), terms, context).unwrap();
     (kept(&drafts.record), drafts.others.first().map(kept))
 }
 
@@ -80,7 +80,7 @@ fn grown() -> Team {
     let mut team = second();
     let update = recording("team_update");
     let changed = at("2026-11-22T11:02:08.038Z", |context| {
-        form::change(ID, &team.team.document, None, &update.request, context).unwrap()
+        form::change(ID, &team.team.document(), None, &update.request, context).unwrap()
     });
     team.put(&changed.team);
     team
@@ -121,7 +121,7 @@ fn a_team_changes_and_says_so() {
         let recorded = recording(name);
         let draft = at(time, |context| {
             assert_eq!(form::blocking(&recorded.request, context).unwrap(), ID);
-            form::block(ID, &team.team.document, name == "team_block", context)
+            form::block(ID, &team.team.document(), name == "team_block", context)
         });
         team.put(&draft);
         check(&recorded, &row(&team), &[]);
@@ -130,7 +130,7 @@ fn a_team_changes_and_says_so() {
     let recorded = recording("team_model_add");
     let draft = at("2026-11-22T11:02:08.662Z", |context| {
         let more = form::models(&recorded.request, context).unwrap();
-        form::with_models(ID, &team.team.document, &more.items, context).unwrap()
+        form::with_models(ID, &team.team.document(), &more.items, context).unwrap()
     });
     team.put(&draft);
     let order = "LiteLLM's order is that of a set, which is none";
@@ -139,7 +139,7 @@ fn a_team_changes_and_says_so() {
     let recorded = recording("team_model_delete");
     let draft = at("2026-11-22T11:02:08.704Z", |context| {
         let fewer = form::models(&recorded.request, context).unwrap();
-        form::without_models(ID, &team.team.document, &fewer.items, context).unwrap()
+        form::without_models(ID, &team.team.document(), &fewer.items, context).unwrap()
     });
     team.put(&draft);
     check(&recorded, &row(&team), &[]);
@@ -173,8 +173,8 @@ fn a_member_comes_changes_and_goes() {
     let drafts = at("2026-11-22T11:02:08.280Z", |context| {
         let subject = member::subject(&update.request, context).unwrap();
         assert_eq!((subject.group.as_str(), subject.who.id.as_deref()), (ID, Some("mem1")));
-        let own = Some((&*budget.id, &budget.document));
-        member::change(&member.id, &member.document, own, &update.request, context).unwrap()
+        let own = Some((&*budget.id, &budget.document()));
+        member::change(&member.id, &member.document(), own, &update.request, context).unwrap()
     });
     assert_eq!(drafts.others[0].id, ids[0]);
     let changed = kept(&drafts.others[0]);
@@ -229,5 +229,5 @@ fn teams_are_listed_and_deleted() {
     let delete = recording("team_delete");
     let gone = at(NOW, |context| form::deletion(&delete.request, context).unwrap());
     check(&delete, &reply::deleted(&gone), &[]);
-    assert_eq!(first.team.document.text("created_by"), Some(ACTOR));
+    assert_eq!(first.team.document().text("created_by"), Some(ACTOR));
 }

@@ -31,7 +31,7 @@ fn second() -> (Arc<Record>, Arc<Record>) {
 fn changed(user: &Record) -> Arc<Record> {
     let update = recording("user_update");
     let draft = at("2026-11-22T11:02:08.995Z", |context| {
-        form::change(&user.id, &user.document, &update.request, context).unwrap()
+        form::change(&user.id, &user.document(), &update.request, context).unwrap()
     });
     kept(&draft.user)
 }

@@ -4,7 +4,7 @@
 //! A group is what deployments say (`model_info.access_groups`) and what its record says, together. **Invariant:** to whom
 //! a group is assigned is read from those it is assigned to.
 
-use super::desk::Change;
+use super::change::Change;
 use super::{Desk, Outcome, Problem, Served, asks, looks, paging};
 use http::StatusCode;
 use serde_json::Value;
@@ -88,7 +88,7 @@ const NO_MODELS: &str = "no-default-models";
 
 /// Whether a record is a group of `/v1/access_group`.
 fn is_named(group: &Record) -> bool {
-    group.document.get(NAME).is_some()
+    group.member(NAME).is_some()
 }
 
 fn not_found(name: &str) -> String {
@@ -108,7 +108,8 @@ fn find(desk: &Desk<'_>, name: &str) -> Result<Arc<Record>, Problem> {
 
 /// The deployments that say that they are in a group, and those that its record names.
 fn deployments<'a>(desk: &'a Desk<'_>, group: &Record) -> Vec<&'a Deployment> {
-    let has = |member: &str, name: &str| group.document.texts(member).any(|own| own == name);
+    let document = group.document();
+    let has = |member: &str, name: &str| document.texts(member).any(|own| own == name);
     let is_in = |deployment: &&Deployment| {
         deployment.access_groups.iter().any(|name| **name == *group.id)
             || has("models", &deployment.model_name)
@@ -121,7 +122,7 @@ fn deployments<'a>(desk: &'a Desk<'_>, group: &Record) -> Vec<&'a Deployment> {
 fn configured(desk: &Desk<'_>, name: &str) -> Option<Record> {
     let mut all = desk.snapshot.config().deployments.iter();
     all.find(|deployment| deployment.access_groups.iter().any(|group| group == name))?;
-    Record::read(Kind::AccessGroup, name, 0, Document::default()).ok()
+    Record::read(Kind::AccessGroup, name, 0, &Document::default()).ok()
 }
 
 /// A group by its record, else by the deployments that name it.
@@ -175,7 +176,7 @@ async fn new(desk: &Desk<'_>) -> Outcome {
 
 async fn update(desk: &Desk<'_>) -> Outcome {
     let old = find_to_change(desk)?;
-    let draft = form::access_group::change(&old.id, &old.document, &desk.body, &desk.context())?;
+    let draft = form::access_group::change(&old.id, &old.document(), &desk.body, &desk.context())?;
     check_models(desk, &draft.document)?;
     let changed = desk.commit_one(Change::new("updated").replace(&old, draft)).await?;
     Ok(reply::access_group::made(&changed, deployments(desk, &changed).len()))
@@ -229,8 +230,10 @@ fn budget(desk: &Desk<'_>) -> Outcome {
 async fn set_budget(desk: &Desk<'_>) -> Outcome {
     let old = find_any(desk, desk.param("access_group"))?;
     let own_budget = desk.own_budget(&old);
-    let own = own_budget.as_ref().map(|budget| (&*budget.id, &budget.document));
-    let drafts = form::access_group::change_budget(&old.id, &old.document, own, &desk.body, &desk.context())?;
+    let limits = own_budget.as_ref().map(|budget| budget.document());
+    let own = own_budget.as_ref().map(|budget| &*budget.id).zip(limits.as_ref());
+    let drafts =
+        form::access_group::change_budget(&old.id, &old.document(), own, &desk.body, &desk.context())?;
     let known = desk.known(Kind::AccessGroup, &old.id);
     let change = Change::new("updated").put(drafts, known.as_ref(), own_budget.as_ref());
     let changed = desk.commit_one(change).await?;
@@ -241,7 +244,7 @@ async fn delete_budget(desk: &Desk<'_>) -> Outcome {
     let group = find_any(desk, desk.param("access_group"))?;
     let had_one = group.parents.budget.is_some();
     if had_one {
-        let draft = form::access_group::without_budget(&group.id, &group.document, &desk.context());
+        let draft = form::access_group::without_budget(&group.id, &group.document(), &desk.context());
         desk.commit(Change::new("updated").replace(&group, draft)).await?;
     }
     Ok(reply::access_group::budget_deleted(&group.id, had_one))
@@ -289,7 +292,7 @@ fn info_named(desk: &Desk<'_>) -> Outcome {
 fn check_name(desk: &Desk<'_>, draft: &form::Draft) -> Result<(), Problem> {
     let Some(name) = draft.document.text(NAME) else { return Ok(()) };
     let mut others = desk.all(Kind::AccessGroup).into_iter().filter(|group| *group.id != *draft.id);
-    if others.any(|group| group.document.text(NAME) == Some(name)) {
+    if others.any(|group| group.text(NAME).as_deref() == Some(name)) {
         return Err(Problem::Conflict(format!("Access group with name '{name}' already exists")));
     }
     Ok(())
@@ -333,7 +336,7 @@ async fn new_named(desk: &Desk<'_>) -> Outcome {
 
 async fn update_named(desk: &Desk<'_>) -> Outcome {
     let old = find_named(desk)?;
-    let draft = form::access_group::change_named(&old.id, &old.document, &desk.body, &desk.context())?;
+    let draft = form::access_group::change_named(&old.id, &old.document(), &desk.body, &desk.context())?;
     check_models(desk, &draft.document)?;
     check_name(desk, &draft)?;
     let change = Change::new("updated").replace(&old, draft);

@@ -282,5 +282,5 @@ pub(super) fn alias(desk: &Desk<'_>, entity: EntityKind, id: &str) -> Option<Str
         EntityKind::EndUser => (Kind::Customer, "alias"),
         _ => return None,
     };
-    desk.known(kind, id)?.document.text(member).map(str::to_owned)
+    desk.known(kind, id)?.text(member)
 }

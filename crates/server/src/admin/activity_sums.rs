@@ -208,7 +208,7 @@ pub(super) fn key_metadata(desk: &Desk<'_>, key: &str) -> Value {
     written.insert("key_alias".to_owned(), found.as_ref().and_then(|key| key.alias()).into());
     written.insert("team_id".to_owned(), found.as_ref().and_then(|key| key.parents.team.as_deref()).into());
     written.insert("user_id".to_owned(), user.as_deref().into());
-    let email = record.as_ref().and_then(|user| user.document.text("user_email"));
+    let email = record.as_ref().and_then(|user| user.text("user_email"));
     written.insert("user_email".to_owned(), email.into());
     written.insert("key_exists".to_owned(), Value::Bool(found.is_some()));
     Value::Object(written)

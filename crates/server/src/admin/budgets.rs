@@ -1,6 +1,6 @@
 //! `/budget/*`: limits that several may refer to, each with a purse of its own.
 
-use super::desk::Change;
+use super::change::Change;
 use super::seats::shared_budget_id;
 use super::{Desk, Outcome, Problem, Served, asks, looks, paging};
 use serde_json::Value;
@@ -36,7 +36,7 @@ async fn new(desk: &Desk<'_>) -> Outcome {
 
 async fn update(desk: &Desk<'_>) -> Outcome {
     let old = find(desk, "budget_id", form::budget::subject(&desk.body)?)?;
-    let draft = form::budget::change(&old.id, &old.document, &desk.body, &desk.context())?;
+    let draft = form::budget::change(&old.id, &old.document(), &desk.body, &desk.context())?;
     let changed = desk.commit_one(Change::new("updated").replace(&old, draft)).await?;
     Ok(reply::budget::row(&changed, &desk.clock()))
 }
@@ -64,7 +64,7 @@ async fn delete(desk: &Desk<'_>) -> Outcome {
 /// Who refers to a budget, each by its kind and id; a team by what it gives its members.
 fn users(desk: &Desk<'_>, budget: &Record) -> Vec<String> {
     let directory = desk.ledger().directory();
-    let gives = |team: &&Arc<Record>| shared_budget_id(&team.document) == Some(&*budget.id);
+    let gives = |team: &&Arc<Record>| shared_budget_id(&team.document()) == Some(&*budget.id);
     let teams = directory.all(Kind::Team).filter(gives);
     let named = |user: &Arc<Record>| {
         let place = || {

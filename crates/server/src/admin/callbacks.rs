@@ -57,9 +57,9 @@ fn list(desk: &Desk<'_>) -> Outcome {
         "message": NOT_CALLED,
         "data": {
             "team_id": &*team.id,
-            "success_callbacks": names(&team.document, "success"),
-            "failure_callbacks": names(&team.document, "failure"),
-            "callback_vars": variables(&team.document),
+            "success_callbacks": names(&team.document(), "success"),
+            "failure_callbacks": names(&team.document(), "failure"),
+            "callback_vars": variables(&team.document()),
         },
     }))
 }
@@ -69,7 +69,7 @@ async fn add(desk: &Desk<'_>) -> Outcome {
     let sealing = Sealing::of(desk, &team.id);
     let seal = |member: &str, text: &str| sealing.seal(member, text);
     let context = desk.context_in(Some(&team.id));
-    let draft = form::with(&team.id, &team.document, &desk.body, &seal, &context)?;
+    let draft = form::with(&team.id, &team.document(), &desk.body, &seal, &context)?;
     let changed = desk.commit_one(Change::new("updated").replace(&team, draft)).await?;
     let row = team_shown(desk, &changed, |shown| reply::team::row(shown, &desk.clock()));
     Ok(json!({"status": "success", "message": NOT_CALLED, "data": row}))
@@ -78,7 +78,7 @@ async fn add(desk: &Desk<'_>) -> Outcome {
 async fn delete(desk: &Desk<'_>) -> Outcome {
     let (id, name) = (desk.param("team_id"), desk.param("callback_name"));
     let team = find_team(desk, id)?;
-    let draft = form::without(&team.id, &team.document, name, &desk.context_in(Some(&team.id)))?;
+    let draft = form::without(&team.id, &team.document(), name, &desk.context_in(Some(&team.id)))?;
     let missing = || {
         let message = format!("callback_name = {name} is not registered for team_id = {id}.");
         Problem::Missing("callback_name", message)
@@ -90,8 +90,8 @@ async fn delete(desk: &Desk<'_>) -> Outcome {
         "message": format!("Callback {name} removed for team {id}"),
         "data": {
             "team_id": id,
-            "success_callbacks": names(&changed.document, "success"),
-            "failure_callbacks": names(&changed.document, "failure"),
+            "success_callbacks": names(&changed.document(), "success"),
+            "failure_callbacks": names(&changed.document(), "failure"),
         },
     }))
 }

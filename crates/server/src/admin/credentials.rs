@@ -53,7 +53,7 @@ async fn change(desk: &Desk<'_>) -> Outcome {
     let old = find(desk)?;
     let sealing = Sealing::of(desk, &old.id);
     let seal = |member: &str, text: &str| sealing.seal(member, text);
-    let draft = form::change(&old.id, &old.document, &desk.body, &seal, &desk.context())?;
+    let draft = form::change(&old.id, &old.document(), &desk.body, &seal, &desk.context())?;
     try_out(desk, &draft)?;
     desk.commit_one(Change::new("updated").replace(&old, draft)).await?;
     Ok(done(Done::Updated))
@@ -94,7 +94,7 @@ fn shown_from(source: &str, name: &str, values: &Map<String, Value>, info: &Map<
     let mut document = Document::default();
     document.0.insert("credential_info".to_owned(), Value::Object(info.clone()));
     let record =
-        Record::read(Kind::Credential, name, 1, document).map_err(|bad| Problem::Form(bad.into()))?;
+        Record::read(Kind::Credential, name, 1, &document).map_err(|bad| Problem::Form(bad.into()))?;
     let mut shown = view(&record, values);
     if let Some(members) = shown.as_object_mut() {
         members.insert("source".to_owned(), json!(source));

@@ -1,6 +1,6 @@
 //! `/customer/*` and `/end_user/*`: the callers' own users.
 
-use super::desk::Change;
+use super::change::Change;
 use super::{Desk, Outcome, Problem, Served, asks, looks, paging};
 use serde_json::Value;
 use std::sync::Arc;
@@ -50,8 +50,9 @@ async fn new(desk: &Desk<'_>) -> Outcome {
 async fn update(desk: &Desk<'_>) -> Outcome {
     let old = find(desk, "user_id", form::customer::subject(&desk.body)?)?;
     let budget = desk.own_budget(&old);
-    let own = budget.as_ref().map(|budget| (&*budget.id, &budget.document));
-    let drafts = form::customer::change(&old.id, &old.document, own, &desk.body, &desk.context())?;
+    let limits = budget.as_ref().map(|budget| budget.document());
+    let own = budget.as_ref().map(|budget| &*budget.id).zip(limits.as_ref());
+    let drafts = form::customer::change(&old.id, &old.document(), own, &desk.body, &desk.context())?;
     let change = Change::new("updated").put(drafts, Some(&old), budget.as_ref());
     let changed = desk.commit_one(change).await?;
     Ok(shown(desk, &changed))
@@ -73,8 +74,8 @@ async fn block(desk: &Desk<'_>) -> Outcome {
             continue;
         }
         let old = desk.known(Kind::Customer, id);
-        let document = old.as_ref().map(|old| &old.document);
-        let draft = form::customer::block(id, document, true, &desk.context());
+        let document = old.as_ref().map(|old| old.document());
+        let draft = form::customer::block(id, document.as_ref(), true, &desk.context());
         change = match &old {
             Some(old) => change.replace(old, draft),
             None => change.make(draft),
@@ -90,7 +91,7 @@ async fn unblock(desk: &Desk<'_>) -> Outcome {
     let named = form::customer::several(&desk.body, &desk.context())?;
     for id in &named {
         let old = find(desk, "user_ids", id)?;
-        let draft = form::customer::block(id, Some(&old.document), false, &desk.context());
+        let draft = form::customer::block(id, Some(&old.document()), false, &desk.context());
         change = change.replace(&old, draft);
     }
     desk.commit(change).await?;

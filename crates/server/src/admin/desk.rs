@@ -3,6 +3,7 @@
 //! **Invariant:** what is looked up here is what the right of the route reaches; what it does not reach is not there.
 //! **Invariant:** a record that is made or changed lies within its parents, and is audited with its change.
 
+use super::change::{Author, Change, Putting};
 use super::{Problem, notices::Notices, query::Query};
 use crate::auth::Caller;
 use crate::snapshot::Snapshot;
@@ -11,17 +12,16 @@ use http::request::Parts;
 use serde_json::{Map, Value};
 use std::net::IpAddr;
 use std::sync::Arc;
-use tollgate_catalog::PicoDollars;
 use tollgate_config::NewRecords;
 use tollgate_identity::access::{Right, RouteRow};
-use tollgate_identity::form::{BadForm, Context, Draft, Drafts};
+use tollgate_identity::form::{BadForm, Context, Draft};
 use tollgate_identity::grant::{Grant, Parent};
 use tollgate_identity::reply::{self, Amounts, Clock};
 use tollgate_identity::role::Actor;
-use tollgate_identity::{Directory, Document, Kind, Limits, Parents, Record, dollars};
+use tollgate_identity::{Directory, Kind, Limits, Parents, Record};
 use tollgate_ledger::{Ledger, scope_of};
 use tollgate_policy::clock::Wall;
-use tollgate_store::books::{AuditEntry, Delete, Expected, Put, RecordChange, Settled};
+use tollgate_store::books::RecordChange;
 
 /// Held by who gives a name that nobody else may have, from when it is looked for until it is given.
 static NAMING: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
@@ -30,124 +30,6 @@ static NAMING: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
 pub(crate) const DEFAULT_USER: &str = "default_user_id";
 /// Who a change is said to be made for (LiteLLM's header).
 const CHANGED_BY: &str = "litellm-changed-by";
-
-/// A record that is to be put.
-struct Putting {
-    draft: Draft,
-    /// What it replaces.
-    old: Option<Arc<Record>>,
-    /// It is part of another one of the change, which is what whoever asks has the right to.
-    is_beside: bool,
-}
-
-/// A word in the audit about a record that stays as it is: what it has spent, before and after.
-struct Note {
-    record: Arc<Record>,
-    before: PicoDollars,
-    after: PicoDollars,
-}
-
-impl Note {
-    /// The record, with what it has spent.
-    fn told(&self, spent: PicoDollars) -> String {
-        let mut document = self.record.document.clone();
-        document.0.insert("spend".to_owned(), dollars(spent));
-        told(&document)
-    }
-}
-
-/// What is put, with what it replaces.
-#[derive(Default)]
-pub(crate) struct Change {
-    action: &'static str,
-    puts: Vec<Putting>,
-    deletes: Vec<Arc<Record>>,
-    notes: Vec<Note>,
-    accounts: Vec<Settled>,
-}
-
-impl Change {
-    /// Nothing yet; `action` is the word of the audit.
-    pub(crate) fn new(action: &'static str) -> Self {
-        Self { action, ..Self::default() }
-    }
-
-    /// With a record that is new.
-    pub(crate) fn make(mut self, draft: Draft) -> Self {
-        self.puts.push(Putting { draft, old: None, is_beside: false });
-        self
-    }
-
-    /// With a record that is part of another one of this change: a budget of its own, the user of a place.
-    pub(crate) fn beside(mut self, draft: Draft) -> Self {
-        self.puts.push(Putting { draft, old: None, is_beside: true });
-        self
-    }
-
-    /// With a record, new or in place of `old`, and its budget, new or in place of the one that it had for itself alone.
-    pub(crate) fn put(
-        self,
-        drafts: Drafts,
-        old: Option<&Arc<Record>>,
-        own_budget: Option<&Arc<Record>>,
-    ) -> Self {
-        let with_record = match old {
-            Some(old) => self.replace(old, drafts.record),
-            None => self.make(drafts.record),
-        };
-        drafts.others.into_iter().fold(with_record, |change, draft| {
-            let own = own_budget.filter(|own| (own.kind, &*own.id) == (draft.kind, draft.id.as_str()));
-            match own {
-                Some(own) => change.replace(own, draft),
-                None => change.beside(draft),
-            }
-        })
-    }
-
-    /// Whether it has a budget of this id.
-    fn puts_budget(&self, id: &str) -> bool {
-        self.puts.iter().any(|put| put.draft.kind == Kind::Budget && put.draft.id == id)
-    }
-
-    /// With a record in place of this one.
-    pub(crate) fn replace(mut self, old: &Arc<Record>, draft: Draft) -> Self {
-        self.puts.push(Putting { draft, old: Some(Arc::clone(old)), is_beside: false });
-        self
-    }
-
-    /// Without a record.
-    pub(crate) fn delete(mut self, record: &Arc<Record>) -> Self {
-        self.deletes.push(Arc::clone(record));
-        self
-    }
-
-    /// With a word in the audit about a record that stays as it is, and what it has spent before and after.
-    pub(crate) fn note(mut self, record: &Arc<Record>, before: PicoDollars, after: PicoDollars) -> Self {
-        self.notes.push(Note { record: Arc::clone(record), before, after });
-        self
-    }
-
-    /// The word of the audit.
-    pub(super) fn action(&self) -> &'static str {
-        self.action
-    }
-
-    /// What is put: its kind, its id, and whether it is new.
-    pub(super) fn put_records(&self) -> impl Iterator<Item = (Kind, &str, bool)> {
-        self.puts.iter().map(|put| (put.draft.kind, put.draft.id.as_str(), put.old.is_none()))
-    }
-
-    /// What goes.
-    pub(super) fn deleted(&self) -> impl Iterator<Item = &Arc<Record>> {
-        self.deletes.iter()
-    }
-
-    /// With an account set.
-    pub(crate) fn set(mut self, settled: Settled) -> Self {
-        self.accounts.push(settled);
-        self
-    }
-}
 
 /// One request.
 pub(crate) struct Desk<'a> {
@@ -306,7 +188,7 @@ impl<'a> Desk<'a> {
             |cadence| budgets.iter().find(|budget| budget.cadence == cadence).map(|budget| budget.settled);
         let total = of(None).unwrap_or_default();
         let spend = of(record.limits.cadence).unwrap_or(total);
-        let model_spend = record.limits.model_budgets.keys().filter_map(|model| {
+        let model_spend = record.limits.models.budgets.keys().filter_map(|model| {
             let scope = scope.clone().with_model(model.as_ref());
             let budgets = ledger.accounts().budgets(&scope, &record.limits, self.now);
             Some((model.clone(), budgets.last()?.settled))
@@ -447,7 +329,7 @@ impl<'a> Desk<'a> {
         };
         let ids: Vec<(Kind, String)> =
             change.puts.iter().map(|put| (put.draft.kind, put.draft.id.clone())).collect();
-        self.ledger().commit(self.written(change)).await?;
+        self.ledger().commit(change.written(&self.author())).await?;
         notices.tell(self, self.changed_by.as_deref().unwrap_or(&self.actor_id));
         let directory = self.ledger().directory();
         Ok(ids.iter().filter_map(|(kind, id)| directory.get(*kind, id).map(Arc::clone)).collect())
@@ -460,7 +342,7 @@ impl<'a> Desk<'a> {
         what: (Kind, &str),
         said: String,
     ) -> Result<(), Problem> {
-        let audits = vec![self.audit(action, what, None, Some(said))];
+        let audits = vec![self.author().audit(action, what, None, Some(said))];
         let change = RecordChange { at: self.now.micros(), audits, ..RecordChange::default() };
         Ok(self.ledger().commit(change).await.map(|_| ())?)
     }
@@ -470,74 +352,18 @@ impl<'a> Desk<'a> {
         self.commit(change).await?.into_iter().next().ok_or(Problem::Internal)
     }
 
-    fn written(&self, change: Change) -> RecordChange {
-        let mut written =
-            RecordChange { at: self.now.micros(), accounts: change.accounts, ..RecordChange::default() };
-        for Putting { draft, old, .. } in change.puts {
-            let after = text(&draft.document);
-            let action = action_on(change.action, old.is_some());
-            written.audits.push(self.audit(
-                action,
-                (draft.kind, &draft.id),
-                old.as_deref(),
-                Some(told(&draft.document)),
-            ));
-            written.puts.push(Put {
-                kind: draft.kind.word().to_owned(),
-                id: draft.id,
-                doc: after,
-                expected: old.map_or(Expected::Absent, |old| Expected::Version(old.version)),
-            });
-        }
-        for note in change.notes {
-            let what = (note.record.kind, &*note.record.id);
-            let mut audit = self.audit(change.action, what, None, Some(note.told(note.after)));
-            audit.before = Some(note.told(note.before));
-            written.audits.push(audit);
-        }
-        for record in change.deletes {
-            written.audits.push(self.audit(change.action, (record.kind, &record.id), Some(&record), None));
-            written.deletes.push(Delete {
-                kind: record.kind.word().to_owned(),
-                id: record.id.as_ref().to_owned(),
-                // Of two who regenerate one key, one comes too late.
-                expected: Expected::Version(record.version),
-            });
-        }
-        written
-    }
-
-    fn audit(
-        &self,
-        action: &'static str,
-        (kind, id): (Kind, &str),
-        before: Option<&Record>,
-        after: Option<String>,
-    ) -> AuditEntry {
-        AuditEntry {
-            at: self.now.micros(),
+    /// Who changes things here, and when.
+    fn author(&self) -> Author {
+        Author {
+            at: self.now,
             actor: self.changed_by.clone().unwrap_or_else(|| self.actor_id.clone()),
-            actor_key: self.caller.owner(),
-            action: action.to_owned(),
-            kind: kind.word().to_owned(),
-            object_id: id.to_owned(),
-            before: before.map(|record| told(&record.document)),
-            after,
+            key: self.caller.owner(),
         }
-    }
-}
-
-/// What a change does to a record that it puts: what goes with the change of another is not changed as that is.
-fn action_on(action: &'static str, is_there: bool) -> &'static str {
-    match (action, is_there) {
-        ("updated", false) => "created",
-        ("created" | "deleted", true) => "updated",
-        _ => action,
     }
 }
 
 fn read(draft: &Draft) -> Result<Record, Problem> {
-    Record::read(draft.kind, &draft.id, 1, draft.document.clone()).map_err(|bad| Problem::Form(bad.into()))
+    Record::read(draft.kind, &draft.id, 1, &draft.document).map_err(|bad| Problem::Form(bad.into()))
 }
 
 /// What the budget says that a record is to refer to, be it of the same change.
@@ -567,20 +393,6 @@ fn is_same_place(old: &Record, new: &Record) -> bool {
         [user, team, project, organization]
     };
     place(old) == place(new)
-}
-
-fn text(document: &Document) -> String {
-    Value::Object(document.0.clone()).to_string()
-}
-
-/// A document as the audit tells it: who reads it has no use for what is kept of a password.
-fn told(document: &Document) -> String {
-    if document.get("password").is_none() {
-        return text(document);
-    }
-    let mut document = document.clone();
-    document.0.shift_remove("password");
-    text(&document)
 }
 
 /// A random UUID (RFC 9562, version 4).

@@ -2,7 +2,7 @@
 //!
 //! **Invariant:** every figure is a sum over days, as `books` keeps them; no attempt is looked at.
 
-use super::desk::Change;
+use super::change::Change;
 use super::sight::{books, listed, token_of};
 use super::span::{Days, Edge, moment, spoken_day};
 use super::spend_row::{model_name, spent};
@@ -125,7 +125,7 @@ async fn keys(desk: &Desk<'_>) -> Outcome {
         json!({
             "api_key": name(sum, 0),
             "key_alias": key.as_ref().and_then(|key| key.alias()),
-            "key_name": key.as_ref().and_then(|key| key.document.text("key_name")),
+            "key_name": key.as_ref().and_then(|key| key.text("key_name")),
             "total_spend": spent(sum.totals.spend),
         })
     });

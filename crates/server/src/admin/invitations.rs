@@ -2,7 +2,8 @@
 //!
 //! **Invariant:** an invitation's id is drawn from the system's own source: who knows it may take it up.
 
-use super::desk::{Change, random_bits};
+use super::change::Change;
+use super::desk::random_bits;
 use super::{Desk, Outcome, Problem, Served, asks, looks};
 use std::sync::Arc;
 use tollgate_identity::form::{self, Context};
@@ -69,7 +70,7 @@ fn info(desk: &Desk<'_>) -> Outcome {
 async fn update(desk: &Desk<'_>) -> Outcome {
     let (id, is_accepted) = form::invitation::acceptance(&desk.body, &desk.context())?;
     let old = find(desk, &id)?;
-    let draft = form::invitation::accept(&old.id, &old.document, is_accepted, &desk.context());
+    let draft = form::invitation::accept(&old.id, &old.document(), is_accepted, &desk.context());
     let changed = desk.commit_one(Change::new("updated").replace(&old, draft)).await?;
     Ok(reply::invitation::row(&changed, &desk.clock()))
 }

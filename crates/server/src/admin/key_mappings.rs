@@ -1,6 +1,6 @@
 //! `/jwt/key/mapping/*`: claims of an identity provider's tokens that stand for keys.
 
-use super::desk::Change;
+use super::change::Change;
 use super::{Desk, Outcome, Problem, Served, asks, keys, looks, paging};
 use serde_json::json;
 use std::sync::Arc;
@@ -62,7 +62,7 @@ async fn create(desk: &Desk<'_>) -> Outcome {
 async fn update(desk: &Desk<'_>) -> Outcome {
     let old = find(desk, form::key_mapping::subject(&desk.body)?)?;
     let context = desk.context();
-    let draft = form::key_mapping::change(&old.id, &old.document, &desk.body, keys::token_of, &context)?;
+    let draft = form::key_mapping::change(&old.id, &old.document(), &desk.body, keys::token_of, &context)?;
     check_key(desk, &draft)?;
     let changed = desk.commit_one(Change::new("updated").replace(&old, draft)).await?;
     Ok(reply::key_mapping::row(&changed, &desk.clock()))
@@ -91,9 +91,9 @@ fn info(desk: &Desk<'_>) -> Outcome {
 /// A change that takes the mappings of a key along to the one that takes its place.
 pub(super) fn moved(desk: &Desk<'_>, mut change: Change, (old, new): (&str, &str)) -> Change {
     let directory = desk.ledger().directory();
-    let of_old = |mapping: &&Arc<Record>| mapping.document.text("mapped_token") == Some(old);
+    let of_old = |mapping: &&Arc<Record>| mapping.text("mapped_token").as_deref() == Some(old);
     for mapping in directory.all(Kind::KeyMapping).filter(of_old) {
-        let draft = form::key_mapping::moved(&mapping.id, &mapping.document, new, &desk.context());
+        let draft = form::key_mapping::moved(&mapping.id, &mapping.document(), new, &desk.context());
         change = change.replace(mapping, draft);
     }
     change

@@ -1,6 +1,7 @@
 //! `/key/*`: virtual keys.
 
-use super::desk::{Change, random_bits};
+use super::change::Change;
+use super::desk::random_bits;
 use super::{Desk, Outcome, Problem, Served, asks, key_mappings, looks, paging, spent};
 use serde_json::{Map, Value, json};
 use std::sync::Arc;
@@ -120,7 +121,7 @@ async fn generate_for_service(desk: &Desk<'_>) -> Outcome {
 fn usual(desk: &Desk<'_>, team: Option<&str>) -> Map<String, Value> {
     let mut usual = desk.new_records().keys.clone();
     let team = team.and_then(|team| desk.known(Kind::Team, team));
-    let duration = team.and_then(|team| team.document.metadata("team_member_key_duration").cloned());
+    let duration = team.and_then(|team| team.document().metadata("team_member_key_duration").cloned());
     usual.extend(duration.map(|duration| ("duration".to_owned(), duration)));
     usual
 }
@@ -193,7 +194,7 @@ async fn update(desk: &Desk<'_>) -> Outcome {
 async fn change(desk: &Desk<'_>, named: &str, body: &Map<String, Value>) -> Result<Arc<Record>, Problem> {
     let old = find(desk, named)?;
     let context = desk.context_in(old.parents.team.as_deref());
-    let draft = form::key::change(&old.id, &old.document, body, &context)?;
+    let draft = form::key::change(&old.id, &old.document(), body, &context)?;
     let spend = spent::asked(desk, body)?;
     bounds(desk).of_change(&draft, body)?;
     let _naming = desk.naming().await;
@@ -244,7 +245,7 @@ async fn changed_or_why(desk: &Desk<'_>, named: String, body: &Map<String, Value
 
 async fn block(desk: &Desk<'_>, is_blocked: bool) -> Outcome {
     let old = find(desk, &form::key::blocking(&desk.body, &desk.context())?)?;
-    let draft = |key: &Record| form::key::block(&key.id, &key.document, is_blocked, &desk.context());
+    let draft = |key: &Record| form::key::block(&key.id, &key.document(), is_blocked, &desk.context());
     let action = if is_blocked { "blocked" } else { "unblocked" };
     let mut change = Change::new(action).replace(&old, draft(&old));
     for before in predecessors(desk, &old.id) {
@@ -273,35 +274,45 @@ async fn regenerate_in_path(desk: &Desk<'_>) -> Outcome {
 
 async fn regenerate(desk: &Desk<'_>, named: &str) -> Outcome {
     let old = find(desk, named)?;
+    let key = secret(desk, form::key::chosen_anew(&desk.body)?)?;
+    let made = replace(desk, &old, &key).await?;
+    Ok(shown(desk, &made, |shown| reply::key::generated(shown, key.as_str(), &desk.clock())))
+}
+
+/// Puts a key in place of another, with what the body changes of it.
+pub(super) async fn replace(
+    desk: &Desk<'_>,
+    old: &Arc<Record>,
+    key: &KeyText,
+) -> Result<Arc<Record>, Problem> {
     // Else it would have two in its place, and each all of its budget.
     if old.successor().is_some() {
         return Err(Problem::Conflict("The key has been regenerated already".to_owned()));
     }
-    let key = secret(desk, form::key::chosen_anew(&desk.body)?)?;
     let (token, name) = (key.token(), key.name());
     let secret = Secret { token: token.as_str(), name: &name };
     let context = desk.context_in(old.parents.team.as_deref());
     let spend = spent::asked(desk, &desk.body)?;
-    let anew = form::key::regenerate(&old.id, &old.document, &desk.body, secret, &context)?;
+    let anew = form::key::regenerate(&old.id, &old.document(), &desk.body, secret, &context)?;
     bounds(desk).of_change(&anew.new, &desk.body)?;
     let _naming = desk.naming().await;
     check_alias(desk, &anew.new, Some(&old.id))?;
     let change = Change::new("regenerated").make(anew.new);
     let mut change = key_mappings::moved(desk, change, (&old.id, token.as_str()));
     for before in predecessors(desk, &old.id) {
-        let draft = form::key::succeeded_by(&before.id, &before.document, token.as_str(), &context);
+        let draft = form::key::succeeded_by(&before.id, &before.document(), token.as_str(), &context);
         change = change.replace(&before, draft);
     }
-    for settled in spent::carried_over(desk, &old, token.as_str()) {
+    for settled in spent::carried_over(desk, old, token.as_str()) {
         change = change.set(settled);
     }
     change = match anew.old {
-        Some(kept) => change.replace(&old, kept),
-        None => change.delete(&old),
+        Some(kept) => change.replace(old, kept),
+        None => change.delete(old),
     };
     let made = desk.commit_one(change).await?;
     spent::set_if_asked(desk, &made, spend).await?;
-    Ok(shown(desk, &made, |shown| reply::key::generated(shown, key.as_str(), &desk.clock())))
+    Ok(made)
 }
 
 /// The keys that are let through for a while in place of one: those that it was regenerated from.
@@ -375,9 +386,9 @@ fn listed(desk: &Desk<'_>) -> Result<Vec<Arc<Record>>, Problem> {
     };
     let search_fits = |key: &Record| {
         query.get("search").is_none_or(|text| {
-            let places =
-                [key.alias(), Some(&*key.id), key.parents.user.as_deref(), key.document.text("key_name")];
+            let places = [key.alias(), Some(&*key.id), key.parents.user.as_deref()];
             places.into_iter().flatten().any(|place| contains(place, text))
+                || key.text("key_name").is_some_and(|name| contains(&name, text))
         })
     };
     let clock = desk.clock();
@@ -415,8 +426,7 @@ fn list(desk: &Desk<'_>) -> Outcome {
             return Value::from(&*key.id);
         }
         let user = key.parents.user.as_ref().filter(|_| shows_user).and_then(|id| desk.known(Kind::User, id));
-        let user =
-            user.map(|user| json!({"user_id": &*user.id, "user_email": user.document.text("user_email")}));
+        let user = user.map(|user| json!({"user_id": &*user.id, "user_email": user.text("user_email")}));
         let given: &[(&'static str, Value)] = &[("user", user.unwrap_or_default())];
         shown(desk, key, |shown| reply::key::view(shown, given, &desk.clock()))
     });

@@ -3,7 +3,8 @@
 //! Leaves what a user or a member is to `users` and `members`. **Invariant:** of many, each is answered in its place; what is
 //! wrong with one is none of the others' business.
 
-use super::desk::Change;
+use super::change::Change;
+use super::paging::SortKey;
 use super::seats::find_team;
 use super::sight::books;
 use super::span::{Edge, moment};
@@ -95,7 +96,7 @@ async fn make_users(desk: &Desk<'_>) -> Outcome {
         told.push(match made {
             Ok((user, key)) => json!({
                 "user_id": &*user.id,
-                "user_email": user.document.text("user_email"),
+                "user_email": user.text("user_email"),
                 "success": true,
                 "teams": teams(desk, &user),
                 "key": key.map(|(_, text)| text.as_str().to_owned()),
@@ -203,9 +204,7 @@ async fn change_member(
 /// The limits that hold for a member.
 fn put_terms(desk: &Desk<'_>, member: &Record, row: &mut Value) {
     let budget = desk.budget_of(member);
-    let of = |name: &str| {
-        budget.as_ref().and_then(|budget| budget.document.get(name)).cloned().unwrap_or_default()
-    };
+    let of = |name: &str| budget.as_ref().and_then(|budget| budget.member(name)).unwrap_or_default();
     row["budget_id"] = budget.as_ref().map(|budget| Value::from(&*budget.id)).unwrap_or_default();
     for name in ["max_budget", "tpm_limit", "rpm_limit", "budget_duration", "allowed_models"] {
         row[name] = of(name);
@@ -267,7 +266,7 @@ fn budgets(desk: &Desk<'_>) -> Outcome {
     budgets.retain(|budget| {
         part.as_ref().is_none_or(|part| budget.id.to_lowercase().contains(part))
             && durations.as_ref().is_none_or(|all| {
-                budget.document.text("budget_duration").is_some_and(|own| all.contains(&own))
+                budget.text("budget_duration").is_some_and(|own| all.contains(&own.as_str()))
             })
     });
     let order: Vec<(&str, bool)> = query
@@ -279,14 +278,19 @@ fn budgets(desk: &Desk<'_>) -> Outcome {
     if let Some((name, _)) = order.iter().find(|(name, _)| !SORTABLE.contains(name)) {
         return Err(Problem::Bad("sort", format!("'{name}' is none of {}", SORTABLE.join(", "))));
     }
-    budgets.sort_by(|one, other| {
-        let by = |(name, is_falling): &(&str, bool)| {
-            let order = compare(one, other, name);
+    let keys_of = |budget: &Record| -> Vec<SortKey> {
+        order.iter().map(|(name, _)| SortKey::of_member(budget, name)).collect()
+    };
+    let mut keyed: Vec<_> = budgets.into_iter().map(|budget| (keys_of(&budget), budget)).collect();
+    keyed.sort_by(|(one, a), (other, b)| {
+        let by = |((one, other), (_, is_falling)): ((&SortKey, &SortKey), &(&str, bool))| {
+            let order = one.order(other);
             if *is_falling { order.reverse() } else { order }
         };
-        let first = order.iter().map(by).find(|order| *order != Ordering::Equal);
-        first.unwrap_or_else(|| one.id.cmp(&other.id))
+        let first = one.iter().zip(other).zip(&order).map(by).find(|order| *order != Ordering::Equal);
+        first.unwrap_or_else(|| a.id.cmp(&b.id))
     });
+    let budgets = keyed.into_iter().map(|(_, budget)| budget).collect();
     let (page, rows) = paging::page(query, ("page", "page_size"), PAGE, budgets)?;
     let rows: Vec<Value> = rows.iter().map(|budget| budget_row(desk, budget)).collect();
     let last = page.total.div_ceil(page.size.max(1)).max(1);
@@ -302,16 +306,6 @@ fn budgets(desk: &Desk<'_>) -> Outcome {
             "last": link(desk, last),
         },
     }))
-}
-
-fn compare(one: &Record, other: &Record, name: &str) -> Ordering {
-    let number = |record: &Record| record.document.get(name).and_then(Value::as_f64);
-    match (number(one), number(other)) {
-        (Some(one), Some(other)) => one.total_cmp(&other),
-        (Some(_), None) => Ordering::Greater,
-        (None, Some(_)) => Ordering::Less,
-        (None, None) => one.document.text(name).cmp(&other.document.text(name)),
-    }
 }
 
 fn budget_row(desk: &Desk<'_>, budget: &Record) -> Value {

@@ -3,7 +3,8 @@
 //! **Invariant:** a place, its budget and the user that is made for it are one change. **Invariant:** who leaves a team
 //! leaves no key in it.
 
-use super::desk::{Change, DEFAULT_USER};
+use super::change::Change;
+use super::desk::DEFAULT_USER;
 use super::seats::{
     Seated, Seating, children, find_team, id_named, own_budget, team_shown, user_shown, without_place,
 };
@@ -72,8 +73,10 @@ fn seated(desk: &Desk<'_>, places: &[String]) -> Vec<Seated> {
 fn user_model(desk: &Desk<'_>, user: &Record) -> Value {
     if !may_see(&desk.actor, user, &desk.ledger().directory()) {
         // Of whom one does not see, what the list of the team's members says.
-        let mut known = user.clone();
-        known.document.0.retain(|name, _| name == "user_id" || name == "user_email");
+        let mut seen = user.document();
+        seen.0.retain(|name, _| name == "user_id" || name == "user_email");
+        // Two texts are always read.
+        let Ok(known) = Record::read(user.kind, &user.id, user.version, &seen) else { return Value::Null };
         let shown = reply::user::Shown { user: &known, amounts: &Amounts::default(), teams: &[] };
         return Value::Object(reply::user::model(shown, &desk.clock()));
     }
@@ -147,9 +150,10 @@ pub(super) async fn change(desk: &Desk<'_>, body: &Map<String, Value>) -> Result
     let place = form::member::subject(body, &desk.context())?;
     let (team, member) = find(desk, &place)?;
     let budget = own_budget(desk, &member);
-    let own = budget.as_ref().map(|budget| (&*budget.id, &budget.document));
+    let limits = budget.as_ref().map(|budget| budget.document());
+    let own = budget.as_ref().map(|budget| &*budget.id).zip(limits.as_ref());
     let context = desk.context_in(Some(&team.id));
-    let drafts = form::member::change(&member.id, &member.document, own, body, &context)?;
+    let drafts = form::member::change(&member.id, &member.document(), own, body, &context)?;
     let change = Change::new("updated").put(drafts, Some(&member), budget.as_ref());
     desk.commit_one(change).await
 }
@@ -195,7 +199,7 @@ async fn reset_spend(desk: &Desk<'_>) -> Outcome {
 async fn reset_budget(desk: &Desk<'_>) -> Outcome {
     let (team, member) = in_path(desk)?;
     let draft =
-        form::member::with_shared_budget(&member.id, &member.document, &team.document, &desk.context())?;
+        form::member::with_shared_budget(&member.id, &member.document(), &team.document(), &desk.context())?;
     let mut change = Change::new("updated").replace(&member, draft);
     if let Some(own) = own_budget(desk, &member) {
         change = change.delete(&own);

@@ -13,6 +13,7 @@ mod addresses;
 mod audit;
 mod budgets;
 mod callbacks;
+mod change;
 mod config;
 mod credentials;
 mod customers;
@@ -48,6 +49,7 @@ mod tags;
 mod teams;
 mod users;
 
+pub(crate) use change::{Author, Change};
 pub(crate) use desk::{DEFAULT_USER, Desk, fresh_id, random_bits};
 pub(crate) use problem::Problem;
 
@@ -58,7 +60,7 @@ use crate::reply::GatewayBody;
 use crate::snapshot::Snapshot;
 use crate::worker::Worker;
 use bytes::Bytes;
-use desk::{Asker, Change};
+use desk::Asker;
 use futures_util::future::BoxFuture;
 use http::{Method, Request, Response, StatusCode};
 use hyper::body::Incoming;

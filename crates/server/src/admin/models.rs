@@ -94,7 +94,7 @@ async fn change(desk: &Desk<'_>, id: &str) -> Outcome {
     let old = find(desk, id)?;
     let sealing = Sealing::of(desk, id);
     let seal = |member: &str, text: &str| sealing.seal(member, text);
-    let draft = form::change(id, &old.document, &desk.body, &seal, &desk.context())?;
+    let draft = form::change(id, &old.document(), &desk.body, &seal, &desk.context())?;
     let changed = keep(desk, draft, Some(&old)).await?;
     Ok(reply::row(&changed, &desk.clock()))
 }
@@ -129,8 +129,8 @@ async fn keep(desk: &Desk<'_>, mut draft: Draft, old: Option<&Arc<Record>>) -> R
 
 /// Refuses what could not be served, as the configuration's own check would, with the member's name.
 pub(super) fn try_out(desk: &Desk<'_>, draft: &Draft) -> Result<(), Problem> {
-    let record = Record::read(draft.kind, &draft.id, 1, draft.document.clone())
-        .map_err(|bad| Problem::Form(bad.into()))?;
+    let record =
+        Record::read(draft.kind, &draft.id, 1, &draft.document).map_err(|bad| Problem::Form(bad.into()))?;
     let stored = Stored::of(&desk.ledger().directory());
     let gateway = &desk.worker.gateway;
     let before = gateway.try_out(&stored);
@@ -170,7 +170,7 @@ fn refuse_beyond_team(body: &Map<String, Value>, old: Option<&Arc<Record>>) -> R
     }
     let key = params(body).find(|(member, _)| *member == "api_key").map(|(_, value)| value);
     let moves = says_destination(body);
-    if moves && old.is_some_and(|old| !old.document.flag(GUARDED)) {
+    if moves && old.is_some_and(|old| !old.document().flag(GUARDED)) {
         // Whoever made it may have given it more than a key.
         return Err(BadForm::forbidden("litellm_params").into());
     }
@@ -182,7 +182,7 @@ fn refuse_beyond_team(body: &Map<String, Value>, old: Option<&Arc<Record>>) -> R
     }
     let named = body.get("model_info").and_then(|info| info.get("team_id"));
     let is_of =
-        |old: &Arc<Record>| old.document.get("model_info").and_then(|info| info.get("team_id")) == named;
+        |old: &Arc<Record>| old.member("model_info").as_ref().and_then(|info| info.get("team_id")) == named;
     if named.is_some() && old.is_some_and(|old| !is_of(old)) {
         return Err(BadForm::forbidden("model_info.team_id").into());
     }
@@ -198,7 +198,7 @@ async fn delete(desk: &Desk<'_>) -> Outcome {
 
 async fn block(desk: &Desk<'_>, is_blocked: bool) -> Outcome {
     let old = find(desk, &form::blocking(&desk.body, &desk.context())?)?;
-    let draft = form::block(&old.id, &old.document, is_blocked, &desk.context());
+    let draft = form::block(&old.id, &old.document(), is_blocked, &desk.context());
     let action = if is_blocked { "blocked" } else { "unblocked" };
     let changed = desk.commit_one(Change::new(action).replace(&old, draft)).await?;
     Ok(reply::row(&changed, &desk.clock()))

@@ -3,7 +3,8 @@
 //! Leaves the words to the alerts, and whether anybody is told to the operator's `alert_types`. **Invariant:** what was not
 //! kept is not told, and what another gateway changed is told there.
 
-use super::desk::{Change, Desk};
+use super::change::Change;
+use super::desk::Desk;
 use crate::toll::named;
 use std::sync::Arc;
 use tollgate_alerts::{Alert, Event, Quiet, Scope, ScopeKind, Severity};
@@ -96,7 +97,7 @@ fn scope(record: &Arc<Record>, directory: &Directory) -> Option<Scope> {
 
 fn model_added(desk: &Desk<'_>, id: &str, actor: &str) -> Alert {
     let record = desk.known(Kind::Model, id);
-    let name = record.and_then(|record| record.document.text("model_name").map(str::to_owned));
+    let name = record.and_then(|record| record.text("model_name"));
     let name = name.unwrap_or_default();
     let sentence = format!("Model {} was added by {}.", plain(&name), plain(actor));
     let alert = Alert::new(Event::ModelAdded, Severity::Info, id, sentence).quiet(Quiet::Never);

@@ -1,6 +1,6 @@
 //! `/organization/*`: what teams belong to, and who is in it.
 
-use super::desk::Change;
+use super::change::Change;
 use super::seats::{
     check_neighbor, check_new_user, children, in_order, seen, team_shown, user_named, user_shown,
 };
@@ -104,8 +104,9 @@ async fn update_in_path(desk: &Desk<'_>) -> Outcome {
 async fn change(desk: &Desk<'_>, id: &str, body: &Map<String, Value>) -> Outcome {
     let old = find(desk, "organization_id", id)?;
     let budget = desk.own_budget(&old);
-    let own = budget.as_ref().map(|budget| (&*budget.id, &budget.document));
-    let drafts = form::organization::change(&old.id, &old.document, own, body, &desk.context())?;
+    let limits = budget.as_ref().map(|budget| budget.document());
+    let own = budget.as_ref().map(|budget| &*budget.id).zip(limits.as_ref());
+    let drafts = form::organization::change(&old.id, &old.document(), own, body, &desk.context())?;
     let change = Change::new("updated").put(drafts, Some(&old), budget.as_ref());
     let changed = desk.commit_one(change).await?;
     Ok(row(desk, &changed))
@@ -217,8 +218,10 @@ async fn member_update(desk: &Desk<'_>) -> Outcome {
     let asked = form::organization::member_subject(&desk.body, &desk.context())?;
     let old = find_place(desk, &asked.group, &asked.who)?;
     let budget = desk.own_budget(&old);
-    let own = budget.as_ref().map(|budget| (&*budget.id, &budget.document));
-    let drafts = form::organization::change_member(&old.id, &old.document, own, &desk.body, &desk.context())?;
+    let limits = budget.as_ref().map(|budget| budget.document());
+    let own = budget.as_ref().map(|budget| &*budget.id).zip(limits.as_ref());
+    let drafts =
+        form::organization::change_member(&old.id, &old.document(), own, &desk.body, &desk.context())?;
     let change = Change::new("updated").put(drafts, Some(&old), budget.as_ref());
     let changed = desk.commit_one(change).await?;
     Ok(place_row(desk, &changed))

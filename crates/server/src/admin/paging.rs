@@ -2,11 +2,13 @@
 
 use super::Problem;
 use super::query::Query;
+use serde_json::Value;
 use std::cmp::Ordering;
 use std::sync::Arc;
 use tollgate_catalog::PicoDollars;
 use tollgate_identity::Record;
 use tollgate_identity::reply::Page;
+use tollgate_policy::clock::Wall;
 
 /// The page that a query asks for, and what is on it: `names` are the parameters for its number and its size, `sizes` the
 /// size where none is asked for, and the largest.
@@ -34,22 +36,31 @@ pub(super) enum SortKey {
     Money(PicoDollars),
     /// A number.
     Number(f64),
+    /// A moment.
+    Moment(Wall),
 }
 
 impl SortKey {
     /// A member of a record's document.
     pub(super) fn of_member(record: &Record, name: &str) -> Self {
-        match record.document.get(name).and_then(serde_json::Value::as_f64) {
-            Some(number) => Self::Number(number),
-            None => Self::Text(record.document.text(name).map(str::to_owned)),
+        if name == "created_at" {
+            return Self::Moment(record.created_at());
+        }
+        match record.member(name) {
+            Some(Value::String(text)) => Self::Text(Some(text).filter(|text| !text.is_empty())),
+            value => value.and_then(|value| value.as_f64()).map_or(Self::Text(None), Self::Number),
         }
     }
 
-    fn order(&self, other: &Self) -> Ordering {
+    /// Which of two comes first.
+    pub(super) fn order(&self, other: &Self) -> Ordering {
         match (self, other) {
             (Self::Text(one), Self::Text(other)) => one.cmp(other),
             (Self::Money(one), Self::Money(other)) => one.cmp(other),
             (Self::Number(one), Self::Number(other)) => one.total_cmp(other),
+            (Self::Moment(one), Self::Moment(other)) => one.cmp(other),
+            (Self::Moment(_), _) => Ordering::Less,
+            (_, Self::Moment(_)) => Ordering::Greater,
             (Self::Text(_), _) => Ordering::Less,
             (_, Self::Text(_)) => Ordering::Greater,
             (Self::Money(_), Self::Number(_)) => Ordering::Less,
@@ -60,10 +71,7 @@ impl SortKey {
 
 /// Orders records as they were made.
 pub(super) fn oldest_first(records: &mut [Arc<Record>]) {
-    records.sort_by(|one, other| {
-        let order = SortKey::of_member(one, "created_at").order(&SortKey::of_member(other, "created_at"));
-        order.then_with(|| one.id.cmp(&other.id))
-    });
+    records.sort_by_cached_key(|record| (record.created_at(), Arc::clone(&record.id)));
 }
 
 /// Orders records by `sort_by` and `sort_order`; the newest first where nothing is asked for.

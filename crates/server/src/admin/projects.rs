@@ -1,6 +1,6 @@
 //! `/project/*`: parts of teams, with models and a budget of their own.
 
-use super::desk::Change;
+use super::change::Change;
 use super::{Desk, Outcome, Problem, Served, asks, looks, paging};
 use serde_json::Value;
 use std::sync::Arc;
@@ -51,8 +51,9 @@ async fn new(desk: &Desk<'_>) -> Outcome {
 async fn update(desk: &Desk<'_>) -> Outcome {
     let old = find(desk, "project_id", form::project::subject(&desk.body)?)?;
     let budget = desk.own_budget(&old);
-    let own = budget.as_ref().map(|budget| (&*budget.id, &budget.document));
-    let drafts = form::project::change(&old.id, &old.document, own, &desk.body, &desk.context())?;
+    let limits = budget.as_ref().map(|budget| budget.document());
+    let own = budget.as_ref().map(|budget| &*budget.id).zip(limits.as_ref());
+    let drafts = form::project::change(&old.id, &old.document(), own, &desk.body, &desk.context())?;
     if drafts.record.document.text("team_id") != old.parents.team.as_deref() {
         check_team(desk, &drafts)?;
     }

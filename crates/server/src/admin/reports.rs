@@ -223,8 +223,7 @@ async fn by_user(desk: &Desk<'_>) -> Outcome {
     let rows = rows.iter().map(|sum| {
         let (team, user) = name(sum, 0).split_once('/').unwrap_or((name(sum, 0), ""));
         let record = desk.known(Kind::User, user);
-        let text =
-            |member: &str| record.as_ref().and_then(|user| user.document.text(member).map(str::to_owned));
+        let text = |member: &str| record.as_ref().and_then(|user| user.text(member));
         let totals = &sum.totals;
         json!({
             "team_id": team,

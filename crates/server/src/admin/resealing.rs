@@ -3,7 +3,8 @@
 //! A salt key is changed so: the new one in `LITELLM_SALT_KEY`, those before it in `LITELLM_SALT_KEY_PREVIOUS`, a restart, and
 //! one request here; then the former ones may go. **Invariant:** what does not open stays as it is, and is counted.
 
-use super::desk::{Change, random_bits};
+use super::change::Change;
+use super::desk::random_bits;
 use super::{Desk, Outcome, Problem, Served, asks, looks};
 use crate::made;
 use serde_json::{Map, Value, json};
@@ -97,7 +98,7 @@ fn look(vault: &Vault, record: &Record) -> Looked {
         count.set(found);
         sealed
     };
-    let mut document = record.document.clone();
+    let mut document = record.document();
     match record.kind {
         Kind::Model => within(&mut document, "litellm_params", &resealed),
         Kind::Credential => within(&mut document, "credential_values", &resealed),
@@ -190,7 +191,7 @@ async fn migrate(desk: &Desk<'_>) -> Outcome {
         let mut sum = Count::default();
         for record in records(desk, kind) {
             let Looked { mut count, document } = look(&vault(desk)?, &record);
-            if document != record.document {
+            if document != record.document() {
                 let draft = Draft { kind, id: record.id.to_string(), document };
                 match desk.commit(Change::new("resealed").replace(&record, draft)).await {
                     Ok(_) => (count.migrated, count.legacy) = (count.legacy, 0),

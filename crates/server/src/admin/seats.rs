@@ -4,7 +4,8 @@
 //! **Invariant:** a place is made with the user that it names, and goes with the budget that is its alone. **Invariant:**
 //! the lock of the directory is let go of before anything else is asked.
 
-use super::desk::{Change, DEFAULT_USER};
+use super::change::Change;
+use super::desk::DEFAULT_USER;
 use super::{Desk, Problem, paging};
 use serde_json::{Map, Value};
 use std::sync::Arc;
@@ -98,8 +99,8 @@ pub(super) fn user_named(desk: &Desk<'_>, who: &Who) -> Option<Arc<Record>> {
     }
     let email = who.email.as_deref()?;
     let directory = desk.ledger().directory();
-    let same = |text: &str| text.eq_ignore_ascii_case(email);
-    directory.all(Kind::User).find(|user| user.document.text("user_email").is_some_and(same)).map(Arc::clone)
+    let same = |text: String| text.eq_ignore_ascii_case(email);
+    directory.all(Kind::User).find(|user| user.text("user_email").is_some_and(same)).map(Arc::clone)
 }
 
 /// The id that somebody is named by or has; none where the e-mail is nobody's.
@@ -144,7 +145,7 @@ pub(super) fn check_neighbor(
 pub(super) fn own_budget(desk: &Desk<'_>, member: &Record) -> Option<Arc<Record>> {
     let id = member.parents.budget.as_deref()?;
     let team = member.parents.team.as_deref().and_then(|team| desk.known(Kind::Team, team));
-    let is_shared = team.is_some_and(|team| shared_budget_id(&team.document) == Some(id));
+    let is_shared = team.is_some_and(|team| shared_budget_id(&team.document()) == Some(id));
     desk.own_budget(member).filter(|_| !is_shared)
 }
 
@@ -250,7 +251,7 @@ impl Seating {
             return Ok(None);
         }
         let place = self.seats.len();
-        let drafts = form::member::new((&team.id, &team.document), &user, (seat, place), terms, context)?;
+        let drafts = form::member::new((&team.id, &team.document()), &user, (seat, place), terms, context)?;
         self.change = std::mem::take(&mut self.change).put(drafts, None, None);
         self.seats.push(id.clone());
         Ok(Some(id))

@@ -54,7 +54,7 @@ pub(super) enum Source {
 /// The settings of a section that were changed, as they are kept.
 pub(super) fn stored(desk: &Desk<'_>, section: &str) -> Map<String, Value> {
     let record = desk.known(Kind::Setting, section);
-    record.and_then(|record| form::values(&record.document).cloned()).unwrap_or_default()
+    record.and_then(|record| form::values(&record.document()).cloned()).unwrap_or_default()
 }
 
 /// The settings of a section that hold, masked, each with where it is from.
@@ -77,7 +77,8 @@ pub(super) fn shown_one(desk: &Desk<'_>, section: &str, name: &str) -> Option<(V
 /// The value of a setting that holds, its secrets open: for changing a part of it.
 pub(super) fn in_full(desk: &Desk<'_>, section: &str, name: &str) -> Result<Option<Value>, Problem> {
     if let Some(record) = desk.known(Kind::Setting, section)
-        && let Some(value) = form::values(&record.document).and_then(|values| values.get(name))
+        && let document = record.document()
+        && let Some(value) = form::values(&document).and_then(|values| values.get(name))
     {
         let opened = open(desk.snapshot.config(), &record, name, value);
         let wrong = |error: SealError| BadForm::wrong(format!("{section}.{name}"), error.to_string());
@@ -149,7 +150,7 @@ fn edited(desk: &Desk<'_>, section: &str, old: Option<&Record>, edits: &[&Edit])
         let Some(value) = value else { continue };
         settings.insert(name.clone(), sealed(desk, (section, name), value, kept.as_ref())?);
     }
-    Ok(form::section(section, old.map(|old| &old.document), settings, &desk.context())?)
+    Ok(form::section(section, old.map(Record::document).as_ref(), settings, &desk.context())?)
 }
 
 /// A setting with its secrets sealed; one that is sent as it was shown is the one that is kept.
@@ -184,7 +185,7 @@ fn try_out(desk: &Desk<'_>, drafts: &[Draft], edits: &[Edit]) -> Result<(), Prob
     let now = Stored::of(&desk.ledger().directory());
     let mut then = now.clone();
     for draft in drafts {
-        let record = Record::read(draft.kind, &draft.id, 1, draft.document.clone());
+        let record = Record::read(draft.kind, &draft.id, 1, &draft.document);
         then = then.with(record.map_err(|bad| Problem::Form(bad.into()))?);
     }
     let (before, after) = (gateway.read_with(&now), gateway.read_with(&then));

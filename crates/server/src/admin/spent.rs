@@ -2,7 +2,7 @@
 //!
 //! **Invariant:** only the gateway's administrators set it, and the audit says what it was and what it is.
 
-use super::desk::Change;
+use super::change::Change;
 use super::{Desk, Problem};
 use serde_json::{Map, Value};
 use std::sync::Arc;
@@ -50,7 +50,7 @@ pub(super) async fn set(desk: &Desk<'_>, record: &Arc<Record>, to: PicoDollars) 
 /// What a key has spent, as what another has: with what is held, which will be booked to nobody else.
 pub(super) fn carried_over(desk: &Desk<'_>, old: &Record, token: &str) -> Vec<Settled> {
     let Some(scope) = scope_of(old) else { return Vec::new() };
-    let models = old.limits.model_budgets.keys().map(|model| scope.clone().with_model(model.as_ref()));
+    let models = old.limits.models.budgets.keys().map(|model| scope.clone().with_model(model.as_ref()));
     let scopes: Vec<_> = std::iter::once(scope.clone()).chain(models).collect();
     let mut settled = Vec::new();
     for scope in scopes {

@@ -1,6 +1,6 @@
 //! `/tag/*`: marks that requests carry, with budgets and limits of their own.
 
-use super::desk::Change;
+use super::change::Change;
 use super::{Desk, Outcome, Problem, Served, asks, looks, paging};
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -36,8 +36,9 @@ async fn new(desk: &Desk<'_>) -> Outcome {
 async fn update(desk: &Desk<'_>) -> Outcome {
     let old = find(desk, form::tag::subject(&desk.body)?)?;
     let budget = desk.own_budget(&old);
-    let own = budget.as_ref().map(|budget| (&*budget.id, &budget.document));
-    let drafts = form::tag::change(&old.id, &old.document, own, &desk.body, &desk.context())?;
+    let limits = budget.as_ref().map(|budget| budget.document());
+    let own = budget.as_ref().map(|budget| &*budget.id).zip(limits.as_ref());
+    let drafts = form::tag::change(&old.id, &old.document(), own, &desk.body, &desk.context())?;
     let change = Change::new("updated").put(drafts, Some(&old), budget.as_ref());
     let changed = desk.commit_one(change).await?;
     Ok(reply::tag::updated(&changed, &desk.clock()))

@@ -3,7 +3,7 @@
 //! Leaves their members to `members`. **Invariant:** who administers a team changes nothing of what it was given: its
 //! budget, its limits, its models.
 
-use super::desk::Change;
+use super::change::Change;
 use super::seats::{Seating, children, find_team, in_order, own_budget, seen, shared_budget_id, team_shown};
 use super::{Desk, Outcome, Problem, Served, asks, keys, looks, paging, spent};
 use serde_json::Value;
@@ -113,12 +113,13 @@ async fn change(desk: &Desk<'_>, id: &str) -> Result<Arc<Record>, Problem> {
     let old = find_team(desk, id)?;
     let gives = gives(desk, old.parents.organization.as_deref());
     let context = Context { is_admin: gives, ..desk.context() };
-    let shared = shared_budget_id(&old.document).and_then(|id| desk.known(Kind::Budget, id));
-    let of_members = shared.as_ref().map(|budget| (&*budget.id, &budget.document));
-    let made = form::team::change(&old.id, &old.document, of_members, &desk.body, &context)?;
+    let shared = shared_budget_id(&old.document()).and_then(|id| desk.known(Kind::Budget, id));
+    let limits = shared.as_ref().map(|budget| budget.document());
+    let of_members = shared.as_ref().map(|budget| &*budget.id).zip(limits.as_ref());
+    let made = form::team::change(&old.id, &old.document(), of_members, &desk.body, &context)?;
     let spend = spent::asked(desk, &desk.body)?;
     if !gives {
-        form::team::hold_to_admin_fields(&old.document, &made.team.document)?;
+        form::team::hold_to_admin_fields(&old.document(), &made.team.document)?;
     }
     if made.team.document.text("organization_id") != old.parents.organization.as_deref() {
         check_organization(desk, &made.team)?;
@@ -133,7 +134,7 @@ async fn change(desk: &Desk<'_>, id: &str) -> Result<Arc<Record>, Problem> {
                 if member.parents.budget.is_none() {
                     let document = &made.team.document;
                     let draft =
-                        form::member::with_shared_budget(&member.id, &member.document, document, &context)?;
+                        form::member::with_shared_budget(&member.id, &member.document(), document, &context)?;
                     change = change.replace(&member, draft);
                 }
             }
@@ -176,7 +177,7 @@ pub(super) fn belongings(desk: &Desk<'_>, team: &Record, gone: &mut Vec<Arc<Reco
         all.extend(own_budget(desk, &member));
         all.push(member);
     }
-    all.extend(shared_budget_id(&team.document).and_then(|id| desk.known(Kind::Budget, id)));
+    all.extend(shared_budget_id(&team.document()).and_then(|id| desk.known(Kind::Budget, id)));
     for record in all {
         if !gone.iter().any(|other| other.kind == record.kind && other.id == record.id) {
             gone.push(record);
@@ -186,7 +187,7 @@ pub(super) fn belongings(desk: &Desk<'_>, team: &Record, gone: &mut Vec<Arc<Reco
 
 async fn block(desk: &Desk<'_>, is_blocked: bool) -> Outcome {
     let team = find_team(desk, &form::team::blocking(&desk.body, &desk.context())?)?;
-    let draft = form::team::block(&team.id, &team.document, is_blocked, &desk.context());
+    let draft = form::team::block(&team.id, &team.document(), is_blocked, &desk.context());
     let action = if is_blocked { "blocked" } else { "unblocked" };
     let changed = desk.commit_one(Change::new(action).replace(&team, draft)).await?;
     Ok(row(desk, &changed))
@@ -195,7 +196,7 @@ async fn block(desk: &Desk<'_>, is_blocked: bool) -> Outcome {
 async fn add_models(desk: &Desk<'_>) -> Outcome {
     let asked = form::team::models(&desk.body, &desk.context())?;
     let team = find_team(desk, &asked.team)?;
-    let draft = form::team::with_models(&team.id, &team.document, &asked.items, &desk.context())?;
+    let draft = form::team::with_models(&team.id, &team.document(), &asked.items, &desk.context())?;
     let changed = desk.commit_one(Change::new("updated").replace(&team, draft)).await?;
     Ok(row(desk, &changed))
 }
@@ -203,7 +204,7 @@ async fn add_models(desk: &Desk<'_>) -> Outcome {
 async fn remove_models(desk: &Desk<'_>) -> Outcome {
     let asked = form::team::models(&desk.body, &desk.context())?;
     let team = find_team(desk, &asked.team)?;
-    let draft = form::team::without_models(&team.id, &team.document, &asked.items, &desk.context())?;
+    let draft = form::team::without_models(&team.id, &team.document(), &asked.items, &desk.context())?;
     let changed = desk.commit_one(Change::new("updated").replace(&team, draft)).await?;
     Ok(row(desk, &changed))
 }
@@ -211,7 +212,7 @@ async fn remove_models(desk: &Desk<'_>) -> Outcome {
 async fn permit(desk: &Desk<'_>) -> Outcome {
     let asked = form::team::permissions(&desk.body, &desk.context())?;
     let team = find_team(desk, &asked.team)?;
-    let draft = form::team::with_permissions(&team.id, &team.document, &asked.items, &desk.context())?;
+    let draft = form::team::with_permissions(&team.id, &team.document(), &asked.items, &desk.context())?;
     let changed = desk.commit_one(Change::new("updated").replace(&team, draft)).await?;
     Ok(model(desk, &changed))
 }
@@ -230,13 +231,13 @@ async fn permit_in_bulk(desk: &Desk<'_>) -> Outcome {
     let mut change = Change::new("updated");
     for team in &teams {
         let mut list: Vec<String> =
-            team.document.texts("team_member_permissions").map(str::to_owned).collect();
+            team.document().texts("team_member_permissions").map(str::to_owned).collect();
         for permission in &asked.permissions {
             if !list.contains(permission) {
                 list.push(permission.clone());
             }
         }
-        let draft = form::team::with_permissions(&team.id, &team.document, &list, &desk.context())?;
+        let draft = form::team::with_permissions(&team.id, &team.document(), &list, &desk.context())?;
         change = change.replace(team, draft);
     }
     desk.commit(change).await?;
@@ -265,10 +266,10 @@ fn key_rows(desk: &Desk<'_>, team: &Record) -> Vec<Value> {
 fn info(desk: &Desk<'_>) -> Outcome {
     let team = named(desk)?;
     let organization = team.parents.organization.as_deref();
-    let members_budget = shared_budget_id(&team.document).and_then(|id| desk.known(Kind::Budget, id));
+    let members_budget = shared_budget_id(&team.document()).and_then(|id| desk.known(Kind::Budget, id));
     let of_organization = organization.and_then(|id| desk.known(Kind::Organization, id));
     let models = of_organization
-        .map(|organization| organization.document.texts("models").map(str::to_owned).collect::<Vec<_>>());
+        .map(|organization| organization.document().texts("models").map(str::to_owned).collect::<Vec<_>>());
     let edit = if gives(desk, organization) {
         Edit::Unrestricted
     } else if desk.actor.administers_team(&team.id) {

@@ -3,7 +3,8 @@
 //! **Invariant:** nobody gives a role, or takes an account over, who does not administer the gateway. **Invariant:** what is
 //! kept of a password is its hash, and who sets their own says the one that there is.
 
-use super::desk::{Change, random_bits};
+use super::change::Change;
+use super::desk::random_bits;
 use super::seats::{check_new_user, children, in_order, own_budget, team_shown, user_named, user_shown};
 use super::{Desk, Outcome, Problem, Served, asks, keys, looks, paging, spent};
 use serde_json::{Map, Value, json};
@@ -86,7 +87,7 @@ pub(super) async fn make(desk: &Desk<'_>, body: &Map<String, Value>) -> Result<M
     for (id, seat, terms) in &teams {
         let usual = desk.known(Kind::Team, id).filter(|_| !says_teams);
         let team = usual.map_or_else(|| desk.in_right(Right::TeamMembers, (Kind::Team, id)), Ok)?;
-        let place = (&*team.id, &team.document);
+        let place = (&*team.id, &team.document());
         let drafts = form::member::new(place, &user.id, (seat, 0), terms, &desk.context())?;
         change = drafts.others.into_iter().fold(change.beside(drafts.record), Change::beside);
     }
@@ -173,16 +174,17 @@ async fn change(
     let is_self = desk.actor.user.as_ref() == Some(&user.id);
     // Who reaches another than oneself administers the gateway, or all the organizations that the user is in.
     let context = Context { is_admin: desk.actor.is_admin() || !is_self, ..desk.context() };
-    let changed = form::user::change(&user.id, &user.document, body, &context)?;
+    let changed = form::user::change(&user.id, &user.document(), body, &context)?;
     let mut draft = changed.user;
     let spend = spent::asked(desk, body)?;
     if !desk.actor.is_admin() {
-        let differs = |name: &&&str| draft.document.get(name) != user.document.get(name);
+        let kept = user.document();
+        let differs = |name: &&&str| draft.document.get(name) != kept.get(name);
         if let Some(name) = ADMINISTRATORS.iter().find(differs) {
             return Err(form::BadForm::forbidden(*name).into());
         }
         // A password is changed by who says the one that there is: `/user/password/change`.
-        if changed.password.is_some() && (!is_self || user.document.text("password").is_some()) {
+        if changed.password.is_some() && (!is_self || user.text("password").is_some()) {
             return Err(form::BadForm::forbidden("password").into());
         }
     }
@@ -214,12 +216,12 @@ async fn change_password(desk: &Desk<'_>) -> Outcome {
     let id = desk.actor.user.clone().ok_or_else(missing)?;
     let user = desk.find(Kind::User, &id)?;
     let wrong = || Problem::Bad("current_password", "Current password is incorrect".to_owned());
-    let kept = user.document.text("password").ok_or_else(wrong)?.to_owned();
+    let kept = user.text("password").ok_or_else(wrong)?;
     let is_right = tokio::task::spawn_blocking(move || is_password(&current, &kept)).await;
     if !is_right.map_err(|_| Problem::Internal)? {
         return Err(wrong());
     }
-    let mut document = user.document.clone();
+    let mut document = user.document();
     set_password(&mut document, hashed(new).await?);
     let draft = Draft { kind: Kind::User, id: id.as_ref().to_owned(), document };
     desk.commit_one(Change::new("updated").replace(&user, draft)).await?;
@@ -366,7 +368,7 @@ fn listed(desk: &Desk<'_>) -> Result<Vec<Arc<Record>>, Problem> {
     };
     let mut users = desk.all(Kind::User);
     users.retain(|user| {
-        let document = &user.document;
+        let document = &user.document();
         let (id, email) = (Some(&*user.id), document.text("user_email"));
         let is_in = |kind: Kind, group: &str| desk.known(kind, &member_id(group, &user.id)).is_some();
         query.get("role").is_none_or(|role| document.text("user_role") == Some(role))

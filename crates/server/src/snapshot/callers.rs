@@ -29,8 +29,8 @@ fn access_groups(config: &Config, directory: &Directory) -> AccessGroups {
         let model = deployment.model_name.as_str();
         deployment.access_groups.iter().map(move |group| (group.as_str(), model))
     });
-    let recorded = directory.all(Kind::AccessGroup).flat_map(|group| {
-        let document = &group.document;
+    let groups: Vec<_> = directory.all(Kind::AccessGroup).map(|group| (group, group.document())).collect();
+    let recorded = groups.iter().flat_map(|(group, document)| {
         let named = document.texts("models").filter(|model| *model != NO_MODELS);
         let deployments = document.texts("model_ids").filter_map(|id| {
             let deployment = config.deployments.iter().find(|deployment| deployment.id == id)?;
@@ -166,9 +166,9 @@ impl Snapshot {
         if self.access_groups(&directory).allow(customer, named) {
             return Ok(None);
         }
-        let instead = customer.document.text("default_model").filter(|instead| *instead != model);
+        let instead = customer.text("default_model").filter(|instead| instead != model);
         let denied = || Denied::Model { kind: Kind::Customer, model: model.to_owned() };
-        instead.map(|model| Some(model.to_owned())).ok_or_else(|| Rejection::denied(&denied()))
+        instead.map(Some).ok_or_else(|| Rejection::denied(&denied()))
     }
 
     /// What a caller calls a group, where it may use it: for lists of models.

@@ -8,23 +8,15 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
 use std::hash::Hash;
 use std::sync::atomic::AtomicU64;
+use tollgate_identity::Kind;
 
 type FloatGauge = Gauge<f64, AtomicU64>;
-
-/// Whose budget it is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Budgeted {
-    Key,
-    Team,
-    User,
-    Organization,
-}
 
 /// A budget as it stands.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct BudgetGauge {
-    /// Whose.
-    pub(crate) of: Budgeted,
+    /// Whose: a key's, a team's, a user's or an organization's.
+    pub(crate) of: Kind,
     /// Of a key its hash.
     pub(crate) id: String,
     pub(crate) alias: String,
@@ -171,14 +163,15 @@ impl LedgerMetrics {
         for budget in &ledger.budgets {
             let (id, alias) = (budget.id.clone(), budget.alias.clone());
             match budget.of {
-                Budgeted::Key => {
+                Kind::Key => {
                     self.keys.set(&KeyLabels { hashed_api_key: id, api_key_alias: alias }, budget);
                 }
-                Budgeted::Team => self.teams.set(&TeamLabels { team: id, team_alias: alias }, budget),
-                Budgeted::User => self.users.set(&UserLabels { user: id }, budget),
-                Budgeted::Organization => {
+                Kind::Team => self.teams.set(&TeamLabels { team: id, team_alias: alias }, budget),
+                Kind::User => self.users.set(&UserLabels { user: id }, budget),
+                Kind::Organization => {
                     self.organizations.set(&OrganizationLabels { org_id: id, org_alias: alias }, budget);
                 }
+                _ => {}
             }
         }
     }

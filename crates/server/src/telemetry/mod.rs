@@ -3,7 +3,7 @@
 mod ledger;
 mod metrics;
 
-pub(crate) use ledger::{BudgetGauge, Budgeted, LedgerGauges};
+pub(crate) use ledger::{BudgetGauge, LedgerGauges};
 pub(crate) use metrics::{
     AlertMetrics, DeploymentGauges, FallbackFacts, Metrics, TargetLabels, TargetMetrics,
 };

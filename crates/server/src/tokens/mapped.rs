@@ -64,7 +64,7 @@ pub(super) async fn caller(
 fn key_of(directory: &Directory, field: &str, value: &str, issuer: Option<&str>) -> Option<String> {
     let of = |issuer: Option<&str>| {
         let mapping = directory.get(Kind::KeyMapping, &key_mapping::id_of(field, value, issuer))?;
-        Some(&mapping.document).filter(|document| document.flag("is_active"))
+        Some(mapping.document()).filter(|document| document.flag("is_active"))
     };
     let document = issuer.and_then(|issuer| of(Some(issuer))).or_else(|| of(None))?;
     document.text("mapped_token").map(str::to_owned)

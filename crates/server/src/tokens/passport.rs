@@ -107,7 +107,7 @@ impl Passport {
 
 /// The user of this id, else the one whom the provider knows by it.
 pub(super) fn user<'a>(directory: &'a Directory, id: &str) -> Option<&'a Arc<Record>> {
-    let is_its_name = |user: &&Arc<Record>| user.document.text("sso_user_id") == Some(id);
+    let is_its_name = |user: &&Arc<Record>| user.sso_id() == Some(id);
     directory.get(Kind::User, id).or_else(|| directory.all(Kind::User).find(is_its_name))
 }
 

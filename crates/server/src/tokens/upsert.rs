@@ -7,7 +7,7 @@
 use super::Asked;
 use super::passport::{self, Passport};
 use super::rules::Rules;
-use crate::admin::{DEFAULT_USER, fresh_id};
+use crate::admin::{Author, Change, DEFAULT_USER, fresh_id};
 use crate::error::Rejection;
 use serde_json::{Map, Value};
 use std::sync::Arc;
@@ -20,7 +20,7 @@ use tollgate_identity::{Directory, Document, Kind, member_id};
 use tollgate_ledger::CommitError;
 use tollgate_policy::clock::Wall;
 use tollgate_store::StoreError;
-use tollgate_store::books::{AuditEntry, Expected, Put, RecordChange};
+use tollgate_store::books::RecordChange;
 
 /// How often it is looked again after others have made the same.
 const TRIES_MAX: usize = 3;
@@ -108,7 +108,7 @@ fn missing(rules: &Rules, identity: &Identity, directory: &Directory) -> Missing
     let teams = identity.teams.iter().filter_map(|id| directory.get(Kind::Team, id));
     let is_without = |id: &str| directory.get(Kind::Member, &member_id(id, &user)).is_none();
     let teams = teams.filter(|team| is_without(&team.id));
-    let teams: Vec<_> = teams.map(|team| (team.id.as_ref().to_owned(), team.document.clone())).collect();
+    let teams: Vec<_> = teams.map(|team| (team.id.as_ref().to_owned(), team.document())).collect();
     if !teams.is_empty() || missing.team.is_some() {
         missing.places = Some((user, teams));
     }
@@ -146,22 +146,8 @@ fn change(asked: &Asked<'_>, identity: &Identity, missing: Missing) -> Result<Re
 
 /// The change by which these are made, with its audit, by this actor with this token.
 pub(super) fn written(now: Wall, (actor, key): (&str, &str), drafts: Vec<Draft>) -> RecordChange {
-    let mut change = RecordChange { at: now.micros(), ..RecordChange::default() };
-    for Draft { kind, id, document } in drafts {
-        let doc = Value::Object(document.0).to_string();
-        change.audits.push(AuditEntry {
-            at: now.micros(),
-            actor: actor.to_owned(),
-            actor_key: key.to_owned(),
-            action: "created".to_owned(),
-            kind: kind.word().to_owned(),
-            object_id: id.clone(),
-            before: None,
-            after: Some(doc.clone()),
-        });
-        change.puts.push(Put { kind: kind.word().to_owned(), id, doc, expected: Expected::Absent });
-    }
-    change
+    let author = Author { at: now, actor: actor.to_owned(), key: key.to_owned() };
+    drafts.into_iter().fold(Change::new("created"), Change::make).written(&author)
 }
 
 fn new_user(

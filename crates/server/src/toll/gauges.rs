@@ -2,7 +2,7 @@
 //!
 //! **Invariant:** of each kind so many budgets are told at most, those that are nearest to their end first.
 
-use crate::telemetry::{BudgetGauge, Budgeted, LedgerGauges};
+use crate::telemetry::{BudgetGauge, LedgerGauges};
 use std::sync::Arc;
 use tollgate_catalog::PicoDollars;
 use tollgate_identity::{Directory, Kind, Record};
@@ -16,16 +16,10 @@ const BUDGETS_MAX: usize = 1_000;
 pub(crate) fn gauges(ledger: &Ledger) -> LedgerGauges {
     let (refuses, journal_backlog) = ledger.journal_trouble();
     let now = ledger.clock().wall();
-    let kinds = [
-        (Kind::Key, Budgeted::Key),
-        (Kind::Team, Budgeted::Team),
-        (Kind::User, Budgeted::User),
-        (Kind::Organization, Budgeted::Organization),
-    ];
     let (mut budgets, mut left_out) = (Vec::new(), 0);
-    for (kind, of) in kinds {
-        let records = with_budgets(kind, &ledger.directory());
-        let told = records.iter().filter_map(|record| gauge(ledger, record, (of, now))).collect();
+    for of in [Kind::Key, Kind::Team, Kind::User, Kind::Organization] {
+        let records = with_budgets(of, &ledger.directory());
+        let told = records.iter().filter_map(|record| gauge(ledger, record, (of, now)));
         let (mut told, too_many) = nearest(told, BUDGETS_MAX);
         left_out += too_many;
         budgets.append(&mut told);
@@ -47,7 +41,7 @@ fn with_budgets(kind: Kind, directory: &Directory) -> Vec<Arc<Record>> {
     directory.all(kind).filter(has_budget).map(Arc::clone).collect()
 }
 
-fn gauge(ledger: &Ledger, record: &Record, (of, now): (Budgeted, Wall)) -> Option<BudgetGauge> {
+fn gauge(ledger: &Ledger, record: &Record, (of, now): (Kind, Wall)) -> Option<BudgetGauge> {
     let scope = scope_of(record)?;
     let budgets = ledger.accounts().budgets(&scope, &record.limits, now);
     let budget = budgets.iter().find(|budget| budget.cadence == record.limits.cadence)?;
@@ -64,12 +58,23 @@ fn gauge(ledger: &Ledger, record: &Record, (of, now): (Budgeted, Wall)) -> Optio
     })
 }
 
-/// Those that are nearest to their end, and how many there are besides.
-fn nearest(mut budgets: Vec<BudgetGauge>, most: usize) -> (Vec<BudgetGauge>, usize) {
-    budgets.sort_by(|one, other| one.share_left().total_cmp(&other.share_left()));
-    let too_many = budgets.len().saturating_sub(most);
-    budgets.truncate(most);
-    (budgets, too_many)
+/// Those that are nearest to their end, and how many there are besides. There may be very many, of which twice as many as
+/// are told are there at the same time.
+fn nearest(budgets: impl IntoIterator<Item = BudgetGauge>, most: usize) -> (Vec<BudgetGauge>, usize) {
+    let (mut nearest, mut too_many) = (Vec::new(), 0);
+    let mut cut = |nearest: &mut Vec<BudgetGauge>| {
+        nearest.sort_by(|one, other| one.share_left().total_cmp(&other.share_left()));
+        too_many += nearest.len().saturating_sub(most);
+        nearest.truncate(most);
+    };
+    for budget in budgets {
+        nearest.push(budget);
+        if nearest.len() >= 2 * most.max(1) {
+            cut(&mut nearest);
+        }
+    }
+    cut(&mut nearest);
+    (nearest, too_many)
 }
 
 fn dollars(amount: PicoDollars) -> f64 {
@@ -83,7 +88,7 @@ mod tests {
     #[test]
     fn of_too_many_budgets_those_that_are_nearest_to_their_end_are_told() {
         let budget = |id: &str, most: f64, left: f64| BudgetGauge {
-            of: Budgeted::Key,
+            of: Kind::Key,
             id: id.to_owned(),
             alias: String::new(),
             most,
@@ -98,6 +103,7 @@ mod tests {
         };
         check(5, &["over", "none", "half"], 0);
         check(2, &["over", "none"], 1);
+        check(1, &["over"], 2);
         check(0, &[], 3);
     }
 }

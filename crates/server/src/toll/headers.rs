@@ -44,7 +44,11 @@ fn of_key(key: &Record, wall: Wall, headers: &mut HeaderMap) {
     }
     if let Some(budget) = limits.budget {
         // What is given for a while is part of it, as LiteLLM shows it.
-        let more = limits.increase.filter(|more| wall < more.until).map_or(PicoDollars::ZERO, |more| more.by);
+        let more = limits
+            .increase
+            .as_ref()
+            .filter(|more| wall < more.until)
+            .map_or(PicoDollars::ZERO, |more| more.by);
         let budget = budget.saturating_add(more);
         headers.insert(&KEY_BUDGET, header_text(&budget.as_litellm_number()));
     }

@@ -73,7 +73,7 @@ fn budget_message(scope: &Scope, caller: &Caller, cost: PicoDollars, limit: Pico
         ScopeKind::Key => {
             let key = caller.holder().map(|holder| &holder.key);
             let alias = key.and_then(|key| key.alias()).unwrap_or("key");
-            let name = key.and_then(|key| key.document.text("key_name")).unwrap_or("sk-...");
+            let name = key.and_then(|key| key.text("key_name")).unwrap_or_else(|| "sk-...".to_owned());
             format!("Budget has been exceeded! Key={alias} ({name}){rest}")
         }
         ScopeKind::User => {

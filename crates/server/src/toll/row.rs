@@ -73,7 +73,7 @@ impl Facts {
         if let Some(alias) = key.as_ref().and_then(|key| key.alias()) {
             put("user_api_key_alias", &Value::from(alias).to_string());
         }
-        if let Some(alias) = team.as_ref().and_then(|team| team.document.text("team_alias")) {
+        if let Some(alias) = team.as_ref().and_then(|team| team.alias()) {
             put("user_api_key_team_alias", &Value::from(alias).to_string());
         }
         if let Some(noted) = &self.noted {

@@ -80,8 +80,7 @@ fn belongs(record: &Arc<Record>, directory: &Directory) -> Belongs {
     Belongs {
         token: own(Kind::Key),
         key_alias: (record.kind == Kind::Key).then(alias).flatten(),
-        user_email: find(Kind::User, &user)
-            .and_then(|user| user.document.text("user_email").map(str::to_owned)),
+        user_email: find(Kind::User, &user).and_then(|user| user.text("user_email")),
         customer_id: own(Kind::Customer),
         team_alias: find(Kind::Team, &team).and_then(|team| team.alias().map(str::to_owned)),
         organization_id: own(Kind::Organization).or_else(|| text(parents.organization.as_ref())),

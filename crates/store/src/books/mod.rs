@@ -156,6 +156,20 @@ impl Books {
         self.read(records::all).await
     }
 
+    /// At most `limit` records after the one of this kind and id, from the first on where there is none, by kind and id; the
+    /// revision is that of this page. For whoever wants all of them and not all at once: what
+    /// [changes since](Self::changes_since) the first page's revision has to be taken in after the last.
+    ///
+    /// # Errors
+    /// Those of every read.
+    pub async fn records_after(
+        &self,
+        after: Option<(String, String)>,
+        limit: u32,
+    ) -> Result<Records, StoreError> {
+        self.read(move |session| records::page(session, after.as_ref(), limit)).await
+    }
+
     /// Carries a change out, and returns its revision: the version of every record that it wrote.
     ///
     /// # Errors

@@ -120,6 +120,13 @@ pub struct RecordChange {
 
 const ALL: &str = "SELECT kind, id, doc, revision FROM records ORDER BY kind, id";
 
+/// One page of them, from the first on.
+const FIRST: &str = "SELECT kind, id, doc, revision FROM records ORDER BY kind, id LIMIT $1";
+
+/// The page that follows a record.
+const AFTER: &str = "SELECT kind, id, doc, revision FROM records WHERE (kind, id) > ($2, $3) \
+                     ORDER BY kind, id LIMIT $1";
+
 const WRITTEN: &str =
     "SELECT kind, id, doc, revision FROM records WHERE revision > $1 ORDER BY revision, kind, id";
 
@@ -182,6 +189,21 @@ pub(super) fn all(session: &mut dyn Session) -> Result<Records, Fault> {
     let revision = revision(session)?;
     let records = session.query(ALL, &[])?.into_iter().map(record).collect::<Result<_, _>>()?;
     Ok(Records { records, revision })
+}
+
+/// So many records after one, with the revision at which they are so.
+pub(super) fn page(
+    session: &mut dyn Session,
+    after: Option<&(String, String)>,
+    limit: u32,
+) -> Result<Records, Fault> {
+    let revision = revision(session)?;
+    let limit = Value::Int(limit.into());
+    let rows = match after {
+        None => session.query(FIRST, &[limit])?,
+        Some((kind, id)) => session.query(AFTER, &[limit, kind.as_str().into(), id.as_str().into()])?,
+    };
+    Ok(Records { records: rows.into_iter().map(record).collect::<Result<_, _>>()?, revision })
 }
 
 /// What is not as it was at a revision.

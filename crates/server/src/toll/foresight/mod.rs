@@ -91,11 +91,11 @@ impl Foresight {
         wall: Wall,
     ) -> Result<Vec<Alert>, StoreError> {
         let rule = ProjectionRule::default();
-        let mut worth = outlook::budgets(ledger, rules, wall).await;
-        worth.retain(|budgeted| {
+        let is_worth = |budgeted: &outlook::Budgeted| {
             let told = Told::Projection(budgeted.scope.clone(), budgeted.standing.cadence);
             rule.may_hold(&budgeted.course(wall, &[])) && !self.is_told(&told)
-        });
+        };
+        let worth = outlook::budgets((ledger, rules), wall, is_worth).await;
         let mut alerts = Vec::new();
         for outlook in outlooks(Some(books), wall, worth).await? {
             let Outlook { budgeted, days, projection: Some(projection) } = &outlook else { continue };

@@ -61,10 +61,17 @@ pub(crate) struct Outlook {
     pub(crate) projection: Option<Projection>,
 }
 
-/// Every budget of records and of the whole gateway that has a limit.
-pub(super) async fn budgets(ledger: &Ledger, rules: &TollRules, wall: Wall) -> Vec<Budgeted> {
+/// Every budget of records and of the whole gateway that has a limit and is worth a question. There may be very many that
+/// are not: they are not kept.
+pub(super) async fn budgets(
+    (ledger, rules): (&Ledger, &TollRules),
+    wall: Wall,
+    is_worth: impl Fn(&Budgeted) -> bool,
+) -> Vec<Budgeted> {
     let limited = |limits: &Limits| limits.budget.is_some() || !limits.windows.is_empty();
+    let is_wanted = |budgeted: &Budgeted| budgeted.standing.limit.is_some() && is_worth(budgeted);
     let mut all = of_gateway(ledger, rules, wall);
+    all.retain(is_wanted);
     for kind in KINDS {
         let records: Vec<Arc<Record>> = {
             let directory = ledger.directory();
@@ -73,12 +80,11 @@ pub(super) async fn budgets(ledger: &Ledger, rules: &TollRules, wall: Wall) -> V
         for some in records.chunks(BUDGETS_MAX) {
             for record in some {
                 let Some(scope) = scope_of(record) else { continue };
-                all.extend(standings(ledger, &scope, &record.limits, wall));
+                all.extend(standings(ledger, &scope, &record.limits, wall).into_iter().filter(is_wanted));
             }
             tokio::task::yield_now().await;
         }
     }
-    all.retain(|budgeted| budgeted.standing.limit.is_some());
     all
 }
 

@@ -1,6 +1,6 @@
 //! Records: written, expected, deleted, followed.
 
-use tollgate_store::books::{Books, Delete, Expected, Put, Record, RecordChange, Settled};
+use tollgate_store::books::{Books, Delete, Expected, Put, Record, RecordChange, Records, Settled};
 use tollgate_store::{StoreError, Trouble};
 
 use super::{account, engines};
@@ -41,6 +41,30 @@ async fn what_was_written_is_loaded_with_its_revision() {
         assert_eq!(loaded.records, expect, "{}", engine.name);
         assert!(loaded.records.iter().zip(&expect).all(|(found, expect)| found.doc == expect.doc));
         assert_eq!(loaded.revision, second);
+    }
+}
+
+#[tokio::test]
+async fn records_are_read_page_by_page_each_once_and_in_the_same_order() {
+    for engine in engines::all().await {
+        let books = &engine.books;
+        assert_eq!(books.records_after(None, 3).await.unwrap(), Records::default(), "{}", engine.name);
+        let ids = ["", "a", "a/b", "b", "B", "ü", "z"];
+        let of_kind = |kind: &'static str| ids.iter().map(move |id| put(kind, id, "{}", Expected::Any));
+        write(books, of_kind("key").chain(of_kind("team")).collect(), vec![]).await.unwrap();
+        let all = books.records().await.unwrap();
+        for limit in [1, 3, 7, 14, 20] {
+            let (mut found, mut after) = (Vec::new(), None);
+            loop {
+                let page = books.records_after(after.take(), limit).await.unwrap();
+                assert!(page.records.len() <= limit as usize);
+                assert_eq!(page.revision, all.revision);
+                let Some(last) = page.records.last() else { break };
+                after = Some((last.kind.clone(), last.id.clone()));
+                found.extend(page.records);
+            }
+            assert_eq!(found, all.records, "{} {limit}", engine.name);
+        }
     }
 }
 
