@@ -160,6 +160,8 @@ pub enum ScopeKind {
     Team,
     /// A user as a member of a team.
     Member,
+    /// A user as a member of an organization.
+    OrganizationMember,
     /// An internal user.
     User,
     /// A virtual key.
@@ -187,6 +189,7 @@ impl ScopeKind {
             Self::Project => "project",
             Self::Team => "team",
             Self::Member => "team_member",
+            Self::OrganizationMember => "organization_member",
             Self::User => "user",
             Self::Key => "key",
             Self::EndUser => "end_user",
@@ -203,6 +206,7 @@ impl ScopeKind {
         match self {
             Self::Global => "gateway",
             Self::Member => "member",
+            Self::OrganizationMember => "member of an organization",
             Self::EndUser => "customer",
             Self::AccessGroup => "access group",
             other => other.word(),

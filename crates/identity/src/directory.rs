@@ -36,13 +36,16 @@ pub struct Holder {
     pub project: Option<Arc<Record>>,
     /// The organization.
     pub organization: Option<Arc<Record>>,
+    /// The user within the organization.
+    pub organization_member: Option<Arc<Record>>,
 }
 
 impl Holder {
     /// The key, and everybody above it, from the key on.
     pub fn records(&self) -> impl Iterator<Item = &Arc<Record>> {
-        let above = [&self.member, &self.user, &self.project, &self.team, &self.organization];
-        std::iter::once(&self.key).chain(above.into_iter().flatten())
+        let within = [&self.member, &self.organization_member];
+        let above = within.into_iter().chain([&self.user, &self.project, &self.team, &self.organization]);
+        std::iter::once(&self.key).chain(above.flatten())
     }
 }
 
@@ -110,8 +113,9 @@ impl Directory {
             self.get(kind, &member_id(&of.as_ref()?.id, parents.user.as_ref()?)).map(Arc::clone)
         };
         let member = place(Kind::Member, &team);
+        let organization_member = place(Kind::OrganizationMember, &organization);
         let user = find(Kind::User, parents.user.as_ref());
-        Holder { key: Arc::clone(key), user, team, member, project, organization }
+        Holder { key: Arc::clone(key), user, team, member, project, organization, organization_member }
     }
 
     /// Takes a record in, in place of one of the same id. Those whose limits it changes by that are returned with it: of a

@@ -1,5 +1,7 @@
 //! The kinds of records.
 
+use crate::scope::ScopeKind;
+
 /// What a record is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Kind {
@@ -57,6 +59,28 @@ impl Kind {
         Self::Setting,
         Self::KeyMapping,
     ];
+
+    /// Whose spending is counted of it; none of those that spend nothing themselves.
+    pub const fn scope(self) -> Option<ScopeKind> {
+        match self {
+            Self::Key => Some(ScopeKind::Key),
+            Self::Team => Some(ScopeKind::Team),
+            Self::Member => Some(ScopeKind::Member),
+            Self::OrganizationMember => Some(ScopeKind::OrganizationMember),
+            Self::User => Some(ScopeKind::User),
+            Self::Organization => Some(ScopeKind::Organization),
+            Self::Project => Some(ScopeKind::Project),
+            Self::Customer => Some(ScopeKind::EndUser),
+            Self::Tag => Some(ScopeKind::Tag),
+            Self::AccessGroup => Some(ScopeKind::AccessGroup),
+            Self::Budget
+            | Self::Credential
+            | Self::Model
+            | Self::Invitation
+            | Self::Setting
+            | Self::KeyMapping => None,
+        }
+    }
 
     /// Its name in the database and in messages.
     pub const fn word(self) -> &'static str {

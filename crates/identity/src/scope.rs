@@ -28,6 +28,8 @@ pub enum ScopeKind {
     Team,
     /// A user within a team.
     Member,
+    /// A user within an organization.
+    OrganizationMember,
     /// A user.
     User,
     /// A key.
@@ -35,7 +37,7 @@ pub enum ScopeKind {
 }
 
 impl ScopeKind {
-    const ALL: [Self; 13] = [
+    const ALL: [Self; 14] = [
         Self::Global,
         Self::Provider,
         Self::Model,
@@ -47,6 +49,7 @@ impl ScopeKind {
         Self::Project,
         Self::Team,
         Self::Member,
+        Self::OrganizationMember,
         Self::User,
         Self::Key,
     ];
@@ -65,6 +68,7 @@ impl ScopeKind {
             Self::Project => "project",
             Self::Team => "team",
             Self::Member => "team_member",
+            Self::OrganizationMember => "organization_member",
             Self::User => "user",
             Self::Key => "key",
         }
@@ -84,6 +88,10 @@ impl ScopeKind {
             (Self::Team, true) => "model_per_team",
             (Self::Organization, true) => "model_per_organization",
             (Self::Project, true) => "model_per_project",
+            (Self::User, true) => "model_per_user",
+            (Self::Member, true) => "model_per_team_member",
+            (Self::EndUser, true) => "model_per_end_user",
+            (Self::Tag, true) => "model_per_tag",
             (kind, _) => kind.word(),
         }
     }

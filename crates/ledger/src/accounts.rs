@@ -10,7 +10,7 @@ use crate::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use smallvec::SmallVec;
 use std::collections::HashMap;
 use tollgate_catalog::PicoDollars;
-use tollgate_identity::{Kind, Limits, Record, Scope, ScopeKind};
+use tollgate_identity::{Limits, Record, Scope, ScopeKind};
 use tollgate_policy::accounts::{
     AccountId, Ask, BudgetStanding, Crossing, Kernel, Money, Passage, RateRule, RateStanding, Refusal,
     Reservation, Standing, TierRules, Times, Tokens, Unit,
@@ -413,18 +413,7 @@ impl State {
 /// The scope of a record whose spend is counted; none of those that have none. A key that another has taken the place of
 /// spends what that may spend, so that a budget is not there twice while both are let through.
 pub fn scope_of(record: &Record) -> Option<Scope> {
-    let kind = match record.kind {
-        Kind::Key => ScopeKind::Key,
-        Kind::Team => ScopeKind::Team,
-        Kind::Member => ScopeKind::Member,
-        Kind::User => ScopeKind::User,
-        Kind::Organization => ScopeKind::Organization,
-        Kind::Project => ScopeKind::Project,
-        Kind::Customer => ScopeKind::EndUser,
-        Kind::Tag => ScopeKind::Tag,
-        Kind::AccessGroup => ScopeKind::AccessGroup,
-        _ => return None,
-    };
+    let kind = record.kind.scope()?;
     let id = record.successor().map_or_else(|| Arc::clone(&record.id), Arc::from);
     Some(Scope { kind, id, model: None })
 }

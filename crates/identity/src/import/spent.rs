@@ -66,6 +66,7 @@ fn scope_kind(kind: Kind) -> Option<ScopeKind> {
         Kind::Key => Some(ScopeKind::Key),
         Kind::Team => Some(ScopeKind::Team),
         Kind::Member => Some(ScopeKind::Member),
+        Kind::OrganizationMember => Some(ScopeKind::OrganizationMember),
         Kind::User => Some(ScopeKind::User),
         Kind::Organization => Some(ScopeKind::Organization),
         Kind::Project => Some(ScopeKind::Project),

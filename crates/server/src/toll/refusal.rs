@@ -92,6 +92,7 @@ fn title(kind: ScopeKind) -> &'static str {
     match kind {
         ScopeKind::Team => "Team",
         ScopeKind::Member => "TeamMember",
+        ScopeKind::OrganizationMember => "OrganizationMember",
         ScopeKind::Organization => "Organization",
         ScopeKind::Project => "Project",
         ScopeKind::Tag => "Tag",

@@ -38,21 +38,23 @@ fn alert(scope: Whose, crossing: &Crossing) -> Alert {
 
 /// A scope with the names that people know it by.
 pub(super) fn whose(scope: &Scope, directory: &Directory) -> Whose {
-    let (whom, kind) = match scope.kind {
-        ScopeKind::Global => (Whom::Global, None),
-        ScopeKind::Provider => (Whom::Provider, None),
-        ScopeKind::Model => (Whom::Model, None),
-        ScopeKind::Deployment => (Whom::Deployment, None),
-        ScopeKind::AccessGroup => (Whom::AccessGroup, Some(Kind::AccessGroup)),
-        ScopeKind::Tag => (Whom::Tag, Some(Kind::Tag)),
-        ScopeKind::EndUser => (Whom::EndUser, Some(Kind::Customer)),
-        ScopeKind::Organization => (Whom::Organization, Some(Kind::Organization)),
-        ScopeKind::Project => (Whom::Project, Some(Kind::Project)),
-        ScopeKind::Team => (Whom::Team, Some(Kind::Team)),
-        ScopeKind::Member => (Whom::Member, Some(Kind::Member)),
-        ScopeKind::User => (Whom::User, Some(Kind::User)),
-        ScopeKind::Key => (Whom::Key, Some(Kind::Key)),
+    let whom = match scope.kind {
+        ScopeKind::Global => Whom::Global,
+        ScopeKind::Provider => Whom::Provider,
+        ScopeKind::Model => Whom::Model,
+        ScopeKind::Deployment => Whom::Deployment,
+        ScopeKind::AccessGroup => Whom::AccessGroup,
+        ScopeKind::Tag => Whom::Tag,
+        ScopeKind::EndUser => Whom::EndUser,
+        ScopeKind::Organization => Whom::Organization,
+        ScopeKind::Project => Whom::Project,
+        ScopeKind::Team => Whom::Team,
+        ScopeKind::Member => Whom::Member,
+        ScopeKind::OrganizationMember => Whom::OrganizationMember,
+        ScopeKind::User => Whom::User,
+        ScopeKind::Key => Whom::Key,
     };
+    let kind = kind_of(scope.kind);
     let record = kind.and_then(|kind| directory.get(kind, &scope.id));
     let alias = record.and_then(|record| record.alias()).unwrap_or_default();
     let named = Whose::new(whom, scope.id.as_ref()).alias(alias);
@@ -61,6 +63,23 @@ pub(super) fn whose(scope: &Scope, directory: &Directory) -> Whose {
         None => named,
     };
     named.belongs(record.map(|record| belongs(record, directory)).unwrap_or_default())
+}
+
+/// The records that scopes of a kind are of.
+fn kind_of(scope: ScopeKind) -> Option<Kind> {
+    Some(match scope {
+        ScopeKind::Global | ScopeKind::Provider | ScopeKind::Model | ScopeKind::Deployment => return None,
+        ScopeKind::AccessGroup => Kind::AccessGroup,
+        ScopeKind::Tag => Kind::Tag,
+        ScopeKind::EndUser => Kind::Customer,
+        ScopeKind::Organization => Kind::Organization,
+        ScopeKind::Project => Kind::Project,
+        ScopeKind::Team => Kind::Team,
+        ScopeKind::Member => Kind::Member,
+        ScopeKind::OrganizationMember => Kind::OrganizationMember,
+        ScopeKind::User => Kind::User,
+        ScopeKind::Key => Kind::Key,
+    })
 }
 
 /// A record with the names that people know it by.

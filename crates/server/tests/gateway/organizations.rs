@@ -1,6 +1,7 @@
 //! Organizations: what their teams spend together, who is in them, and what goes when they go.
 
 use crate::office::{Office, names, refused};
+use crate::support::admin::{key, made, seen, start, tried};
 use serde_json::{Value, json};
 
 async fn team(office: &Office, organization: &str, id: &str) -> String {
@@ -148,4 +149,44 @@ async fn with_an_organization_go_its_teams_and_their_keys() {
     assert_eq!(office.bad("GET", "/team/info?team_id=t1", Value::Null).await.0, 404);
     assert_eq!(office.chat(&stays, "chat", json!({})).await.status, 200);
     office.0.stop().await;
+}
+
+#[tokio::test]
+async fn what_a_member_may_spend_in_an_organization_holds_in_it_and_its_teams_and_nowhere_else() {
+    let app = start("tollgate_settings: {budget_maximum: refuse}\n").await;
+    made(&app, "/organization/new", json!({"organization_id": "o", "organization_alias": "o"})).await;
+    for team in ["t", "s"] {
+        made(&app, "/team/new", json!({"team_id": team, "organization_id": "o"})).await;
+    }
+    // Two requests of the model cost so much.
+    let members =
+        json!([{"user_id": "ann", "role": "internal_user"}, {"user_id": "bob", "role": "internal_user"}]);
+    let body = json!({"organization_id": "o", "member": members, "max_budget_in_organization": 0.007});
+    made(&app, "/organization/member_add", body).await;
+    let of = |user: &str, more: Value| {
+        let mut body = more;
+        body["user_id"] = json!(user);
+        body
+    };
+    let in_teams = [
+        key(&app, of("ann", json!({"team_id": "t"}))).await,
+        key(&app, of("ann", json!({"team_id": "s"}))).await,
+        key(&app, of("ann", json!({"organization_id": "o"}))).await,
+    ];
+    let elsewhere = key(&app, of("ann", json!({}))).await;
+    let of_bob = key(&app, of("bob", json!({"team_id": "t"}))).await;
+    assert_eq!(tried(&app, &in_teams[0], "chat").await.0, 200);
+    assert_eq!(tried(&app, &in_teams[1], "chat").await.0, 200);
+    for key in &in_teams {
+        assert_eq!(tried(&app, key, "chat").await, (422, "budget_exceeded".to_owned()));
+    }
+    assert_eq!(tried(&app, &elsewhere, "chat").await.0, 200);
+    assert_eq!(tried(&app, &of_bob, "chat").await.0, 200);
+    let info = seen(&app, "/organization/info?organization_id=o").await;
+    let spent = |user: &str| {
+        let all = info["members"].as_array().unwrap();
+        all.iter().find(|member| member["user_id"] == *user).unwrap()["spend"].clone()
+    };
+    assert_eq!((spent("ann"), spent("bob")), (json!(0.007), json!(0.0035)));
+    app.stop().await;
 }

@@ -181,9 +181,11 @@ fn sums_of(kind: ScopeKind, ids: Vec<String>) -> Option<(DailyFilter, Group)> {
         ScopeKind::User => EntityKind::User,
         ScopeKind::EndUser => EntityKind::EndUser,
         ScopeKind::Tag => EntityKind::Tag,
-        ScopeKind::Provider | ScopeKind::Model | ScopeKind::Deployment | ScopeKind::AccessGroup => {
-            return None;
-        }
+        ScopeKind::Provider
+        | ScopeKind::Model
+        | ScopeKind::Deployment
+        | ScopeKind::AccessGroup
+        | ScopeKind::OrganizationMember => return None,
     };
     Some((DailyFilter { entity_ids: ids, ..of(entity) }, Group::Entity))
 }
