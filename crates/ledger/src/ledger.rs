@@ -6,6 +6,8 @@
 //!
 //! **Invariant:** no lock of this module is held across an await, but the one that puts changes of records in order.
 
+mod health;
+
 use crate::accounts::{Accounts, Charge, Past, scope_of};
 use crate::attempt::LedgerUnavailable;
 use crate::clock::Clock;
@@ -505,26 +507,6 @@ impl Ledger {
     /// Up to which change of records it has come.
     pub fn revision(&self) -> i64 {
         self.revision.load(Ordering::Acquire)
-    }
-
-    /// Whether the books took what was brought last, and are heard of.
-    pub fn are_books_there(&self) -> bool {
-        !self.feeder.is_away() && !self.books.get().is_some_and(Books::are_silent)
-    }
-
-    /// Rows that wait for the books.
-    pub fn backlog(&self) -> usize {
-        self.feeder.backlog()
-    }
-
-    /// Whether the journal's disk refuses, and how many records wait in memory for it.
-    pub fn journal_trouble(&self) -> (bool, usize) {
-        self.journal.get().map_or((false, 0), |journal| journal.trouble())
-    }
-
-    /// Attempts whose intent is in the journal and whose end is not.
-    pub fn open_attempts(&self) -> usize {
-        self.journal.get().map_or(0, |journal| journal.open_attempts())
     }
 
     /// Carries what waits into the books and ends; gives up at the end of `patience`, and the rest is carried at the next

@@ -199,6 +199,11 @@ impl Journal {
         (self.health.is_down.load(Ordering::Relaxed), self.health.backlog.load(Ordering::Relaxed))
     }
 
+    /// How many records are written and not yet synced: what a loss of power may take, for [`Options::sync_after`] at most.
+    pub fn unsynced(&self) -> usize {
+        self.health.unsynced.load(Ordering::Relaxed)
+    }
+
     /// How many attempts are not over.
     pub fn open_attempts(&self) -> usize {
         self.health.open.load(Ordering::Relaxed)

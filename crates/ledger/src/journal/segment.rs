@@ -48,7 +48,8 @@ pub(super) fn list(folder: &Path) -> io::Result<Vec<u64>> {
     Ok(numbers)
 }
 
-/// A new file, readable by its user alone, with its head; it is there after a loss of power too.
+/// A new file, readable by its user alone, with its head; it is there after a loss of power too. One that was begun and could
+/// not be finished, nor taken away, since the disk refused in the midst of it, is finished now.
 pub(super) fn create(folder: &Path, number: u64) -> io::Result<(File, u64)> {
     let mut options = OpenOptions::new();
     options.append(true).create_new(true);
@@ -57,7 +58,10 @@ pub(super) fn create(folder: &Path, number: u64) -> io::Result<(File, u64)> {
         use std::os::unix::fs::OpenOptionsExt as _;
         options.mode(0o600);
     }
-    let mut file = options.open(path(folder, number))?;
+    let mut file = match options.open(path(folder, number)) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => unfinished(folder, number)?,
+        opened => opened?,
+    };
     let written = file.write_all(&HEAD).and_then(|()| file.sync_all()).and_then(|()| sync_folder(folder));
     if let Err(error) = written {
         drop(file);
@@ -65,6 +69,16 @@ pub(super) fn create(folder: &Path, number: u64) -> io::Result<(File, u64)> {
         return Err(error);
     }
     Ok((file, HEAD.len() as u64))
+}
+
+/// A file that has no more than a head, emptied.
+fn unfinished(folder: &Path, number: u64) -> io::Result<File> {
+    let file = OpenOptions::new().append(true).open(path(folder, number))?;
+    if file.metadata()?.len() > HEAD.len() as u64 {
+        return Err(io::ErrorKind::AlreadyExists.into());
+    }
+    file.set_len(0)?;
+    Ok(file)
 }
 
 /// A name in a folder outlives a loss of power only when the folder is synced.

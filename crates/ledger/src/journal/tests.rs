@@ -85,6 +85,29 @@ async fn an_attempt_whose_end_was_not_written_is_an_orphan_at_the_next_start() {
 }
 
 #[tokio::test]
+async fn it_is_told_how_many_records_a_loss_of_power_may_take() {
+    let folder = Folder::new("unsynced");
+    let (journal, _) =
+        folder.open_with(Options { sync_after: Duration::from_secs(3600), ..Options::default() });
+    for attempt in 1..=3 {
+        assert!(journal.settle(attempt, b"a row that nobody waits for"));
+    }
+    while journal.unsynced() < 3 {
+        tokio::task::yield_now().await;
+    }
+    // Whoever waits has it synced, with all before.
+    journal.intend(4, b"intent 4").await.unwrap();
+    assert_eq!(journal.unsynced(), 0);
+    let folder = Folder::new("unsynced-later");
+    let options = Options { sync: Sync::Later, sync_after: Duration::from_secs(3600), ..Options::default() };
+    let (journal, _) = folder.open_with(options);
+    journal.intend(5, b"intent 5").await.unwrap();
+    assert_eq!(journal.unsynced(), 1);
+    journal.flush().await.unwrap();
+    assert_eq!(journal.unsynced(), 0);
+}
+
+#[tokio::test]
 async fn rows_are_carried_in_order_over_many_files_and_files_that_were_carried_go() {
     let folder = Folder::new("carry");
     let (journal, recovered) = folder.open_with(Options { segment_bytes: 2_000, ..Options::default() });
@@ -278,4 +301,25 @@ async fn a_journal_has_one_writer_at_a_time() {
     assert!(refused.to_string().contains("another gateway uses this journal"), "{refused}");
     drop(journal);
     assert!(Journal::open(&place.0, Options::default()).is_ok());
+}
+
+#[tokio::test]
+async fn a_file_that_could_only_be_begun_is_finished_when_the_disk_takes_it() {
+    let folder = Folder::new("unfinished");
+    let options = Options { segment_bytes: 1, ..Options::default() };
+    let (journal, _) = folder.open_with(options);
+    let next = folder.files().last().unwrap() + 1;
+    // What is left where the disk refused after the file was made, and would not let it be taken away.
+    fs::write(segment::path(&folder.0, next), b"TG").unwrap();
+    journal.settle(1, b"row");
+    journal.flush().await.unwrap();
+    // One that has anything in it is not taken.
+    let taken = folder.files().last().unwrap() + 1;
+    fs::write(segment::path(&folder.0, taken), [0; 64]).unwrap();
+    journal.settle(2, b"row");
+    journal.flush().await.unwrap_err();
+    fs::remove_file(segment::path(&folder.0, taken)).unwrap();
+    journal.flush().await.unwrap();
+    let first = Position { segment: 1, offset: 0 };
+    assert_eq!(rows(&journal, first).0, [1, 2]);
 }

@@ -46,6 +46,8 @@ pub(super) struct Health {
     pub(super) is_down: AtomicBool,
     /// Records that wait in memory for it.
     pub(super) backlog: AtomicUsize,
+    /// Records that are written and not yet synced: what a loss of power may take.
+    pub(super) unsynced: AtomicUsize,
     /// Attempts that are not over.
     pub(super) open: AtomicUsize,
 }
@@ -67,6 +69,8 @@ pub(super) struct Writer {
     /// Records without a waiter that are not on the disk.
     backlog: VecDeque<Vec<u8>>,
     unsynced_since: Option<Instant>,
+    /// How many records were written since then.
+    unsynced: usize,
     committed: watch::Sender<Position>,
     health: Arc<Health>,
 }
@@ -91,6 +95,7 @@ impl Writer {
             open: HashMap::new(),
             backlog: VecDeque::new(),
             unsynced_since: None,
+            unsynced: 0,
             committed,
             health,
         })
@@ -177,6 +182,7 @@ impl Writer {
             }
         }
         self.health.backlog.store(self.backlog.len(), Ordering::Relaxed);
+        self.health.unsynced.store(self.unsynced, Ordering::Relaxed);
         for (attempt, _, waiter) in waited_for {
             if !is_down || self.written != before {
                 if let Some(open) = self.open.get_mut(&attempt) {
@@ -212,6 +218,7 @@ impl Writer {
             if !bytes.is_empty() {
                 self.append(&bytes)?;
                 self.backlog.drain(..count);
+                self.unsynced += count + if is_last { waited_for.len() } else { 0 };
             }
             if is_last {
                 break;
@@ -267,6 +274,7 @@ impl Writer {
             }
         }
         self.unsynced_since = None;
+        self.unsynced = 0;
         Ok(())
     }
 

@@ -42,6 +42,8 @@ pub(crate) struct LedgerGauges {
     pub(crate) journal_refused: bool,
     /// Records that wait in memory for it.
     pub(crate) journal_backlog: usize,
+    /// Records that a loss of power may take.
+    pub(crate) journal_unsynced: usize,
     /// The database does not answer.
     pub(crate) books_away: bool,
     /// Rows that wait for it in memory.
@@ -123,6 +125,7 @@ where
 pub(super) struct LedgerMetrics {
     journal_refused: Gauge,
     journal_backlog: Gauge,
+    journal_unsynced: Gauge,
     books_away: Gauge,
     books_backlog: Gauge,
     open_attempts: Gauge,
@@ -142,6 +145,7 @@ impl LedgerMetrics {
         let mut own = |name: &str, help: &str, gauge: &Gauge| registry.register(name, help, gauge.clone());
         own("tollgate_journal_refused", "1 while the journal's disk refuses", &self.journal_refused);
         own("tollgate_journal_backlog_records", "Records that wait for the disk", &self.journal_backlog);
+        own("tollgate_journal_unsynced_records", "Records that are not yet synced", &self.journal_unsynced);
         own("tollgate_books_away", "1 while the database does not answer", &self.books_away);
         own("tollgate_books_backlog_rows", "Rows that wait in memory for the database", &self.books_backlog);
         own("tollgate_open_attempts", "Attempts in the journal that are not over", &self.open_attempts);
@@ -153,6 +157,7 @@ impl LedgerMetrics {
         self.journal_refused.set(i64::from(ledger.journal_refused));
         self.journal_backlog.set(number(ledger.journal_backlog));
         self.books_away.set(i64::from(ledger.books_away));
+        self.journal_unsynced.set(number(ledger.journal_unsynced));
         self.books_backlog.set(number(ledger.books_backlog));
         self.open_attempts.set(number(ledger.open_attempts));
         self.left_out.set(number(ledger.left_out));

@@ -27,6 +27,7 @@ pub(crate) fn gauges(ledger: &Ledger) -> LedgerGauges {
     LedgerGauges {
         journal_refused: refuses,
         journal_backlog,
+        journal_unsynced: ledger.journal_unsynced(),
         books_away: !ledger.are_books_there(),
         books_backlog: ledger.backlog(),
         open_attempts: ledger.open_attempts(),

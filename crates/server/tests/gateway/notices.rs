@@ -128,6 +128,7 @@ async fn what_is_left_of_budgets_is_in_the_metrics_under_litellms_names() {
     for name in [
         "tollgate_journal_refused",
         "tollgate_journal_backlog_records",
+        "tollgate_journal_unsynced_records",
         "tollgate_books_away",
         "tollgate_open_attempts",
         "tollgate_budgets_left_out",

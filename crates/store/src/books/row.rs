@@ -6,6 +6,8 @@
 //! **Invariant**: reading what was written gives the same row. **Invariant**: `Debug` shows nothing that was said in a
 //! conversation.
 
+mod json;
+
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
@@ -220,8 +222,7 @@ pub struct SpendRow {
 impl SpendRow {
     /// The row in JSON, which is what a journal keeps of it.
     pub fn to_json(&self) -> Vec<u8> {
-        // Neither a map with keys that are no text nor a writer that fails is in it, so it cannot fail.
-        serde_json::to_vec(self).unwrap_or_default()
+        json::written(self)
     }
 
     /// Reads what [`to_json`](Self::to_json) wrote, also in an earlier release.
