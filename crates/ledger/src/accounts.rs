@@ -115,13 +115,31 @@ impl Throttle {
     }
 }
 
+/// What is known of a budget in a period before its account is opened.
+#[derive(Debug, Clone, Copy)]
+struct Untouched {
+    past: Past,
+    /// What of it is not in the books yet.
+    unposted: PicoDollars,
+}
+
+impl Untouched {
+    fn is_of(&self, cadence: Option<Cadence>, start: Wall) -> bool {
+        self.past.cadence == cadence && self.past.start == start
+    }
+}
+
+/// Periods of one cadence that are kept of an account that nobody has touched yet: the present one and the one before it, and
+/// as many of what the budget was aligned to before.
+const PERIODS_KEPT: usize = 4;
+
 struct State {
     kernel: Kernel,
     defaults: Defaults,
     ids: HashMap<Scope, AccountId>,
     scopes: HashMap<AccountId, Scope>,
     /// Of accounts that nobody has touched yet.
-    past: HashMap<Scope, Vec<Past>>,
+    past: HashMap<Scope, Vec<Untouched>>,
     throttles: HashMap<Scope, Throttle>,
 }
 
@@ -151,11 +169,68 @@ impl Accounts {
             state.kernel.restore(id, past.cadence, past.start, past.settled);
             return;
         }
-        let known = state.past.entry(scope).or_default();
-        match known.iter_mut().find(|it| it.cadence == past.cadence && it.start == past.start) {
-            Some(same) => same.settled = same.settled.saturating_add(past.settled),
-            None => known.push(past),
+        if let Some(known) = state.untouched(scope, past.cadence, past.start) {
+            known.past.settled = known.past.settled.saturating_add(past.settled);
         }
+    }
+
+    /// The same of what comes into the books only now.
+    pub fn remember_unposted(&self, scope: Scope, past: Past) {
+        let Past { cadence, start, settled } = past;
+        self.remember(scope.clone(), past);
+        let mut state = self.lock();
+        if let Some(&id) = state.ids.get(&scope) {
+            state.kernel.expect(id, (cadence, start), settled);
+            return;
+        }
+        if let Some(known) = state.untouched(scope, cadence, start) {
+            known.unposted = known.unposted.saturating_add(settled);
+        }
+    }
+
+    /// So much of what was spent of a budget in its period has come into the books.
+    pub fn posted(&self, charge: Charge, amount: PicoDollars) {
+        let Charge { scope, cadence, start } = charge;
+        let mut state = self.lock();
+        if let Some(&id) = state.ids.get(&scope) {
+            state.kernel.posted(id, (cadence, start), amount);
+            return;
+        }
+        let known = state.past.get_mut(&scope).map(Vec::as_mut_slice).unwrap_or_default();
+        if let Some(known) = known.iter_mut().find(|known| known.is_of(cadence, start)) {
+            known.unposted = known.unposted.saturating_sub(amount).max(PicoDollars::ZERO);
+        }
+    }
+
+    /// What was spent of a budget in its period and is not in the books yet.
+    pub fn unposted(&self, charge: &Charge) -> PicoDollars {
+        let Charge { scope, cadence, start } = charge;
+        let state = self.lock();
+        if let Some(&id) = state.ids.get(scope) {
+            return state.kernel.unposted(id, (*cadence, *start));
+        }
+        let known = state.past.get(scope).into_iter().flatten().find(|it| it.is_of(*cadence, *start));
+        known.map_or(PicoDollars::ZERO, |known| known.unposted)
+    }
+
+    /// What the books have of a budget in its period, whoever brought it there, and which marks were passed by it. To be told
+    /// while nothing of this process is between here and the books without being known to be on this side or on that.
+    pub fn follow(
+        &self,
+        charge: Charge,
+        wall: Wall,
+        in_books: PicoDollars,
+    ) -> SmallVec<[(Scope, Crossing); 1]> {
+        let Charge { scope, cadence, start } = charge;
+        let mut state = self.lock();
+        if let Some(&id) = state.ids.get(&scope) {
+            let crossings = state.kernel.follow(id, (cadence, start), wall, in_books);
+            return crossings.into_iter().map(|crossing| (scope.clone(), crossing)).collect();
+        }
+        if let Some(known) = state.untouched(scope, cadence, start) {
+            known.past.settled = in_books.saturating_add(known.unposted);
+        }
+        SmallVec::new()
     }
 
     /// The account of a scope, opened with these limits where it is not open yet.
@@ -221,6 +296,26 @@ impl Accounts {
         }
         state.throttles.retain(|scope, _| scope.kind != kind || &*scope.id != id);
         state.past.retain(|scope, _| scope.kind != kind || &*scope.id != id);
+    }
+
+    /// What is known of these scopes, by budget and period.
+    pub fn charges_of(&self, is_wanted: impl Fn(&Scope) -> bool, wall: Wall) -> Vec<Charge> {
+        let mut state = self.lock();
+        let State { kernel, ids, past, .. } = &mut *state;
+        let mut charges = Vec::new();
+        for (scope, &account) in ids.iter().filter(|(scope, _)| is_wanted(scope)) {
+            let periods = kernel.periods(&[account], wall).into_iter();
+            charges.extend(periods.map(|(_, cadence, start)| Charge {
+                scope: scope.clone(),
+                cadence,
+                start,
+            }));
+        }
+        for (scope, known) in past.iter().filter(|(scope, _)| is_wanted(scope)) {
+            let periods = known.iter().map(|known| (known.past.cadence, known.past.start));
+            charges.extend(periods.map(|(cadence, start)| Charge { scope: scope.clone(), cadence, start }));
+        }
+        charges
     }
 
     /// Lets a request in by all its accounts, or by none.
@@ -314,13 +409,22 @@ impl Accounts {
         (standing, scope)
     }
 
-    /// The budgets of a scope as they stand; none where nothing was ever spent in it and nothing limits it.
+    /// The budgets of a scope as they stand; none where nothing was ever spent in it and nothing limits it. An account that
+    /// nobody has touched stays closed: whoever only looks opens none.
     pub fn budgets(&self, scope: &Scope, limits: &Limits, wall: Wall) -> SmallVec<[BudgetStanding; 2]> {
         let mut state = self.lock();
-        match state.touch(scope, limits, wall) {
-            Some(id) => state.kernel.budgets(id, wall),
-            None => SmallVec::new(),
+        if let Some(&id) = state.ids.get(scope) {
+            return state.kernel.budgets(id, wall);
         }
+        let Some(rules) = state.rules(scope, limits) else { return SmallVec::new() };
+        let State { kernel, past, .. } = &mut *state;
+        let id = kernel.open(&rules, wall);
+        for Untouched { past, .. } in past.get(scope).into_iter().flatten() {
+            kernel.restore(id, past.cadence, past.start, past.settled);
+        }
+        let budgets = kernel.budgets(id, wall);
+        kernel.close(id);
+        budgets
     }
 
     /// The rates of accounts as they stand, in their order.
@@ -344,7 +448,7 @@ impl Accounts {
         self.lock().kernel.places(account)
     }
 
-    /// Sets what was spent of a budget in its period; what is held stays held.
+    /// Sets what was spent of a budget in its period, as far as it is in the books; what is held stays held.
     pub fn set(&self, charge: &Charge, settled: PicoDollars) {
         let Charge { scope, cadence, start } = charge;
         let mut state = self.lock();
@@ -352,9 +456,28 @@ impl Accounts {
             state.kernel.set(id, *cadence, *start, settled);
             return;
         }
-        let known = state.past.entry(scope.clone()).or_default();
-        known.retain(|past| past.cadence != *cadence || past.start != *start);
-        known.push(Past { cadence: *cadence, start: *start, settled });
+        if let Some(known) = state.untouched(scope.clone(), *cadence, *start) {
+            known.past.settled = settled.saturating_add(known.unposted);
+        }
+    }
+
+    /// Adds to what was spent of a budget in its period, or takes from it, and says which marks were passed by it.
+    pub fn correct(
+        &self,
+        charge: &Charge,
+        wall: Wall,
+        difference: PicoDollars,
+    ) -> SmallVec<[(Scope, Crossing); 1]> {
+        let &Charge { ref scope, cadence, start } = charge;
+        let mut state = self.lock();
+        if let Some(&id) = state.ids.get(scope) {
+            let crossings = state.kernel.correct(id, (cadence, start), wall, difference);
+            return crossings.into_iter().map(|crossing| (scope.clone(), crossing)).collect();
+        }
+        if let Some(known) = state.untouched(scope.clone(), cadence, start) {
+            known.past.settled = known.past.settled.saturating_add(difference);
+        }
+        SmallVec::new()
     }
 
     /// Whether any budget limits one of these accounts.
@@ -383,14 +506,31 @@ impl State {
         }
     }
 
+    /// What is known of a budget of an account that nobody has touched yet, to be changed; none where so much is known of
+    /// later periods that it is of no account.
+    fn untouched(&mut self, scope: Scope, cadence: Option<Cadence>, start: Wall) -> Option<&mut Untouched> {
+        let known = self.past.entry(scope).or_default();
+        if let Some(place) = known.iter().position(|it| it.is_of(cadence, start)) {
+            return known.get_mut(place);
+        }
+        let past = Past { cadence, start, settled: PicoDollars::ZERO };
+        known.push(Untouched { past, unposted: PicoDollars::ZERO });
+        let starts = known.iter().filter(|it| it.past.cadence == cadence).map(|it| it.past.start);
+        if let Some(oldest) = starts.clone().min().filter(|_| starts.count() > PERIODS_KEPT) {
+            known.retain(|it| !it.is_of(cadence, oldest));
+        }
+        known.iter_mut().find(|it| it.is_of(cadence, start))
+    }
+
     fn touch(&mut self, scope: &Scope, limits: &Limits, wall: Wall) -> Option<AccountId> {
         if let Some(id) = self.ids.get(scope) {
             return Some(*id);
         }
         let rules = self.rules(scope, limits)?;
         let id = self.kernel.open(&rules, wall);
-        for past in self.past.remove(scope).unwrap_or_default() {
+        for Untouched { past, unposted } in self.past.remove(scope).unwrap_or_default() {
             self.kernel.restore(id, past.cadence, past.start, past.settled);
+            self.kernel.expect(id, (past.cadence, past.start), unposted);
         }
         self.ids.insert(scope.clone(), id);
         self.scopes.insert(id, scope.clone());

@@ -13,6 +13,7 @@ use crate::sync::{Arc, Mutex, PoisonError};
 use tollgate_catalog::PicoDollars;
 use tollgate_identity::{Limits, Scope};
 use tollgate_policy::accounts::{Ask, Money, Passage, Reservation, Tokens};
+use tollgate_policy::clock::Wall;
 use tollgate_store::books::{Account, SpendRow};
 
 /// The journal cannot be written: what is under a budget must not be sent.
@@ -114,7 +115,8 @@ impl Admission {
             ledger.accounts().reserve(wall, &all, money)?
         };
         let admission = Arc::clone(self);
-        Ok(Attempt { admission, id, is_bound, reservation: Some(reservation), stage: Stage::Held })
+        let reservation = Some(reservation);
+        Ok(Attempt { admission, id, is_bound, reservation, accounts: Vec::new(), stage: Stage::Held })
     }
 }
 
@@ -151,6 +153,8 @@ pub struct Attempt {
     id: u128,
     is_bound: bool,
     reservation: Option<Reservation>,
+    /// What its intent says that it is booked in; empty before there is one.
+    accounts: Vec<Account>,
     stage: Stage,
 }
 
@@ -184,14 +188,17 @@ impl Attempt {
     pub async fn intend(&mut self, mut row: SpendRow, killed: PicoDollars) -> Result<(), LedgerUnavailable> {
         row.attempt_id = self.id;
         let own = std::mem::take(&mut row.accounts);
-        row.accounts = self.charged();
+        row.accounts = self.charged(self.admission.ledger.clock().wall());
         row.accounts.extend(own.iter().cloned());
         let dropped = std::mem::replace(&mut row.cost, killed.0);
         let ledger = Arc::clone(&self.admission.ledger);
         self.stage = Stage::Intending;
         ledger.intend(&row, self.is_bound).await?;
         self.admission.was_sent.store(true, Ordering::Relaxed);
-        (row.cost, row.accounts) = (dropped, own);
+        row.cost = dropped;
+        let mut booked_in = std::mem::replace(&mut row.accounts, own);
+        booked_in.truncate(booked_in.len().saturating_sub(row.accounts.len()));
+        self.accounts = booked_in;
         self.stage = Stage::Intended(Box::new(row));
         Ok(())
     }
@@ -221,10 +228,13 @@ impl Attempt {
         row.cost = cost.0;
         let charge = PicoDollars(row.charge());
         let own = std::mem::take(&mut row.accounts);
-        row.accounts = self.charged();
-        row.accounts.extend(own);
         let ledger = &self.admission.ledger;
         let wall = ledger.clock().wall();
+        let known = std::mem::take(&mut self.accounts);
+        // What is charged without having been asked is charged in the period of this moment.
+        let is_known = !known.is_empty() && self.admission.also.is_empty();
+        row.accounts = if is_known { known } else { self.charged(wall) };
+        row.accounts.extend(own);
         if let Some(reservation) = self.reservation.take() {
             for (scope, crossing) in ledger.accounts().settle(reservation, wall, charge) {
                 ledger.tell(&scope, &crossing);
@@ -238,12 +248,13 @@ impl Attempt {
         ledger.settled(&row);
     }
 
-    fn charged(&self) -> Vec<Account> {
+    /// What it is booked in at this moment.
+    fn charged(&self, wall: Wall) -> Vec<Account> {
         let ledger = &self.admission.ledger;
         let mut charges =
             self.reservation.as_ref().map(|held| ledger.accounts().charges(held)).unwrap_or_default();
         if !self.admission.also.is_empty() {
-            charges.extend(ledger.accounts().periods(&self.admission.also, ledger.clock().wall()));
+            charges.extend(ledger.accounts().periods(&self.admission.also, wall));
         }
         charges.into_iter().map(Charge::into_account).collect()
     }

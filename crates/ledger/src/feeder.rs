@@ -4,6 +4,7 @@
 //! journal was carried is in the transaction that carries it, so that a row is in the books once, whatever is killed
 //! when. **Invariant:** books that are away are tried again, and nobody waits for them.
 
+use crate::following::{follow_accounts, tell_passed};
 use crate::journal::{Journal, Position};
 use crate::ledger::{Ledger, batch};
 use std::fs;
@@ -20,12 +21,17 @@ use tollgate_store::books::{Books, SpendRow};
 
 /// Rows that wait a moment for others, so that one transaction carries many.
 const GATHER: Duration = Duration::from_millis(20);
+/// The rest after a transaction where no more rows wait than the next one takes. Each of them syncs the database's disk,
+/// which is the journal's as well as a rule, and whoever waits for the journal waits for that.
+const REST: Duration = Duration::from_millis(200);
 /// How long books that are away are left alone, at first and at most.
 const AWAY: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(5));
 /// Rows that wait in memory where there is no journal; beyond, the oldest are lost, and that is logged.
 const KEPT_MAX: usize = 100_000;
 /// Rows of one transaction.
 const ROWS_MAX: usize = 2_000;
+/// How long it is asked at the end who tells what was passed.
+const LAST_WORDS: Duration = Duration::from_secs(1);
 /// The journal of whoever has none.
 const MEMORY: &str = "memory";
 
@@ -42,12 +48,13 @@ pub(crate) struct Feeder {
 }
 
 impl Feeder {
-    /// Begins to carry, from a place in the journal or from memory.
+    /// Begins to carry, from a place in the journal or from memory, and to follow what others carry.
     pub(crate) fn start(
         &self,
         ledger: &Arc<Ledger>,
         books: Books,
         from: Option<(String, Position)>,
+        seen: i64,
     ) -> io::Result<()> {
         let ledger = Arc::downgrade(ledger);
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
@@ -62,8 +69,10 @@ impl Feeder {
                 tokio::select! {
                     () = carried => {}
                     () = follow(&ledger, &books) => {}
+                    () = follow_accounts(&ledger, &books, seen) => {}
                 }
                 if let Some(ledger) = ledger.upgrade() {
+                    let _ = timeout(LAST_WORDS, tell_passed(&ledger, &books)).await;
                     ledger.feeder().ended.send_replace(true);
                 }
             });
@@ -116,6 +125,11 @@ impl Feeder {
         let _ = timeout(patience, ended.wait_for(|ended| *ended)).await;
     }
 
+    /// Has what waits carried without a rest.
+    pub(crate) fn hurry(&self) {
+        self.has_more.notify_one();
+    }
+
     fn is_closing(&self) -> bool {
         self.is_closing.load(Ordering::Acquire)
     }
@@ -154,9 +168,13 @@ async fn post(
     rows: Vec<SpendRow>,
 ) -> bool {
     let mut pause = AWAY.0;
+    let Some(order) = ledger.upgrade().map(|ledger| ledger.following().order()) else { return false };
     loop {
+        let mut order = order.lock().await;
         let error = books.post(batch(name, upto, rows.clone())).await.err();
         let Some(ledger) = ledger.upgrade() else { return false };
+        order.note(&ledger, &rows, error.as_ref());
+        drop(order);
         let feeder = ledger.feeder();
         let Some(error) = error else {
             if feeder.is_away.swap(false, Ordering::Relaxed) {
@@ -184,6 +202,8 @@ async fn follow(ledger: &Weak<Ledger>, books: &Books) {
         let Some(strong) = ledger.upgrade() else { return };
         if newest > strong.revision() {
             let taken = strong.take_over_changes(books).await;
+            // Whoever changes a record may have set its spending too.
+            strong.following().hurry();
             drop(strong);
             if let Err(error) = taken {
                 tracing::warn!(%error, "what others have changed cannot be read");
@@ -233,7 +253,7 @@ async fn carry_journal(ledger: &Weak<Ledger>, books: &Books, name: &str, from: P
             Ok(read) => read,
             Err(error) => {
                 tracing::error!(%error, "the journal cannot be read");
-                sleep(AWAY.1).await;
+                pause_unless_closing(ledger, AWAY.1).await;
                 continue;
             }
         };
@@ -246,6 +266,7 @@ async fn carry_journal(ledger: &Weak<Ledger>, books: &Books, name: &str, from: P
             sleep(GATHER).await;
             continue;
         }
+        let are_many = rows.len() >= ROWS_MAX;
         let mut rows = rows.into_iter().peekable();
         // Long ones in pieces; the place moves with the last.
         while rows.peek().is_some() {
@@ -257,7 +278,18 @@ async fn carry_journal(ledger: &Weak<Ledger>, books: &Books, name: &str, from: P
         }
         at = next;
         journal.free(at);
+        drop(journal);
+        if !are_many {
+            pause_unless_closing(ledger, REST).await;
+        }
     }
+}
+
+/// Waits, or until the ledger is to be closed: what can be carried then is carried at once.
+async fn pause_unless_closing(ledger: &Weak<Ledger>, pause: Duration) {
+    let Some(ledger) = ledger.upgrade() else { return };
+    let pause = if ledger.feeder().is_closing() { GATHER } else { pause };
+    let _ = timeout(pause, ledger.feeder().has_more.notified()).await;
 }
 
 fn read(journal: &Journal, at: Position) -> io::Result<(Vec<SpendRow>, Position)> {

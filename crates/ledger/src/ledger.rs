@@ -12,9 +12,11 @@ use crate::accounts::{Accounts, Charge, Past, scope_of};
 use crate::attempt::LedgerUnavailable;
 use crate::clock::Clock;
 use crate::feeder::{self, Feeder};
+use crate::following::{Following, alone_with};
 use crate::journal::{Journal, Options, Orphan, Position};
 use crate::rows::read_record;
 use crate::uses::LastUses;
+use std::collections::HashSet;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, OnceLock, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
@@ -25,7 +27,8 @@ use tollgate_policy::accounts::Crossing;
 use tollgate_policy::clock::Wall;
 use tollgate_store::StoreError;
 use tollgate_store::books::{
-    self, Batch, Books, Changes, Charging, Checkpoint, RecordChange, Records, Repriced, SpendRow, Status,
+    self, Batch, Books, Changes, Charging, Checkpoint, RecordChange, Records, Repriced, Settled, SpendRow,
+    Status,
 };
 
 /// Records that are kept in memory while the journal's disk refuses. Beyond, nothing is sent any more.
@@ -92,6 +95,7 @@ pub struct Ledger {
     books: OnceLock<Books>,
     journal: OnceLock<Arc<Journal>>,
     feeder: Feeder,
+    following: Following,
     listener: OnceLock<Listener>,
     observer: OnceLock<Observer>,
     /// When it was begun last to ask for other gateways' changes, and why that was in vain.
@@ -112,6 +116,7 @@ impl Ledger {
             books: OnceLock::new(),
             journal: OnceLock::new(),
             feeder: Feeder::default(),
+            following: Following::default(),
             listener: OnceLock::new(),
             observer: OnceLock::new(),
             caught_up: tokio::sync::Mutex::default(),
@@ -166,16 +171,19 @@ impl Ledger {
         journal: Option<(PathBuf, Options)>,
     ) -> Result<Recovery, StartError> {
         let mut recovery = Recovery { unreadable: self.take_over(&books).await?, ..Recovery::default() };
+        let seen = books.accounts_seen().await?;
         let since = self.clock.wall().micros().saturating_sub(PAST_MICROS);
         for settled in books.load_accounts(since).await? {
-            self.remember(&settled.account, PicoDollars(settled.amount));
+            if let Some((scope, past)) = past_of(&settled.account, settled.amount) {
+                self.accounts.remember(scope, past);
+            }
         }
         let from = match journal {
             None => None,
             Some(journal) => Some(self.open_journal(&books, journal, &mut recovery).await?),
         };
         let _ = self.books.set(books.clone());
-        self.feeder.start(self, books.clone(), from)?;
+        self.feeder.start(self, books.clone(), from, seen)?;
         // Nobody waits for it: it is shown, and nothing is decided by it.
         let ledger = Arc::downgrade(self);
         tokio::spawn(async move {
@@ -272,13 +280,9 @@ impl Ledger {
 
     fn remember_row(&self, row: &SpendRow) {
         for account in &row.accounts {
-            self.remember(account, PicoDollars(row.charge()));
-        }
-    }
-
-    fn remember(&self, account: &books::Account, settled: PicoDollars) {
-        if let Some(Charge { scope, cadence, start }) = Charge::from_account(account) {
-            self.accounts.remember(scope, Past { cadence, start, settled });
+            if let Some((scope, past)) = past_of(account, row.charge()) {
+                self.accounts.remember_unposted(scope, past);
+            }
         }
     }
 
@@ -316,7 +320,16 @@ impl Ledger {
         }
     }
 
+    /// Has it told that a budget has passed a mark: here, or by another gateway that shares the books and has found it too.
     pub(crate) fn tell(&self, scope: &Scope, crossing: &Crossing) {
+        if self.books.get().is_some_and(Books::are_shared) {
+            self.following.pass(scope, crossing);
+        } else {
+            self.tell_here(scope, crossing);
+        }
+    }
+
+    pub(crate) fn tell_here(&self, scope: &Scope, crossing: &Crossing) {
         if let Some(listener) = self.listener.get() {
             listener(scope, crossing);
         }
@@ -324,6 +337,10 @@ impl Ledger {
 
     pub(crate) fn feeder(&self) -> &Feeder {
         &self.feeder
+    }
+
+    pub(crate) fn following(&self) -> &Following {
+        &self.following
     }
 
     pub(crate) fn journal(&self) -> Option<&Arc<Journal>> {
@@ -334,10 +351,12 @@ impl Ledger {
     ///
     /// # Errors
     /// Where the books do not take it; nothing has changed then.
-    pub async fn commit(&self, change: RecordChange) -> Result<i64, CommitError> {
+    pub async fn commit(&self, mut change: RecordChange) -> Result<i64, CommitError> {
         let books = self.books.get().ok_or(CommitError::NoBooks)?;
         let order = self.changing.lock().await;
         let made = (change.puts.clone(), change.deletes.clone(), change.accounts.clone());
+        change.accounts.extend(self.emptied(&change.deletes));
+        let alone = alone_with(self, &change.accounts).await;
         let revision = books.commit(change).await?;
         let (puts, deletes, accounts) = made;
         let written = puts.into_iter().map(|put| books::Record {
@@ -354,31 +373,45 @@ impl Ledger {
                 self.accounts.set(&charge, PicoDollars(settled.amount));
             }
         }
-        drop(order);
+        drop((alone, order));
         Ok(revision)
     }
 
-    /// Sets what attempts cost, in the books; with [`Charging::Correct`] the accounts in memory get the difference too.
-    /// Says how many were changed.
+    /// The accounts of what is deleted: whoever is made under the same id has spent nothing.
+    fn emptied(&self, deletes: &[books::Delete]) -> Vec<Settled> {
+        let directory = self.directory();
+        let records = deletes.iter().filter_map(|it| directory.get(Kind::from_word(&it.kind)?, &it.id));
+        // One that has a successor spends what that may spend.
+        let scopes = records.filter(|record| record.successor().is_none()).filter_map(|it| scope_of(it));
+        let gone: HashSet<Scope> = scopes.collect();
+        drop(directory);
+        if gone.is_empty() {
+            return Vec::new();
+        }
+        // With the accounts of its models.
+        let is_gone = |scope: &Scope| gone.contains(&Scope { model: None, ..scope.clone() });
+        let charges = self.accounts.charges_of(is_gone, self.clock.wall()).into_iter();
+        charges.map(|charge| Settled { account: charge.into_account(), amount: 0 }).collect()
+    }
+
+    /// Sets what attempts cost, in the books; with [`Charging::Correct`] the accounts in memory get what theirs got. Says how
+    /// many were changed.
     ///
     /// # Errors
     /// Where the books do not take it.
-    pub async fn reprice(
-        &self,
-        changed: &[(&SpendRow, Repriced)],
-        charging: Charging,
-    ) -> Result<u64, CommitError> {
+    pub async fn reprice(&self, priced: Vec<Repriced>, charging: Charging) -> Result<u64, CommitError> {
         let books = self.books.get().ok_or(CommitError::NoBooks)?;
-        let priced = changed.iter().map(|(_, priced)| priced.clone()).collect();
-        let count = books.reprice(priced, charging).await?;
-        if charging == Charging::Correct {
-            for (row, priced) in changed {
-                let charge = priced.charged.unwrap_or(priced.cost);
-                let more = PicoDollars(charge.saturating_sub(row.charge()));
-                row.accounts.iter().for_each(|account| self.remember(account, more));
+        let alone = self.following.order().lock_owned().await;
+        let done = books.reprice(priced, charging).await?;
+        let wall = self.clock.wall();
+        for settled in &done.differences {
+            let Some(charge) = Charge::from_account(&settled.account) else { continue };
+            for (scope, crossing) in self.accounts.correct(&charge, wall, PicoDollars(settled.amount)) {
+                self.tell(&scope, &crossing);
             }
         }
-        Ok(count)
+        drop(alone);
+        Ok(done.attempts)
     }
 
     /// Takes this gateway's own change over, with those of others that came before it.
@@ -517,6 +550,11 @@ impl Ledger {
         }
         self.feeder.close(patience).await;
     }
+}
+
+fn past_of(account: &books::Account, settled: i128) -> Option<(Scope, Past)> {
+    let Charge { scope, cadence, start } = Charge::from_account(account)?;
+    Some((scope, Past { cadence, start, settled: PicoDollars(settled) }))
 }
 
 /// A batch for the books.

@@ -10,6 +10,7 @@ mod accounts;
 mod attempt;
 mod clock;
 mod feeder;
+mod following;
 pub mod journal;
 mod ledger;
 pub mod reconcile;

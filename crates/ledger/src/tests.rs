@@ -6,7 +6,7 @@ use crate::accounts::{Accounts, Charge, Defaults, Past, Throttle, scope_of};
 use serde_json::{Value, json};
 use tollgate_catalog::PicoDollars;
 use tollgate_identity::{Document, Kind, Limits, Record, Scope, ScopeKind};
-use tollgate_policy::accounts::{Ask, Kernel, Money, Reason, Times};
+use tollgate_policy::accounts::{Ask, Kernel, Money, Reason, Threshold, Times};
 use tollgate_policy::clock::{Moment, Wall};
 
 const DOLLAR: PicoDollars = PicoDollars(1_000_000_000_000);
@@ -145,4 +145,24 @@ fn a_key_that_has_a_successor_spends_what_that_may_spend() {
     assert_eq!(scope(Kind::Key, json!({"superseded_by": "new"})).unwrap(), "new");
     assert_eq!(scope(Kind::Team, json!({"superseded_by": "new"})).unwrap(), "old");
     assert_eq!(scope(Kind::Budget, json!({})), None);
+}
+
+#[test]
+fn what_is_corrected_of_an_account_that_nobody_has_touched_is_added_up_until_it_is_opened() {
+    let accounts = accounts();
+    let limits = limits(json!({"max_budget": 3, "budget_duration": "1d"}));
+    let scope = Scope::new(ScopeKind::Key, "k");
+    let (day, now) = (86_400_000_000, Wall::from_micros(86_400_000_000 + 5));
+    let charge =
+        |start| Charge { scope: scope.clone(), cadence: limits.cadence, start: Wall::from_micros(start) };
+    for amount in [2, 1, 4] {
+        assert!(accounts.correct(&charge(day), now, PicoDollars(amount)).is_empty());
+    }
+    let budgets = accounts.budgets(&scope, &limits, now);
+    let daily = budgets.iter().find(|budget| budget.cadence == limits.cadence).unwrap();
+    assert_eq!(daily.settled, PicoDollars(7));
+    accounts.touch(&scope, &limits, now).unwrap();
+    let told = accounts.correct(&charge(day), now, PicoDollars(3 * DOLLAR.0));
+    assert!(told.iter().any(|(whose, crossing)| *whose == scope && crossing.threshold == Threshold::Spent));
+    assert!(accounts.correct(&charge(day), now, DOLLAR).is_empty());
 }

@@ -11,9 +11,11 @@ use tollgate_catalog::PicoDollars;
 use tollgate_identity::{Document, Limits, Scope, ScopeKind};
 use tollgate_ledger::journal::Options;
 use tollgate_ledger::{Accounts, Admission, Clock, Defaults, Ledger, Recovery, Touched};
-use tollgate_policy::accounts::{Kernel, Money, Reason, Tokens};
+use tollgate_policy::accounts::{Kernel, Money, Reason, Threshold, Tokens};
 use tollgate_policy::clock::Wall;
-use tollgate_store::books::{Books, Delete, Expected, Put, RecordChange, Settled, SpendRow};
+use tollgate_store::books::{
+    Books, Charging, Delete, Expected, Put, RecordChange, Repriced, Settled, SpendRow,
+};
 use tollgate_store::{Location, Store, StoreOptions};
 
 const DOLLAR: i128 = 1_000_000_000_000;
@@ -321,4 +323,62 @@ async fn an_old_answer_of_the_books_brings_nothing_back() {
     assert!(!knows(&ledger, "k"));
     let now = ledger.revision();
     assert!(ledger.apply(now, &books.changes_since(now).await.unwrap()));
+}
+
+#[tokio::test]
+async fn accounts_in_memory_get_what_those_of_the_books_got_and_a_mark_that_is_passed_is_told() {
+    let (place, limits) = (Place::new(), limits(json!({"max_budget": 5})));
+    let (first, store, _) = place.begin().await;
+    let admission = enter(&first, &limits).unwrap();
+    for number in 1..=2 {
+        admission.attempt(number, none(), PicoDollars(DOLLAR)).unwrap().settle(row(0), PicoDollars(DOLLAR));
+    }
+    drop(admission);
+    first.close(PATIENCE).await;
+    store.close().await;
+    drop(first);
+    let (ledger, store, _) = place.begin().await;
+    let told = Arc::new(AtomicU32::new(0));
+    let count = Arc::clone(&told);
+    ledger.listen(Box::new(move |scope, crossing| {
+        assert_eq!(*scope, key());
+        count.fetch_add(u32::from(crossing.threshold == Threshold::Spent), Ordering::Relaxed);
+    }));
+    assert_eq!(settled(&ledger, &limits), 2 * DOLLAR);
+    // Whose account is open is told.
+    ledger.accounts().touch(&key(), &limits, ledger.clock().wall()).unwrap();
+    let price = async |attempt_id: u128, dollars: i128| {
+        let priced = Repriced { attempt_id, cost: dollars * DOLLAR, ..Repriced::default() };
+        assert_eq!(ledger.reprice(vec![priced], Charging::Correct).await.unwrap(), 1);
+        (settled(&ledger, &limits) / DOLLAR, in_books(&store).await / DOLLAR, told.load(Ordering::Relaxed))
+    };
+    assert_eq!(price(1, 3).await, (4, 4, 0));
+    // Again, from the same row as it was: nothing is added twice.
+    assert_eq!(price(1, 3).await, (4, 4, 0));
+    assert_eq!(price(2, 2).await, (5, 5, 1));
+}
+
+#[tokio::test]
+async fn whoever_is_made_under_the_id_of_one_who_was_deleted_has_spent_nothing() {
+    let (place, limits) = (Place::new(), limits(json!({"max_budget": 5})));
+    let (ledger, store, _) = place.begin().await;
+    let put =
+        Put { kind: "key".to_owned(), id: "k".to_owned(), doc: "{}".to_owned(), expected: Expected::Any };
+    let made = RecordChange { puts: vec![put], ..RecordChange::default() };
+    ledger.commit(made.clone()).await.unwrap();
+    let spend = |number: u128| {
+        let admission = enter(&ledger, &limits).unwrap();
+        admission.attempt(number, none(), PicoDollars(DOLLAR)).unwrap().settle(row(0), PicoDollars(DOLLAR));
+    };
+    spend(1);
+    let gone = Delete { kind: "key".to_owned(), id: "k".to_owned(), expected: Expected::Any };
+    ledger.commit(RecordChange { deletes: vec![gone], ..RecordChange::default() }).await.unwrap();
+    ledger.commit(made).await.unwrap();
+    assert_eq!(settled(&ledger, &limits), 0);
+    spend(2);
+    ledger.close(PATIENCE).await;
+    store.close().await;
+    drop(ledger);
+    let (again, store, _) = place.begin().await;
+    assert_eq!((settled(&again, &limits), in_books(&store).await), (DOLLAR, DOLLAR));
 }

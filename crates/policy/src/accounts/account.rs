@@ -42,6 +42,9 @@ impl Account {
     pub(super) fn configure(&mut self, rules: &AccountRules, wall: Wall, zone: &TimeZone) {
         (self.parallel, self.tiers) = (rules.parallel, rules.tiers);
         let (mut rates, mut purses) = (std::mem::take(&mut self.rates), std::mem::take(&mut self.purses));
+        // No room for more than there are: there may be very many accounts, and their rules seldom change.
+        self.rates.reserve_exact(rules.rates.len());
+        self.purses.reserve_exact(rules.budgets.len());
         for rule in &rules.rates {
             let same = |rate: &Rate| rate.rule.unit == rule.unit && rate.rule.length == rule.length;
             let kept = rates.iter().position(same).map(|at| Rate { rule: *rule, ..rates.swap_remove(at) });

@@ -158,8 +158,80 @@ impl Kernel {
         }
     }
 
+    /// Adds to what was spent in the period that began at `start`, or takes from it, as [`restore`](Self::restore) does, and
+    /// says which marks were passed by it.
+    pub fn correct(
+        &mut self,
+        id: AccountId,
+        (cadence, start): (Option<Cadence>, Wall),
+        wall: Wall,
+        difference: PicoDollars,
+    ) -> SmallVec<[Crossing; 2]> {
+        self.told(id, cadence, wall, |purse, tiers, zone| {
+            purse.correct((start, wall), difference, tiers, zone);
+        })
+    }
+
+    /// Changes the budget of a cadence, and says which marks were passed by it.
+    fn told(
+        &mut self,
+        id: AccountId,
+        cadence: Option<Cadence>,
+        wall: Wall,
+        change: impl Fn(&mut purse::Purse, &TierRules, &TimeZone),
+    ) -> SmallVec<[Crossing; 2]> {
+        let zone = self.zone.clone();
+        let mut crossings = SmallVec::new();
+        let Some(account) = self.account(id) else { return crossings };
+        account.roll(wall, &zone);
+        let tiers = account.tiers;
+        for purse in account.purses.iter_mut().filter(|purse| purse.rule.cadence == cadence) {
+            change(purse, &tiers, &zone);
+            purse.crossings(wall, &tiers, &mut |crossing| crossings.push(crossing));
+        }
+        crossings
+    }
+
+    /// What the books have of the period that began at `start`, whoever brought it there: together with what is on its way to
+    /// them that is what was spent in it. Says which marks were passed by it.
+    pub fn follow(
+        &mut self,
+        id: AccountId,
+        (cadence, start): (Option<Cadence>, Wall),
+        wall: Wall,
+        in_books: PicoDollars,
+    ) -> SmallVec<[Crossing; 2]> {
+        self.told(id, cadence, wall, |purse, tiers, zone| {
+            purse.follow((start, wall), in_books, tiers, zone);
+        })
+    }
+
+    /// So much of what was booked in the period that began at `start` has come into the books.
+    pub fn posted(&mut self, id: AccountId, (cadence, start): (Option<Cadence>, Wall), amount: PicoDollars) {
+        let purses = self.account(id).map(|account| account.purses.as_mut_slice()).unwrap_or_default();
+        for purse in purses.iter_mut().filter(|purse| purse.rule.cadence == cadence) {
+            purse.posted(start, amount);
+        }
+    }
+
+    /// What was booked in the period that began at `start`, where that is the present one, and is not in the books yet.
+    pub fn unposted(&self, id: AccountId, (cadence, start): (Option<Cadence>, Wall)) -> PicoDollars {
+        let purses = self.seen(id).map(|account| account.purses.as_slice()).unwrap_or_default();
+        let purse = purses.iter().find(|purse| purse.rule.cadence == cadence && purse.period.start == start);
+        purse.map_or(PicoDollars::ZERO, |purse| purse.unposted)
+    }
+
+    /// So much of what was [restored](Self::restore) comes into the books only now.
+    pub fn expect(&mut self, id: AccountId, (cadence, start): (Option<Cadence>, Wall), amount: PicoDollars) {
+        let purses = self.account(id).map(|account| account.purses.as_mut_slice()).unwrap_or_default();
+        for purse in purses.iter_mut().filter(|purse| purse.rule.cadence == cadence) {
+            purse.expect(start, amount);
+        }
+    }
+
     /// Sets what was spent of the budget of this cadence in the period that began at `start`, where that is the present
-    /// one (LiteLLM's `reset_spend`); what is held stays held, and marks above it can be passed again.
+    /// one (LiteLLM's `reset_spend`): what is on its way to the books is spent beside it, what is held stays held, and marks
+    /// above it can be passed again.
     pub fn set(&mut self, id: AccountId, cadence: Option<Cadence>, start: Wall, settled: PicoDollars) {
         let Some(account) = self.account(id) else { return };
         let tiers = account.tiers;

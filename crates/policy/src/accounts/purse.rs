@@ -15,6 +15,8 @@ use tollgate_catalog::PicoDollars;
 struct Past {
     period: Period,
     settled: PicoDollars,
+    /// What of it is not in the books yet.
+    unposted: PicoDollars,
     /// The limit that it had.
     limit: Option<PicoDollars>,
 }
@@ -39,6 +41,8 @@ pub(super) struct Purse {
     pub(super) rule: BudgetRule,
     pub(super) period: Period,
     pub(super) settled: PicoDollars,
+    /// What of it is not in the books yet.
+    pub(super) unposted: PicoDollars,
     pub(super) held: PicoDollars,
     past: Option<Past>,
     told: Told,
@@ -59,6 +63,7 @@ impl Purse {
             rule,
             period: period(&rule, wall, zone),
             settled: PicoDollars::ZERO,
+            unposted: PicoDollars::ZERO,
             held: PicoDollars::ZERO,
             past: None,
             told: Told::default(),
@@ -72,9 +77,10 @@ impl Purse {
         purse
     }
 
-    /// Sets what was spent. What is no longer passed is news when it is passed again.
+    /// Sets what was spent, as far as it is in the books, and forgets what the period before owes. What is no longer passed is
+    /// news when it is passed again.
     pub(super) fn set(&mut self, settled: PicoDollars, wall: Wall, tiers: &TierRules) {
-        self.settled = settled;
+        (self.settled, self.past) = (settled.saturating_add(self.unposted), None);
         self.forget_marks(wall, tiers);
     }
 
@@ -92,12 +98,17 @@ impl Purse {
             return;
         }
         let next = period(&self.rule, wall, zone);
-        let past =
-            Past { period: self.period, settled: self.settled, limit: self.rule.limit_at(self.period.start) };
-        let follows = next.start == self.period.end;
-        self.settled = if follows { debt(&past, tiers) } else { PicoDollars::ZERO };
+        let limit = self.rule.limit_at(self.period.start);
+        let Self { period, settled, unposted, .. } = *self;
+        self.past = Some(Past { period, settled, unposted, limit });
         (self.held, self.period, self.told) = (PicoDollars::ZERO, next, Told::default());
-        self.past = Some(past);
+        (self.settled, self.unposted) = (self.debt(tiers), PicoDollars::ZERO);
+    }
+
+    /// What the period before this one owes it.
+    fn debt(&self, tiers: &TierRules) -> PicoDollars {
+        let before = self.past.as_ref().filter(|past| past.period.end == self.period.start);
+        before.map_or(PicoDollars::ZERO, |past| debt(past, tiers))
     }
 
     /// What is left for a request; none where there is no limit.
@@ -118,31 +129,102 @@ impl Purse {
         }
     }
 
-    /// Books what was spent by a request of the period that began at `start`.
+    /// Books what was spent by a request of the period that began at `start`. The books do not have it yet.
     pub(super) fn settle(&mut self, start: Wall, cost: PicoDollars, tiers: &TierRules) {
+        self.add(start, cost, tiers);
+        self.expect(start, cost);
+    }
+
+    fn add(&mut self, start: Wall, amount: PicoDollars, tiers: &TierRules) {
         if start == self.period.start {
-            self.settled = self.settled.saturating_add(cost);
+            self.settled = self.settled.saturating_add(amount);
             return;
         }
+        let before = self.debt(tiers);
         let Some(past) = self.past.as_mut().filter(|past| past.period.start == start) else { return };
-        let before = debt(past, tiers);
-        past.settled = past.settled.saturating_add(cost);
-        if past.period.end == self.period.start {
-            self.settled = self.settled.saturating_add(debt(past, tiers)).saturating_sub(before);
+        past.settled = past.settled.saturating_add(amount);
+        self.settled = self.settled.saturating_add(self.debt(tiers)).saturating_sub(before);
+    }
+
+    fn unposted_of(&mut self, start: Wall) -> Option<&mut PicoDollars> {
+        if start == self.period.start {
+            return Some(&mut self.unposted);
         }
+        let past = self.past.as_mut().filter(|past| past.period.start == start)?;
+        Some(&mut past.unposted)
+    }
+
+    /// So much of what is booked comes into the books later.
+    pub(super) fn expect(&mut self, start: Wall, amount: PicoDollars) {
+        if let Some(unposted) = self.unposted_of(start) {
+            *unposted = unposted.saturating_add(amount);
+        }
+    }
+
+    /// So much of it has come into the books.
+    pub(super) fn posted(&mut self, start: Wall, amount: PicoDollars) {
+        if let Some(unposted) = self.unposted_of(start) {
+            *unposted = unposted.saturating_sub(amount).max(PicoDollars::ZERO);
+        }
+    }
+
+    /// What is spent is what the books have, whoever brought it there, and what is on its way to them. What is no longer passed
+    /// is news when it is passed again.
+    pub(super) fn follow(
+        &mut self,
+        (start, wall): (Wall, Wall),
+        in_books: PicoDollars,
+        tiers: &TierRules,
+        zone: &TimeZone,
+    ) {
+        let start = if start < self.period.start { self.look_back(start, zone) } else { start };
+        let before = self.debt(tiers);
+        if start == self.period.start {
+            self.settled = in_books.saturating_add(self.unposted).saturating_add(before);
+        } else if let Some(past) = self.past.as_mut().filter(|past| past.period.start == start) {
+            past.settled = in_books.saturating_add(past.unposted);
+            self.settled = self.settled.saturating_add(self.debt(tiers)).saturating_sub(before);
+        }
+        self.forget_marks(wall, tiers);
     }
 
     /// What is known of a period from before this process began.
     pub(super) fn restore(&mut self, start: Wall, settled: PicoDollars, tiers: &TierRules, zone: &TimeZone) {
+        self.book(start, settled, tiers, zone);
         if start == self.period.start {
-            self.settled = self.settled.saturating_add(settled);
             // Whoever was to be told was told by the process before.
             self.crossings(start, tiers, &mut |_| {});
-        } else if self.past.is_none() && start < self.period.start {
-            let period = period(&self.rule, start, zone);
-            self.past = Some(Past { period, settled: PicoDollars::ZERO, limit: self.rule.limit });
-            self.settle(period.start, settled, tiers);
         }
+    }
+
+    /// Adds to what was spent in the period that began at `start`, or takes from it. What is no longer passed is news when it
+    /// is passed again.
+    pub(super) fn correct(
+        &mut self,
+        (start, wall): (Wall, Wall),
+        difference: PicoDollars,
+        tiers: &TierRules,
+        zone: &TimeZone,
+    ) {
+        self.book(start, difference, tiers, zone);
+        self.forget_marks(wall, tiers);
+    }
+
+    /// Books in the present period, or in the last one of which anything is known; older ones are of no account.
+    fn book(&mut self, start: Wall, amount: PicoDollars, tiers: &TierRules, zone: &TimeZone) {
+        let start = if start < self.period.start { self.look_back(start, zone) } else { start };
+        self.add(start, amount, tiers);
+    }
+
+    /// The beginning of the period, before this one, that has this moment in it; it is the past from now on if nothing is known
+    /// of a later one.
+    fn look_back(&mut self, moment: Wall, zone: &TimeZone) -> Wall {
+        let period = period(&self.rule, moment, zone);
+        if self.past.is_none_or(|past| past.period.start < period.start) {
+            let nothing = PicoDollars::ZERO;
+            self.past = Some(Past { period, settled: nothing, unposted: nothing, limit: self.rule.limit });
+        }
+        period.start
     }
 
     /// The thresholds that are passed and were not told in this period.

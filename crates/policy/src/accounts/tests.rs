@@ -279,6 +279,41 @@ fn what_was_spent_before_a_restart_is_there_again_with_what_the_last_period_owes
 }
 
 #[test]
+fn of_several_periods_before_a_restart_the_last_one_is_owed_whatever_their_order() {
+    for order in [[0, 1, 2], [2, 1, 0], [1, 2, 0]] {
+        let mut kernel = kernel();
+        let now = Wall::from_micros(3 * DAY + 5);
+        let key = kernel.open(&with_budget(100, Some("1d")), now);
+        for day in order {
+            let spent = dollars(102 + i128::from(day));
+            kernel.restore(key, Some(Cadence::Days(1)), Wall::from_micros(day * DAY), spent);
+        }
+        assert_eq!(kernel.budgets(key, now)[0].settled, dollars(4), "{order:?}");
+    }
+}
+
+#[test]
+fn what_is_corrected_is_booked_in_its_period_and_marks_that_are_passed_are_told() {
+    let mut kernel = kernel();
+    let (now, daily) = (Wall::from_micros(3 * DAY + 5), Some(Cadence::Days(1)));
+    let key = kernel.open(&with_budget(100, Some("1d")), now);
+    let mut correct = |day: i64, amount| {
+        let crossings = kernel.correct(key, (daily, Wall::from_micros(day * DAY)), now, dollars(amount));
+        let told: Vec<_> = crossings.iter().map(|crossing| crossing.threshold).collect();
+        (told.contains(&Threshold::Spent), kernel.budgets(key, now)[0].settled)
+    };
+    // Twice of a period that is over: both count for what it owes.
+    assert_eq!(correct(2, 60), (false, dollars(0)));
+    assert_eq!(correct(2, 43), (false, dollars(3)));
+    assert_eq!(correct(3, 96), (false, dollars(99)));
+    assert_eq!(correct(3, 1), (true, dollars(100)));
+    assert_eq!(correct(3, 1), (false, dollars(101)));
+    // News again after it was not so for a while.
+    assert_eq!(correct(3, -50), (false, dollars(51)));
+    assert_eq!(correct(3, 50), (true, dollars(101)));
+}
+
+#[test]
 fn a_temporary_increase_counts_until_its_end() {
     let mut kernel = kernel();
     let mut rules = with_budget(10, None);
@@ -289,4 +324,98 @@ fn a_temporary_increase_counts_until_its_end() {
     assert_eq!(kernel.standing(&[key], times(99).wall).tightest.unwrap().remaining, dollars(3));
     let refusal = kernel.reserve(times(100).wall, &[key], most(dollars(1))).unwrap_err();
     assert_eq!(available(refusal), (key, -2 * DOLLAR));
+}
+
+/// A day's budget of 100 on the third day, its kernel, and how it stands.
+fn of_a_day() -> (Kernel, AccountId, Wall) {
+    let mut kernel = kernel();
+    let now = Wall::from_micros(3 * DAY + 5);
+    let key = kernel.open(&with_budget(100, Some("1d")), now);
+    (kernel, key, now)
+}
+
+/// Spends at once.
+fn spend(kernel: &mut Kernel, key: AccountId, now: Wall, amount: i128) {
+    let money = Money { most: PicoDollars::ZERO, is_free: true, is_critical: false };
+    let reservation = kernel.reserve(now, &[key], money).unwrap();
+    kernel.settle(reservation, now, dollars(amount));
+}
+
+#[test]
+fn what_is_spent_is_what_the_books_have_and_what_is_on_its_way_to_them() {
+    let (mut kernel, key, now) = of_a_day();
+    let today = (Some(Cadence::Days(1)), Wall::from_micros(3 * DAY));
+    let standing = |kernel: &mut Kernel| kernel.budgets(key, now)[0].settled;
+    kernel.restore(key, today.0, today.1, dollars(10));
+    kernel.restore(key, today.0, today.1, dollars(1));
+    kernel.expect(key, today, dollars(1));
+    spend(&mut kernel, key, now, 5);
+    // Others have brought 20; the 1 and the 5 are not there yet.
+    kernel.follow(key, today, now, dollars(30));
+    assert_eq!(standing(&mut kernel), dollars(36));
+    kernel.posted(key, today, dollars(1));
+    assert_eq!(standing(&mut kernel), dollars(36));
+    for _ in 0..2 {
+        kernel.follow(key, today, now, dollars(31));
+        assert_eq!(standing(&mut kernel), dollars(36), "twice is once");
+    }
+    kernel.posted(key, today, dollars(5));
+    kernel.follow(key, today, now, dollars(36));
+    assert_eq!(standing(&mut kernel), dollars(36));
+    // Set by another gateway, while something is on its way here.
+    spend(&mut kernel, key, now, 2);
+    kernel.follow(key, today, now, dollars(0));
+    assert_eq!(standing(&mut kernel), dollars(2));
+    // Set here.
+    kernel.set(key, today.0, today.1, dollars(50));
+    assert_eq!(standing(&mut kernel), dollars(52));
+    // More than was on its way, of an account that was made anew meanwhile.
+    kernel.posted(key, today, dollars(9));
+    kernel.follow(key, today, now, dollars(59));
+    assert_eq!(standing(&mut kernel), dollars(59));
+}
+
+#[test]
+fn what_the_books_have_of_the_period_before_counts_as_what_it_owes() {
+    let (mut kernel, key, now) = of_a_day();
+    let on = |day: i64| (Some(Cadence::Days(1)), Wall::from_micros(day * DAY));
+    spend(&mut kernel, key, now, 30);
+    let check = |kernel: &mut Kernel, day: i64, in_books: i128, owed: i128| {
+        kernel.follow(key, on(day), now, dollars(in_books));
+        assert_eq!(kernel.budgets(key, now)[0].settled, dollars(30 + owed), "{day} {in_books}");
+    };
+    check(&mut kernel, 1, 500, 0);
+    check(&mut kernel, 2, 90, 0);
+    check(&mut kernel, 2, 104, 4);
+    check(&mut kernel, 2, 107, 7);
+    check(&mut kernel, 2, 101, 1);
+    check(&mut kernel, 1, 600, 1);
+    // One that has not begun here is of no account yet.
+    check(&mut kernel, 4, 12, 1);
+    // What was on its way when the period ended.
+    let tomorrow = Wall::from_micros(4 * DAY + 5);
+    kernel.follow(key, on(3), tomorrow, dollars(72));
+    assert_eq!(kernel.budgets(key, tomorrow)[0].settled, dollars(2));
+    kernel.posted(key, on(3), dollars(30));
+    kernel.follow(key, on(3), tomorrow, dollars(102));
+    assert_eq!(kernel.budgets(key, tomorrow)[0].settled, dollars(2));
+    kernel.follow(key, on(4), tomorrow, dollars(6));
+    assert_eq!(kernel.budgets(key, tomorrow)[0].settled, dollars(8));
+}
+
+#[test]
+fn marks_that_others_have_passed_are_found_once() {
+    let (mut kernel, key, now) = of_a_day();
+    let today = (Some(Cadence::Days(1)), Wall::from_micros(3 * DAY));
+    let mut check = |in_books: i128, expect: &[Threshold]| {
+        let found = kernel.follow(key, today, now, dollars(in_books));
+        let found: Vec<_> = found.iter().map(|crossing| crossing.threshold).collect();
+        assert_eq!(found, expect, "{in_books}");
+    };
+    check(74, &[]);
+    check(80, &[Threshold::Warn]);
+    check(80, &[]);
+    check(100, &[Threshold::Downgrade, Threshold::Spent]);
+    check(0, &[]);
+    check(76, &[Threshold::Warn]);
 }

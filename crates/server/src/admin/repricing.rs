@@ -141,14 +141,14 @@ async fn priced_again(desk: &Desk<'_>) -> Outcome {
         let rows = books(desk)?.scan_attempts(filter.clone(), BATCH).await?;
         let Some(last) = rows.last() else { break };
         filter.after = Some((last.started_at, last.attempt_id));
-        let mut changed: Vec<(&SpendRow, Repriced)> = Vec::new();
+        let mut changed: Vec<Repriced> = Vec::new();
         for row in &rows {
             let became = reprice(row, prices.of(row));
             repricing.add(row, &became);
-            changed.extend(became.ok().map(|priced| (row, priced)));
+            changed.extend(became.ok());
         }
         if !is_dry && !changed.is_empty() {
-            desk.ledger().reprice(&changed, charging).await?;
+            desk.ledger().reprice(changed, charging).await?;
         }
     }
     Ok(told(&repricing, is_dry))

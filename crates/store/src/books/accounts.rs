@@ -8,7 +8,8 @@ use std::collections::BTreeMap;
 
 use super::columns::{id_of, scope_id_of};
 use super::row::{Account, SpendRow};
-use super::session::{Insert, Session, Value};
+use super::session::{Dialect, Insert, Row, Session, Value, one};
+use super::told;
 use crate::error::{Fault, StoreError};
 
 /// Money from here on is more than there is. A column holds ten times as much, so that no row that is added later to what
@@ -22,6 +23,15 @@ pub struct Settled {
     pub account: Account,
     /// Picodollars.
     pub amount: i128,
+}
+
+/// Accounts that have changed, and how far that was looked for.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct AccountChanges {
+    /// What stands in them now.
+    pub accounts: Vec<Settled>,
+    /// What was written by then is among them or was there before; later changes are asked for with it.
+    pub seen: i64,
 }
 
 const COLUMNS: &[&str] = &["kind", "id", "model", "cadence", "start", "settled"];
@@ -46,6 +56,13 @@ const SET: Insert = Insert {
 const LOAD: &str = "SELECT kind, id, model, cadence, start, CAST(settled AS TEXT) FROM accounts \
      WHERE start >= $1 OR start = 0 ORDER BY kind, id, model, cadence, start";
 
+/// The oldest transaction that is not over yet: all before it are seen, or came to nothing.
+const SEEN: &str = "SELECT txid_snapshot_xmin(txid_current_snapshot())";
+
+/// Numbers that no transaction has had yet are those of another server, from which the rows were copied.
+const CHANGED: &str = "SELECT kind, id, model, cadence, start, CAST(settled AS TEXT) FROM accounts \
+     WHERE changed >= $1 AND changed < txid_snapshot_xmax(txid_current_snapshot())";
+
 const PURGE: &str = "DELETE FROM accounts WHERE (kind, id, model, cadence, start) IN \
      (SELECT kind, id, model, cadence, start FROM accounts WHERE start > 0 AND start < $1 LIMIT $2)";
 
@@ -68,13 +85,35 @@ pub(super) fn last_uses(session: &mut dyn Session) -> Result<Vec<(String, i64)>,
 
 /// The accounts whose period began at this moment or later, and those that never end.
 pub(super) fn load(session: &mut dyn Session, since: i64) -> Result<Vec<Settled>, Fault> {
-    let rows = session.query(LOAD, &[since.into()])?;
-    let read = rows.into_iter().map(|mut row| {
-        let (kind, id, model) = (row.text()?, row.text()?, row.text()?);
-        let account = Account { kind, id, model, cadence: row.text()?, start: row.int()? };
-        Ok(Settled { account, amount: row.amount()? })
-    });
-    read.collect()
+    session.query(LOAD, &[since.into()])?.into_iter().map(settled).collect()
+}
+
+fn settled(mut row: Row) -> Result<Settled, Fault> {
+    let (kind, id, model) = (row.text()?, row.text()?, row.text()?);
+    let account = Account { kind, id, model, cadence: row.text()?, start: row.int()? };
+    Ok(Settled { account, amount: row.amount()? })
+}
+
+/// From where on changes are to be asked for, so that none is missed from now on. An embedded database has nobody else who
+/// changes it.
+pub(super) fn seen(session: &mut dyn Session) -> Result<i64, Fault> {
+    match session.dialect() {
+        Dialect::Sqlite => Ok(0),
+        Dialect::Postgres => one(session.query(SEEN, &[])?)?.int(),
+    }
+}
+
+/// The accounts that were written since.
+pub(super) fn changed(session: &mut dyn Session, since: i64) -> Result<AccountChanges, Fault> {
+    if session.dialect() == Dialect::Sqlite {
+        return Ok(AccountChanges::default());
+    }
+    let seen = seen(session)?;
+    // Numbers that have begun anew are those of another server, to which the database was moved: all of it is news.
+    let since = if seen < since { 0 } else { since };
+    let accounts =
+        session.query(CHANGED, &[since.into()])?.into_iter().map(settled).collect::<Result<_, _>>()?;
+    Ok(AccountChanges { accounts, seen })
 }
 
 /// Adds what rows charge to their accounts.
@@ -82,6 +121,13 @@ pub(super) fn add<'a>(
     session: &mut dyn Session,
     rows: impl Iterator<Item = &'a SpendRow>,
 ) -> Result<(), Fault> {
+    // In the order of the key: two gateways that post at the same time wait for one another, and never in a circle.
+    let cells: Vec<_> = sums(rows).into_iter().map(|(account, sum)| cells(account, sum)).collect();
+    session.insert(&ADD, &cells).map(|_| ())
+}
+
+/// What rows charge, by account.
+pub(super) fn sums<'a>(rows: impl Iterator<Item = &'a SpendRow>) -> BTreeMap<&'a Account, i128> {
     let mut sums: BTreeMap<&Account, i128> = BTreeMap::new();
     for row in rows {
         for account in &row.accounts {
@@ -89,9 +135,7 @@ pub(super) fn add<'a>(
             *sum = sum.saturating_add(row.charge());
         }
     }
-    // In the order of the key: two gateways that post at the same time wait for one another, and never in a circle.
-    let cells: Vec<_> = sums.into_iter().map(|(account, sum)| cells(account, sum)).collect();
-    session.insert(&ADD, &cells).map(|_| ())
+    sums
 }
 
 /// Sets accounts, whatever stands in them.
@@ -99,11 +143,13 @@ pub(super) fn set(session: &mut dyn Session, accounts: &[Settled]) -> Result<(),
     let sums: BTreeMap<Account, i128> =
         accounts.iter().map(|settled| (keepable(settled.account.clone()), settled.amount)).collect();
     let cells: Vec<_> = sums.iter().map(|(account, amount)| cells(account, *amount)).collect();
-    session.insert(&SET, &cells).map(|_| ())
+    session.insert(&SET, &cells)?;
+    told::forget(session, sums.keys())
 }
 
 /// Removes accounts of periods that began before a moment, at most so many.
 pub(super) fn purge(session: &mut dyn Session, before: i64, limit: u32) -> Result<u64, Fault> {
+    told::purge(session, before)?;
     session.execute(PURGE, &[before.into(), i64::from(limit).into()])
 }
 
@@ -116,7 +162,7 @@ pub(super) fn check(accounts: &[Settled]) -> Result<(), StoreError> {
     }
 }
 
-fn keepable(account: Account) -> Account {
+pub(super) fn keepable(account: Account) -> Account {
     Account {
         kind: id_of(account.kind),
         id: scope_id_of(account.id),

@@ -18,6 +18,8 @@ pub enum LiteLlmTable {
     Organizations,
     /// Teams.
     Teams,
+    /// What models are called in teams, which refer to it.
+    ModelAliases,
     /// Users.
     Users,
     /// Who is in which team, with a budget of their own.
@@ -28,6 +30,8 @@ pub enum LiteLlmTable {
     Projects,
     /// Keys, by their hashes.
     Keys,
+    /// Keys that others were put in place of, while they are let through.
+    ReplacedKeys,
     /// Customers.
     Customers,
     /// Tags.
@@ -44,15 +48,17 @@ pub enum LiteLlmTable {
 
 impl LiteLlmTable {
     /// Every table, each after those that it refers to.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 16] = [
         Self::Budgets,
         Self::Organizations,
         Self::Teams,
+        Self::ModelAliases,
         Self::Users,
         Self::TeamMemberships,
         Self::OrganizationMemberships,
         Self::Projects,
         Self::Keys,
+        Self::ReplacedKeys,
         Self::Customers,
         Self::Tags,
         Self::AccessGroups,
@@ -67,11 +73,13 @@ impl LiteLlmTable {
             Self::Budgets => "LiteLLM_BudgetTable",
             Self::Organizations => "LiteLLM_OrganizationTable",
             Self::Teams => "LiteLLM_TeamTable",
+            Self::ModelAliases => "LiteLLM_ModelTable",
             Self::Users => "LiteLLM_UserTable",
             Self::TeamMemberships => "LiteLLM_TeamMembership",
             Self::OrganizationMemberships => "LiteLLM_OrganizationMembership",
             Self::Projects => "LiteLLM_ProjectTable",
             Self::Keys => "LiteLLM_VerificationToken",
+            Self::ReplacedKeys => "LiteLLM_DeprecatedVerificationToken",
             Self::Customers => "LiteLLM_EndUserTable",
             Self::Tags => "LiteLLM_TagTable",
             Self::AccessGroups => "LiteLLM_AccessGroupTable",

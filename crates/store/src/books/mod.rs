@@ -23,12 +23,13 @@ mod session;
 pub(crate) mod sqlite;
 #[cfg(test)]
 mod tests;
+mod told;
 
 use std::sync::Arc;
 
 use tokio::sync::watch;
 
-pub use accounts::Settled;
+pub use accounts::{AccountChanges, Settled};
 pub use audit::{AuditCheck, AuditEntry, AuditFilter, AuditPage, AuditRow, Tampering};
 pub use clauses::Page;
 pub use columns::{ID_BYTES_MAX, TOKENS_MAX, day_of};
@@ -41,8 +42,9 @@ pub use records::{
     Changes, Delete, Expected, Put, RECORD_BYTES_MAX, RECORD_ID_BYTES_MAX, Record, RecordChange, Records,
 };
 pub use reports::{DailyFilter, DailyPage, DailyRow, Group, Sum, SumQuery};
-pub use reprice::{Charging, Repriced};
+pub use reprice::{Charging, Correction, Repriced};
 pub use row::{Account, SpendRow, Status};
+pub use told::Claim;
 
 use self::postgres::{Mode, Postgres};
 use self::session::Session;
@@ -215,6 +217,37 @@ impl Books {
         self.read(move |session| accounts::load(session, since)).await
     }
 
+    /// From where on [`accounts_changed`](Self::accounts_changed) is to be asked: of what is there now, and of nothing that is
+    /// read after this, a change is missed.
+    ///
+    /// # Errors
+    /// Those of every read.
+    pub async fn accounts_seen(&self) -> Result<i64, StoreError> {
+        self.search(accounts::seen).await
+    }
+
+    /// The accounts that whoever shares the books has written since, some of them perhaps a second time. In an embedded
+    /// database there are none. After a long time there may be as many as at the start: `is_long` gives it as much time.
+    ///
+    /// # Errors
+    /// Those of every read.
+    pub async fn accounts_changed(&self, seen: i64, is_long: bool) -> Result<AccountChanges, StoreError> {
+        let changed = move |session: &mut dyn Session| accounts::changed(session, seen);
+        if is_long { self.read(changed).await } else { self.search(changed).await }
+    }
+
+    /// Says of each of these marks, in their order, whether it is for whoever asks to tell it: whether nobody was told so
+    /// before it.
+    ///
+    /// # Errors
+    /// Those of every write.
+    pub async fn claim(&self, claims: Vec<Claim>) -> Result<Vec<bool>, StoreError> {
+        if !self.are_shared() {
+            return Ok(vec![true; claims.len()]);
+        }
+        self.write(move |session| told::claim(session, &claims)).await
+    }
+
     /// When each key was answered last, in microseconds since 1970.
     ///
     /// # Errors
@@ -258,11 +291,12 @@ impl Books {
         self.search(move |session| logs::scan(session, &filter, limit)).await
     }
 
-    /// Sets what attempts cost, corrects every sum that they are in, and says how many of them there are. Twice is once.
+    /// Sets what attempts cost, corrects every sum that they are in, and says how many of them there are and what accounts
+    /// got. Twice is once.
     ///
     /// # Errors
     /// Those of every write.
-    pub async fn reprice(&self, priced: Vec<Repriced>, charging: Charging) -> Result<u64, StoreError> {
+    pub async fn reprice(&self, priced: Vec<Repriced>, charging: Charging) -> Result<Correction, StoreError> {
         self.write(move |session| reprice::reprice(session, &priced, charging)).await
     }
 

@@ -10,11 +10,12 @@ use std::collections::HashMap;
 
 use serde_json::json;
 
+use super::accounts::Settled;
 use super::clauses::Clauses;
 use super::columns::{self, attempt_text, keepable};
 use super::row::SpendRow;
 use super::session::{Dialect, Session};
-use super::{accounts, daily};
+use super::{accounts, daily, told};
 use crate::error::Fault;
 
 /// What an attempt costs by other prices.
@@ -50,15 +51,24 @@ fn update(dialect: Dialect) -> &'static str {
     )
 }
 
-/// Sets what attempts cost, and says how many of them there are.
+/// What was done.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Correction {
+    /// How many of the attempts there are.
+    pub attempts: u64,
+    /// What was added to accounts.
+    pub differences: Vec<Settled>,
+}
+
+/// Sets what attempts cost, and says how many of them there are and what accounts got.
 pub(super) fn reprice(
     session: &mut dyn Session,
     priced: &[Repriced],
     charging: Charging,
-) -> Result<u64, Fault> {
+) -> Result<Correction, Fault> {
     let new: HashMap<u128, &Repriced> = priced.iter().map(|priced| (priced.attempt_id, priced)).collect();
     if new.is_empty() {
-        return Ok(0);
+        return Ok(Correction::default());
     }
     let found = find(session, &new)?;
     let mut changes = Vec::with_capacity(found.len());
@@ -77,12 +87,17 @@ pub(super) fn reprice(
         differences.push(difference(&row, &after));
     }
     let changes = serde_json::Value::Array(changes).to_string();
-    let touched = session.execute(update(session.dialect()), &[changes.into()])?;
+    let attempts = session.execute(update(session.dialect()), &[changes.into()])?;
     daily::add(session, differences.iter())?;
-    if charging == Charging::Correct {
-        accounts::add(session, differences.iter())?;
+    if charging == Charging::Keep {
+        return Ok(Correction { attempts, differences: Vec::new() });
     }
-    Ok(touched)
+    accounts::add(session, differences.iter())?;
+    let sums = accounts::sums(differences.iter());
+    told::forget(session, sums.iter().filter(|(_, amount)| **amount < 0).map(|(account, _)| *account))?;
+    let sums = sums.into_iter().filter(|(_, amount)| *amount != 0);
+    let differences = sums.map(|(account, amount)| Settled { account: account.clone(), amount }).collect();
+    Ok(Correction { attempts, differences })
 }
 
 /// The rows as they are, and as they stay until the end of the transaction.

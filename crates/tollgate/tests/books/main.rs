@@ -24,3 +24,4 @@ mod disk;
 mod exact;
 mod many;
 mod stand;
+mod together;

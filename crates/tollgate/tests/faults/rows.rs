@@ -55,6 +55,9 @@ const ENDS: &str = "crates/tollgate/tests/kills/ends.rs";
 const EXACT: &str = "crates/tollgate/tests/books/exact.rs";
 const MANY: &str = "crates/tollgate/tests/books/many.rs";
 const ROLLING: &str = "crates/tollgate/tests/kills/rolling.rs";
+const TOGETHER: &str = "crates/tollgate/tests/books/together.rs";
+const SPENDING: &str = "crates/ledger/tests/shared/spending.rs";
+const SHARED_AWAY: &str = "crates/ledger/tests/shared/away.rs";
 const CLOCK: &str = "crates/server/tests/gateway/clock.rs";
 const STORE_FAULTS: &str = "crates/store/tests/store/books/faults.rs";
 const RELAY: &str = "crates/dialect/tests/fast_relay.rs";
@@ -552,6 +555,12 @@ const ROWS: &[Row] = &[
             at(EXACT, "r54_what_failed_requests_held_is_there_for_others_and_never_twice"),
             at(SCHEDULES, "in_every_order_of_their_steps_as_many_pass_as_the_budget_is_for"),
             at(LEDGER, "of_a_thousand_at_once_ten_pass_where_the_budget_is_for_ten"),
+            at(TOGETHER, "r54_a_budget_is_one_budget_also_through_two_gateways_on_one_database"),
+            at(SPENDING, "what_one_spends_another_refuses_once_it_knows"),
+            at(SPENDING, "two_who_spend_at_the_same_time_agree_and_overspend_by_what_neither_could_know"),
+            at(SHARED_AWAY, "while_the_database_is_away_each_goes_on_alone_and_afterwards_all_agree"),
+            at(SHARED_AWAY, "rows_of_which_nobody_knows_whether_they_arrived_are_counted_once"),
+            at(SHARED_AWAY, "what_a_killed_gateway_has_not_brought_is_known_to_all_when_it_is_there_again"),
         ],
         follows: "",
     },

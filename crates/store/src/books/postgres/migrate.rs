@@ -22,8 +22,14 @@ struct Migration {
 }
 
 /// Every step, oldest first.
-const MIGRATIONS: &[Migration] =
-    &[Migration { version: 1, name: "books", sql: include_str!("../../migrations/postgres/0001_books.sql") }];
+const MIGRATIONS: &[Migration] = &[
+    Migration { version: 1, name: "books", sql: include_str!("../../migrations/postgres/0001_books.sql") },
+    Migration {
+        version: 2,
+        name: "following",
+        sql: include_str!("../../migrations/postgres/0002_following.sql"),
+    },
+];
 
 /// Whoever takes steps holds this lock: `TLGT`, twice.
 const LOCK: i64 = 0x544C_4754_544C_4754;

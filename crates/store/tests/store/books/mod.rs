@@ -5,6 +5,7 @@ mod audit;
 mod crash;
 mod engines;
 mod faults;
+mod following;
 mod litellm;
 mod logs;
 mod posting;
