@@ -37,6 +37,8 @@ pub enum Event {
     KeyCreated,
     /// A key has a new text.
     KeyRotated,
+    /// A key is due for a new text and cannot get one.
+    KeyRotationFailed,
     /// A key was changed.
     KeyUpdated,
     /// A key was deleted.
@@ -74,7 +76,7 @@ pub enum Event {
 use AlertType as T;
 
 /// Every event, its word and its type. LiteLLM's words where it has them.
-const EVENTS: [(Event, &str, AlertType); 28] = [
+const EVENTS: [(Event, &str, AlertType); 29] = [
     (Event::BudgetCrossed, "budget_crossed", T::BudgetAlerts),
     (Event::SoftBudgetCrossed, "soft_budget_crossed", T::BudgetAlerts),
     (Event::ThresholdCrossed, "threshold_crossed", T::BudgetAlerts),
@@ -87,6 +89,7 @@ const EVENTS: [(Event, &str, AlertType); 28] = [
     (Event::SpendReport, "spend_report", T::SpendReports),
     (Event::KeyCreated, "key_created", T::NewVirtualKeyCreated),
     (Event::KeyRotated, "key_rotated", T::VirtualKeyUpdated),
+    (Event::KeyRotationFailed, "key_rotation_failed", T::VirtualKeyUpdated),
     (Event::KeyUpdated, "key_updated", T::VirtualKeyUpdated),
     (Event::KeyDeleted, "key_deleted", T::VirtualKeyDeleted),
     (Event::TeamCreated, "team_created", T::NewTeamCreated),

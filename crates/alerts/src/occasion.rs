@@ -142,6 +142,14 @@ impl Alert {
         alert.scope(scope).fact("actor", actor)
     }
 
+    /// A key is due for a new text and cannot get one: `why` says it.
+    pub fn rotation_failed(scope: Scope, why: &str) -> Self {
+        let sentence =
+            format!("{} is due for a new text and keeps the old one: {}.", named(&scope), clean(why));
+        let alert = Self::new(Event::KeyRotationFailed, Severity::Error, &scope.key(), sentence);
+        alert.scope(scope).fact("reason", clean(why))
+    }
+
     /// What was spent in a period; `rows` is a list of whatever it is broken down by.
     pub fn spend_report(period: Period, spend: PicoDollars, rows: Vec<Map<String, Value>>) -> Self {
         let sentence = format!("{} were spent{}.", dollars(spend), cadence(Some(period)));

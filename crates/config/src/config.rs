@@ -28,6 +28,7 @@ use crate::model::{self, Deployment};
 use crate::passthrough::{self, PassThrough};
 use crate::records::NewRecords;
 use crate::report::{Collector, Report, printable};
+use crate::rotation::KeyRotation;
 use crate::router::{self, Router};
 use crate::secret::Secret;
 use crate::section::{Section, check};
@@ -60,6 +61,8 @@ pub struct Config {
     pub new_records: NewRecords,
     /// Where records and spend are kept.
     pub ledger: LedgerSettings,
+    /// When keys are replaced by themselves.
+    pub key_rotation: KeyRotation,
     /// Who may call what.
     pub access: AccessSettings,
     /// Whose bearer tokens are taken beside keys; nobody's where there is none.
@@ -154,6 +157,7 @@ pub(crate) fn read_config(input: &Input<'_>, read: Reader<'_>, found: &mut Colle
         budgets: BudgetSettings::resolve(&root, &groups, found),
         new_records: NewRecords::resolve(&root, found),
         ledger: LedgerSettings::resolve(&root, tollgate.database_file.as_deref(), &environment, found),
+        key_rotation: KeyRotation::resolve(&root, &environment, found),
         access: AccessSettings::resolve(&root, found),
         tollgate,
         credentials: made::credentials(&root, found),

@@ -140,6 +140,7 @@ fn applied_limits(old: &Config, new: &Config) -> Vec<&'static str> {
         ("general_settings.disable_spend_logs", x.keeps_rows != y.keeps_rows),
         ("general_settings.maximum_spend_logs_retention_period", x.rows_kept_for != y.rows_kept_for),
         ("litellm_settings.default_key_generate_params", old.new_records != new.new_records),
+        ("tollgate_settings.key_rotation", old.key_rotation != new.key_rotation),
         ("general_settings.allowed_ips", access(old) != access(new)),
         ("general_settings.litellm_jwtauth", old.jwt != new.jwt),
     ])

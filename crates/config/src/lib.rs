@@ -36,6 +36,7 @@ mod passthrough;
 mod providers;
 mod records;
 mod report;
+mod rotation;
 mod router;
 mod routing;
 mod scalar;
@@ -76,6 +77,7 @@ pub use page::reference;
 pub use passthrough::{PASS_THROUGH_TIMEOUT_DEFAULT, PASSING_METHODS, PassThrough, PassThroughEndpoint};
 pub use records::{KeyBounds, KeyMakers, NewRecords};
 pub use report::{FINDINGS_MAX, Finding, Report, Severity};
+pub use rotation::{KeyRotation, ROTATION_CHECK_DEFAULT};
 pub use router::{
     ALLOWED_FAILS_DEFAULT, Alias, COOLDOWN_DEFAULT, FallbackTarget, Fallbacks, MAX_FALLBACKS_DEFAULT,
     NUM_RETRIES_DEFAULT, PreCallChecks, Router,

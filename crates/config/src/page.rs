@@ -70,6 +70,7 @@ fn limits(out: &mut String) {
     section(out, "`tollgate_settings.anomaly`", "", budgets::ANOMALY);
     section(out, "`tollgate_settings.model_budgets.<name>`", "", budgets::GROUP);
     section(out, "`tollgate_settings.journal`", "", ledger::JOURNAL);
+    section(out, "`tollgate_settings.key_rotation`", "", ledger::ROTATION);
 }
 
 /// The tables of `router_settings`.

@@ -266,6 +266,7 @@ fn mind(
     runtime.block_on(async {
         // On this thread, where they are in no request's way; they end with the runtime.
         tokio::spawn(tollgate_server::check_deployments(Arc::clone(worker)));
+        tokio::spawn(tollgate_server::rotate_keys(Arc::clone(worker)));
         tokio::spawn(Arc::clone(gateway).watch_spend());
         tokio::spawn(Arc::clone(gateway).watch_ledger());
         let Signals { mut terminate, mut interrupt, mut hangup } = signals;

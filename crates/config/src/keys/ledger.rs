@@ -85,7 +85,36 @@ pub(crate) const TOLLGATE: &[Key] = &[
         "File of the embedded database, made when it is first needed; `:memory:` keeps nothing over a restart.",
     ),
     active("journal", Kind::Section(JOURNAL), "", "What is spent stands here before it is in the database."),
+    active(
+        "key_rotation",
+        Kind::Section(ROTATION),
+        "",
+        "Keys with `auto_rotate` are replaced by themselves when their `rotation_interval` is over.",
+    ),
 ];
+
+/// `tollgate_settings.key_rotation`.
+pub(crate) static ROTATION: Table = &[&[
+    active(
+        "folder",
+        Kind::Text,
+        "",
+        "A file for the text of each new key is put here, named as the key's alias, else as the token of the key that it \
+         replaces. Without it no key is replaced; with it all that are due, unless LITELLM_KEY_ROTATION_ENABLED is false.",
+    ),
+    active(
+        "grace_period",
+        Kind::Span,
+        "LITELLM_KEY_ROTATION_GRACE_PERIOD, else none",
+        "How long the old key is let through beside the new one.",
+    ),
+    active(
+        "check_interval_seconds",
+        Kind::Timeout,
+        "LITELLM_KEY_ROTATION_CHECK_INTERVAL_SECONDS, else 300",
+        "How often it is looked for keys that are due.",
+    ),
+]];
 
 /// `tollgate_settings.journal`.
 pub(crate) static JOURNAL: Table = &[&[

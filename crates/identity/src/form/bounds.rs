@@ -1,7 +1,7 @@
 //! The most that a key may have, by the operator's word (`upperbound_key_generate_params`).
 
 use super::filled::{set, set_duration};
-use super::{BadForm, Context, Draft, key};
+use super::{BadForm, Context, Draft, lifetime};
 use crate::document::Document;
 use serde_json::{Map, Value};
 use std::time::Duration;
@@ -44,7 +44,7 @@ impl Bounds {
             set_duration(&mut document, Value::from(most.to_string()), context);
         }
         if let Some(most) = self.duration.filter(|_| document.get("expires").is_none()) {
-            key::expire(&mut document, Value::from(most.to_string()), context)?;
+            lifetime::expire(&mut document, Value::from(most.to_string()), context)?;
         }
         let counts = [
             ("max_parallel_requests", self.max_parallel_requests),

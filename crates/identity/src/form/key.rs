@@ -4,16 +4,14 @@
 //! project and organization.
 
 use super::filled::{KEY_LIMITS, SERVICE_ACCOUNT, set, set_metadata};
+pub use super::lifetime::is_rotation_due;
+use super::lifetime::{expire, expiry, rotate, schedule, superseded};
 use super::row::{Form, On, Row, Want, shared};
 use super::{BadForm, Context, Draft, Filled, held, sign, touch};
 use crate::document::{Document, money};
 use crate::kind::Kind;
-use jiff::tz::TimeZone;
-use jiff::{Span, Timestamp};
 use serde_json::{Map, Value};
 use tollgate_catalog::PicoDollars;
-use tollgate_policy::clock::Wall;
-use tollgate_policy::period::Cadence;
 
 /// Every form of keys.
 pub(super) const FORMS: &[&Form] =
@@ -354,60 +352,6 @@ fn write(mut filled: Filled, document: &mut Document, context: &Context<'_>) -> 
     rotate(rotation, document, context)
 }
 
-/// Lets a key be valid for so long from now on; for ever where it says nothing.
-pub(super) fn expire(document: &mut Document, duration: Value, context: &Context<'_>) -> Result<(), BadForm> {
-    let expires = expiry("duration", duration.as_str(), context.now)?;
-    set(document, "expires", expires.map_or(Value::Null, |at| Value::from(at.rfc3339())));
-    set(document, "duration", duration);
-    Ok(())
-}
-
-/// When a key is to be replaced by a new one, where it says so.
-fn rotate(mut filled: Filled, document: &mut Document, context: &Context<'_>) -> Result<(), BadForm> {
-    if !filled.has_any(&["auto_rotate", "rotation_interval"]) {
-        return Ok(());
-    }
-    for name in ["auto_rotate", "rotation_interval"] {
-        if let Some(value) = filled.take(name) {
-            set(document, name, value);
-        }
-    }
-    schedule(document, context)
-}
-
-fn schedule(document: &mut Document, context: &Context<'_>) -> Result<(), BadForm> {
-    let at = if document.flag("auto_rotate") {
-        let interval = document.text("rotation_interval").map(str::to_owned);
-        let interval = interval.ok_or_else(|| BadForm::missing("rotation_interval"))?;
-        expiry("rotation_interval", Some(&interval), context.now)?
-    } else {
-        None
-    };
-    set(document, "key_rotation_at", at.map_or(Value::Null, |at| Value::from(at.rfc3339())));
-    Ok(())
-}
-
-/// When a duration that begins now is over; none where it never is.
-fn expiry(member: &str, duration: Option<&str>, now: Wall) -> Result<Option<Wall>, BadForm> {
-    let Some(duration) = duration.filter(|text| *text != "-1") else { return Ok(None) };
-    let wrong = || BadForm::wrong(member, "is longer than can be written");
-    let cadence = Cadence::parse(duration).map_err(|_| wrong())?;
-    let micros = match cadence {
-        Cadence::Months(count) => {
-            let from =
-                Timestamp::from_microsecond(now.micros()).map_err(|_| wrong())?.to_zoned(TimeZone::UTC);
-            let months = Span::new().try_months(i64::from(count)).map_err(|_| wrong())?;
-            from.checked_add(months).map_err(|_| wrong())?.timestamp().as_microsecond()
-        }
-        _ => {
-            let length = cadence.seconds().unwrap_or_default();
-            now.micros().saturating_add(i64::try_from(length.as_micros()).unwrap_or(i64::MAX))
-        }
-    };
-    let at = Wall::from_micros(micros);
-    if at.rfc3339().is_empty() { Err(wrong()) } else { Ok(Some(at)) }
-}
-
 /// A key that takes another's place.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Regenerated {
@@ -454,15 +398,7 @@ pub fn regenerate(
         Some(grace) => {
             let until = expiry("grace_period", Some(&grace), context.now)?;
             let until = until.ok_or_else(|| BadForm::wrong("grace_period", "has no end"))?;
-            let before = document.wall("expires")?;
-            let until = before.map_or(until, |before| before.min(until));
-            let mut old = document.clone();
-            // Two keys of one name cannot be told apart.
-            old.0.shift_remove("key_alias");
-            set(&mut old, "expires", Value::from(until.rfc3339()));
-            set(&mut old, "superseded_by", Value::from(secret.token));
-            set(&mut old, "auto_rotate", Value::Bool(false));
-            set(&mut old, "key_rotation_at", Value::Null);
+            let mut old = superseded(document, until, secret.token)?;
             touch(&mut old, context);
             Some(Draft::checked(Kind::Key, token, old)?)
         }

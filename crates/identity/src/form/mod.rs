@@ -17,6 +17,7 @@ mod held;
 pub mod invitation;
 pub mod key;
 pub mod key_mapping;
+pub(crate) mod lifetime;
 pub mod member;
 pub mod model;
 pub mod organization;

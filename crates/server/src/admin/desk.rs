@@ -84,6 +84,29 @@ impl<'a> Desk<'a> {
         }
     }
 
+    /// A desk at which the gateway itself does what a route does, under this name.
+    pub(super) fn of_gateway(
+        (worker, snapshot): (&'a Worker, &'a Snapshot),
+        row: &'static RouteRow,
+        name: &str,
+        body: Map<String, Value>,
+    ) -> Self {
+        Self {
+            now: worker.gateway.ledger().clock().wall(),
+            query: Query::read(None),
+            changed_by: None,
+            worker,
+            snapshot,
+            caller: Caller::default(),
+            actor: Actor::master(),
+            row,
+            body,
+            params: Vec::new(),
+            actor_id: name.to_owned(),
+            from: None,
+        }
+    }
+
     /// A part of the path.
     pub(crate) fn param(&self, name: &str) -> &str {
         self.params.iter().find(|(other, _)| other == name).map_or("", |(_, value)| value)

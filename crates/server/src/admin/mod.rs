@@ -36,6 +36,7 @@ mod query;
 mod reports;
 mod repricing;
 mod resealing;
+mod rotation;
 mod router;
 mod sealing;
 mod seats;
@@ -52,6 +53,7 @@ mod users;
 pub(crate) use change::{Author, Change};
 pub(crate) use desk::{DEFAULT_USER, Desk, fresh_id, random_bits};
 pub(crate) use problem::Problem;
+pub(crate) use rotation::rotate_due;
 
 use crate::auth::{Caller, Visit};
 use crate::error::Rejection;

@@ -60,6 +60,7 @@ mod resealing;
 mod resources;
 mod responses;
 mod retries;
+mod rotation;
 mod routing;
 mod secrets;
 mod security;

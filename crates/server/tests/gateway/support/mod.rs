@@ -126,8 +126,8 @@ impl Setup {
         let address = listener.local_addr().unwrap();
         gateway.begin().await.unwrap();
         let worker = Worker::new(Arc::clone(&gateway), shared);
-        let serving = tokio::spawn(serve(listener, worker, self.limits));
-        App { simulator, gateway, address, serving }
+        let serving = tokio::spawn(serve(listener, Arc::clone(&worker), self.limits));
+        App { simulator, gateway, worker, address, serving }
     }
 }
 
@@ -159,6 +159,7 @@ fn read(yaml: &str, files: &[(&str, &str)], simulator: SocketAddr) -> Config {
 pub(crate) struct App {
     pub(crate) simulator: Simulator,
     pub(crate) gateway: Arc<Gateway>,
+    pub(crate) worker: Arc<Worker>,
     pub(crate) address: SocketAddr,
     serving: JoinHandle<()>,
 }
