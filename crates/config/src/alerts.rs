@@ -331,7 +331,7 @@ impl Reading<'_, '_> {
             }
         }
         if self.own.node("email_to").is_none() {
-            let message = "without it only those are mailed whom a budget's own settings name";
+            let message = "without it nobody is mailed";
             self.found.note(place, &path, message);
         }
         to

@@ -240,9 +240,7 @@ fn what_is_missing_or_wrong_is_named_and_never_shown() {
     check(
         "general_settings: {alerting: [email]}",
         VARIABLES,
-        &[
-            "config.yaml:4: note: tollgate_settings.alerts.email_to: without it only those are mailed whom a budget's own settings name",
-        ],
+        &["config.yaml:4: note: tollgate_settings.alerts.email_to: without it nobody is mailed"],
     );
     check(
         "general_settings: {alerting: [email]}\ntollgate_settings: {alerts: {email_to: [nobody]}}",

@@ -3,8 +3,10 @@
 //! Leaves to the ledger when that is (once in a period), and to the alerts how it gets to whom.
 
 use crate::routing::Alerts;
+use serde_json::Value;
 use std::sync::{Arc, Weak};
 use tollgate_alerts::{Alert, Belongs, Period, Scope as Whose, ScopeKind as Whom, Spent};
+use tollgate_config::is_mailbox;
 use tollgate_identity::{Directory, Kind, Record, Scope, ScopeKind};
 use tollgate_ledger::{Ledger, Listener};
 use tollgate_policy::accounts::{Crossing, Threshold, Tier};
@@ -14,8 +16,13 @@ pub(crate) fn listener(ledger: &Arc<Ledger>, alerts: Alerts) -> Listener {
     let ledger: Weak<Ledger> = Arc::downgrade(ledger);
     Box::new(move |scope, crossing| {
         if let Some(ledger) = ledger.upgrade() {
-            let whose = whose(scope, &ledger.directory());
-            alerts.tell(alert(whose, crossing));
+            let (whose, recipients) = {
+                let directory = ledger.directory();
+                let whose = whose(scope, &directory);
+                let recipients = recipients(scope, (&whose, crossing), &directory);
+                (whose, recipients)
+            };
+            alerts.tell(alert(whose, crossing).mailed_to(recipients));
         }
     })
 }
@@ -34,6 +41,39 @@ fn alert(scope: Whose, crossing: &Crossing) -> Alert {
     let share = crossing.limit.filter(|limit| limit.0 > 0).map(|limit| crossing.mark.0 * 1_000_000 / limit.0);
     let share = share.and_then(|share| u32::try_from(share).ok()).unwrap_or(1_000_000);
     Alert::threshold(spent, share, tier.word())
+}
+
+/// Who is mailed besides those whom the operator names: the user whose account it is, and whom LiteLLM's members of the
+/// record's metadata name for a soft budget (a list) and for shares of a budget (lists by percent, from which on they are).
+fn recipients(scope: &Scope, (whose, crossing): (&Whose, &Crossing), directory: &Directory) -> Vec<String> {
+    let is_persons = matches!(scope.kind, ScopeKind::Key | ScopeKind::User | ScopeKind::Member);
+    let own = whose.belongs.user_email.as_deref().filter(|_| is_persons);
+    let record = kind_of(scope.kind).and_then(|kind| directory.get(kind, &scope.id));
+    let document = record.map(|record| record.document());
+    let metadata = |member| document.as_ref().and_then(|document| document.metadata(member));
+    let named: Vec<&Value> = match crossing.threshold {
+        Threshold::Soft => metadata("soft_budget_alerting_emails").into_iter().collect(),
+        _ => {
+            let lists = metadata("max_budget_alert_emails").and_then(Value::as_object).into_iter().flatten();
+            let limit = crossing.limit.unwrap_or(crossing.mark);
+            // An amount of 100 times the one is compared to that of percent times the other.
+            let is_passed = |percent: &str| {
+                let percent = percent.trim_end_matches('%').parse::<u8>().ok();
+                percent.is_some_and(|percent| {
+                    crossing.mark.0.saturating_mul(100) >= limit.0.saturating_mul(i128::from(percent))
+                })
+            };
+            lists.filter(|(percent, _)| is_passed(percent)).map(|(_, list)| list).collect()
+        }
+    };
+    let named = named.into_iter().filter_map(Value::as_array).flatten().filter_map(Value::as_str);
+    let mut all: Vec<String> = Vec::new();
+    for address in own.into_iter().chain(named).filter(|address| is_mailbox(address)) {
+        if !all.iter().any(|known| known.eq_ignore_ascii_case(address)) {
+            all.push(address.to_owned());
+        }
+    }
+    all
 }
 
 /// A scope with the names that people know it by.
