@@ -17,6 +17,7 @@ mod tests;
 pub use sealed::Opener;
 pub use spent::Spent;
 
+use crate::form::lifetime::superseded;
 use crate::form::{BadForm, Context, Draft, put};
 use crate::kind::Kind;
 use crate::record::Record;
@@ -101,11 +102,13 @@ pub struct Import {
 const BUDGETS: &str = "LiteLLM_BudgetTable";
 const ORGANIZATIONS: &str = "LiteLLM_OrganizationTable";
 const TEAMS: &str = "LiteLLM_TeamTable";
+const ALIASES: &str = "LiteLLM_ModelTable";
 const USERS: &str = "LiteLLM_UserTable";
 const PLACES: &str = "LiteLLM_TeamMembership";
 const SEATS: &str = "LiteLLM_OrganizationMembership";
 const PROJECTS: &str = "LiteLLM_ProjectTable";
 const KEYS: &str = "LiteLLM_VerificationToken";
+const REPLACED: &str = "LiteLLM_DeprecatedVerificationToken";
 const CUSTOMERS: &str = "LiteLLM_EndUserTable";
 const TAGS: &str = "LiteLLM_TagTable";
 const GROUPS: &str = "LiteLLM_AccessGroupTable";
@@ -129,6 +132,7 @@ pub fn import(source: &Source, terms: &Terms<'_>) -> Import {
     reading.seats();
     reading.plain(PROJECTS, Kind::Project, "project_id", &[]);
     reading.keys();
+    reading.replaced_keys();
     reading.plain(CUSTOMERS, Kind::Customer, "user_id", &["allowed_model_region"]);
     reading.tags();
     reading.groups();
@@ -236,6 +240,39 @@ impl Reading<'_> {
             let (mut document, remarks) = row.document(&["agent_id", "budget_fallbacks"]);
             put(&mut document, "token", Value::from(id.as_str()));
             self.take(KEYS, row, Draft { kind: Kind::Key, id, document }, remarks);
+        }
+    }
+
+    /// Keys that others were put in place of, and that are still let through for a while.
+    fn replaced_keys(&mut self) {
+        let source = self.source;
+        for row in source.rows(REPLACED) {
+            let (Some(token), Some(successor), Some(until)) =
+                (row.text("token"), row.text("active_token_id"), row.text("revoke_at").and_then(wall))
+            else {
+                self.leave(REPLACED, "", "it names no key, or no time");
+                continue;
+            };
+            if until <= self.terms.context.now {
+                continue;
+            }
+            let successor = successor.to_ascii_lowercase();
+            let is_successor = |taken: &&Taken| taken.draft.kind == Kind::Key && taken.draft.id == successor;
+            let Some(successor_key) = self.import.taken.iter().find(is_successor) else {
+                self.leave(REPLACED, token, "the key that was put in its place is not taken");
+                continue;
+            };
+            let id = token.to_ascii_lowercase();
+            match superseded(&successor_key.draft.document, until, &successor) {
+                Ok(mut document) => {
+                    // That of the other one.
+                    document.0.shift_remove("key_name");
+                    put(&mut document, "token", Value::from(id.as_str()));
+                    let draft = Draft { kind: Kind::Key, id, document };
+                    self.import.taken.push(Taken { draft, spent: Vec::new(), remarks: Vec::new() });
+                }
+                Err(bad) => self.leave(REPLACED, token, bad.to_string()),
+            }
         }
     }
 

@@ -1,6 +1,6 @@
 //! Teams and who is in them, organizations and who is in them, access groups.
 
-use super::{GROUPS, PLACES, Reading, SEATS, TEAMS, USERS, row::Row, wall};
+use super::{ALIASES, GROUPS, PLACES, Reading, SEATS, TEAMS, USERS, row::Row, wall};
 use crate::directory::member_id;
 use crate::document::Document;
 use crate::form::{Context, Draft, access_group, put};
@@ -27,12 +27,28 @@ impl Reading<'_> {
                 self.leave(TEAMS, "", "it has no id");
                 continue;
             };
-            let (document, mut remarks) = row.document(&[]);
-            if row.get("model_id").is_some() {
-                let remark = "its model aliases are in a table that is not read: set 'model_aliases' anew";
-                remarks.push(remark.to_owned());
+            let (mut document, mut remarks) = row.document(&[]);
+            if let Some(table) = row.get("model_id") {
+                match self.aliases(table) {
+                    Some(aliases) => put(&mut document, "model_aliases", aliases),
+                    None => {
+                        remarks.push("its model aliases are not there: set 'model_aliases' anew".to_owned());
+                    }
+                }
             }
             self.take(TEAMS, row, Draft { kind: Kind::Team, id, document }, remarks);
+        }
+    }
+
+    /// The model aliases of a team, in the row of this id.
+    fn aliases(&self, id: &Value) -> Option<Value> {
+        let row = self.source.rows(ALIASES).iter().find(|row| row.get("id") == Some(id))?;
+        // The column's name, and that of releases with other databases.
+        let aliases = row.get("aliases").or_else(|| row.get("model_aliases"));
+        match aliases {
+            None => Some(Value::Object(Map::new())),
+            Some(Value::String(text)) => serde_json::from_str(text).ok().filter(Value::is_object),
+            Some(aliases) => Some(aliases.clone()).filter(Value::is_object),
         }
     }
 

@@ -289,3 +289,51 @@ const BOX_KEY: &str = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYX9n7kohinn2L402MzYmpSIzisB
 const V3_KEY: &str = "v3:gcm:AAECAwQFBgcICQoLoQQDvMXpmflFFLKyEkiU7uVNKFGoHfC5O6Ba9w==";
 const V3_MODEL: &str = "v3:gcm:AAECAwQFBgcICQoLvR9LvcKt2e5QDv7v2sGltC-CwvOjTm9N9LRtKhI=";
 const V2_KEY: &str = "v2:gcm:AAECAwQFBgcICQoLBMF4hO000dDPtrd4g3K-XWH00tYhQi-5pN00vQ==";
+
+#[test]
+fn teams_have_their_model_aliases_wherever_the_release_keeps_them() {
+    let team = |id: &str, row: i64| json!({"team_id": id, "model_id": row});
+    let import = imported(&[
+        (TEAMS, json!([team("red", 1), team("blue", 2), team("green", 3), team("grey", 4)])),
+        (
+            ALIASES,
+            json!([{"id": 1, "aliases": {"fast": "gpt-4o"}}, {"id": 2, "model_aliases": "{\"slow\": \"o3\"}"},
+            {"id": 3, "aliases": null}]),
+        ),
+    ]);
+    let aliases = |team| document(&import, Kind::Team, team)["model_aliases"].clone();
+    assert_eq!((aliases("red"), aliases("blue")), (json!({"fast": "gpt-4o"}), json!({"slow": "o3"})));
+    let remarks: Vec<(&str, usize)> =
+        import.taken.iter().map(|taken| (taken.draft.id.as_str(), taken.remarks.len())).collect();
+    assert_eq!(remarks, [("red", 0), ("blue", 0), ("green", 0), ("grey", 1)]);
+}
+
+#[test]
+fn a_key_in_its_grace_period_stands_for_the_one_in_its_place_until_it_is_over() {
+    let row = |token: &str, active: &str, until: &str| json!({"token": token, "active_token_id": active, "revoke_at": until});
+    let (old, past, lost) = ("b".repeat(64), "c".repeat(64), "d".repeat(64));
+    let import = imported(&[
+        (KEYS, json!([key(&json!({"auto_rotate": true, "rotation_interval": "30d"}))])),
+        (
+            REPLACED,
+            json!([
+                row(&old, TOKEN, "2026-11-30T00:00:00"),
+                row(&past, TOKEN, "2026-11-01T00:00:00"),
+                row(&lost, "nobody", "2026-11-30T00:00:00")
+            ]),
+        ),
+    ]);
+    let keys: Vec<&str> = import.taken.iter().map(|taken| taken.draft.id.as_str()).collect();
+    assert_eq!(keys, [TOKEN, &old]);
+    let kept = document(&import, Kind::Key, &old);
+    assert_eq!(
+        (&kept["superseded_by"], &kept["expires"]),
+        (&json!(TOKEN), &json!("2026-11-30T00:00:00.000000Z"))
+    );
+    assert_eq!(
+        (kept.get("key_alias"), kept.get("key_name"), &kept["auto_rotate"]),
+        (None, None, &json!(false))
+    );
+    let left: Vec<(&str, &str)> = import.left.iter().map(|left| (left.table, left.what.as_str())).collect();
+    assert_eq!(left, [(REPLACED, lost.as_str())]);
+}

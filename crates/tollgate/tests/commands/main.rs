@@ -11,6 +11,7 @@ mod doors;
 #[allow(dead_code, reason = "the store's tests use all of it")]
 mod folder;
 mod migrate;
+mod people;
 #[path = "../../../store/tests/store/books/server.rs"]
 #[allow(dead_code, reason = "the store's tests use all of it")]
 mod server;

@@ -9,6 +9,9 @@ use std::path::Path;
 /// A key of LiteLLM's, whose hash is in the table below.
 const OLD_KEY: &str = "sk-of-litellm-made-long-ago";
 const OLD_TOKEN: &str = "OLD-TOKEN";
+/// It was regenerated, and goes on for a day.
+const OLDER_KEY: &str = "sk-of-litellm-made-longer-ago";
+const OLDER_TOKEN: &str = "OLDER-TOKEN";
 
 /// LiteLLM's tables with the columns that its `schema.prisma` has (release 1.80), and rows.
 const TABLES: &str = r#"
@@ -29,6 +32,9 @@ const TABLES: &str = r#"
     INSERT INTO "LiteLLM_TeamTable" (team_id, team_alias, members_with_roles, max_budget, spend, models,
         budget_duration, budget_reset_at) VALUES ('t1', 'research', '[{"user_id": "ann", "role": "admin"}]', 3000,
         12.5, '{gpt-4o}', '30d', date_trunc('month', timezone('UTC', now())) + interval '1 month');
+    CREATE TABLE "LiteLLM_ModelTable" (id SERIAL PRIMARY KEY, aliases JSONB, created_by TEXT, updated_by TEXT);
+    INSERT INTO "LiteLLM_ModelTable" (aliases) VALUES ('{"fast": "gpt-4o"}');
+    UPDATE "LiteLLM_TeamTable" SET model_id = 1;
     CREATE TABLE "LiteLLM_UserTable" (user_id TEXT PRIMARY KEY, user_alias TEXT, team_id TEXT, sso_user_id TEXT,
         organization_id TEXT, password TEXT, teams TEXT[] DEFAULT '{}', user_role TEXT, max_budget DOUBLE PRECISION,
         spend DOUBLE PRECISION NOT NULL DEFAULT 0, user_email TEXT, models TEXT[],
@@ -51,14 +57,18 @@ const TABLES: &str = r#"
         ('OLD-TOKEN', 'sk-...-ago', 'web', 7.5e-05, '{gpt-4o}', 't1', 10),
         (repeat('a', 64), 'sk-...gone', 'lost', 0, '{}', 'gone', NULL),
         (repeat('b', 64), 'sk-...sess', NULL, 0, '{}', 'litellm-dashboard', NULL);
+    CREATE TABLE "LiteLLM_DeprecatedVerificationToken" (id TEXT PRIMARY KEY, token TEXT NOT NULL,
+        active_token_id TEXT NOT NULL, revoke_at TIMESTAMP(3) NOT NULL);
+    INSERT INTO "LiteLLM_DeprecatedVerificationToken"
+        VALUES ('d1', 'OLDER-TOKEN', 'OLD-TOKEN', timezone('UTC', now()) + interval '1 day');
     CREATE TABLE "LiteLLM_ProxyModelTable" (model_id TEXT PRIMARY KEY, model_name TEXT NOT NULL,
         litellm_params JSONB NOT NULL, model_info JSONB);
     INSERT INTO "LiteLLM_ProxyModelTable" VALUES ('m1', 'gpt', '{"model": "c2VhbGVk", "api_key": "c2VhbGVk"}', '{}')"#;
 
 async fn litellm() -> (Schema, String) {
     let schema = Schema::new(server::shared());
-    let token = tollgate_identity::secret::Token::of(OLD_KEY.as_bytes());
-    let tables = TABLES.replace(OLD_TOKEN, token.as_str());
+    let token = |key: &str| tollgate_identity::secret::Token::of(key.as_bytes()).as_str().to_owned();
+    let tables = TABLES.replace(OLDER_TOKEN, &token(OLDER_KEY)).replace(OLD_TOKEN, &token(OLD_KEY));
     let sql = format!("CREATE SCHEMA {0}; SET search_path TO {0}; {tables}", schema.name);
     server::execute(&schema.url, &sql).await.unwrap();
     let joint = if schema.url.contains('?') { '&' } else { '?' };
@@ -88,8 +98,8 @@ async fn a_database_of_litellms_is_taken_over_once_and_its_keys_go_on_working() 
         let row = &report["records"][kind];
         (row["taken"].as_u64().unwrap(), row["there_already"].as_u64().unwrap())
     };
-    for kind in ["budget", "team", "user", "member", "key"] {
-        assert_eq!(taken(&report, kind), (1, 0), "{kind}: {report}");
+    for (kind, count) in [("budget", 1), ("team", 1), ("user", 1), ("member", 1), ("key", 2)] {
+        assert_eq!(taken(&report, kind), (count, 0), "{kind}: {report}");
     }
     let left: Vec<(&str, &str)> = report["left_out"]
         .as_array()
@@ -106,7 +116,7 @@ async fn a_database_of_litellms_is_taken_over_once_and_its_keys_go_on_working() 
     ];
     assert_eq!(left, expect);
     let again = migrate(&url, &file, " --json").json();
-    assert_eq!((taken(&again, "key"), taken(&again, "member")), ((0, 1), (0, 1)));
+    assert_eq!((taken(&again, "key"), taken(&again, "member")), ((0, 2), (0, 1)));
 
     let stand = Stand::with(&format!("tollgate_database: \"{}\"", file.display())).await;
     let key = stand.run(&format!("keys info {OLD_KEY} --json")).json();
@@ -117,6 +127,9 @@ async fn a_database_of_litellms_is_taken_over_once_and_its_keys_go_on_working() 
     );
     // The key itself lets its holder in, with no more than it had.
     assert_eq!(stand.run_as(OLD_KEY, "keys info web").status, 0);
+    assert_eq!(stand.run_as(OLDER_KEY, &format!("keys info {OLDER_KEY}")).status, 0);
+    let team = stand.run("teams info t1 --json").json();
+    assert_eq!(team["team_info"]["litellm_model_table"]["model_aliases"]["fast"], "gpt-4o", "{team}");
     assert_eq!(stand.run_as(OLD_KEY, "audit").status, 1);
     assert!(stand.run_as(MASTER, "audit").good().contains("tollgate migrate litellm"));
     drop(schema);
