@@ -367,6 +367,43 @@ mod tests {
         }
     }
 
+    /// Welch's t of two lists of times, of which the slowest tenth is left out: what the machine did meanwhile.
+    fn welch(times: [Vec<f64>; 2]) -> f64 {
+        let [a, b] = times.map(|mut times| {
+            times.sort_unstable_by(f64::total_cmp);
+            times.truncate(times.len() * 9 / 10);
+            let count = times.len() as f64;
+            let mean = times.iter().sum::<f64>() / count;
+            let variance = times.iter().map(|time| (time - mean).powi(2)).sum::<f64>() / (count - 1.0);
+            (mean, variance / count)
+        });
+        (a.0 - b.0) / (a.1 + b.1).sqrt()
+    }
+
+    #[test]
+    fn how_much_of_the_master_key_is_right_takes_no_time() {
+        let master = format!("sk-{}", "m".repeat(61));
+        let (keys, ledger) = (Keys::new(Some(&master)), ledger());
+        // All but the last letter, and none: of one length, and both are looked for in vain.
+        let near = format!("Bearer {}x", master.get(..63).unwrap());
+        let far = format!("Bearer sk-{}", "x".repeat(61));
+        let asked = [near, far].map(|key| headers(&[("authorization", &key)]));
+        let is_long = std::env::var_os("TOLLGATE_TEST_LONG").is_some();
+        let samples = if is_long { 1_000_000 } else { 1_000 };
+        let mut times = [const { Vec::new() }; 2];
+        for number in 0..samples * 2 {
+            // By turns, in an order that no other thing of the machine has.
+            let side = (number ^ (number >> 3) ^ (number >> 7)) & 1;
+            let began = std::time::Instant::now();
+            let refused = keys.authenticate(&ledger, &visit(&asked[side]), None).is_err();
+            times[side].push(began.elapsed().as_nanos() as f64);
+            assert!(refused);
+        }
+        let t = welch(times);
+        // A bound on noise, where there is enough of it to tell.
+        assert!(!is_long || t.abs() < 4.5, "t = {t}");
+    }
+
     #[test]
     fn without_a_master_key_nobody_is_asked() {
         assert!(Keys::new(None).authenticate(&ledger(), &visit(&HeaderMap::new()), None).is_ok());

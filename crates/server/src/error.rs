@@ -49,6 +49,8 @@ pub(crate) struct Rejection {
     code: String,
     message: String,
     repeats_message: bool,
+    /// A limit or a budget of the caller's stands in the way; providers' limits have the same type.
+    is_of_limits: bool,
     retry_after: Option<Duration>,
     /// Whose shape the body has.
     dialect: Dialect,
@@ -65,6 +67,7 @@ impl Rejection {
             code: status.as_u16().to_string(),
             message: message.into(),
             repeats_message: false,
+            is_of_limits: false,
             retry_after: None,
             dialect: Dialect::OpenAi,
             headers: None,
@@ -484,7 +487,7 @@ impl Rejection {
 
     /// Whether a limit or a budget of the caller's stands in the way.
     pub(crate) fn is_of_limits(&self) -> bool {
-        matches!(self.kind, "budget_exceeded" | "throttling_error")
+        self.is_of_limits
     }
 
     pub(crate) fn message(&self) -> &str {

@@ -1,7 +1,8 @@
 //! The configuration made ready for requests, swapped as a whole when it changes.
 //!
 //! A request takes the snapshot once and lives with it to its end, so a reload never changes a request half-way.
-//! **Invariant:** nothing in a snapshot changes but the memory of names that wildcards have answered to.
+//! **Invariant:** nothing in a snapshot changes but what it remembers of work that was done: names that wildcards have
+//! answered to, access groups as of the records, tokens that were verified.
 
 mod callers;
 

@@ -60,14 +60,15 @@ impl TeamModels {
         lists.all(|record| access_groups.allow(record, name)).then_some(group)
     }
 
-    /// Whether a name leads to a deployment of a team that is not the key's.
-    pub(crate) fn is_anothers(&self, holder: &Holder, name: &str) -> bool {
+    /// Whether a name leads to a deployment of a team that is not the caller's; nobody's key has no team.
+    pub(crate) fn is_anothers(&self, holder: Option<&Holder>, name: &str) -> bool {
         let by_pattern = || {
             let found = self.patterns.iter().find(|(before, _)| name.starts_with(before.as_str()));
             found.map(|(_, team)| team)
         };
         let team = self.teams.get(name).map(|(team, _)| team).or_else(by_pattern);
-        team.is_some_and(|team| holder.team.as_ref().is_none_or(|own| *own.id != **team))
+        let own = holder.and_then(|holder| holder.team.as_ref());
+        team.is_some_and(|team| own.is_none_or(|own| *own.id != **team))
     }
 
     /// What the team calls a group that is a team's.

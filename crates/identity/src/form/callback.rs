@@ -1,7 +1,7 @@
 //! The bodies of `/team/{team_id}/callback`: who is told of a team's requests. They are kept as LiteLLM keeps them, in the
 //! team's `metadata.logging`, with their secrets sealed; nothing calls them yet.
 
-use super::filled::set;
+use super::filled::set_metadata;
 use super::row::{Form, On, Row, Want};
 use super::sealed::{Scope, Seal, seal_within};
 use super::{BadForm, Context, Draft, touch};
@@ -103,9 +103,7 @@ pub fn without(
 
 fn kept(id: &str, document: &Document, all: Vec<Value>, context: &Context<'_>) -> Result<Draft, BadForm> {
     let mut document = document.clone();
-    let mut metadata = document.get("metadata").and_then(Value::as_object).cloned().unwrap_or_default();
-    metadata.insert("logging".to_owned(), Value::Array(all));
-    set(&mut document, "metadata", Value::Object(metadata));
+    set_metadata(&mut document, "logging", Value::Array(all));
     touch(&mut document, context);
     Draft::checked(Kind::Team, id, document)
 }

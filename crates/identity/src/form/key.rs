@@ -35,7 +35,7 @@ const OWN: &[Row] = &[
     Row::acts("allowed_routes", Want::Texts).by_admins(),
     Row::acts("allowed_ips", Want::Texts).new_only(),
     Row::acts("allowed_ips", Want::Texts).change_only().by_admins(),
-    Row::acts("permissions", Want::Object).by_admins(),
+    Row::stored("permissions", Want::Object).by_admins(),
     Row::acts("access_group_ids", Want::Texts),
     Row::acts("budget_limits", Want::Windows),
     Row::acts("metadata", Want::Object),
@@ -479,10 +479,7 @@ pub fn bulk(body: &Map<String, Value>, context: &Context<'_>) -> Result<Vec<KeyC
         return Err(BadForm::missing("keys"));
     }
     let item = |(at, item): (usize, &Value)| {
-        let within = |mut bad: BadForm| {
-            bad.member = format!("keys[{at}].{}", bad.member);
-            bad
-        };
+        let within = |bad: BadForm| bad.within(&format!("keys[{at}]"));
         let item = item.as_object().cloned().unwrap_or_default();
         BULK_ITEM.read(On::Change, &item, context).map_err(within)?;
         Ok((subject(&item).map_err(within)?.to_owned(), item))
@@ -513,10 +510,7 @@ pub fn team_bulk(body: &Map<String, Value>, context: &Context<'_>) -> Result<Tea
     let Some(Value::Object(body)) = filled.take("update_fields") else {
         return Err(BadForm::missing("update_fields"));
     };
-    TEAM_BULK_FIELDS.read(On::Change, &body, context).map_err(|mut bad| {
-        bad.member = format!("update_fields.{}", bad.member);
-        bad
-    })?;
+    TEAM_BULK_FIELDS.read(On::Change, &body, context).map_err(|bad| bad.within("update_fields"))?;
     match (keys.is_empty(), are_all) {
         (true, false) => Err(BadForm::missing("key_ids")),
         (false, true) => Err(BadForm::wrong("key_ids", "cannot be given beside all_keys_in_team")),

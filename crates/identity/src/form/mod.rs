@@ -105,6 +105,12 @@ impl BadForm {
         Self { member: member.into(), reason: reason.into(), fault }
     }
 
+    /// The same of a member that is within another.
+    fn within(mut self, outer: &str) -> Self {
+        self.member = format!("{outer}.{}", self.member);
+        self
+    }
+
     /// A member that there is not.
     pub fn unknown(member: impl Into<String>, reason: impl Into<String>) -> Self {
         Self::of(member, reason, Fault::Unknown)

@@ -140,6 +140,12 @@ impl Row {
         Self::of(name, Want::Any, Effect::Unsupported(why), Place::Apart)
     }
 
+    /// Nothing follows from it: it is kept and shown.
+    pub(super) const fn without_effect(mut self) -> Self {
+        self.effect = Effect::Stored;
+        self
+    }
+
     pub(super) const fn in_metadata(mut self) -> Self {
         self.place = Place::Metadata;
         self
@@ -197,7 +203,7 @@ pub(super) mod shared {
     pub(in crate::form) const NO_VECTORS: &str =
         "is not supported: there are no vector stores of LiteLLM here";
     pub(in crate::form) const NO_MAIL: &str =
-        "is not supported: no invitations are mailed; POST /invitation/new gives a link";
+        "is not supported: no invitations are mailed; POST /key/generate gives a key";
     pub(in crate::form) const COUNTED: &str = "is counted, not set: a change may set it";
 
     /// What was spent of the budget that is shown, set.

@@ -11,8 +11,8 @@ const SECRET_WORDS: &[&str] =
     &["authorization", "token", "key", "secret", "vertex_credentials", "credentials", "password", "passwd"];
 /// How deep objects lie in one another where secrets are looked for.
 const DEPTH_MAX: usize = 8;
-/// What a client sends back that was shown a masked secret.
-const MASK: &str = "****";
+/// What a client sends back that was shown a masked secret: in most replies, and in those of callbacks.
+const MASKS: [&str; 2] = ["****", "***REDACTED***"];
 
 /// Seals a text of a record. It is told the member, with the names of those that it lies in, and the text.
 pub type Seal<'a> = &'a dyn Fn(&str, &str) -> Result<String, BadForm>;
@@ -25,7 +25,18 @@ pub fn is_secret(name: &str) -> bool {
 
 /// Whether this is how a secret is shown, rather than one.
 pub(super) fn is_masked(value: &Value) -> bool {
-    value.as_str().is_some_and(|text| text.contains(MASK))
+    value.as_str().is_some_and(has_mask)
+}
+
+fn has_mask(text: &str) -> bool {
+    MASKS.iter().any(|mask| text.contains(mask))
+}
+
+fn sealed_text(place: &str, text: &str, seal: Seal<'_>) -> Result<String, BadForm> {
+    if has_mask(text) {
+        return Err(BadForm::wrong(place, "is masked: it is to be given in full"));
+    }
+    seal(place, text)
 }
 
 /// Which members are sealed.
@@ -38,6 +49,9 @@ pub(super) enum Scope {
 }
 
 /// The members of an object, sealed. `path` is where it lies.
+///
+/// # Errors
+/// A secret that is masked: sealed, it would be lost.
 pub(super) fn seal_within(
     members: &Map<String, Value>,
     path: &str,
@@ -59,10 +73,12 @@ fn sealed(
         let value = match value {
             _ if depth > DEPTH_MAX => return Err(BadForm::wrong(place, "lies too deep")),
             Value::String(text) if scope == Scope::All || is_secret(name) => {
-                Value::String(seal(&place, text)?)
+                Value::String(sealed_text(&place, text, seal)?)
             }
             // LiteLLM takes a key file as an object too, and as its text.
-            Value::Object(_) if is_secret(name) => Value::String(seal(&place, &value.to_string())?),
+            Value::Object(_) if is_secret(name) => {
+                Value::String(sealed_text(&place, &value.to_string(), seal)?)
+            }
             Value::Object(inner) => Value::Object(sealed(inner, &place, scope, (seal, depth + 1))?),
             other => other.clone(),
         };

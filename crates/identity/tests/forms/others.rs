@@ -109,6 +109,10 @@ fn all_values_of_a_credential_are_sealed() {
     assert_eq!(get(&after.document, "credential_values"), wants);
     assert_eq!(get(&after.document, "credential_info"), json!({"custom_llm_provider": "azure", "x": 1}));
     assert_eq!(said(new(json!({"credential_name": "c"}))), "'credential_values' is missing");
+    let masked = || json!({"credential_name": "c", "credential_values": {"other_key": "k*****"}});
+    for refused in [said(new(masked())), said(change(masked()))] {
+        assert_eq!(refused, "'credential_values.other_key' is masked: it is to be given in full");
+    }
     assert_eq!(
         said(change(json!({"credential_name": "d"}))),
         "'credential_name' cannot be changed: display_name is how it is called"

@@ -40,7 +40,10 @@ fn of_a_new_user_some_is_its_key_and_some_its_teams() {
     assert!(new(json!({"auto_create_key": false})).unwrap().key.is_none());
 
     let check = |body: Value, wants: &str| assert_eq!(said(new(body)), wants);
-    check(json!({"password": "sEcReT"}), "'password' is set by the user: POST /invitation/new gives a link");
+    check(
+        json!({"password": "sEcReT"}),
+        "'password' is not taken with a new user: POST /user/update sets it",
+    );
     check(
         json!({"user_role": "root"}),
         "'user_role' is wrong: it is one of proxy_admin, proxy_admin_viewer, internal_user, internal_user_viewer",
@@ -52,7 +55,7 @@ fn of_a_new_user_some_is_its_key_and_some_its_teams() {
     );
     check(
         json!({"send_invite_email": true}),
-        "'send_invite_email' is not supported: no invitations are mailed; POST /invitation/new gives a link",
+        "'send_invite_email' is not supported: no invitations are mailed; POST /key/generate gives a key",
     );
     let escalated = holder(|context| user::new(&object(json!({"user_role": "proxy_admin"})), context));
     assert_eq!(said(escalated), "'user_role' can be set by administrators only");

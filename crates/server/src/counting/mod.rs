@@ -15,6 +15,7 @@ use crate::routing::Wish;
 use crate::snapshot::Snapshot;
 use crate::surface::Surface;
 use crate::target::Target;
+use crate::toll::Toll;
 use crate::worker::Worker;
 use bytes::Bytes;
 use http::header::CONTENT_TYPE;
@@ -66,8 +67,9 @@ pub(crate) async fn answer(
         return Err(Rejection::wrong_content_type());
     }
     let body = receive::read_body(&head.headers, body, snapshot.receive_limits()).await?;
-    let requirements = requirements(snapshot, &head.headers, &body)?;
-    let asking = Asking { worker, snapshot, caller, headers: &head.headers, requirements };
+    let wish = wish(caller, &head.headers, &body)?;
+    let requirements = snapshot.requirements(&wish);
+    let asking = Asking { worker, snapshot, caller, headers: &head.headers, wish, requirements };
     match route {
         Route::MessagesCount => asking.messages(&body).await,
         Route::GeminiCount => asking.contents(&body, &model.unwrap_or_default()).await,
@@ -86,15 +88,17 @@ struct Asking<'a> {
     snapshot: &'a Snapshot,
     caller: &'a Caller,
     headers: &'a HeaderMap,
+    /// What the request says for the gateway.
+    wish: Wish,
     /// What a deployment must fulfil to see the prompt.
     requirements: Requirements,
 }
 
-/// What a request requires of whoever sees it. A body that cannot be read is refused by those who read it in full.
-fn requirements(snapshot: &Snapshot, headers: &HeaderMap, body: &[u8]) -> Result<Requirements, Rejection> {
+/// What a request says for the gateway. A body that cannot be read is refused by those who read it in full.
+fn wish(caller: &Caller, headers: &HeaderMap, body: &[u8]) -> Result<Wish, Rejection> {
     let object = scan(body, &Limits::REQUEST).or_else(|_| scan(b"{}", &Limits::REQUEST));
     let object = object.map_err(|error| Rejection::bad_json(&error.to_string()))?;
-    Ok(snapshot.requirements(&Wish::read("", headers, &object)?))
+    Ok(Wish::read("", headers, &object)?.marked(caller))
 }
 
 impl Asking<'_> {
@@ -176,9 +180,11 @@ impl Asking<'_> {
         targets.iter().find(may_see).or_else(|| targets.first()).map(Arc::clone)
     }
 
-    /// By the provider where it counts, else here.
+    /// By the provider where it counts, else here. Nothing goes there for who has nothing left to spend, were it free.
     async fn count(&self, request: &ChatRequest, target: &Arc<Target>) -> Result<Counted, Rejection> {
-        if unmet(&self.requirements, &target.profile).is_some() {
+        let (ledger, payer) = (self.worker.gateway.ledger(), (self.caller, &self.wish));
+        let is_spent = Toll::is_spent(ledger, self.snapshot, payer, target.metrics.group());
+        if is_spent || unmet(&self.requirements, &target.profile).is_some() {
             return Ok(counted_here(Countable::of(request), &target.model).await);
         }
         let by_provider = provider::name(target.speech);

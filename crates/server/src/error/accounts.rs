@@ -83,6 +83,7 @@ impl Rejection {
         let status = StatusCode::from_u16(status).unwrap_or(StatusCode::UNPROCESSABLE_ENTITY);
         let mut rejection = Self::new(status, "budget_exceeded", message);
         rejection.retry_after = retry_after;
+        rejection.is_of_limits = true;
         rejection
     }
 
@@ -93,6 +94,7 @@ impl Rejection {
         room: Option<(Duration, Option<String>)>,
     ) -> Self {
         let mut rejection = Self::new(StatusCode::TOO_MANY_REQUESTS, "throttling_error", message);
+        rejection.is_of_limits = true;
         rejection.headers_mut().insert(RATE_LIMIT_TYPE, HeaderValue::from_static(kind));
         if let Some((wait, resets)) = room {
             rejection.retry_after = Some(wait);

@@ -153,7 +153,11 @@ pub(crate) async fn serve(
             None => (None, passing::find(path).map(|(_, rest)| rest).unwrap_or_default()),
         },
     };
-    let requirements = requirements(snapshot, &head.headers, path)?;
+    let nothing = scan(b"{}", &Limits::REQUEST).map_err(|error| Rejection::bad_json(&error.to_string()))?;
+    // The body is the provider's, and says nothing to the gateway; only the headers do.
+    let mut wish = Wish::read(call.surface.path(), &head.headers, &nothing)?;
+    snapshot.rules().name_end_user((&call.caller, call.surface.path()), &head.headers, &mut wish)?;
+    let requirements = snapshot.requirements(&wish.clone().marked(&call.caller));
     let asking = Asking {
         snapshot,
         metrics: worker.gateway.metrics(),
@@ -169,14 +173,25 @@ pub(crate) async fn serve(
     let is_stream = sent.asks_stream() || rest.contains("stream") || rest.contains("Stream");
     let (way, out) = choose(&asking, &head.headers, &sent, &body)?;
     asking.admits(&way.target)?;
-    let named = sent.text("model");
-    let model = named.as_deref().or(Some(way.target.metrics.group()).filter(|group| !group.is_empty()));
+    let written = sent.text("model");
+    let group = Some(way.target.metrics.group()).filter(|group| !group.is_empty());
+    // The name that led there is the one that counts, wherever it stood; another in the body is asked for beside it.
+    let model = way.named.as_deref().or(written.as_deref()).or(group);
+    let ledger = worker.gateway.ledger();
     if let Some(model) = model {
-        // What it stands for is the provider's to say: nothing in the body is the gateway's.
-        settle(snapshot, worker.gateway.ledger(), &call.caller, model)?;
-        snapshot.allow(&call.caller, model, worker.gateway.ledger())?;
+        settle(snapshot, ledger, &call.caller, model)?;
     }
-    enter(worker, snapshot, (call, &head.headers), (&way, &sent), model)?;
+    let end_user = wish.user.as_deref();
+    for model in model.into_iter().chain(written.as_deref().filter(|written| Some(*written) != model)) {
+        // What it stands for is the provider's to say: nothing in the body is the gateway's.
+        snapshot.allow(&call.caller, model, ledger)?;
+        if snapshot.allow_end_user(ledger, end_user, model)?.is_some() {
+            // Nothing else can answer in its place: the body is the provider's.
+            let denied = Denied::Model { kind: Kind::Customer, model: model.to_owned() };
+            return Err(Rejection::denied(&denied));
+        }
+    }
+    enter(worker, snapshot, call, (&way, &sent), &wish.marked(&call.caller))?;
     let prepared = prepare(&asking, &way, (head.method, &head.headers), out)?;
     send(Sending { worker, call, asking: &asking, way, is_stream }, prepared).await
 }
@@ -185,9 +200,9 @@ pub(crate) async fn serve(
 fn enter(
     worker: &Worker,
     snapshot: &Snapshot,
-    (call, headers): (&Call, &HeaderMap),
+    call: &Call,
     (way, sent): (&Way, &Sent<'_>),
-    model: Option<&str>,
+    wish: &Wish,
 ) -> Result<(), Rejection> {
     let nothing = scan(b"{}", &Limits::REQUEST).map_err(|error| Rejection::bad_json(&error.to_string()))?;
     let object = match sent {
@@ -199,30 +214,10 @@ fn enter(
         Sent::Json(_) | Sent::Other => None,
     };
     let bounds = RequestBounds::of(call.surface, Words { object, form, dropped: &[] });
-    // The body is the provider's, and says nothing to the gateway; only the headers do.
-    let mut wish = Wish::read(call.surface.path(), headers, &nothing)?;
-    snapshot.rules().name_end_user((&call.caller, call.surface.path()), headers, &mut wish)?;
-    wish.mark(&call.caller);
-    if let Some(model) = model
-        && snapshot.allow_end_user(worker.gateway.ledger(), wish.user.as_deref(), model)?.is_some()
-    {
-        // Nothing else can answer in its place: the body is the provider's.
-        let denied = Denied::Model { kind: Kind::Customer, model: model.to_owned() };
-        return Err(Rejection::denied(&denied));
-    }
-    let entry = Entry { call, wish: &wish, group: way.target.metrics.group(), bounds, snapshot };
+    let entry = Entry { call, wish, group: way.target.metrics.group(), bounds, snapshot };
     let toll = Toll::enter(worker.gateway.ledger(), entry)?;
     let _ = call.toll.set(Arc::new(toll));
     Ok(())
-}
-
-/// What the headers of a request require of whoever sees it: a region, and what the operator ties to its tags.
-fn requirements(snapshot: &Snapshot, headers: &HeaderMap, path: &str) -> Result<Requirements, Rejection> {
-    if !["x-litellm-tags", "x-tollgate-region"].iter().any(|name| headers.contains_key(*name)) {
-        return Ok(Requirements::default());
-    }
-    let nothing = scan(b"{}", &Limits::REQUEST).map_err(|error| Rejection::bad_json(&error.to_string()))?;
-    Ok(snapshot.requirements(&Wish::read(path, headers, &nothing)?))
 }
 
 /// The way, and the body as it goes out.

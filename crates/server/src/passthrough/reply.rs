@@ -7,6 +7,7 @@
 
 use super::platform;
 use super::way::Way;
+use crate::error::Rejection;
 use crate::pipeline::Call;
 use crate::pipeline::attempt::{Unread, disposition};
 use crate::pipeline::caller::encode_error;
@@ -14,7 +15,7 @@ use crate::pipeline::settle::{Billing, Settlement};
 use crate::reply::{GatewayBody, ReplyHeaders, StreamBody, StreamParts, Upstream};
 use crate::routes::Passage;
 use crate::surface::Surface;
-use crate::toll::Stake;
+use crate::toll::{Stake, note_failure};
 use crate::worker::Worker;
 use bytes::Bytes;
 use http::header::{CONTENT_DISPOSITION, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, ETAG, RETRY_AFTER};
@@ -204,6 +205,9 @@ async fn error(
         status = status.as_u16(),
         "the provider refused a request that passed through"
     );
+    let refused =
+        Rejection::told(status, "invalid_request_error", format!("The provider answered {status}."));
+    note_failure(worker.gateway.ledger(), call, &refused);
     let mut headers = ReplyHeaders::failed(&call.id);
     headers.provider(provider, credential);
     let map = head(headers, provider, credential);

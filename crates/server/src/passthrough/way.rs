@@ -37,6 +37,8 @@ pub(super) struct Way {
     pub(super) endpoint: Endpoint,
     /// Path and query there.
     pub(super) path: String,
+    /// The model that it was found by, as the caller named it.
+    pub(super) named: Option<String>,
     /// The model's name in the body, where it is another than the caller's.
     pub(super) model: Option<String>,
     /// Members and fields of the body that are the gateway's.
@@ -52,7 +54,17 @@ pub(super) struct Way {
 impl Way {
     pub(super) fn new(target: Arc<Target>, endpoint: Endpoint, path: String) -> Self {
         let timeout = target.timeout;
-        Self { target, endpoint, path, model: None, remove: &[], bills: true, all_headers: false, timeout }
+        Self {
+            target,
+            endpoint,
+            path,
+            named: None,
+            model: None,
+            remove: &[],
+            bills: true,
+            all_headers: false,
+            timeout,
+        }
     }
 }
 
@@ -118,7 +130,7 @@ pub(super) fn to_provider(asking: &Asking<'_>, sent: &Sent<'_>) -> Result<Way, R
     let renamed = chosen.filter(|_| in_path.is_none()).map(|target| target.model.clone());
     let model = renamed.filter(|model| sent.text("model").is_none_or(|named| named != model.as_str()));
     let bills = asking.is_post && named.is_some();
-    Ok(Way { model, bills, ..Way::new(target, endpoint, path) })
+    Ok(Way { named, model, bills, ..Way::new(target, endpoint, path) })
 }
 
 /// The provider's account that a path may use.

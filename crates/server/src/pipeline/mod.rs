@@ -286,16 +286,19 @@ pub(crate) fn authorize(
     call: &Call,
     received: &mut Received<'_>,
 ) -> Result<(), Rejection> {
+    let ledger = worker.gateway.ledger();
+    if !received.model_is_missing {
+        // First: it says within which of its teams a token calls, and what follows is that team's.
+        settle(snapshot, ledger, &call.caller, &received.model)?;
+    }
     snapshot.rules().demand(&call.caller, &received.object)?;
     let (by, headers) = ((&call.caller, call.surface.path()), received.headers);
     snapshot.rules().name_end_user(by, headers, &mut received.wish)?;
     received.wish.mark(&call.caller);
     let end_user = received.wish.user.as_deref();
-    if received.model_is_missing || (call.caller.holder().is_none() && end_user.is_none()) {
+    if received.model_is_missing || (call.caller.is_master() && end_user.is_none()) {
         return Ok(());
     }
-    let ledger = worker.gateway.ledger();
-    settle(snapshot, ledger, &call.caller, &received.model)?;
     for target in received.wish.fallbacks.all() {
         snapshot.allow(&call.caller, &target.model, ledger)?;
         if snapshot.allow_end_user(ledger, end_user, &target.model)?.is_some() {

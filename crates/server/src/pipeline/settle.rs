@@ -65,7 +65,7 @@ impl Billing {
             output_tokens: answer_bytes().div_ceil(BYTES_PER_TOKEN),
             ..Usage::default()
         };
-        let usage = usage.filter(is_plausible);
+        let usage = usage.filter(can_be);
         Self {
             is_estimated: usage.is_none(),
             usage: usage.unwrap_or_else(estimate),
@@ -78,7 +78,7 @@ impl Billing {
 impl Billing {
     /// What a reply reports, or nothing: where no tokens are counted, none are guessed.
     pub(crate) fn reported(usage: Option<Usage>) -> Self {
-        let usage = usage.filter(is_plausible).unwrap_or_default();
+        let usage = usage.filter(can_be).unwrap_or_default();
         Self { usage, is_estimated: false, tier: None, units: None }
     }
 
@@ -284,7 +284,7 @@ impl Settlement {
         }
         // A stream that was cut may have reported its prompt only; then what was delivered is the lower bound.
         let delivered = progress.content_bytes.div_ceil(BYTES_PER_TOKEN);
-        let reported = progress.usage.filter(is_plausible);
+        let reported = progress.usage.filter(can_be);
         if self.surface.believes_reports() {
             self.target.metrics.api_latency.observe(self.started.elapsed().as_secs_f64());
             let mut billing = Billing { units: self.units.take(), ..Billing::reported(reported) };
@@ -469,20 +469,28 @@ pub(crate) fn book_overhead(target: &Target, stake: Option<Stake>, prompt_tokens
 
 /// Books what an answer has cost that no caller gets, and so none pays for.
 pub(crate) fn book_wasted(target: &Target, usage: &Usage) {
-    if !is_plausible(usage) {
+    let usage = catalogue_usage(usage);
+    if !is_plausible(&usage) {
         return;
     }
-    if let Some(cost) = cost(&target.prices, &catalogue_usage(usage), None) {
+    if let Some(cost) = cost(&target.prices, &usage, None) {
         // A display of money: Prometheus knows only doubles.
         target.metrics.overhead_spend.inc_by(cost.total.0 as f64 / 1e12);
     }
 }
 
+/// Whether a provider's counts can be true.
+fn can_be(usage: &Usage) -> bool {
+    is_plausible(&catalogue_usage(usage))
+}
+
 /// Each count is billed by itself, so each is looked at.
-fn is_plausible(usage: &Usage) -> bool {
+pub(crate) fn is_plausible(usage: &tollgate_catalog::Usage) -> bool {
     let counts = [
         usage.input_tokens,
         usage.cached_tokens,
+        usage.cached_audio_tokens,
+        usage.cached_image_tokens,
         usage.cache_write_tokens,
         usage.cache_write_1h_tokens,
         usage.input_audio_tokens,
@@ -492,6 +500,8 @@ fn is_plausible(usage: &Usage) -> bool {
         usage.output_audio_tokens,
         usage.output_image_tokens,
         usage.web_search_requests,
+        usage.file_searches,
+        usage.code_sessions,
     ];
     counts.into_iter().all(|count| count <= TOKENS_MAX)
 }

@@ -5,7 +5,7 @@
 //! that a price per request, or one that depends on a prompt's length, is what the provider bills.
 
 use super::events::News;
-use crate::pipeline::settle::{Ending, SessionSpend, Settlement, TOKENS_MAX};
+use crate::pipeline::settle::{Ending, SessionSpend, Settlement, is_plausible};
 use crate::target::Target;
 use std::sync::Arc;
 use tollgate_catalog::{Prices, Usage, cost};
@@ -124,24 +124,10 @@ impl Sums {
     }
 }
 
-/// Each count is billed by itself, so each is looked at.
-fn is_plausible(usage: &Usage) -> bool {
-    let counts = [
-        usage.input_tokens,
-        usage.cached_tokens,
-        usage.cached_audio_tokens,
-        usage.cached_image_tokens,
-        usage.input_audio_tokens,
-        usage.input_image_tokens,
-        usage.output_tokens,
-        usage.output_audio_tokens,
-    ];
-    counts.into_iter().all(|count| count <= TOKENS_MAX)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::pipeline::settle::TOKENS_MAX;
     use tollgate_catalog::PicoDollars;
 
     fn prices(model: &str) -> Prices {

@@ -210,6 +210,12 @@ impl Wish {
         }
     }
 
+    /// The same, with them.
+    pub(crate) fn marked(mut self, caller: &Caller) -> Self {
+        self.mark(caller);
+        self
+    }
+
     /// None is lost: one of them may be what keeps the request where it belongs.
     fn add_tags(&mut self, path: &str, name: &str, tags: Vec<String>) -> Result<(), Rejection> {
         for tag in tags {

@@ -126,8 +126,14 @@ impl Snapshot {
         model: &str,
         ledger: &Ledger,
     ) -> Result<Option<String>, Rejection> {
-        let Some(holder) = caller.holder() else { return Ok(None) };
-        self.allow_holder(holder, model, ledger)
+        match caller.holder() {
+            Some(holder) => self.allow_holder(holder, model, ledger),
+            None if !caller.is_master() && self.team_models.is_anothers(None, model) => {
+                let denied = Denied::Model { kind: Kind::Key, model: model.to_owned() };
+                Err(Rejection::denied(&denied))
+            }
+            None => Ok(None),
+        }
     }
 
     /// The same of whoever a key would be.
@@ -143,7 +149,7 @@ impl Snapshot {
             if let Some(own) = self.team_models.of_holder(holder, named, &groups) {
                 return Ok(own);
             }
-            if self.team_models.is_anothers(holder, named) {
+            if self.team_models.is_anothers(Some(holder), named) {
                 return Err(Denied::Model { kind: Kind::Key, model: model.to_owned() });
             }
             standing.model(model, &groups).map(str::to_owned)
@@ -173,7 +179,10 @@ impl Snapshot {
 
     /// What a caller calls a group, where it may use it: for lists of models.
     pub(crate) fn shown(&self, caller: &Caller, group: &str, ledger: &Ledger) -> Option<String> {
-        let Some(holder) = caller.holder() else { return Some(group.to_owned()) };
+        let Some(holder) = caller.holder() else {
+            let is_hidden = !caller.is_master() && self.team_models.is_anothers(None, group);
+            return (!is_hidden).then(|| group.to_owned());
+        };
         let (now, groups) = (ledger.clock().wall(), self.access_groups(&ledger.directory()));
         let standing = Standing::of(holder, now).ok()?;
         let name = match self.team_models.public_name(group) {

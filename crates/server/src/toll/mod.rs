@@ -32,6 +32,7 @@ use crate::pipeline::ceiling::RequestBounds;
 use crate::reply::{KEY_SPEND, header_text};
 use crate::routing::Wish;
 use crate::snapshot::Snapshot;
+use crate::surface::Surface;
 use http::HeaderMap;
 use row::Facts;
 use serde_json::{Map, Value};
@@ -56,6 +57,8 @@ pub(crate) struct Toll {
     bounds: RequestBounds,
     /// Whether its maximum can be lowered.
     may_lower: bool,
+    /// Whether what an attempt holds is the most that it can come to: not of a session, which holds what one answer can.
+    holds_all: bool,
     /// Attempts that were sent, and those of them that have a row which counts as a request.
     sent: AtomicU32,
     rows: AtomicU32,
@@ -137,11 +140,12 @@ impl Toll {
         }
         let headers = headers::of(ledger, admission.accounts(), &call.caller, &before);
         let may_lower = call.surface.is_conversation();
+        let holds_all = call.surface != Surface::Realtime;
         let key = call.caller.holder().map(|holder| Arc::clone(&holder.key));
         let key = key.and_then(|key| Some((scope_of(&key)?, key)));
         let (admission, tier) = (Arc::new(admission), before.0.tier);
         let (sent, rows, stood) = (AtomicU32::new(0), AtomicU32::new(0), Mutex::default());
-        Ok(Self { admission, facts, headers, key, tier, bounds, may_lower, sent, rows, stood })
+        Ok(Self { admission, facts, headers, key, tier, bounds, may_lower, holds_all, sent, rows, stood })
     }
 
     /// The group that answers in place of the one that was asked for, where a budget of its caller's is nearly spent and an
@@ -163,6 +167,18 @@ impl Toll {
         let party = Party::of(&ledger.directory(), snapshot, (caller, wish), group);
         let (standing, _) = ledger.accounts().standing(&party.touch(ledger).0, ledger.clock().wall());
         (standing.tier >= Tier::Downgrade).then(|| name.to_owned())
+    }
+
+    /// Whether a budget is spent of somebody whom a request for a group would be charged to.
+    pub(crate) fn is_spent(
+        ledger: &Ledger,
+        snapshot: &Snapshot,
+        (caller, wish): (&Caller, &Wish),
+        group: &str,
+    ) -> bool {
+        let party = Party::of(&ledger.directory(), snapshot, (caller, wish), group);
+        let (standing, _) = ledger.accounts().standing(&party.touch(ledger).0, ledger.clock().wall());
+        standing.tier == Tier::Overflow
     }
 
     /// Says in a reply's head how limits and budgets stand, and what the key has spent up to now.

@@ -253,7 +253,7 @@ impl Stake {
         }
         let cost = spent.cost.unwrap_or(PicoDollars::ZERO);
         // What is guessed is at most what was held: that is the most it can have been.
-        let is_over = spent.is_estimated && attempt.is_bound() && cost > attempt.held();
+        let is_over = spent.is_estimated && toll.holds_all && attempt.is_bound() && cost > attempt.held();
         let cost = if is_over { attempt.held() } else { cost };
         attempt.settle(row, cost);
     }

@@ -5,7 +5,7 @@ use crate::support::admin::{
     MASTER, admin, ask_as, chat, get_as, key, made, refused_as, seen, start, text, tried,
 };
 use crate::support::admin::{config, counted};
-use crate::support::{App, hello, settle};
+use crate::support::{App, hello, post, settle};
 use serde_json::{Value, json};
 use tollgate_simulator::{Behaviour, Fault, Rule, Script};
 
@@ -318,5 +318,68 @@ async fn tools_that_the_provider_runs_are_paid_for() {
             assert!(cost > price && cost < price + 0.001, "{tool} {stream}: {cost}");
         }
     }
+    app.stop().await;
+}
+
+/// Two deployments of Azure's, and the tag of those whose words stay in the EU.
+const AZURE: &str = "model_list:
+  - {model_name: yes, litellm_params: {model: azure/dep-yes, api_base: 'http://{sim}/d/yes', api_key: k, api_version: '2024-10-21'}}
+  - {model_name: 'no', litellm_params: {model: azure/dep-no, api_base: 'http://{sim}/d/no', api_key: k, api_version: '2024-10-21'}}
+";
+
+#[tokio::test]
+async fn the_model_in_a_path_is_asked_for_whatever_the_body_says() {
+    let app = App::start(format!("{AZURE}general_settings: {{master_key: {MASTER}}}\n"), Script::new()).await;
+    let key = key(&app, json!({"models": ["yes"]})).await;
+    let ask = async |path: &str, model: &str| {
+        ask_as(&app, &key, &format!("/azure/openai/deployments/{path}/chat/completions"), &hello(model)).await
+    };
+    assert_eq!(ask("yes", "yes").await.status, 200);
+    for (path, model) in [("no", "yes"), ("yes", "no"), ("dep-no", "yes"), ("no", "no")] {
+        let answer = ask(path, model).await;
+        assert_eq!(answer.status, 403, "{path} {model}: {}", answer.text());
+    }
+    assert_eq!(app.sends(["yes", "no"]), [1, 0]);
+    app.stop().await;
+}
+
+#[tokio::test]
+async fn the_tags_of_a_key_keep_what_passes_through_where_it_may_be() {
+    let sensitive = "tollgate_settings: {sensitive: [{tags: [pii], data_residency: eu}]}\n";
+    let yaml = format!("{AZURE}general_settings: {{master_key: {MASTER}}}\n{sensitive}");
+    let app = App::start(yaml, Script::new()).await;
+    let (plain, tagged) = (key(&app, json!({})).await, key(&app, json!({"tags": ["pii"]})).await);
+    let path = "/azure/openai/deployments/yes/chat/completions";
+    assert_eq!(ask_as(&app, &plain, path, &hello("yes")).await.status, 200);
+    let refused = ask_as(&app, &tagged, path, &hello("yes")).await;
+    assert!(refused.status >= 400, "{}", refused.text());
+    assert_eq!(app.sends(["yes", "no"]), [1, 0]);
+    app.stop().await;
+}
+
+#[tokio::test]
+async fn nobody_sees_a_teams_deployments_on_a_route_that_is_open() {
+    let open = "public_routes: [/v1/chat/completions, /v1/models]";
+    let yaml = config("")
+        .replace(&format!("{{master_key: {MASTER}}}"), &format!("{{master_key: {MASTER}, {open}}}"));
+    let app = App::start(yaml, counted()).await;
+    made(&app, "/team/new", json!({"team_id": "t"})).await;
+    let base = format!("http://{}/d/own/v1", app.simulator.address());
+    let own = json!({
+        "model_name": "own",
+        "litellm_params": {"model": "openai/gpt-4o", "api_key": "sk-own-key-of-team", "api_base": base},
+        "model_info": {"id": "id-own", "team_id": "t"},
+    });
+    made(&app, "/model/new", own).await;
+    let ask = async |model: &str| {
+        app.ask(&post("/v1/chat/completions", &[], hello(model).to_string().as_bytes())).await.status
+    };
+    assert_eq!(ask("chat").await, 200);
+    for name in ["own", "id-own", "model_name_t/own"] {
+        assert_ne!(ask(name).await, 200, "{name}");
+    }
+    let listed = app.ask(b"GET /v1/models HTTP/1.1\r\nhost: gateway\r\n\r\n").await;
+    assert_eq!((listed.status, listed.text().contains("\"own\"")), (200, false), "{}", listed.text());
+    assert_eq!(app.sends(["own"]), [0]);
     app.stop().await;
 }

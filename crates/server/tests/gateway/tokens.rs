@@ -295,6 +295,15 @@ async fn a_token_of_many_teams_calls_within_the_first_that_has_the_model() {
         requests(&seen(&app, &format!("/team/info?team_id={team}")).await["team_info"]["spend"])
     };
     assert_eq!((spent("t1").await, spent("t2").await, spent("t3").await), (1.0, 1.0, 0.0));
+    // What it is tagged with is what the team has that pays.
+    made(&app, "/team/update", json!({"team_id": "t1", "tags": ["of-t1"]})).await;
+    made(&app, "/team/update", json!({"team_id": "t2", "tags": ["of-t2"]})).await;
+    made(&app, "/tag/new", json!({"name": "of-t1", "max_budget": 0})).await;
+    assert_eq!(tried(&app, &bearer, "chat").await.0, 200);
+    made(&app, "/tag/new", json!({"name": "of-t2", "max_budget": 0})).await;
+    assert_eq!(tried(&app, &bearer, "chat").await.0, 422);
+    made(&app, "/tag/delete", json!({"name": "of-t1"})).await;
+    made(&app, "/tag/delete", json!({"name": "of-t2"})).await;
     // The caller may say which: by its id, or by its alias.
     let within = async |team: &str, model: &str| {
         let authorization = format!("Bearer {bearer}");
@@ -304,7 +313,7 @@ async fn a_token_of_many_teams_calls_within_the_first_that_has_the_model() {
     };
     assert_eq!(within("t3", "chat").await.status, 200);
     assert_eq!(within("the t3", "other").await.status, 200);
-    assert_eq!((spent("t3").await, spent("t2").await), (2.0, 1.0));
+    assert_eq!((spent("t3").await, spent("t2").await), (2.0, 2.0));
     assert_eq!(within("t1", "chat").await.status, 403);
     team(&app, "t4", json!({})).await;
     for strange in ["t4", "the t4", "nowhere", "unknown"] {

@@ -20,8 +20,10 @@ mod support;
 
 mod away;
 mod changes;
+mod closed;
 mod disk;
 mod exact;
+mod hostile;
 mod many;
 mod stand;
 mod together;

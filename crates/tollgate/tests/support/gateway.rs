@@ -96,7 +96,13 @@ impl Gateway {
             }
         })
         .await;
+        self.log_is_read().await;
         self.log_text()
+    }
+
+    /// Waits until the last that a process said which has ended is read: whoever reads it shares the log until then.
+    async fn log_is_read(&self) {
+        until("the log is read", || Arc::strong_count(&self.log) == 1).await;
     }
 
     async fn listens(&mut self) {
@@ -239,6 +245,7 @@ impl Gateway {
     pub(crate) async fn ended(&mut self) {
         let child = Mutex::new(&mut self.child);
         until("the gateway ends", || child.lock().unwrap().try_wait().unwrap().is_some()).await;
+        self.log_is_read().await;
         let status = self.child.wait().unwrap();
         assert!(status.success() && !self.log_text().contains("panicked"), "{status}: {}", self.log_text());
     }

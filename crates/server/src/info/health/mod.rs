@@ -37,8 +37,8 @@ pub(super) fn readiness(worker: &Worker) -> Response<GatewayBody> {
     response
 }
 
-/// `GET /health`: what every deployment that the caller may use, or those of one group, answers to a short question; asked
-/// now, or by the last check beside the requests where those are on.
+/// `GET /health`, for administrators and viewers: what every deployment that the caller may use, or those of one group,
+/// answers to a short question; asked now, or by the last check beside the requests where those are on.
 pub(super) async fn answers(
     worker: &Worker,
     snapshot: &Snapshot,

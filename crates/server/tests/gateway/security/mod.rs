@@ -7,9 +7,14 @@
 //! **Invariant:** a list of what is asked is made of the tables that the server is built of, so that a new route, member or
 //! parameter is asked for too.
 
+mod abuse;
+mod closed;
 mod fields;
+mod metering;
+mod neighbours;
 mod paths;
 mod remains;
 mod roles;
+mod shrinks;
 mod tenants;
 mod world;

@@ -125,7 +125,10 @@ impl World {
         let tokens = TokenCounts { prompt: Some(1_000), completion: Some(100), ..TokenCounts::default() };
         let script = Script::new().rule(Rule::any(Behaviour::new().text("one two").tokens(tokens)));
         let folder = Folder::new();
-        let yaml = format!("{list}general_settings: {{master_key: {MASTER}}}\n{more}");
+        // Whoever asks for everything with a key that is wrong is one address here.
+        let unheld = "tollgate_settings: {wrong_keys_per_minute: 0}\n";
+        let own = if more.contains("tollgate_settings") { "" } else { unheld };
+        let yaml = format!("{list}general_settings: {{master_key: {MASTER}}}\n{own}{more}");
         let ahead: Arc<AtomicI64> = Arc::default();
         let clock = Arc::clone(&ahead);
         let wall = move || {
