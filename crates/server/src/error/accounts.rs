@@ -114,6 +114,13 @@ impl Rejection {
         Self::new(StatusCode::BAD_REQUEST, "invalid_request_error", message).at("model")
     }
 
+    /// A request that begins work which is billed when it ends, where what has no price is blocked.
+    pub(crate) fn billed_later() -> Self {
+        let message = "What a batch or a tuning job costs is not known before it ends: requests without pricing are \
+                       blocked.";
+        Self::new(StatusCode::BAD_REQUEST, "invalid_request_error", message)
+    }
+
     /// A budget does not leave the request's maximum, and it cannot be lowered.
     pub(crate) fn not_lowered(path: &str, most: u64) -> Self {
         let reason =

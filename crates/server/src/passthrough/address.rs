@@ -112,10 +112,58 @@ pub(super) fn with_query(path: &str, query: &str) -> String {
     if query.is_empty() { path.to_owned() } else { format!("{path}?{query}") }
 }
 
+/// What the paths of requests end with that begin work which providers bill when it ends: batches and tuning jobs, in
+/// OpenAI's, Azure's, Anthropic's, Gemini's, Vertex AI's, Bedrock's, Mistral's and Cohere's APIs.
+const BILLED_LATER: [&str; 13] = [
+    "/batches",
+    "/fine_tuning/jobs",
+    "/fine-tuning/jobs",
+    "/batch/jobs",
+    "/finetuned-models",
+    "/embed-jobs",
+    "/batchPredictionJobs",
+    "/tuningJobs",
+    "/tunedModels",
+    "/model-invocation-job",
+    "/model-customization-jobs",
+    ":batchGenerateContent",
+    ":asyncBatchEmbedContent",
+];
+
+/// Whether a POST there begins work whose cost is not known before it ends, and which no reply of this request tells.
+pub(super) fn is_billed_later(passage: Passage, rest: &str) -> bool {
+    let rest = rest.trim_end_matches('/');
+    match passage {
+        Passage::Batches | Passage::FineTuning | Passage::MessageBatches => rest.is_empty(),
+        Passage::Files | Passage::VectorStores | Passage::Own => false,
+        _ => BILLED_LATER.iter().any(|end| rest.ends_with(end)),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use tollgate_upstream::Trust;
+
+    #[test]
+    fn what_begins_a_batch_or_a_tuning_job_is_known_in_every_api() {
+        let check =
+            |passage, rest, expect| assert_eq!(is_billed_later(passage, rest), expect, "{passage:?} {rest}");
+        check(Passage::Batches, "", true);
+        check(Passage::Batches, "/batch_1/cancel", false);
+        check(Passage::FineTuning, "/", true);
+        check(Passage::MessageBatches, "", true);
+        check(Passage::Files, "", false);
+        check(Passage::OpenAi, "/v1/batches", true);
+        check(Passage::OpenAi, "/v1/fine_tuning/jobs/ftjob-1/cancel", false);
+        check(Passage::OpenAi, "/v1/chat/completions", false);
+        check(Passage::Anthropic, "/v1/messages/batches", true);
+        check(Passage::Gemini, "/v1beta/models/gemini-2.5-flash:batchGenerateContent", true);
+        check(Passage::Gemini, "/v1beta/models/gemini-2.5-flash:generateContent", false);
+        check(Passage::Vertex, "/v1/projects/p/locations/l/batchPredictionJobs", true);
+        check(Passage::Bedrock, "/model-invocation-job", true);
+        check(Passage::Mistral, "/v1/batch/jobs", true);
+    }
 
     #[test]
     fn a_path_cannot_climb_however_it_is_encoded() {

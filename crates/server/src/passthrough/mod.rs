@@ -76,6 +76,11 @@ impl Asking<'_> {
         }
     }
 
+    /// Whether it begins work that is billed when it ends.
+    fn is_billed_later(&self) -> bool {
+        self.is_post && address::is_billed_later(self.passage, self.rest)
+    }
+
     /// Parameters of the query that are the gateway's.
     fn own_parameters(&self) -> &'static [&'static str] {
         match self.passage {
@@ -173,6 +178,9 @@ pub(crate) async fn serve(
     let is_stream = sent.asks_stream() || rest.contains("stream") || rest.contains("Stream");
     let (way, out) = choose(&asking, &head.headers, &sent, &body)?;
     asking.admits(&way.target)?;
+    if asking.is_billed_later() && snapshot.toll_rules().denies_unpriced {
+        return Err(Rejection::billed_later());
+    }
     let written = sent.text("model");
     let group = Some(way.target.metrics.group()).filter(|group| !group.is_empty());
     // The name that led there is the one that counts, wherever it stood; another in the body is asked for beside it.
@@ -337,7 +345,9 @@ async fn send(sending: Sending<'_>, mut prepared: Prepared) -> Result<Response<G
         }
     };
     let target = Arc::clone(&way.target);
-    let passing = Passing { worker, call, way, prompt_bytes, is_stream, sent, stake: Mutex::new(stake) };
+    let is_billed_later = asking.is_billed_later();
+    let stake = Mutex::new(stake);
+    let passing = Passing { worker, call, way, prompt_bytes, is_stream, is_billed_later, sent, stake };
     reply::pass_on(passing, reply).await.map_err(|unread| {
         let failure = match unread {
             Unread::Failure(failure) => from_failure(&failure, &target, limits),

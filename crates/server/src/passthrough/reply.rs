@@ -54,6 +54,8 @@ pub(super) struct Passing<'a> {
     pub(super) prompt_bytes: u64,
     /// The request asked for a stream.
     pub(super) is_stream: bool,
+    /// It begins work that is billed when it ends.
+    pub(super) is_billed_later: bool,
     pub(super) sent: Instant,
     /// What is held of the caller's budgets, until it is the settlement's.
     pub(super) stake: Mutex<Option<Stake>>,
@@ -92,6 +94,9 @@ fn begin(passing: &Passing<'_>, provider: &HeaderMap, is_stream: bool) -> ReplyH
     let total = call.started.elapsed();
     headers.provider(provider, way.target.credential());
     headers.durations(total, total.saturating_sub(sent.elapsed()));
+    if passing.is_billed_later {
+        headers.unpriced(&way.target.model);
+    }
     headers
 }
 
@@ -170,7 +175,9 @@ fn stream(
 
 fn settlement(passing: &Passing<'_>) -> Settlement {
     let Passing { worker, call, way, prompt_bytes, sent, .. } = passing;
-    Settlement::new(worker, call, &way.target, *prompt_bytes, sent.elapsed()).with_stake(passing.take_stake())
+    let settlement = Settlement::new(worker, call, &way.target, *prompt_bytes, sent.elapsed());
+    let settlement = settlement.with_stake(passing.take_stake());
+    if passing.is_billed_later { settlement.billed_later() } else { settlement }
 }
 
 /// A provider's error with its own status and bytes.

@@ -124,6 +124,8 @@ pub(crate) struct Settlement {
     way: (Option<HeaderValue>, u32),
     /// What it was billed by: the parts of the price, the tier, and whether there is something else than tokens.
     detail: (Option<Bill>, Option<ServiceTier>, bool),
+    /// It begins work that is billed when it ends: what it costs is not known.
+    is_billed_later: bool,
     is_settled: bool,
 }
 
@@ -155,6 +157,7 @@ impl Settlement {
             first_token: None,
             way: (None, 0),
             detail: (None, None, false),
+            is_billed_later: false,
             is_settled: false,
         }
     }
@@ -167,6 +170,11 @@ impl Settlement {
     /// With what it holds of the caller's budgets, settled with it.
     pub(crate) fn with_stake(self, stake: Option<Stake>) -> Self {
         Self { stake: stake.map(Box::new), ..self }
+    }
+
+    /// The same of work that is billed when it ends: nobody can say now what it costs.
+    pub(crate) fn billed_later(self) -> Self {
+        Self { is_billed_later: true, ..self }
     }
 
     /// With how it was come to: the tier that serves it, and the groups before it.
@@ -366,7 +374,8 @@ impl Settlement {
     }
 
     fn settle(&mut self, billing: &Billing, took: Duration, ending: Ending) -> Option<Bill> {
-        let bill = self.cost(billing, took).map(|cost| self.target.adjustment.bill(cost));
+        let cost = if self.is_billed_later { None } else { self.cost(billing, took) };
+        let bill = cost.map(|cost| self.target.adjustment.bill(cost));
         if bill.is_none() && billing.units.as_ref().is_some_and(|units| units.are_untold()) {
             tracing::warn!(
                 call_id = %self.call_id.to_str().unwrap_or_default(),
@@ -375,7 +384,8 @@ impl Settlement {
             );
         }
         // What passes without a word of tokens may have no price.
-        let may_have_none = matches!(self.surface, Surface::Passed(_)) && billing.usage == Usage::default();
+        let is_silent = matches!(self.surface, Surface::Passed(_)) && billing.usage == Usage::default();
+        let may_have_none = is_silent && !self.is_billed_later;
         let spend = SessionSpend {
             input_tokens: billing.usage.input_tokens,
             output_tokens: billing.usage.output_tokens,
@@ -426,6 +436,10 @@ impl Settlement {
         }
         if spend.has_unpriced {
             metrics.unpriced.inc();
+            // A model that has a price, of which a reply did not say how much it used, is another matter.
+            if self.target.is_unpriced {
+                self.gateway.alerts().unpriced(&self.target);
+            }
         }
         metrics.input_tokens.inc_by(spend.input_tokens);
         metrics.output_tokens.inc_by(spend.output_tokens);

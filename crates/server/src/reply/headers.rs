@@ -246,6 +246,11 @@ impl ReplyHeaders {
         self
     }
 
+    /// Says that nobody knows what the reply costs.
+    pub(crate) fn unpriced(&mut self, model: &str) {
+        self.0.insert(UNPRICED, header_text(model));
+    }
+
     /// Adds the cost of a plain reply; nothing where the model has no price.
     pub(crate) fn bill(&mut self, bill: Option<&Bill>) -> &mut Self {
         let Some(bill) = bill else {

@@ -116,6 +116,26 @@ async fn a_deployment_that_is_taken_out_and_comes_back_is_told_once_each() {
 }
 
 #[tokio::test]
+async fn a_model_without_a_price_that_answers_is_told_once() {
+    let hook = Hook::start(Some(200)).await;
+    let own = "model: openai/my-own-model, api_base: \"http://{sim}/v1\", api_key: sk-1";
+    let list = model_list(&[("priced", &Wire::OpenAi.parameters("a")), ("own", own)]);
+    let app = App::start(list + &hook.json(), Script::new()).await;
+    for model in ["priced", "own", "own"] {
+        assert_eq!(app.hello(model).await.status, 200);
+    }
+    let bodies = hook.bodies(1).await;
+    assert_eq!(events(&bodies), ["model_unpriced"]);
+    for (name, expect) in
+        [("model", "my-own-model"), ("provider", "openai"), ("alert_type", "failed_tracking_spend")]
+    {
+        assert_eq!(bodies[0][name], expect);
+    }
+    assert!((app.metric("tollgate_alerts_total", &["model_unpriced"]).await - 1.0).abs() < 0.1);
+    app.stop().await;
+}
+
+#[tokio::test]
 async fn every_kind_has_its_own_cause() {
     for (fault, lone, expect) in [
         (Fault::status(401), false, vec!["credential_refused"]),

@@ -329,3 +329,30 @@ async fn vertexs_own_api_has_the_accounts_token_and_no_other_project() {
     assert_eq!(app.received().len(), before);
     app.stop().await;
 }
+
+#[tokio::test]
+async fn work_that_is_billed_when_it_ends_is_flagged_or_refused_where_what_has_no_price_is() {
+    let body = json!({"requests": [message_request("a", "claude")]});
+    let tuning = json!({"model": "gpt-4o-mini-2024-07-18", "training_file": "file-1"});
+    let app = app().await;
+    let made = app.post("/v1/messages/batches", &body).await;
+    assert_eq!((made.status, made.header("x-tollgate-unpriced")), (200, Some("claude-sonnet-4-5")));
+    assert_eq!(made.header("x-litellm-response-cost"), None);
+    app.stop().await;
+
+    let deny = format!("{CONFIG}tollgate_settings: {{unpriced: deny}}\n");
+    let app = App::start(deny, Script::new()).await;
+    for (path, body) in [
+        ("/v1/messages/batches", &body),
+        ("/anthropic/v1/messages/batches", &body),
+        ("/v1/fine_tuning/jobs", &tuning),
+        ("/openai/v1/fine_tuning/jobs", &tuning),
+    ] {
+        let refused = app.post(path, body).await;
+        assert_eq!(refused.status, 400, "{path}: {}", refused.text());
+        assert!(refused.text().contains("is not known before it ends"), "{path}: {}", refused.text());
+    }
+    assert_eq!(app.received().len(), 0);
+    assert_eq!(request(&app, "GET", "/v1/messages/batches?limit=2", &[], b"").await.status, 200);
+    app.stop().await;
+}

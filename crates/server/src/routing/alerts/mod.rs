@@ -129,6 +129,11 @@ impl Alerts {
         self.raise(Event::ModelNotFound, &target.id, sentence, facts_of(target));
     }
 
+    /// A deployment has answered whose model has no price.
+    pub(crate) fn unpriced(&self, target: &Target) {
+        self.tell(Alert::unpriced(&target.model, target.provider.name));
+    }
+
     /// The last deployment of a group that was in is out.
     pub(crate) fn outage(&self, group: &str, deployments: usize) {
         let sentence = format!("Every deployment of {group} is out ({deployments}).");
