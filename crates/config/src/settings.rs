@@ -160,6 +160,10 @@ pub struct TollgateSettings {
     pub drain_timeout: Duration,
     /// Callers' connections at one time; `None` to derive it from the limit of open files.
     pub connections_max: Option<u64>,
+    /// Memory that the process may take; `None` for what its control group allows.
+    pub memory_bytes_max: Option<u64>,
+    /// Wrong keys that one address may send in a minute; 0 for any number.
+    pub wrong_keys_per_minute: u64,
     /// Whose `x-forwarded-for` is believed.
     pub trusted_proxies: Vec<AddressRange>,
     /// Least important line of the log.
@@ -223,6 +227,8 @@ impl TollgateSettings {
             client_stall_timeout: seconds("client_stall_timeout_seconds", 60),
             drain_timeout: seconds("drain_timeout_seconds", 120),
             connections_max: section.count("connections_max"),
+            memory_bytes_max: section.count("memory_bytes_max"),
+            wrong_keys_per_minute: section.count("wrong_keys_per_minute").unwrap_or(100),
             trusted_proxies: ranges.iter().filter_map(|text| AddressRange::parse(text)).collect(),
             log_level: log.text("level").map_or(LogLevel::Info, |level| log_level(&level)),
             log_format: match log.text("format").as_deref() {

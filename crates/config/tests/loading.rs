@@ -172,6 +172,7 @@ fn an_empty_configuration_has_the_documented_defaults() {
     assert_eq!(seconds.map(|timeout| timeout.as_secs()), [10, 30, 3, 60, 30, 60, 120]);
     assert_eq!((settings.body_bytes_max, settings.workers, settings.connections_max), (32 << 20, None, None));
     assert_eq!((settings.log_level, settings.log_format), (LogLevel::Info, LogFormat::Text));
+    assert_eq!(settings.wrong_keys_per_minute, 100);
     assert_eq!(format!("{:?}", Config::default().tollgate), format!("{settings:?}"));
     assert_eq!(Config::default().router, config.router);
 }

@@ -56,6 +56,11 @@ impl<'a> Visit<'a> {
         std::str::from_utf8(self.credential()?).ok().filter(|text| is_token(text))
     }
 
+    /// Whether it brings anything that says who calls.
+    pub(crate) fn has_credential(&self) -> bool {
+        self.credential().is_some()
+    }
+
     /// The route that is called.
     pub(crate) fn call(&self) -> Call<'_> {
         let pattern = self.pattern.unwrap_or(self.path);

@@ -3,6 +3,7 @@
 use crate::build::BuildError;
 use crate::checks::Checks;
 use crate::drain::{Drain, Stage};
+use crate::guesses::Guesses;
 use crate::made::{self, Stored, Unfit};
 use crate::routes::Routes;
 use crate::routing::{Admission, Alerts, Fleet, Leg, Tally, Word, Words, recall};
@@ -96,6 +97,7 @@ pub struct Gateway {
     tally: Tally,
     admission: Arc<Admission>,
     checks: Checks,
+    guesses: Guesses,
     reloads: watch::Sender<u64>,
     words: Words,
     store: Arc<LazyStore>,
@@ -154,6 +156,7 @@ impl Gateway {
             tally: Tally::default(),
             admission,
             checks: Checks::default(),
+            guesses: Guesses::default(),
             reloads: watch::Sender::default(),
             words: Words::default(),
             store: Arc::new(LazyStore::new(location, StoreOptions::default())),
@@ -421,6 +424,11 @@ impl Gateway {
     /// What the last health checks found.
     pub(crate) fn checks(&self) -> &Checks {
         &self.checks
+    }
+
+    /// Who sent wrong keys of late.
+    pub(crate) fn guesses(&self) -> &Guesses {
+        &self.guesses
     }
 
     /// Told of every configuration that is taken over.

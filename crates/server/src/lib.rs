@@ -19,6 +19,7 @@ mod counting;
 mod drain;
 mod error;
 mod gateway;
+mod guesses;
 mod info;
 mod made;
 mod passthrough;

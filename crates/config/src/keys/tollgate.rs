@@ -5,7 +5,7 @@
 //! **Invariant:** a duration says its unit in its name.
 
 use super::model::UNSUPPORTED_PARAM;
-use super::{Key, Kind, TEXTS, Table, active, costs, later};
+use super::{Key, Kind, TEXTS, Table, active, costs};
 use super::{access, alerts, budgets, ledger, tiers};
 
 /// `tollgate_settings`.
@@ -107,7 +107,13 @@ const OWN: &[Key] = &[
         "Where requests with certain tags may go, fallbacks included.",
     ),
     active("alerts", Kind::Section(alerts::OWN), "", "Who is told when something needs an operator."),
-    later("trusted_proxies", TEXTS, ""),
+    active(
+        "wrong_keys_per_minute",
+        Kind::Count,
+        "100",
+        "Wrong keys that an address may send in a minute before each further one is a 429 in place of a 401; of all addresses together a hundred times as many; 0 for no limit.",
+    ),
+    active("trusted_proxies", TEXTS, "", "Networks of balancers whose `x-forwarded-for` is believed."),
 ];
 
 /// `tollgate_settings.log`.

@@ -19,6 +19,15 @@ impl Rejection {
         Self::new(status, denied.error_type(), denied.to_string()).at(denied.param())
     }
 
+    /// A wrong key from where too many of them came of late. It says as little of the key as a refusal of it does.
+    pub(crate) fn too_many_wrong_keys(wait: Duration) -> Self {
+        let message = "Authentication Error, Invalid proxy server token passed. Too many wrong keys came from this address \
+                       of late. A good key is served all the same.";
+        let mut rejection = Self::new(StatusCode::TOO_MANY_REQUESTS, "auth_error", message);
+        rejection.retry_after = Some(wait);
+        rejection
+    }
+
     /// Whether it is the caller who may not, and not the gateway that cannot.
     pub(crate) fn is_of_caller(&self) -> bool {
         matches!(self.status(), StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN)

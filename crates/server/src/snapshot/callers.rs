@@ -79,17 +79,33 @@ impl Snapshot {
         let ledger = worker.gateway.ledger();
         let from = visit.address(&self.config.tollgate.trusted_proxies);
         self.rules.lets_in(visit, from)?;
-        let known = self.known(worker, visit, from).await.and_then(|caller| {
+        let known = self.known(worker, visit, from).await;
+        let is_wrong = known.as_ref().is_err_and(|refused| self.is_wrong_key(refused, visit));
+        let known = known.and_then(|caller| {
             caller.check(ledger.clock().wall(), visit)?;
             Ok(caller)
         });
         // Where no key is asked for, one that is good still says who calls.
         let caller = match known {
             Err(refused) if refused.is_of_caller() && self.rules.is_public(visit) => Caller::public(from),
+            Err(refused) if is_wrong => return Err(self.penalty(worker, from).unwrap_or(refused)),
             known => known?,
         };
         self.rules.lets_through(visit, &caller, ledger)?;
         Ok(caller)
+    }
+
+    /// Whether a refusal is that of a key which nobody has: no lack of one, no token, and no key that is not good any more.
+    fn is_wrong_key(&self, refused: &Rejection, visit: &Visit<'_>) -> bool {
+        let is_token = self.tokens.is_some() && visit.token().is_some();
+        refused.is_of_caller() && visit.has_credential() && !is_token
+    }
+
+    /// Counts a wrong key; what is answered where too many came of late.
+    fn penalty(&self, worker: &Worker, from: Option<IpAddr>) -> Option<Rejection> {
+        let most = self.config.tollgate.wrong_keys_per_minute;
+        let wait = worker.gateway.guesses().note(from?, most, worker.gateway.fleet().clock().now())?;
+        Some(Rejection::too_many_wrong_keys(wait))
     }
 
     /// Whose key or token a request has.

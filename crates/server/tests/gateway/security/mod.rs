@@ -10,6 +10,7 @@
 mod abuse;
 mod closed;
 mod fields;
+mod guesses;
 mod metering;
 mod neighbours;
 mod paths;
