@@ -70,6 +70,7 @@ fn restart(old: &Config, new: &Config) -> Vec<&'static str> {
     let settings = [
         ("tollgate_settings.workers", a.workers != b.workers),
         ("tollgate_settings.connections_max", a.connections_max != b.connections_max),
+        ("tollgate_settings.memory_bytes_max", a.memory_bytes_max != b.memory_bytes_max),
         ("tollgate_settings.log", (a.log_level, a.log_format) != (b.log_level, b.log_format)),
         ("tollgate_settings.header_timeout_seconds", a.header_timeout != b.header_timeout),
         ("tollgate_settings.client_stall_timeout_seconds", a.client_stall_timeout != b.client_stall_timeout),

@@ -183,18 +183,20 @@ fn the_settings_of_tollgate_reach_their_fields() {
         ("etc/main.yaml", "include: [sub/t.yaml]\ngeneral_settings: {max_request_size_mb: 4, max_response_size_mb: 8}"),
         (
             "etc/sub/t.yaml",
-            "tollgate_settings: {body_bytes_max: 9000000, workers: 3, connections_max: 100, trusted_proxies: [10.0.0.0/8],
-             model_prices_file: prices.json, log: {level: debug, format: json}, drain_timeout_seconds: 1.5}",
+            "tollgate_settings: {body_bytes_max: 9000000, workers: 3, connections_max: 100, memory_bytes_max: 500000000, trusted_proxies: [10.0.0.0/8],
+             model_prices_file: prices.json, log: {level: debug, format: json}, drain_timeout_seconds: 1.5,
+             wrong_keys_per_minute: 7}",
         ),
     ]);
     let config = loaded.config.expect("a configuration");
     let settings = &config.tollgate;
     assert_eq!((settings.workers, settings.connections_max), (Some(3), Some(100)));
+    assert_eq!(settings.memory_bytes_max, Some(500_000_000));
     assert_eq!(settings.trusted_proxies, [AddressRange::parse("10.0.0.0/8").expect("a range")]);
     assert_eq!(settings.model_prices_file.as_deref(), Some(Path::new("etc/sub/prices.json")));
     assert_eq!((settings.log_level, settings.log_format), (LogLevel::Debug, LogFormat::Json));
     assert_eq!(settings.drain_timeout, Duration::from_millis(1500));
-    assert_eq!(settings.body_bytes_max, 9_000_000);
+    assert_eq!((settings.body_bytes_max, settings.wrong_keys_per_minute), (9_000_000, 7));
     assert_eq!(
         (config.general.request_bytes_max, config.general.response_bytes_max),
         (Some(4 << 20), Some(8 << 20))

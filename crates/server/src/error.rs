@@ -369,6 +369,11 @@ impl Rejection {
         Self::later(message, Duration::from_secs(1))
     }
 
+    /// Memory is short, and the request is not critical.
+    pub(crate) fn shed() -> Self {
+        Self::later("Overloaded: memory is short. Only critical requests are served.", Duration::from_secs(5))
+    }
+
     /// There is no room for the request, nor to wait for some.
     fn overloaded(model: &str) -> Self {
         let message = format!("Overloaded: no place came free in time for model={model}.");

@@ -11,10 +11,11 @@ use crate::settings;
 use crate::snapshot::Snapshot;
 use crate::telemetry::Metrics;
 use crate::toll::{Foresight, TollRules, Trouble, found_at_start, listener};
+use crate::vitals::Vitals;
 use arc_swap::ArcSwap;
 use serde_json::{Map, Value};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use tokio::sync::watch;
 use tollgate_catalog::Overlay;
 use tollgate_config::{Config, Durability, LedgerSettings, Loaded};
@@ -105,6 +106,7 @@ pub struct Gateway {
     ledger: Arc<Ledger>,
     foresight: Foresight,
     trouble: Trouble,
+    vitals: Vitals,
 }
 
 impl Gateway {
@@ -164,6 +166,7 @@ impl Gateway {
             ledger: Arc::new(ledger),
             foresight: Foresight::default(),
             trouble: Trouble::default(),
+            vitals: Vitals::default(),
         }))
     }
 
@@ -414,6 +417,20 @@ impl Gateway {
         }
         self.alerts.close().await;
         self.store.close().await;
+    }
+
+    /// How the process is.
+    pub fn vitals(&self) -> &Vitals {
+        &self.vitals
+    }
+
+    /// Looks whether all workers go on, and takes note of the memory that is used, of so much that may be, where that is
+    /// known. To be called several times a second, from a thread of its own.
+    pub fn look_at_process(&self, now: Instant, memory: Option<(u64, u64)>) {
+        self.vitals.look(now, &self.metrics);
+        if let Some((used, most)) = memory {
+            self.vitals.note_memory(used, most, &self.metrics);
+        }
     }
 
     /// What is known of deployments.

@@ -39,6 +39,7 @@ mod team_models;
 mod telemetry;
 mod tokens;
 mod toll;
+mod vitals;
 mod worker;
 
 pub use accept::{ConnectionLimits, Listener, serve};
@@ -48,4 +49,5 @@ pub use drain::{Drain, Stage};
 pub use gateway::{Gateway, GatewayError};
 pub use reply::GatewayBody;
 pub use rotation::{rotate_keys, rotate_keys_once};
+pub use vitals::Vitals;
 pub use worker::{Door, Worker};

@@ -15,6 +15,7 @@ mod migrate;
 mod serve;
 mod simulator;
 mod watch;
+mod watchdog;
 
 use clap::Parser;
 use cli::{Arguments, Command, MigrateFrom};

@@ -4,7 +4,7 @@
 //! is served where it was accepted and no lock is shared on its way. The main thread minds signals and reloads.
 
 use crate::cli::ServeArguments;
-use crate::{builtin, files, limits, logging, watch};
+use crate::{builtin, files, limits, logging, watch, watchdog};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -146,6 +146,7 @@ pub(crate) fn run_plan(plan: Plan, ready: impl FnOnce(SocketAddr)) -> Result<(),
     let (runtime, signals) = minding()?;
     runtime.block_on(gateway.begin()).map_err(|error| error.to_string())?;
     runtime.block_on(gateway.recall());
+    watchdog::start(&gateway, settings.memory_bytes_max)?;
     let listener = bind(SocketAddr::new(host, port))?;
     let address = listener.local_addr().map_err(|error| error.to_string())?;
     let most = settings.connections_max.and_then(|most| usize::try_from(most).ok());
@@ -216,8 +217,11 @@ fn start_worker(
         .enable_all()
         .build()
         .map_err(|error| format!("no runtime: {error}"))?;
+    let (gateway, own_name) = (Arc::clone(&worker.gateway), name.to_owned());
     let run = move || {
         runtime.block_on(async {
+            // It ends with the runtime.
+            tokio::spawn(async move { gateway.vitals().beat(&own_name).await });
             match tokio::net::TcpListener::from_std(listener) {
                 Ok(listener) => tollgate_server::serve(listener, worker, limits).await,
                 Err(error) => tracing::error!(%error, "a worker has no listener"),

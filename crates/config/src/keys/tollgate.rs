@@ -48,6 +48,12 @@ const OWN: &[Key] = &[
         "from the limit of open files",
         "Callers' connections at one time.",
     ),
+    active(
+        "memory_bytes_max",
+        Kind::Positive,
+        "what its control group allows",
+        "Memory of the process; from 85% of it on only critical requests are let in. Less where its control group (version 2) allows less.",
+    ),
     active("log", Kind::Section(LOG), "", "What is logged, and how."),
     active(
         "model_prices_file",

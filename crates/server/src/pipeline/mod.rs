@@ -48,7 +48,7 @@ use crate::routing::{Admitted, Group, Urgency};
 use crate::snapshot::Snapshot;
 use crate::surface::Surface;
 use crate::tokens::settle;
-use crate::toll::{Entry, Toll, note_failure, tell_of_key};
+use crate::toll::{Entry, Toll, is_critical, note_failure, tell_of_key};
 use crate::worker::{Door, Worker};
 use attempt::Walked;
 use ceiling::{RequestBounds, Words};
@@ -192,7 +192,9 @@ async fn model_call(
 ) -> Response<GatewayBody> {
     let gateway = &worker.gateway;
     let in_flight = InFlight::new(gateway);
-    if let Err(rejection) = refuse_dry_run(&call, request.headers()) {
+    // Before the body is read: who may say that it is critical says so there.
+    let heard = refuse_dry_run(&call, request.headers()).and_then(|()| shed(gateway, &call, true));
+    if let Err(rejection) = heard {
         let rejection = unread(rejection, request).await;
         return in_flight.over(failure(gateway, &call, rejection));
     }
@@ -239,6 +241,15 @@ fn refuse_dry_run(call: &Call, headers: &HeaderMap) -> Result<(), Rejection> {
     let is_off = [&b"false"[..], b"0", b"no"].iter().any(|off| value.as_bytes().eq_ignore_ascii_case(off));
     let reason = "sessions and requests that pass through are not rehearsed; ask /route/explain";
     if is_off { Ok(()) } else { Err(Rejection::invalid(call.surface.path(), NAME, reason)) }
+}
+
+/// Refuses what is not critical while memory is short.
+fn shed(gateway: &Gateway, call: &Call, says_critical: bool) -> Result<(), Rejection> {
+    if !gateway.vitals().is_memory_short() || is_critical(&call.caller, says_critical) {
+        return Ok(());
+    }
+    gateway.metrics().shed.inc();
+    Err(Rejection::shed())
 }
 
 /// Counts and logs a failed call, and makes its reply.
@@ -363,6 +374,7 @@ async fn serve_call(
     let (head, body) = request.into_parts();
     let body = receive::read_body(&head.headers, body, snapshot.receive_limits()).await?;
     let mut received = receive::read(&body, call, &head.headers)?;
+    shed(&worker.gateway, call, received.wish.is_critical)?;
     authorize(worker, snapshot, call, &mut received)?;
     let group = snapshot.group(worker.gateway.metrics(), &received.model).ok_or_else(|| {
         Rejection::unknown_model(call.surface.path(), (!received.model_is_missing).then_some(&received.model))

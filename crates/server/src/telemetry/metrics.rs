@@ -169,6 +169,12 @@ pub(crate) struct Metrics {
     pub(crate) reloads: Counter,
     /// Configurations refused while running.
     pub(crate) reload_failures: Counter,
+    /// Workers that stood still.
+    pub(crate) worker_stalls: Counter,
+    /// 1 while memory is short.
+    pub(crate) memory_short: Gauge,
+    /// Requests that were refused since memory was short.
+    pub(crate) shed: Counter,
 }
 
 /// One deployment's handles.
@@ -245,6 +251,9 @@ impl Metrics {
             bugs: Counter::default(),
             reloads: Counter::default(),
             reload_failures: Counter::default(),
+            worker_stalls: Counter::default(),
+            memory_short: Gauge::default(),
+            shed: Counter::default(),
         };
         metrics.register_litellm();
         metrics.register_own();
@@ -318,6 +327,10 @@ impl Metrics {
         r.register("tollgate_bugs", "Panics that were fenced", self.bugs.clone());
         r.register("tollgate_config_reloads", "Configurations taken over", self.reloads.clone());
         r.register("tollgate_config_reload_failures", "Configurations refused", self.reload_failures.clone());
+        let help = "Times that a worker's thread stood still for half a second";
+        r.register("tollgate_worker_stalls", help, self.worker_stalls.clone());
+        r.register("tollgate_memory_short", "1 while memory is short", self.memory_short.clone());
+        r.register("tollgate_requests_shed", "Requests refused since memory was short", self.shed.clone());
         self.ledger.register(&mut self.registry);
     }
 

@@ -289,8 +289,9 @@ impl Party {
     }
 }
 
-/// Whether a request may go into the overflow: its key or its team says so, or lets it say so.
-fn is_critical(caller: &Caller, says_so: bool) -> bool {
+/// Whether a request is critical: its key or its team says so, or lets it say so. It may go into the overflow, and is served
+/// while memory is short.
+pub(crate) fn is_critical(caller: &Caller, says_so: bool) -> bool {
     let Some(holder) = caller.holder() else { return says_so && caller.is_master() };
     let words = [Some(&holder.key), holder.team.as_ref()];
     words.into_iter().flatten().any(|record| match record.critical() {

@@ -13,6 +13,7 @@ mod support;
 mod callers;
 mod connect;
 mod hedges;
+mod pressure;
 mod replies;
 mod rows;
 mod streams;

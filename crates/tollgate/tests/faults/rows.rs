@@ -34,6 +34,9 @@ const REPLIES: &str = "crates/tollgate/tests/faults/replies.rs";
 const STREAMS: &str = "crates/tollgate/tests/faults/streams.rs";
 const CALLERS: &str = "crates/tollgate/tests/faults/callers.rs";
 const HEDGES: &str = "crates/tollgate/tests/faults/hedges.rs";
+const PRESSURE: &str = "crates/tollgate/tests/faults/pressure.rs";
+const VITALS: &str = "crates/server/src/vitals.rs";
+const TIDY: &str = "crates/tollgate/tests/tidy/main.rs";
 const RESOLVE: &str = "crates/upstream/src/resolve.rs";
 const GUARD: &str = "crates/upstream/tests/upstream/guard.rs";
 const TLS: &str = "crates/upstream/tests/upstream/tls.rs";
@@ -457,6 +460,30 @@ const ROWS: &[Row] = &[
         follows: "",
     },
     Row {
+        number: 36,
+        fault: "a worker's thread stands still",
+        injected: "a task that waits on its thread",
+        expected: "it is counted, once however long it lasts, and told in the log; a process that stood as a whole is not",
+        held: &[
+            at(VITALS, "r36_a_blocked_worker_is_counted_and_one_that_goes_on_again_can_be_blocked_again"),
+            at(VITALS, "a_worker_that_stands_still_is_counted_once_each_time"),
+            at(VITALS, "a_process_that_stood_as_a_whole_is_nobodys_stall"),
+            at(TIDY, "what_serves_requests_waits_on_no_thread"),
+        ],
+        follows: "",
+    },
+    Row {
+        number: 37,
+        fault: "memory is short",
+        injected: "a limit that the process is over from the start",
+        expected: "critical requests are served, all others get a 503 with `Retry-After` before their body is read",
+        held: &[
+            at(PRESSURE, "r37_while_memory_is_short_critical_requests_are_served_and_no_others"),
+            at(PRESSURE, "r37_where_memory_suffices_nobody_is_refused"),
+        ],
+        follows: "a control group's end of memory under twice the load",
+    },
+    Row {
         number: 39,
         fault: "PostgreSQL is away",
         injected: "stopped, hung, read-only, without a free connection, restarted, while requests are served (five minutes in a long run)",
@@ -594,7 +621,7 @@ fn all_rows_are_there_and_each_is_held() {
     let numbers: Vec<u32> = ROWS.iter().map(|row| row.number).collect();
     assert_eq!(
         numbers,
-        (1..=34).chain([39, 40, 41, 46, 48]).chain(51..=55).chain([57]).collect::<Vec<u32>>()
+        (1..=34).chain([36, 37, 39, 40, 41, 46, 48]).chain(51..=55).chain([57]).collect::<Vec<u32>>()
     );
     for row in ROWS {
         assert!(!row.held.is_empty(), "nothing holds R{}", row.number);

@@ -156,6 +156,44 @@ fn sockets_to_the_outside_are_opened_in_upstream_alone() {
     none("outbound sockets live in upstream", &uses(elsewhere, &forbidden));
 }
 
+/// Where files are read and written beside the road of a request: keys that are replaced by themselves, credentials that are
+/// renewed, and a test.
+const BESIDE_THE_ROAD: [&str; 3] = [
+    "crates/server/src/rotation.rs",
+    "crates/credentials/src/surroundings.rs",
+    "crates/server/src/pipeline/cost.rs",
+];
+
+#[test]
+fn what_serves_requests_waits_on_no_thread() {
+    let serving = ["server", "upstream", "credentials", "oidc", "alerts"];
+    let forbidden = [
+        "std::fs",
+        "thread::sleep",
+        "thread::park",
+        "blocking_recv",
+        "blocking_send",
+        "blocking_lock",
+        "block_on",
+        "block_in_place",
+        "Condvar",
+    ];
+    let found = uses(|name| serving.contains(&name), &forbidden).into_iter();
+    let beside = |line: &String| BESIDE_THE_ROAD.iter().any(|file| line.starts_with(file));
+    let found: Vec<String> = found.filter(|line| !beside(line)).collect();
+    none("nothing waits on a thread that serves requests", &found);
+    let slow = sources().into_iter().filter(|source| source.is_product() && source.package == "server");
+    let mut found = Vec::new();
+    for source in slow {
+        for line in ["hash_password(", "is_password("] {
+            let lines = source.text.lines().filter(|found| found.contains(line));
+            let waiting = lines.filter(|line| !line.contains("spawn_blocking"));
+            found.extend(waiting.map(|line| format!("{}: {}", source.name, line.trim())));
+        }
+    }
+    none("a password's hash is made where nobody waits for it", &found);
+}
+
 #[test]
 fn no_file_names_a_machine_of_ours() {
     let root = root();
