@@ -10,6 +10,8 @@ mod broken;
 pub(crate) mod caller;
 pub(crate) mod canned;
 pub(crate) mod ceiling;
+#[cfg(test)]
+mod cost;
 mod embedding;
 mod estimate;
 mod hedge;

@@ -10,7 +10,7 @@ use tollgate_simulator::{Behaviour, Fault, Rule, Script};
 
 /// A webhook that notes what it is told.
 pub(crate) struct Hook {
-    address: SocketAddr,
+    pub(crate) address: SocketAddr,
     heard: Arc<Mutex<Vec<String>>>,
 }
 
