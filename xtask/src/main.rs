@@ -25,8 +25,9 @@ cargo xtask <command>
                                     suites: fmt, clippy, rust, doc, python, litellm, node, agents
   setup                             only install what the tests need
   bench [--quick] [--peers]         measure the gateway beside nginx and no proxy at all; writes docs/benchmarks.md
-        [--only ROW]...               rows: plain, stream, large, crossed, latency, pace, loss, hedge, routing, memory, start
-        [--no-write]                  print only; a quick or partial run never writes
+        [--only ROW]...               rows: plain, stream, large, crossed, latency, pace, loss, hedge, routing, toll,
+                                      instructions, hot, keys, journal, memory, start
+        [--no-write]                  print only; a quick run never writes, one of some rows their sections alone
         [--without-gateway]           nginx and the load alone: what the harness itself costs
   upstream --port N                 the provider stand-in that the benchmark measures against
 ";

@@ -42,6 +42,8 @@ pub(crate) const FOR_BENCH: &[Program] = &[
     Program { name: "nginx", packages: &["nginx-light"] },
     Program { name: "taskset", packages: &["util-linux"] },
     Program { name: "chrt", packages: &["util-linux"] },
+    // Counts instructions.
+    Program { name: "valgrind", packages: &["valgrind"] },
 ];
 
 /// What `bench --peers` runs besides.

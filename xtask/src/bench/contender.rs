@@ -20,7 +20,7 @@ pub(crate) const CORE: usize = 1;
 /// Open files that a contender may have: a stream is two sockets to a proxy, and 1024 is a usual default.
 const FILES_MAX: u32 = 4096;
 const PROMPT: &str = "Answer in eight tokens, please.";
-const MASTER_KEY: &str = "sk-bench-master-key";
+pub(crate) const MASTER_KEY: &str = "sk-bench-master-key";
 /// Bytes of text in the large prompt.
 const LARGE_PROMPT_BYTES: usize = 200 * 1024;
 
@@ -189,17 +189,30 @@ impl Contender {
     ///
     /// # Errors
     /// When it does not start.
-    pub(crate) fn gateway(
-        workspace: &Workspace,
-        folder: &Path,
+    pub(crate) fn gateway(workspace: &Workspace, folder: &Path, named: (&str, &str)) -> Result<Self, String> {
+        Self::gateway_by((workspace, folder), named, &[])
+    }
+
+    /// The same, run by another program, which is given with its arguments.
+    ///
+    /// # Errors
+    /// When it does not start.
+    pub(crate) fn gateway_by(
+        (workspace, folder): (&Workspace, &Path),
         (name, config): (&str, &str),
+        program: &[&str],
     ) -> Result<Self, String> {
         let port = free_port()?;
-        let file = folder.join(format!("{name}.yaml"));
+        // Of its own: what it spends and whom it knows is written into the folder that it is started in.
+        let home = folder.join(name);
+        std::fs::create_dir_all(&home).map_err(|error| format!("cannot make {}: {error}", home.display()))?;
+        let file = home.join("config.yaml");
         write(&file, config)?;
-        let mut command = pinned(workspace, &workspace.target.join("release/tollgate"));
+        let mut command = on_core(workspace);
+        command.args(program).arg(workspace.target.join("release/tollgate"));
         command.args(["serve", "--host", "127.0.0.1", "--port", &port.to_string(), "--config"]).arg(&file);
-        log_to(&mut command, &folder.join(format!("{name}.log")))?;
+        command.current_dir(&home);
+        log_to(&mut command, &home.join("log"))?;
         let server = Server::start(&mut command, port, "/health/liveliness")?;
         Ok(Self { kind: Kind::Tollgate, server: Some(server), port, headers: bearer() })
     }
@@ -207,6 +220,13 @@ impl Contender {
     /// A peer that was started elsewhere.
     pub(crate) fn peer(kind: Kind, server: Server, port: u16, headers: String) -> Self {
         Self { kind, server: Some(server), port, headers }
+    }
+
+    /// Ends it as an operator would, and waits until everything is written.
+    pub(crate) fn stop(self) {
+        if let Some(server) = self.server {
+            server.end();
+        }
     }
 
     /// The request of a road, as this contender wants it.
@@ -220,21 +240,38 @@ impl Contender {
         self.request(("/v1/chat/completions".to_owned(), chat_body(model, stream, PROMPT)))
     }
 
-    fn request(&self, (path, body): (String, String)) -> Target {
-        let request = format!(
-            "POST {path} HTTP/1.1\r\nhost: 127.0.0.1:{}\r\naccept: application/json\r\n\
-             content-type: application/json\r\nuser-agent: OpenAI/Python 3.54.0\r\n{}content-length: {}\r\n\r\n{body}",
-            self.port,
-            self.headers,
-            body.len()
-        );
-        Target { port: self.port, request: Arc::from(request.into_bytes()) }
+    /// The same of a caller with this key, or of one without any.
+    pub(crate) fn chat_as(&self, key: Option<&str>, model: &str) -> Target {
+        let headers = key.map(bearer_of).unwrap_or_default();
+        post(self.port, &headers, ("/v1/chat/completions", &chat_body(model, false, PROMPT)))
     }
+
+    /// A call of the admin API, with the master key.
+    pub(crate) fn admin(&self, path: &str, body: &str) -> Target {
+        post(self.port, &bearer(), (path, body))
+    }
+
+    fn request(&self, (path, body): (String, String)) -> Target {
+        post(self.port, &self.headers, (&path, &body))
+    }
+}
+
+fn post(port: u16, headers: &str, (path, body): (&str, &str)) -> Target {
+    let request = format!(
+        "POST {path} HTTP/1.1\r\nhost: 127.0.0.1:{port}\r\naccept: application/json\r\n\
+         content-type: application/json\r\nuser-agent: OpenAI/Python 3.54.0\r\n{headers}content-length: {}\r\n\r\n{body}",
+        body.len()
+    );
+    Target { port, request: Arc::from(request.into_bytes()) }
+}
+
+fn bearer_of(key: &str) -> String {
+    format!("authorization: Bearer {key}\r\n")
 }
 
 /// The header that carries the master key.
 pub(crate) fn bearer() -> String {
-    format!("authorization: Bearer {MASTER_KEY}\r\n")
+    bearer_of(MASTER_KEY)
 }
 
 /// The configuration's section that asks for the master key.
@@ -255,10 +292,15 @@ pub(crate) fn deployment(group: &str, model: &str, number: usize, port: u16, mor
 
 /// A command that runs on the contenders' core.
 pub(crate) fn pinned(workspace: &Workspace, program: &Path) -> Command {
-    let files = format!("--nofile={FILES_MAX}:");
-    let mut command = workspace.command("taskset", &["--cpu-list", &CORE.to_string(), "prlimit", &files]);
+    let mut command = on_core(workspace);
     command.arg(program);
     command
+}
+
+/// The beginning of such a command: the program is its next argument.
+fn on_core(workspace: &Workspace) -> Command {
+    let files = format!("--nofile={FILES_MAX}:");
+    workspace.command("taskset", &["--cpu-list", &CORE.to_string(), "prlimit", &files])
 }
 
 /// Sends a server's output to a file, where it costs the terminal nothing.

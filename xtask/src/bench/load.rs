@@ -7,7 +7,7 @@
 
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use memchr::memmem;
@@ -37,12 +37,12 @@ pub(crate) struct Burst<S> {
     pub(crate) after: S,
 }
 
-/// Keeps `connections` busy for `warm`, then for the measured `window`.
+/// Keeps `connections` busy for `warm`, then for the measured `window`, with the targets in turns.
 ///
 /// # Errors
 /// On the first failed exchange.
 pub(crate) async fn saturate<S>(
-    target: &Target,
+    targets: &[Target],
     connections: usize,
     warm: Duration,
     window: Duration,
@@ -50,9 +50,12 @@ pub(crate) async fn saturate<S>(
 ) -> Result<Burst<S>, String> {
     let done = Arc::new(AtomicBool::new(false));
     let count = Arc::new(AtomicU64::new(0));
+    let turn = Arc::new(AtomicUsize::new(0));
+    let targets: Arc<[Target]> = Arc::from(targets);
     let mut tasks = JoinSet::new();
     for _ in 0..connections {
-        tasks.spawn(closed_loop(target.clone(), Arc::clone(&done), Arc::clone(&count)));
+        let turns = (Arc::clone(&targets), Arc::clone(&turn));
+        tasks.spawn(closed_loop(turns, Arc::clone(&done), Arc::clone(&count)));
     }
     let clock = async {
         tokio::time::sleep(warm).await;
@@ -76,10 +79,16 @@ pub(crate) async fn saturate<S>(
     }
 }
 
-async fn closed_loop(target: Target, done: Arc<AtomicBool>, count: Arc<AtomicU64>) -> Result<(), String> {
-    let mut client = connect(&target).await?;
+async fn closed_loop(
+    (targets, turn): (Arc<[Target]>, Arc<AtomicUsize>),
+    done: Arc<AtomicBool>,
+    count: Arc<AtomicU64>,
+) -> Result<(), String> {
+    let first = targets.first().ok_or("nothing is asked for")?;
+    let mut client = connect(first).await?;
     while !done.load(Ordering::Relaxed) {
-        exchange(&mut client, &target, |_| {}).await?;
+        let target = targets.get(turn.fetch_add(1, Ordering::Relaxed) % targets.len()).unwrap_or(first);
+        exchange(&mut client, target, |_| {}).await?;
         count.fetch_add(1, Ordering::Relaxed);
     }
     Ok(())
@@ -280,7 +289,8 @@ mod tests {
     async fn a_closed_loop_counts_completed_requests() {
         let target = server(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok").await;
         let window = Duration::from_millis(50);
-        let burst = saturate(&target, 2, Duration::ZERO, window, || 7).await.unwrap();
+        let targets = [target.clone(), target.clone()];
+        let burst = saturate(&targets, 2, Duration::ZERO, window, || 7).await.unwrap();
         assert!(burst.requests > 0);
         assert_eq!((burst.before, burst.after), (7, 7));
         let seen = low_rate(&target, 200, window).await.unwrap();
@@ -292,7 +302,7 @@ mod tests {
     async fn an_error_reply_ends_the_measurement_with_its_text() {
         let target = server(b"HTTP/1.1 429 Slow\r\ncontent-length: 4\r\n\r\nslow").await;
         let window = Duration::from_secs(5);
-        let error = saturate(&target, 1, Duration::ZERO, window, || ()).await.err().unwrap();
+        let error = saturate(&[target], 1, Duration::ZERO, window, || ()).await.err().unwrap();
         assert!(error.ends_with("answered 429: slow"), "{error}");
     }
 

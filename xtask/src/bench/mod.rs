@@ -6,20 +6,30 @@
 //! **Invariant**: contenders take turns within every round (A B A B), and a figure is the median over rounds, so a
 //! machine that slows down slows all of them alike.
 
+mod accounted;
 mod arrivals;
 mod contender;
 mod crossed;
+mod durable;
 mod hedging;
+mod hot;
+mod instructions;
 mod load;
 mod loss;
 mod machine;
+mod many;
+mod page;
 mod peers;
+mod people;
+mod printed;
 mod process;
 mod report;
 mod routed;
 mod routing;
 mod stats;
 mod tail;
+mod threads;
+mod tolls;
 pub(crate) mod upstream;
 mod wire;
 
@@ -28,8 +38,10 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command};
 use std::time::Duration;
 
+use self::accounted::Accounted;
 use self::contender::{CORE, Contender, Kind, Road};
 use self::loss::LossPlan;
+use self::many::ManyPlan;
 use self::process::{CoreTime, Memory, Server, free_port};
 use self::report::{LatencyRow, MemoryRow, PaceRow, Results, RoadRow, StartRow};
 use self::routed::Routed;
@@ -73,6 +85,7 @@ struct Plan {
     paced: &'static [PacedRun],
     loss: LossPlan,
     hedge_window: Duration,
+    many_starts: usize,
 }
 
 impl Plan {
@@ -93,6 +106,7 @@ impl Plan {
                     back_max: Duration::from_secs(15),
                 },
                 hedge_window: Duration::from_secs(3),
+                many_starts: 2,
             }
         } else {
             Self {
@@ -109,6 +123,7 @@ impl Plan {
                     back_max: Duration::from_secs(40),
                 },
                 hedge_window: Duration::from_secs(8),
+                many_starts: 5,
             }
         }
     }
@@ -123,8 +138,24 @@ struct Options {
     only: Vec<String>,
 }
 
-const ROWS: [&str; 11] =
-    ["plain", "stream", "large", "crossed", "latency", "pace", "loss", "hedge", "routing", "memory", "start"];
+const ROWS: [&str; 16] = [
+    "plain",
+    "stream",
+    "large",
+    "crossed",
+    "latency",
+    "pace",
+    "loss",
+    "hedge",
+    "routing",
+    "toll",
+    "instructions",
+    "hot",
+    "keys",
+    "journal",
+    "memory",
+    "start",
+];
 
 impl Options {
     fn parse(args: &[String]) -> Result<Self, String> {
@@ -181,9 +212,12 @@ pub(crate) fn run(args: &[String]) -> Result<bool, String> {
     let results = measure(&workspace, &options, &folder.path)?;
     let text = report::markdown(&results, &machine::describe());
     println!("{text}");
-    // A short or partial run does not stand for the machine.
-    if !options.quick && !options.no_write && !options.without_gateway && options.only.is_empty() {
-        setup::write(&workspace.root.join("docs/benchmarks.md"), &text)?;
+    // A short run does not stand for the machine.
+    if !options.quick && !options.no_write && !options.without_gateway {
+        let file = workspace.root.join("docs/benchmarks.md");
+        let whole = options.only.is_empty();
+        let old = if whole { String::new() } else { fs::read_to_string(&file).unwrap_or_default() };
+        setup::write(&file, &page::merged(&old, &text))?;
         println!("written to docs/benchmarks.md");
     }
     Ok(true)
@@ -275,6 +309,7 @@ fn measure(workspace: &Workspace, options: &Options, folder: &Path) -> Result<Re
     if !options.without_gateway {
         let place = (workspace, folder);
         runtime.block_on(routed(&mut results.routed, (options, &plan), place, upstream_port))?;
+        runtime.block_on(accounted(&mut results.accounted, (options, &plan), place, upstream_port))?;
     }
     drop(upstream);
     Ok(results)
@@ -299,6 +334,34 @@ async fn routed(
     if options.wants("routing") {
         let (place, times) = ((workspace, folder), (plan.warm, plan.window));
         results.routings = routing::measure(place, upstream_port, plan.rounds, times).await?;
+    }
+    Ok(())
+}
+
+/// What is measured of the gateway alone where callers have keys and budgets.
+async fn accounted(
+    results: &mut Accounted,
+    (options, plan): (&Options, &Plan),
+    place: (&Workspace, &Path),
+    upstream_port: u16,
+) -> Result<(), String> {
+    let Plan { rounds, warm, window, .. } = *plan;
+    if options.wants("toll") {
+        results.tolls = tolls::measure(place, upstream_port, rounds, (warm, window)).await?;
+    }
+    if options.wants("instructions") {
+        results.instructions = instructions::measure(place, upstream_port).await?;
+    }
+    if options.wants("hot") {
+        results.hots = hot::measure(place, upstream_port, rounds, window).await?;
+    }
+    if options.wants("keys") {
+        let plan = ManyPlan { starts: plan.many_starts, rounds, warm, window };
+        results.many = many::measure(place, upstream_port, plan).await?;
+    }
+    if options.wants("journal") {
+        let _awake = Awake::start(place.0)?;
+        results.durable = durable::measure(place, upstream_port, rounds, window).await?;
     }
     Ok(())
 }
@@ -357,7 +420,7 @@ async fn roads(contenders: &[&Contender], road: Road, plan: &Plan) -> Result<Vec
                 (cpu, CoreTime::of(CORE))
             };
             let target = contender.target(road);
-            let burst = load::saturate(&target, CONNECTIONS, plan.warm, plan.window, sample)
+            let burst = load::saturate(&[target], CONNECTIONS, plan.warm, plan.window, sample)
                 .await
                 .map_err(|error| format!("{}, {}: {error}", contender.kind.name(), road.title()))?;
             row.per_second.push(burst.requests as f64 / burst.seconds);

@@ -7,6 +7,7 @@
 use std::fs;
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
+use std::path::Path;
 use std::process::{Child, Command};
 use std::time::{Duration, Instant};
 
@@ -48,6 +49,25 @@ impl Server {
     /// Processor time of the process and its descendants since their start, seconds.
     pub(crate) fn cpu_seconds(&self) -> f64 {
         tree(self.child.id()).iter().filter_map(|pid| ticks(*pid)).sum::<f64>() / TICKS_PER_SECOND
+    }
+
+    /// The same of each thread of the process itself, by its name; several may have the same.
+    pub(crate) fn cpu_by_thread(&self) -> Vec<(String, f64)> {
+        let tasks = fs::read_dir(format!("/proc/{}/task", self.child.id()));
+        let of = |folder: &Path| {
+            let name = fs::read_to_string(folder.join("comm")).ok()?;
+            // The first field: nanoseconds on a core (Documentation/scheduler/sched-stats.rst).
+            let spent = fs::read_to_string(folder.join("schedstat")).ok()?;
+            let spent: f64 = spent.split(' ').next()?.parse().ok()?;
+            Some((name.trim_end().to_owned(), spent / 1e9))
+        };
+        tasks.into_iter().flatten().flatten().filter_map(|task| of(&task.path())).collect()
+    }
+
+    /// Asks the process to end, and waits until it has.
+    pub(crate) fn end(mut self) {
+        let _ = Command::new("kill").args(["-TERM", &self.child.id().to_string()]).status();
+        let _ = self.child.wait();
     }
 
     /// Stops the process and its descendants, so that they take no part of the core while another is measured.
@@ -225,6 +245,11 @@ mod tests {
         assert!(ticks(child.id()).is_some());
         let server = Server { child, ready: Duration::ZERO };
         assert!(server.memory().pss_kb > 0);
+        let threads = server.cpu_by_thread();
+        assert!(
+            matches!(threads.as_slice(), [(name, seconds)] if name == "sh" && *seconds > 0.0),
+            "{threads:?}"
+        );
         let pids = tree(server.child.id());
         drop(server);
         child = Command::new("true").spawn().unwrap();

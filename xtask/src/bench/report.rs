@@ -5,6 +5,7 @@
 //! **Invariant**: requests a second are quoted only where the contender's core was at least 95% busy; otherwise the
 //! load was the limit, and the cell says so.
 
+use super::accounted::Accounted;
 use super::contender::{Kind, Road};
 use super::crossed;
 use super::process::Memory;
@@ -117,6 +118,8 @@ pub(crate) struct Results {
     pub(crate) starts: Vec<StartRow>,
     /// Routing.
     pub(crate) routed: Routed,
+    /// Keys and money.
+    pub(crate) accounted: Accounted,
 }
 
 impl Results {
@@ -131,6 +134,7 @@ impl Results {
             memory: vec![],
             starts: vec![],
             routed: Routed::default(),
+            accounted: Accounted::default(),
         }
     }
 
@@ -167,6 +171,7 @@ pub(crate) fn markdown(results: &Results, machine: &str) -> String {
     page.push_str(&latencies(results));
     page.push_str(&paces(results));
     page.push_str(&results.routed.sections());
+    page.push_str(&results.accounted.sections());
     page.push_str(&memory(results));
     page.push_str(&starts(results));
     page
@@ -245,7 +250,7 @@ fn aims(results: &Results) -> String {
     ];
     let mut text = String::from("\n## Aims\n\n| | aim | measured | | nginx |\n|---|---|---|---|---|\n");
     for Aim { what, aim, limit, at_least, value, unit, nginx } in
-        list.into_iter().chain(results.routed.aims())
+        list.into_iter().chain(results.routed.aims()).chain(results.accounted.aims())
     {
         let Some(value) = value else { continue };
         let met = if at_least { value >= limit } else { value <= limit };
@@ -374,7 +379,8 @@ fn paces(results: &Results) -> String {
     text
 }
 
-fn megabytes(kilobytes: u64) -> f64 {
+/// Megabytes of kilobytes, both by 1024.
+pub(crate) fn megabytes(kilobytes: u64) -> f64 {
     kilobytes as f64 / 1024.0
 }
 

@@ -57,7 +57,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "catalog",
         ],
     ),
-    ("xtask", &["simulator"]),
+    ("xtask", &["identity", "store"]),
 ];
 
 /// Packages that bring I/O, a runtime, a clock or randomness.

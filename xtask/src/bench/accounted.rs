@@ -1,0 +1,350 @@
+//! The part of the page that tells of keys and money: what they cost, a hot key, very many keys, the journal.
+//!
+//! Measures nothing; the page as a whole is `report.rs`'s.
+//!
+//! **Invariant**: what was not measured has no section and no aim.
+
+use super::durable::{self, Durable, Journal, JournalRow};
+use super::hot::{self, HotRow, Spread};
+use super::instructions::{self, InstructionsRow};
+use super::many::{ManyRow, SIZES};
+use super::report::{Aim, megabytes};
+use super::stats::median;
+use super::threads::Threads;
+use super::tolls::{TollRow, Who};
+
+/// Everything about keys and money that a run measured.
+#[derive(Default)]
+pub(crate) struct Accounted {
+    /// What keys and budgets cost.
+    pub(crate) tolls: Vec<TollRow>,
+    /// One key beside many.
+    pub(crate) hots: Vec<HotRow>,
+    /// Databases of several sizes.
+    pub(crate) many: Vec<ManyRow>,
+    /// With a journal and without.
+    pub(crate) durable: Durable,
+    /// Instructions of a request.
+    pub(crate) instructions: Vec<InstructionsRow>,
+}
+
+impl Accounted {
+    /// The aims of keys and money.
+    pub(crate) fn aims(&self) -> Vec<Aim> {
+        let stages = self.tolls.iter().find(|row| row.who == Who::Budgets).and_then(|row| row.stages);
+        let many = self.many.iter().find(|row| row.keys == SIZES[1]);
+        let journal = |journal| self.durable.rows.iter().find(|row| row.journal == journal);
+        let added = |of: Option<&JournalRow>| Some(p99(of?) - p99(journal(Journal::Off)?));
+        let hot = |spread| self.hots.iter().find(|row| row.spread == spread);
+        let hot_ratio = Some(())
+            .and_then(|()| Some(median(&hot(Spread::Hot)?.cpu_us) / median(&hot(Spread::Even)?.cpu_us)));
+        vec![
+            Aim::most(
+                "authenticate, admit and settle under four budgets",
+                "<= 15 us",
+                15.0,
+                " us",
+                stages.map(|stages| stages.whole),
+            ),
+            Aim::most(
+                "5,000 requests/s of one key: CPU / that of 1,000 keys",
+                "<= 1.1x",
+                1.1,
+                "x",
+                hot_ratio,
+            ),
+            Aim::most(
+                "5,000 requests/s of one key: errors",
+                "0",
+                0.0,
+                "",
+                hot(Spread::Hot).map(|row| row.errors as f64),
+            ),
+            Aim::most(
+                "start with 100,000 keys",
+                "<= 3 s",
+                3.0,
+                " s",
+                many.map(|row| median(&row.ready_ms) / 1e3),
+            ),
+            Aim::most(
+                "lookup among 100,000 keys",
+                "<= 20 us",
+                20.0,
+                " us",
+                many.and_then(|row| row.lookup_us),
+            ),
+            Aim::most(
+                "idle memory with 100,000 keys",
+                "<= 200 MB",
+                200.0,
+                " MB",
+                many.map(|row| megabytes(row.idle.rss_kb)),
+            ),
+            Aim::most(
+                "p99 with `strict` - without a journal",
+                "<= 2 ms",
+                2.0,
+                " ms",
+                added(journal(Journal::Strict)),
+            ),
+        ]
+    }
+
+    /// The sections.
+    pub(crate) fn sections(&self) -> String {
+        [
+            tolls(&self.tolls),
+            instructions(&self.instructions),
+            hots(&self.hots),
+            many(&self.many),
+            journals(&self.durable),
+        ]
+        .concat()
+    }
+}
+
+fn p99(row: &JournalRow) -> f64 {
+    median(&row.p99)
+}
+
+fn tolls(rows: &[TollRow]) -> String {
+    let Some(least) = rows.first() else { return String::new() };
+    let mut text = String::from(
+        "\n## Cost of keys and budgets\n\nThe stages by themselves, 16 requests at a time: who calls (`authenticate`), \
+         every limit of everybody whom it is charged to (`admit`), the money that is held, its intent in the journal, and \
+         what it came to (`settle`). Microseconds of processor time; the first four on the thread that serves the \
+         request, the others on the journal's, which syncs, and on those that carry rows to SQLite.\n\n\
+         | who calls | authenticate | admit | settle | together | journal | database |\n\
+         |---|---|---|---|---|---|---|\n",
+    );
+    for row in rows {
+        let Some(stages) = row.stages else { continue };
+        text.push_str(&format!(
+            "| {} | {:.1} | {:.1} | {:.1} | {:.1} | {:.1} | {:.1} |\n",
+            row.who.title(),
+            stages.authenticate,
+            stages.admit,
+            stages.settle,
+            stages.whole,
+            stages.journal,
+            stages.database
+        ));
+    }
+    text.push_str(
+        "\nAs part of a plain request: the closed loop as above, gateways in turns, microseconds of processor time a \
+         request by what the threads are for. Every gateway keeps what is spent; the first has nowhere to keep it but \
+         its memory.\n\n\
+         | who calls | serving | journal | database | all | to the first |\n|---|---|---|---|---|---|\n",
+    );
+    let of =
+        |row: &TollRow, pick: fn(&Threads) -> f64| median(&row.cpu_us.iter().map(pick).collect::<Vec<f64>>());
+    let base = of(least, |threads| threads.all());
+    for row in rows {
+        let all = of(row, |threads| threads.all());
+        text.push_str(&format!(
+            "| {} | {:.1} | {:.1} | {:.1} | {all:.1} | {:+.1} |\n",
+            row.who.title(),
+            of(row, |threads| threads.road),
+            of(row, |threads| threads.journal),
+            of(row, |threads| threads.database),
+            all - base
+        ));
+    }
+    text
+}
+
+fn instructions(rows: &[InstructionsRow]) -> String {
+    if rows.is_empty() {
+        return String::new();
+    }
+    let mut text = format!(
+        "\n## Instructions of a plain request\n\nBy valgrind's callgrind, which no other load disturbs: those of {} \
+         requests, one after the other, over those of {}, divided by the difference; by what the threads are for. Rows \
+         that come one by one are the dearest to carry: each is nearly a transaction of its own.\n\n\
+         | who calls | serving | journal | database |\n|---|---|---|---|\n",
+        instructions::REQUESTS[1],
+        instructions::REQUESTS[0]
+    );
+    for row in rows {
+        let Threads { road, journal, database } = row.instructions.each(|count| count / 1e3);
+        text.push_str(&format!("| {} | {road:.1}k | {journal:.1}k | {database:.1}k |\n", row.who.title()));
+    }
+    text
+}
+
+fn hots(rows: &[HotRow]) -> String {
+    let Some(even) = rows.iter().find(|row| row.spread == Spread::Even) else { return String::new() };
+    let mut text = format!(
+        "\n## One hot key\n\n{} requests a second, each at its own moment, from which its time counts: all of one key, \
+         or of {} keys in turns. Each key, its team, its user and all together have a budget; the journal is \
+         `strict`. Milliseconds; what it is to the keys in turns is in brackets.\n\n\
+         | requests of | answers/s | p50 | p99 | CPU us/request | errors |\n|---|---|---|---|---|---|\n",
+        hot::RATE,
+        hot::KEYS
+    );
+    for row in rows {
+        let cell = |pick: fn(&HotRow) -> &Vec<f64>, digits: usize| {
+            let (value, base) = (median(pick(row)), median(pick(even)));
+            match row.spread {
+                Spread::Even => format!("{value:.digits$}"),
+                Spread::Hot => format!("{value:.digits$} ({:.2}x)", value / base),
+            }
+        };
+        let title = match row.spread {
+            Spread::Hot => "one key".to_owned(),
+            Spread::Even => format!("{} keys", hot::KEYS),
+        };
+        text.push_str(&format!(
+            "| {title} | {} | {} | {} | {} | {} |\n",
+            cell(|row| &row.per_second, 0),
+            cell(|row| &row.p50, 2),
+            cell(|row| &row.p99, 2),
+            cell(|row| &row.cpu_us, 1),
+            row.errors
+        ));
+    }
+    text
+}
+
+fn many(rows: &[ManyRow]) -> String {
+    let Some(one) = rows.first() else { return String::new() };
+    let mut text = String::from(
+        "\n## A hundred thousand keys\n\nIn SQLite, with a team for every ten of them, budgets of both, documents as the \
+         admin API writes them. From the start of the process to its first 200; resident memory before the first \
+         request, and when every key had called; the processor time to find out who calls; that of a plain request, \
+         every key in turns.\n\n\
+         | keys | ready ms | idle MB | loaded MB | lookup us | CPU us/request | to one |\n\
+         |---|---|---|---|---|---|---|\n",
+    );
+    for row in rows {
+        let cpu = median(&row.cpu_us);
+        let lookup = row.lookup_us.map_or_else(|| "-".to_owned(), |lookup| format!("{lookup:.2}"));
+        text.push_str(&format!(
+            "| {} | {:.0} | {:.1} | {:.1} | {lookup} | {cpu:.1} | {:+.1} |\n",
+            row.keys,
+            median(&row.ready_ms),
+            megabytes(row.idle.rss_kb),
+            megabytes(row.loaded.rss_kb),
+            cpu - median(&one.cpu_us)
+        ));
+    }
+    text
+}
+
+fn journals(seen: &Durable) -> String {
+    let Some(off) = seen.rows.iter().find(|row| row.journal == Journal::Off) else { return String::new() };
+    let mut text = format!(
+        "\n## With a journal\n\n{} requests a second of a key under four budgets, each at its own moment, from which its \
+         time counts; gateways in turns. Milliseconds; what it is to none is in brackets. The last line is the disk \
+         by itself, in the same rounds: a write of 2 KB to the end of a file, and its sync.\n\n\
+         | journal | p50 | p99 | errors |\n|---|---|---|---|\n",
+        durable::RATE
+    );
+    for row in &seen.rows {
+        let cell = |pick: fn(&JournalRow) -> &Vec<f64>| {
+            let (value, base) = (median(pick(row)), median(pick(off)));
+            match row.journal {
+                Journal::Off => format!("{value:.2}"),
+                Journal::Relaxed | Journal::Strict => format!("{value:.2} ({:+.2})", value - base),
+            }
+        };
+        let (p50, p99) = (cell(|row| &row.p50), cell(|row| &row.p99));
+        text.push_str(&format!("| {} | {p50} | {p99} | {} |\n", row.journal.title(), row.errors));
+    }
+    let disk = (median(&seen.disk_p50), median(&seen.disk_p99));
+    text.push_str(&format!("| the disk by itself | {:.2} | {:.2} | - |\n", disk.0, disk.1));
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::process::Memory;
+    use super::super::tolls::Stages;
+    use super::*;
+
+    fn toll_row(who: Who, whole: Option<f64>, road: f64) -> TollRow {
+        let stages = whole.map(|whole| Stages {
+            authenticate: 1.0,
+            admit: 2.0,
+            settle: 3.0,
+            whole,
+            journal: 5.0,
+            database: 30.0,
+        });
+        TollRow { who, stages, cpu_us: vec![Threads { road, journal: 5.0, database: 30.0 }] }
+    }
+
+    #[test]
+    fn what_keys_cost_is_told_by_stage_and_beside_those_who_need_none() {
+        let rows = [toll_row(Who::Anyone, None, 20.0), toll_row(Who::Budgets, Some(6.0), 30.0)];
+        let text = tolls(&rows);
+        let who = "key, team, user and global budgets";
+        assert!(text.contains(&format!("| {who} | 1.0 | 2.0 | 3.0 | 6.0 | 5.0 | 30.0 |")), "{text}");
+        assert!(text.contains(&format!("| {who} | 30.0 | 5.0 | 30.0 | 65.0 | +10.0 |")), "{text}");
+        assert_eq!(text.matches("| no key asked for").count(), 1, "{text}");
+    }
+
+    #[test]
+    fn one_hot_key_is_told_as_a_ratio_to_many() {
+        let row = |spread, p99: f64, cpu: f64| HotRow {
+            spread,
+            p50: vec![1.0],
+            p99: vec![p99],
+            per_second: vec![5_000.0],
+            cpu_us: vec![cpu],
+            errors: 0,
+        };
+        let rows = vec![row(Spread::Hot, 3.0, 55.0), row(Spread::Even, 2.0, 50.0)];
+        let text = hots(&rows);
+        assert!(
+            text.contains("| one key | 5000 (1.00x) | 1.00 (1.00x) | 3.00 (1.50x) | 55.0 (1.10x) | 0 |"),
+            "{text}"
+        );
+        assert!(text.contains("| 1000 keys | 5000 | 1.00 | 2.00 | 50.0 | 0 |"), "{text}");
+    }
+
+    #[test]
+    fn many_keys_are_told_beside_one() {
+        let row = |keys, ms: f64, kb, cpu: f64| ManyRow {
+            keys,
+            ready_ms: vec![ms],
+            idle: Memory { rss_kb: kb, pss_kb: kb },
+            loaded: Memory { rss_kb: kb, pss_kb: kb },
+            lookup_us: Some(1.25),
+            cpu_us: vec![cpu],
+        };
+        let rows = vec![row(1, 12.0, 20_480, 50.0), row(100_000, 1_500.0, 204_800, 52.0)];
+        assert!(many(&rows).contains("| 100000 | 1500 | 200.0 | 200.0 | 1.25 | 52.0 | +2.0 |"));
+        let accounted = Accounted { many: rows, ..Accounted::default() };
+        let values: Vec<f64> = accounted.aims().iter().filter_map(|aim| aim.value).collect();
+        assert_eq!(values, [1.5, 1.25, 200.0]);
+    }
+
+    #[test]
+    fn a_journal_is_told_beside_none_and_the_disk() {
+        let row = |journal, p99: f64| JournalRow { journal, p50: vec![1.0], p99: vec![p99], errors: 0 };
+        let rows = vec![row(Journal::Off, 2.0), row(Journal::Relaxed, 2.5), row(Journal::Strict, 3.5)];
+        let durable = Durable { rows, disk_p50: vec![0.5], disk_p99: vec![1.25] };
+        let text = journals(&durable);
+        assert!(text.contains("| `strict` | 1.00 (+0.00) | 3.50 (+1.50) | 0 |"), "{text}");
+        assert!(text.contains("| the disk by itself | 0.50 | 1.25 | - |"), "{text}");
+        let accounted = Accounted { durable, ..Accounted::default() };
+        let values: Vec<f64> = accounted.aims().iter().filter_map(|aim| aim.value).collect();
+        assert_eq!(values, [1.5]);
+    }
+
+    #[test]
+    fn instructions_are_told_in_thousands() {
+        let counts = Threads { road: 133_849.0, journal: 5_000.0, database: 76_000.0 };
+        let row = InstructionsRow { who: Who::Master, instructions: counts };
+        assert!(instructions(&[row]).contains("| master key | 133.8k | 5.0k | 76.0k |"));
+    }
+
+    #[test]
+    fn what_was_not_measured_has_no_section() {
+        let none = Accounted::default();
+        assert_eq!(none.sections(), "");
+        assert!(none.aims().iter().all(|aim| aim.value.is_none()));
+    }
+}
