@@ -12,8 +12,10 @@ A block of `bash`, `python` or `yaml` has a mark on the line before it:
 import fnmatch
 import os
 import re
+import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
@@ -26,7 +28,7 @@ from conftest import say
 HELD_ELSEWHERE = {"docs/configuration.md"}
 TOP = ("README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "CHANGELOG.md", "SECURITY.md")
 MARK = re.compile(r"<!-- (?:(?P<check>check)|run(?: (?P<which>keyed|litellm))?(?: says (?P<says>.+))?|not run: .+) -->")
-NEEDS_MARK = {"bash", "python", "yaml", "javascript"}
+NEEDS_MARK = {"bash", "sh", "python", "yaml", "javascript"}
 ADDRESS = re.compile(r"(?:127\.0\.0\.1|localhost):4000")
 KEY = "sk-my-master-key"
 
@@ -161,6 +163,30 @@ def test_a_command_of_the_pages_works(block, request, tmp_path):
 @pytest.mark.parametrize("block", marked("python", "run"))
 def test_a_program_of_the_pages_works(block, request):
     run_block(block, [sys.executable, "-c"], request)
+
+
+QUERIES = [
+    pytest.param(found[1], found[2], id=block.place)
+    for block in BLOCKS
+    if (found := re.fullmatch(r'(sqlite3|psql) \S+ (?:-c )?"([^.].*)"\n', block.text))
+]
+
+
+@pytest.mark.parametrize(("client", "query"), QUERIES)
+def test_a_query_of_the_pages_runs_on_a_database(client, query, keyed_gateway, tmp_path, monkeypatch):
+    assert chat(keyed_gateway, "gpt-4o-mini", KEY).status_code == 200
+    monkeypatch.chdir(tmp_path)
+    with closing(sqlite3.connect("tollgate.db")) as copy:
+        with closing(sqlite3.connect(keyed_gateway.log.parent / "tollgate.db")) as file:
+            file.backup(copy)
+        # PostgreSQL's tables have the same columns, in a schema of their own.
+        if client == "psql":
+            copy.execute("ATTACH 'tollgate.db' AS tollgate")
+        copy.executescript(query)
+
+
+def test_there_are_queries():
+    assert len(QUERIES) >= 4
 
 
 def secrets(text: str) -> dict[str, str]:

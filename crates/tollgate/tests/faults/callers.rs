@@ -117,7 +117,8 @@ async fn r27_callers_that_read_nothing_hold_their_providers_back_and_are_let_go(
     let slow = deployment("slow", "s", "openai/gpt-4o", ", api_base: \"http://{flood}/v1\"");
     let yaml = one(&format!("{slow}tollgate_settings: {{client_stall_timeout_seconds: 2}}\n"));
     let site = Site::start_with(&yaml, Script::new(), &[("flood", flood.address)]).await;
-    site.load(Load::new(20, 4)).await.all_answered();
+    // What others' requests take, here and below, is not theirs.
+    site.load(Load::new(count(100, 1_000), 4)).await.all_answered();
     let before = site.gateway.memory_max();
     let callers = count(40, 400);
     let mut held = Vec::new();
