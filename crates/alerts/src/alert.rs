@@ -8,7 +8,7 @@
 use serde_json::{Map, Value};
 use std::time::Duration;
 use tollgate_catalog::PicoDollars;
-use tollgate_config::AlertType;
+use tollgate_config::{AlertType, AlertWay};
 
 /// What happened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -23,6 +23,8 @@ pub enum Event {
     ProjectedLimitExceeded,
     /// An end user's spend was noted.
     SpendTracked,
+    /// A user has spent as much in a day or a month as an operator wants to know of.
+    UserSpendThreshold,
     /// Somebody spends far more than is usual.
     SpendAnomaly,
     /// A request was answered by a model without a price.
@@ -76,12 +78,13 @@ pub enum Event {
 use AlertType as T;
 
 /// Every event, its word and its type. LiteLLM's words where it has them.
-const EVENTS: [(Event, &str, AlertType); 29] = [
+const EVENTS: [(Event, &str, AlertType); 30] = [
     (Event::BudgetCrossed, "budget_crossed", T::BudgetAlerts),
     (Event::SoftBudgetCrossed, "soft_budget_crossed", T::BudgetAlerts),
     (Event::ThresholdCrossed, "threshold_crossed", T::BudgetAlerts),
     (Event::ProjectedLimitExceeded, "projected_limit_exceeded", T::BudgetAlerts),
     (Event::SpendTracked, "spend_tracked", T::BudgetAlerts),
+    (Event::UserSpendThreshold, "user_spend_threshold_crossed", T::UserSpendThresholds),
     (Event::SpendAnomaly, "spend_anomaly", T::UserSpendAnomalies),
     (Event::ModelUnpriced, "model_unpriced", T::FailedTrackingSpend),
     (Event::JournalTrouble, "journal_trouble", T::DbExceptions),
@@ -117,6 +120,11 @@ impl Event {
     /// LiteLLM's type, by which operators choose.
     pub fn alert_type(self) -> AlertType {
         EVENTS.iter().find(|(event, ..)| *event == self).map_or(T::DailyReports, |(.., of)| *of)
+    }
+
+    /// Whether a channel is told of it at all. What one request of an end user's cost is for machines, as LiteLLM has it.
+    pub(crate) fn is_for(self, way: &AlertWay) -> bool {
+        self != Self::SpendTracked || matches!(way, AlertWay::Webhook { .. })
     }
 
     /// Every event.

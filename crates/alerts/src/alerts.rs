@@ -130,7 +130,8 @@ impl Alerts {
         let of = alert.event.alert_type();
         let branches = Arc::clone(&lock(&inner.branches));
         let mut queued: Option<Queued> = None;
-        for branch in branches.iter().filter(|branch| branch.setting.types.has(of)) {
+        let is_told = |setting: &AlertChannel| setting.types.has(of) && alert.event.is_for(&setting.way);
+        for branch in branches.iter().filter(|branch| is_told(&branch.setting)) {
             let queued = queued.get_or_insert_with(|| {
                 let id = inner.id_of(&alert);
                 Queued { alert: Arc::new(alert.clone()), id, stands_for: 1 }

@@ -22,5 +22,5 @@ mod text;
 
 pub use alert::{Alert, Amounts, Belongs, Event, Period, Quiet, Scope, ScopeKind, Severity, Threshold};
 pub use alerts::{Alerts, Observe, Surroundings};
-pub use occasion::{Anomaly, Spent};
+pub use occasion::{Anomaly, Report, Share, Spent, UserSpend};
 pub use tollgate_config::{AlertType, AlertTypes};

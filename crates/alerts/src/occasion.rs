@@ -6,7 +6,7 @@
 
 use crate::alert::{Alert, Amounts, Event, Period, Quiet, Scope, ScopeKind, Severity, Threshold};
 use crate::text::{cadence, clean, dollars};
-use serde_json::{Map, Value};
+use serde_json::{Value, json};
 use tollgate_catalog::PicoDollars;
 
 /// An account and what it has spent.
@@ -35,6 +35,47 @@ pub struct Anomaly {
     pub within: &'static str,
     /// Whether it is slowed down from now on.
     pub is_throttled: bool,
+}
+
+/// What a user has spent in a day or a month of the calendar, of which an operator wants to know.
+#[derive(Debug, Clone)]
+pub struct UserSpend {
+    /// Who.
+    pub scope: Scope,
+    /// In the day or the month.
+    pub spend: PicoDollars,
+    /// As much is told.
+    pub threshold: PicoDollars,
+    /// `day` or `month`.
+    pub within: &'static str,
+    /// The day or the month.
+    pub period: Period,
+}
+
+/// What one of many has spent in the time of a report.
+#[derive(Debug, Clone)]
+pub struct Share {
+    /// The id of a team, or a tag.
+    pub id: String,
+    /// The name that people gave it.
+    pub alias: Option<String>,
+    /// How much.
+    pub spend: PicoDollars,
+}
+
+/// What was spent in a time, and by whom, the dearest first.
+#[derive(Debug, Clone)]
+pub struct Report {
+    /// The time.
+    pub period: Period,
+    /// How often there is such a report: `7d`, `1mo`.
+    pub frequency: String,
+    /// By all together.
+    pub spend: PicoDollars,
+    /// By teams.
+    pub teams: Vec<Share>,
+    /// By tags.
+    pub tags: Vec<Share>,
 }
 
 impl Alert {
@@ -150,15 +191,48 @@ impl Alert {
         alert.scope(scope).fact("reason", clean(why))
     }
 
-    /// What was spent in a period; `rows` is a list of whatever it is broken down by.
-    pub fn spend_report(period: Period, spend: PicoDollars, rows: Vec<Map<String, Value>>) -> Self {
+    /// A user has spent as much as an operator wants to know of.
+    pub fn user_spend(spent: UserSpend) -> Self {
+        let UserSpend { scope, spend, threshold, within, period } = spent;
+        let sentence = format!(
+            "{} has spent {}{}: the threshold of a {within} is {}.",
+            named(&scope),
+            dollars(spend),
+            cadence(Some(period)),
+            dollars(threshold),
+        );
+        let about = format!("{}:{within}:{}", scope.key(), period.start);
+        let mut alert = Self::new(Event::UserSpendThreshold, Severity::Warning, &about, sentence);
+        alert.quiet = period.end.map_or(Quiet::Forever, Quiet::Until);
+        alert.amounts.spend = Some(spend);
+        (alert.scope, alert.period) = (Some(scope), Some(period));
+        alert.fact("within", within).fact("threshold_spend", threshold.to_string())
+    }
+
+    /// A request of an end user's was paid: `spend` is what it cost alone, as LiteLLM tells it.
+    pub fn spend_tracked(scope: Scope, spend: PicoDollars, budget: Option<PicoDollars>) -> Self {
+        let sentence = format!("{} has spent {}.", named(&scope), dollars(spend));
+        let alert = Self::new(Event::SpendTracked, Severity::Info, &scope.key(), sentence);
+        let mut alert = alert.quiet(Quiet::Never).scope(scope);
+        alert.amounts = Amounts { spend: Some(spend), budget, ..Amounts::default() };
+        alert
+    }
+
+    /// What was spent in a time, by teams and by tags.
+    pub fn spend_report(report: Report) -> Self {
+        let Report { period, frequency, spend, teams, tags } = report;
         let sentence = format!("{} were spent{}.", dollars(spend), cadence(Some(period)));
-        let about = format!("{}:{}", period.start, period.end.unwrap_or_default());
+        let about = format!("{frequency}:{}", period.start);
         let mut alert = Self::new(Event::SpendReport, Severity::Info, &about, sentence).quiet(Quiet::Forever);
         alert.amounts.spend = Some(spend);
         alert.scope = Some(Scope::new(ScopeKind::Global, ""));
         alert.period = Some(period);
-        alert.fact("rows", rows.into_iter().map(Value::Object).collect::<Vec<_>>())
+        let team =
+            |it: Share| json!({"team_id": it.id, "team_alias": it.alias, "spend": it.spend.to_string()});
+        let tag = |it: Share| json!({"tag": it.id, "spend": it.spend.to_string()});
+        let teams: Vec<Value> = teams.into_iter().map(team).collect();
+        let tags: Vec<Value> = tags.into_iter().map(tag).collect();
+        alert.fact("frequency", frequency).fact("teams", teams).fact("tags", tags)
     }
 
     fn put_spent(&mut self, spent: Spent) {

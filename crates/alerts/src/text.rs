@@ -11,6 +11,8 @@ use tollgate_catalog::PicoDollars;
 
 /// Most characters of one value in a message.
 const VALUE_MAX: usize = 300;
+/// Most characters of a list of amounts; channels that take less cut it shorter.
+const LIST_MAX: usize = 4_000;
 
 /// An amount in dollars: exact, with two decimals at least.
 pub(crate) fn dollars(amount: PicoDollars) -> String {
@@ -60,6 +62,7 @@ pub(crate) fn clip(text: &str, characters_max: usize) -> String {
 /// What stands beside the sentence: names and values for people.
 pub(crate) fn rows(alert: &Alert) -> Vec<(String, String)> {
     let mut rows: Vec<(String, String)> = Vec::new();
+    let mut lists: Vec<(String, String)> = Vec::new();
     let mut put = |name: &str, value: String| {
         if !value.is_empty() {
             rows.push((name.to_owned(), clip(&clean(&value), VALUE_MAX)));
@@ -93,10 +96,25 @@ pub(crate) fn rows(alert: &Alert) -> Vec<(String, String)> {
         match value {
             Value::String(text) => put(name, text.clone()),
             Value::Null => {}
+            Value::Array(items) if items.iter().all(Value::is_object) => {
+                lists.push((name.clone(), clip(&clean(&listed(items)), LIST_MAX)));
+            }
             other => put(name, other.to_string()),
         }
     }
+    rows.extend(lists.into_iter().filter(|(_, list)| !list.is_empty()));
     rows
+}
+
+/// `research $12.50, ops $3.00`: what each has spent, by its name.
+fn listed(items: &[Value]) -> String {
+    let one = |item: &Value| {
+        let text = |name: &str| item[name].as_str().filter(|text| !text.is_empty());
+        let name = text("team_alias").or_else(|| text("team_id")).or_else(|| text("tag")).unwrap_or("(none)");
+        let spend = text("spend").and_then(|spend| PicoDollars::parse_dollars(spend).ok())?;
+        Some(format!("{name} {}", dollars(spend)))
+    };
+    items.iter().filter_map(one).collect::<Vec<_>>().join(", ")
 }
 
 /// With a backslash before what Markdown takes as markup.

@@ -7,19 +7,33 @@
 
 use std::time::Duration;
 
+use tollgate_catalog::PicoDollars;
+use tollgate_policy::anomaly::AverageRule;
+use tollgate_policy::period::Cadence;
+
 use crate::alert_type::{AlertType, AlertTypes};
+use crate::budgets::dollars;
 use crate::environment::Environment;
 use crate::keys::router::ALERTING;
 use crate::keys::{alerts as keys, general, nearest, router, tollgate};
 use crate::report::{Collector, Message, printable};
 use crate::secret::Secret;
 use crate::section::{Section, items_of};
+use crate::span::cadence;
 use crate::yaml::{Node, Place};
 
 /// How long the same is not said again about money (`budget_alert_ttl`), where nothing else is written.
 const BUDGET_TTL: Duration = Duration::from_secs(24 * 60 * 60);
 /// The same about deployments and groups (`outage_alert_ttl`).
 const OUTAGE_TTL: Duration = Duration::from_secs(60);
+/// How often the spend of teams and tags is told, as in LiteLLM.
+const REPORT_EVERY: Cadence = Cadence::Days(7);
+/// How often users' spend is looked at.
+const USERS_EVERY: Duration = Duration::from_secs(300);
+/// And at most so often: each look reads the sums of the month.
+const USERS_EVERY_MIN: Duration = Duration::from_secs(60);
+/// Days that an average is taken of at most.
+const BASELINE_DAYS_MAX: u32 = 90;
 /// Where PagerDuty takes events (its Events API v2).
 const PAGERDUTY_URL: &str = "https://events.pagerduty.com/v2/enqueue";
 /// Where mail is handed in (RFC 6409), as LiteLLM has it.
@@ -36,11 +50,98 @@ pub struct Alerting {
     pub budget_ttl: Duration,
     /// How long the same is not said again about a deployment or a group.
     pub outage_ttl: Duration,
+    /// What of users' spend is told.
+    pub users: UserSpendSettings,
+    /// How often the spend of teams and tags is told, beside that of each month: some days.
+    pub report_every: Cadence,
+    /// Every request of an end user's is told with what it cost: LiteLLM's `webhook` is among the channels.
+    pub tracks_end_users: bool,
 }
 
 impl Default for Alerting {
     fn default() -> Self {
-        Self { channels: Vec::new(), budget_ttl: BUDGET_TTL, outage_ttl: OUTAGE_TTL }
+        Self {
+            channels: Vec::new(),
+            budget_ttl: BUDGET_TTL,
+            outage_ttl: OUTAGE_TTL,
+            users: UserSpendSettings::default(),
+            report_every: REPORT_EVERY,
+            tracks_end_users: false,
+        }
+    }
+}
+
+/// What of users' spend is told: LiteLLM's rules.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct UserSpendSettings {
+    /// What a user spends in a day.
+    pub daily: Option<PicoDollars>,
+    /// What a user spends in a month of the calendar.
+    pub monthly: Option<PicoDollars>,
+    /// A day far above the average; where it is wanted.
+    pub anomaly: Option<AverageRule>,
+    /// How often it is looked.
+    pub every: Duration,
+}
+
+impl Default for UserSpendSettings {
+    fn default() -> Self {
+        Self { daily: None, monthly: None, anomaly: None, every: USERS_EVERY }
+    }
+}
+
+impl UserSpendSettings {
+    fn read(args: &Section<'_>, is_chosen: bool, found: &mut Collector) -> Self {
+        let default = AverageRule::default();
+        let floor = amount(args, "spend_anomaly_min_spend", found);
+        let factor = args.number("spend_anomaly_multiplier").filter(|factor| factor.is_finite());
+        let days = args.count32("spend_anomaly_baseline_days");
+        if let (Some(place), Some(false)) =
+            (args.place("spend_anomaly_multiplier"), factor.map(|factor| factor > 1.0))
+        {
+            let path = args.path_of("spend_anomaly_multiplier");
+            found.error(place, &path, "wants a number above 1: a day like any other is no anomaly");
+        }
+        let rule = AverageRule {
+            // What was too large is as good as the largest.
+            factor_millionths: factor
+                .map_or(default.factor_millionths, |factor| (factor * 1e6).round() as u64),
+            floor: floor.unwrap_or(default.floor),
+            days: days.unwrap_or(default.days).clamp(1, BASELINE_DAYS_MAX),
+        };
+        let is_written = floor.is_some() || factor.is_some() || days.is_some();
+        let every = args.seconds("user_spend_check_interval").unwrap_or(USERS_EVERY);
+        if let Some(place) = args.place("user_spend_check_interval").filter(|_| every < USERS_EVERY_MIN) {
+            let path = args.path_of("user_spend_check_interval");
+            found.error(place, &path, "wants 60 seconds at least");
+        }
+        let daily = amount(args, "daily_spend_per_user_threshold", found);
+        let monthly = amount(args, "monthly_spend_per_user_threshold", found);
+        Self { daily, monthly, anomaly: (is_written || is_chosen).then_some(rule), every }
+    }
+}
+
+/// An amount above nothing.
+fn amount(args: &Section<'_>, name: &'static str, found: &mut Collector) -> Option<PicoDollars> {
+    let node = args.node(name)?;
+    let amount = dollars(node, &args.path_of(name), found)?;
+    if amount == PicoDollars::ZERO {
+        found.error(node.place, &args.path_of(name), "wants an amount above 0");
+    }
+    Some(amount)
+}
+
+/// How often there are reports; months would be there twice.
+fn report_every(general: &Section<'_>, found: &mut Collector) -> Cadence {
+    let Some(node) = general.node("spend_report_frequency") else { return REPORT_EVERY };
+    match node.text().and_then(cadence) {
+        Some(every @ (Cadence::Days(_) | Cadence::Weeks(_))) => every,
+        Some(Cadence::Hours(24)) => Cadence::Days(1),
+        _ => {
+            let path = general.path_of("spend_report_frequency");
+            found.error(node.place, &path, "wants whole days, such as 1d or 7d");
+            REPORT_EVERY
+        }
     }
 }
 
@@ -166,10 +267,17 @@ pub(crate) fn resolve(root: &Node, environment: &Environment<'_>, found: &mut Co
     };
     reading.written(root);
     reading.named();
+    let Reading { channels, types, found, general, .. } = reading;
+    // Their type is told where nothing is chosen; LiteLLM's rule goes with the word itself.
+    let is_chosen = types.is_some_and(|types| types.has(AlertType::UserSpendAnomalies));
+    let tracks_end_users = general.items("alerting").iter().any(|item| item.text() == Some("webhook"));
     Alerting {
-        channels: reading.channels,
+        channels,
         budget_ttl: args.seconds("budget_alert_ttl").unwrap_or(BUDGET_TTL),
         outage_ttl: args.seconds("outage_alert_ttl").unwrap_or(OUTAGE_TTL),
+        users: UserSpendSettings::read(&args, is_chosen, found),
+        report_every: report_every(&general, found),
+        tracks_end_users,
     }
 }
 

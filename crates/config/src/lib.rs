@@ -55,7 +55,7 @@ mod yaml;
 pub use access::AccessSettings;
 pub use address::AddressRange;
 pub use alert_type::{AlertType, AlertTypes};
-pub use alerts::{AlertChannel, AlertWay, Alerting, Mail, MailTls, is_mailbox};
+pub use alerts::{AlertChannel, AlertWay, Alerting, Mail, MailTls, UserSpendSettings, is_mailbox};
 pub use budgets::{
     AnomalySettings, BUDGET_EXCEEDED_STATUS_DEFAULT, BUDGET_MAXIMUM_FLOOR_DEFAULT, BudgetLimit,
     BudgetMaximum, BudgetSettings, BudgetTiers, EndUserLimit, ScopeLimit,

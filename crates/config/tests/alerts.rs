@@ -1,7 +1,10 @@
 //! Who is told of alerts, as files and environments say it.
 
 use std::time::Duration;
-use tollgate_config::{AlertType, AlertTypes, AlertWay, Config, MailTls, is_mailbox};
+use tollgate_catalog::PicoDollars;
+use tollgate_config::{AlertType, AlertTypes, AlertWay, Config, MailTls, UserSpendSettings, is_mailbox};
+use tollgate_policy::anomaly::AverageRule;
+use tollgate_policy::period::Cadence;
 
 const GROUPS: &str = "model_list:\n- model_name: a\n  litellm_params: {model: openai/a, api_key: k}\n";
 
@@ -161,6 +164,54 @@ fn what_is_chosen_is_told_everywhere_and_how_long_it_is_quiet() {
     let alerts = &config.general.alerts;
     assert!(alerts.channels.iter().all(|it| it.types == AlertTypes::of(&[AlertType::NewTeamCreated])));
     assert_eq!((alerts.budget_ttl, alerts.outage_ttl), (Duration::from_secs(10), Duration::from_secs(5)));
+}
+
+#[test]
+fn what_of_users_spend_and_how_often_reports_are_told() {
+    let dollars = |text: &str| Some(PicoDollars::parse_dollars(text).unwrap());
+    let check = |settings: &str, expect: UserSpendSettings, every: Cadence| {
+        let config = config(&format!("general_settings: {{alerting: [webhook]{settings}}}"));
+        assert_eq!((config.general.alerts.users, config.general.alerts.report_every), (expect, every));
+        assert!(config.general.alerts.tracks_end_users);
+    };
+    let none = UserSpendSettings::default();
+    let rule = AverageRule::default();
+    check("", none, Cadence::Days(7));
+    check(
+        ", spend_report_frequency: 1d, alerting_args: {daily_spend_per_user_threshold: 50, \
+         monthly_spend_per_user_threshold: 0.5, user_spend_check_interval: 60}",
+        UserSpendSettings {
+            daily: dollars("50"),
+            monthly: dollars("0.5"),
+            every: Duration::from_secs(60),
+            ..none
+        },
+        Cadence::Days(1),
+    );
+    // LiteLLM's rule acts where its type or one of its numbers is written.
+    check(
+        ", alert_types: [user_spend_anomalies]",
+        UserSpendSettings { anomaly: Some(rule), ..none },
+        Cadence::Days(7),
+    );
+    let own = AverageRule { factor_millionths: 2_500_000, days: 90, ..rule };
+    check(
+        ", spend_report_frequency: 2w, alerting_args: {spend_anomaly_multiplier: 2.5, \
+         spend_anomaly_baseline_days: 400}",
+        UserSpendSettings { anomaly: Some(own), ..none },
+        Cadence::Weeks(2),
+    );
+    for wrong in [
+        "alerting_args: {daily_spend_per_user_threshold: 0}",
+        "alerting_args: {spend_anomaly_multiplier: 1}",
+        "alerting_args: {spend_anomaly_baseline_days: 0}",
+        "alerting_args: {user_spend_check_interval: 10}",
+        "spend_report_frequency: 36h",
+        "spend_report_frequency: 1mo",
+    ] {
+        let (config, lines) = load(&format!("general_settings: {{{wrong}}}"), VARIABLES);
+        assert!(config.is_none() && lines.len() == 1, "{wrong}: {lines:?}");
+    }
 }
 
 #[test]

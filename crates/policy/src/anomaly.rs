@@ -115,9 +115,62 @@ impl AnomalyRule {
     }
 }
 
+/// LiteLLM's rule: a day that is so many times the average of one's own days before it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct AverageRule {
+    /// Above so many times the average, in millionths.
+    pub factor_millionths: u64,
+    /// And not below this, whatever the average is.
+    pub floor: PicoDollars,
+    /// So many days before this one are looked at.
+    pub days: u32,
+}
+
+impl Default for AverageRule {
+    /// LiteLLM's: three times the average of a week, from ten dollars on.
+    fn default() -> Self {
+        Self { factor_millionths: 3_000_000, floor: PicoDollars(10_000_000_000_000), days: 7 }
+    }
+}
+
+impl AverageRule {
+    /// The average, where a day is an anomaly. `days` are those before it on which anything was spent; of somebody who is
+    /// new there are none, and nothing is usual.
+    pub fn judge(&self, spent: PicoDollars, days: &[PicoDollars]) -> Option<PicoDollars> {
+        if spent < self.floor || spent <= PicoDollars::ZERO {
+            return None;
+        }
+        let sum = days.iter().fold(0_i128, |sum, day| sum.saturating_add(day.0));
+        let count = i128::try_from(days.len()).unwrap_or(i128::MAX);
+        let all = spent.0.saturating_mul(count).saturating_mul(1_000_000);
+        let is_far = days.is_empty() || all > sum.saturating_mul(i128::from(self.factor_millionths));
+        is_far.then(|| PicoDollars(sum / count.max(1)))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn litellms_rule_holds_a_day_against_the_average_of_the_days_before_it() {
+        let dollars = |text: &str| PicoDollars::parse_dollars(text).unwrap();
+        let check = |spent: &str, days: &[&str], expect: Option<&str>| {
+            let days: Vec<PicoDollars> = days.iter().map(|day| dollars(day)).collect();
+            let found = AverageRule::default().judge(dollars(spent), &days);
+            assert_eq!(found, expect.map(dollars), "{spent} after {days:?}");
+        };
+        check("9.99", &["0.1"], None);
+        check("10", &[], Some("0"));
+        check("30", &["10", "10"], None);
+        check("30.000000000001", &["10", "10"], Some("10"));
+        // Only days on which anything was spent are days.
+        check("31", &["5", "15"], Some("10"));
+        check("0", &[], None);
+        let half = AverageRule { factor_millionths: 1_500_000, floor: dollars("1"), days: 7 };
+        assert_eq!(half.judge(dollars("1.5"), &[dollars("1")]), None);
+        assert_eq!(half.judge(dollars("1.51"), &[dollars("1")]), Some(dollars("1")));
+    }
     use proptest::prelude::*;
 
     fn dollars(text: &str) -> PicoDollars {

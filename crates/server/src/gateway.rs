@@ -10,7 +10,7 @@ use crate::routing::{Admission, Alerts, Fleet, Leg, Tally, Word, Words, recall};
 use crate::settings;
 use crate::snapshot::Snapshot;
 use crate::telemetry::Metrics;
-use crate::toll::{Foresight, TollRules, Trouble, found_at_start, listener};
+use crate::toll::{Foresight, Sought, TollRules, Trouble, found_at_start, listener};
 use crate::vitals::Vitals;
 use arc_swap::ArcSwap;
 use serde_json::{Map, Value};
@@ -377,8 +377,10 @@ impl Gateway {
     /// Looks once where budgets are going and who spends far more than is usual, and tells what is worth it.
     pub async fn foresee(&self) {
         let snapshot = self.snapshot.load_full();
-        let anomaly = &snapshot.config().budgets.anomaly;
-        match self.foresight.look(&self.ledger, snapshot.toll_rules(), anomaly).await {
+        let config = snapshot.config();
+        let (anomaly, alerting) = (&config.budgets.anomaly, &config.general.alerts);
+        let sought = Sought { rules: snapshot.toll_rules(), anomaly, alerting };
+        match self.foresight.look(&self.ledger, sought).await {
             Ok(alerts) => alerts.into_iter().for_each(|alert| self.alerts.tell(alert)),
             Err(error) => tracing::warn!(%error, "the sums of days cannot be read"),
         }
@@ -386,11 +388,10 @@ impl Gateway {
 
     /// Does so from time to time, without an end.
     pub async fn watch_spend(self: Arc<Self>) {
-        let mut look = tokio::time::interval(FORESEE_EVERY);
-        look.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
-            look.tick().await;
             self.foresee().await;
+            let users_every = self.snapshot.load().config().general.alerts.users.every;
+            tokio::time::sleep(FORESEE_EVERY.min(users_every)).await;
         }
     }
 

@@ -31,6 +31,7 @@ pub(crate) const MIGRATIONS: &[Migration] = &[
     Migration { version: 2, name: "overrides", sql: include_str!("migrations/0002_overrides.sql") },
     Migration { version: 3, name: "records", sql: include_str!("migrations/0003_records.sql") },
     Migration { version: 4, name: "spend", sql: include_str!("migrations/0004_spend.sql") },
+    Migration { version: 5, name: "told", sql: include_str!("migrations/0005_told.sql") },
 ];
 
 /// Refuses files that are not ours or newer than this release. Reads only.

@@ -7,7 +7,7 @@ use std::task::{Context, Poll, Waker};
 
 use rusqlite::Connection;
 
-use crate::books::{Batch, Books, RecordChange, SpendRow};
+use crate::books::{Account, Batch, Books, Claim, RecordChange, SpendRow};
 use crate::error::{Fault, StoreError, Trouble};
 use crate::migrate::{self, MIGRATIONS, Migration};
 use crate::options::{Durability, Location, StoreOptions};
@@ -258,7 +258,7 @@ fn steps_are_taken_from_where_the_file_stands() {
 }
 
 /// Rows of every version, as the release that made it wrote them: never changed, like the steps.
-const ROWS: [&str; 4] = [
+const ROWS: [&str; 5] = [
     "INSERT INTO responses (owner, id, previous_id, model_group, deployment_id, provider_response_id, status, \
      created_at, expires_at, input_items, response) VALUES ('a', 'r1', NULL, 'gpt', 'eu', 'p1', 'completed', 1, 100, \
      x'5b5d', x'7b7d')",
@@ -268,6 +268,7 @@ const ROWS: [&str; 4] = [
     "INSERT INTO accounts (kind, id, model, cadence, start, settled) VALUES ('team', 'red', '', '', 0, '12'); \
      INSERT INTO journals (journal, segment, place) VALUES ('j', 3, 4); \
      INSERT INTO daily VALUES ('global', '', '2026-11-22', 'k', 'm', 'g', 'p', '12', 1, 2, 3, 4, 5, 6, 6, 0, 0, 9)",
+    "INSERT INTO told (kind, id, model, cadence, start, threshold, mark) VALUES ('report', '', '', '7d', 5, '', 0)",
 ];
 
 /// A file as the release of that version left it.
@@ -298,6 +299,10 @@ async fn a_file_of_every_earlier_version_is_brought_up_with_what_is_in_it() {
         let amounts: Vec<i128> = accounts.iter().map(|settled| settled.amount).collect();
         assert_eq!(amounts, if version >= 4 { vec![12] } else { vec![] }, "{version}");
         assert_eq!(books.checkpoint("j").await.unwrap().is_some(), version >= 4);
+        let account =
+            Account { kind: "report".to_owned(), cadence: "7d".to_owned(), start: 5, ..Account::default() };
+        let claim = Claim { account, ..Claim::default() };
+        assert_eq!(books.claim_once(vec![claim]).await.unwrap(), [version < 5]);
         // And it goes on from there.
         assert_eq!(books.commit(RecordChange::default()).await, Ok(expect.2 + 1));
         let rows = vec![SpendRow { attempt_id: 1, cost: 5, ..SpendRow::default() }];

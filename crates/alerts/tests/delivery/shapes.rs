@@ -6,7 +6,7 @@ use crate::support::{AT, Stand, everything, numbered, slack, spent, until_later,
 use serde_json::Value;
 use std::collections::HashSet;
 use std::time::Duration;
-use tollgate_alerts::{Alert, Severity};
+use tollgate_alerts::{Alert, Scope, ScopeKind, Severity};
 use tollgate_config::{AlertWay, Secret};
 
 const ROUTING_KEY: &str = "R0123456789abcdef0123456789abcde";
@@ -40,6 +40,29 @@ async fn every_alert_is_taken_by_every_channel() {
         }
         assert_eq!(receiver.received().len(), expect, "{rules:?}");
         assert_eq!(stand.counts.dropped(way(rules, "").word()), 0);
+    }
+}
+
+#[tokio::test]
+async fn what_an_end_user_was_charged_is_for_webhooks_alone() {
+    let (machine, people) = (Receiver::start(Rules::Webhook).await, Receiver::start(Rules::Slack).await);
+    let stand = Stand::new(vec![webhook(&machine.url(), None), slack(&people.url())]);
+    let scope = || Scope::new(ScopeKind::EndUser, "acme");
+    let paid = tollgate_catalog::PicoDollars::parse_dollars("0.1").unwrap();
+    for _ in 0..2 {
+        assert!(stand.alerts.tell(Alert::spend_tracked(scope(), paid, None)));
+    }
+    stand.alerts.tell(numbered(1));
+    until_later("both are told", Duration::from_secs(1), || machine.count() == 3 && people.count() == 1)
+        .await;
+    let body = machine.received()[0].json();
+    for (name, expect) in [
+        ("event", Value::from("spend_tracked")),
+        ("event_group", Value::from("end_user")),
+        ("customer_id", Value::from("acme")),
+        ("spend", Value::from(0.1)),
+    ] {
+        assert_eq!(body[name], expect, "{name}");
     }
 }
 

@@ -3,13 +3,12 @@
 //! Owns: [`Stand`], sample alerts, and waiting. Leaves to others: the receivers. **Invariant:** nothing here waits for the
 //! machine's clock but patience itself.
 
-use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tollgate_alerts::{
-    Alert, AlertTypes, Alerts, Anomaly, Event, Observe, Period, Scope, ScopeKind, Severity, Spent,
-    Surroundings,
+    Alert, AlertTypes, Alerts, Anomaly, Event, Observe, Period, Report, Scope, ScopeKind, Severity, Share,
+    Spent, Surroundings, UserSpend,
 };
 use tollgate_config::{AlertChannel, AlertWay, Alerting, Secret};
 use tollgate_upstream::{Limits, Resolver, Shared};
@@ -129,10 +128,13 @@ pub(crate) fn spent(id: &str, cents: i128, period: Option<Period>) -> Spent {
 pub(crate) fn everything() -> Vec<Alert> {
     let month = Period { start: 1_793_491_200_000_000, end: Some(1_796_083_200_000_000) };
     let dollars = |text: &str| tollgate_catalog::PicoDollars::parse_dollars(text).unwrap();
-    let facts = |value: Value| value.as_object().cloned().unwrap_or_default();
     let nasty =
         "<!channel> <@U1> @everyone [x](https://evil.test) *b* `c` \u{202e}\r\nBcc: x@y.z ".repeat(300);
-    let row: Map<String, Value> = facts(json!({"team": "research", "spend": "12.5"}));
+    let share = |id: &str, alias: &str| Share {
+        id: id.to_owned(),
+        alias: Some(alias.to_owned()),
+        spend: dollars("12.5"),
+    };
     let user = Scope::new(ScopeKind::User, "pupil").alias("Pupil");
     let hostile = Alert::new(Event::SpendAnomaly, Severity::Critical, &nasty, nasty.clone());
     let hostile = hostile.scope(Scope::new(ScopeKind::EndUser, nasty.clone()).alias(nasty.clone()));
@@ -155,8 +157,21 @@ pub(crate) fn everything() -> Vec<Alert> {
         Alert::database("gone", "The database does not answer."),
         Alert::record(Event::KeyCreated, Scope::new(ScopeKind::Key, "k2"), "admin"),
         Alert::record(Event::TeamDeleted, Scope::new(ScopeKind::Team, "t1").alias("research"), "admin"),
-        Alert::record(Event::UserCreated, user, "admin"),
-        Alert::spend_report(month, dollars("12.5"), vec![row]),
+        Alert::record(Event::UserCreated, user.clone(), "admin"),
+        Alert::spend_report(Report {
+            period: month,
+            frequency: "1mo".to_owned(),
+            spend: dollars("12.5"),
+            teams: (0..60).map(|team| share(&format!("t{team}"), &nasty)).collect(),
+            tags: vec![share(&nasty, "")],
+        }),
+        Alert::user_spend(UserSpend {
+            scope: user,
+            spend: dollars("60"),
+            threshold: dollars("50"),
+            within: "month",
+            period: month,
+        }),
         numbered(1),
         back.resolves(vec![numbered(1).key]),
         hostile,

@@ -1,4 +1,4 @@
-//! Keys that say who is told of alerts, and how often.
+//! Keys that say who is told of alerts, of what about users' spend, and how often.
 //!
 //! Owns: the tables of `tollgate_settings.alerts` and `general_settings.alerting_args`. Leaves to others: the variables
 //! of the environment that channels have their addresses from ([`crate::alerts`]).
@@ -46,7 +46,18 @@ pub(crate) const GENERAL: &[Key] = &[
         "",
         "Slack addresses of single types of alerts, one or several, in place of SLACK_WEBHOOK_URL.",
     ),
-    active("alerting_args", Kind::Section(ARGS), "", "How often the same is said."),
+    active(
+        "alerting_args",
+        Kind::Section(ARGS),
+        "",
+        "What is told of users' spend, and how often the same is said.",
+    ),
+    active(
+        "spend_report_frequency",
+        Kind::Span,
+        "7d",
+        "How often the spend of teams and tags is told (`spend_reports`), in whole days; that of each month is told too.",
+    ),
 ];
 
 /// `alerting_args`.
@@ -64,8 +75,33 @@ pub(crate) static ARGS: Table = &[&[
         "60",
         "How long the same is not said again about a deployment or a group.",
     ),
+    active(
+        "daily_spend_per_user_threshold",
+        Kind::Price,
+        "",
+        "What a user has to spend in a day (UTC) for it to be told, in dollars.",
+    ),
+    active("monthly_spend_per_user_threshold", Kind::Price, "", "The same of a month of the calendar (UTC)."),
+    active(
+        "spend_anomaly_multiplier",
+        Kind::Number,
+        "3",
+        "A user's day is an anomaly above so many times the average of the days before it; see the page on alerts.",
+    ),
+    active("spend_anomaly_min_spend", Kind::Price, "10", "And not below so many dollars."),
+    active(
+        "spend_anomaly_baseline_days",
+        Kind::Positive,
+        "7",
+        "So many days before it are looked at, 90 at most.",
+    ),
+    active(
+        "user_spend_check_interval",
+        Kind::Seconds,
+        "300",
+        "How often users' spend is looked at; 60 at least.",
+    ),
     later("daily_report_frequency", Kind::Seconds, "43200"),
-    later("daily_spend_per_user_threshold", Kind::Number, ""),
     later("failure_threshold", Kind::Integer, "60"),
     later("failure_threshold_window_seconds", Kind::Seconds, "60"),
     later("hanging_threshold_seconds", Kind::Number, "60"),
@@ -74,11 +110,6 @@ pub(crate) static ARGS: Table = &[&[
     later("major_outage_alert_threshold", Kind::Integer, "10"),
     later("max_outage_alert_list_size", Kind::Integer, "10"),
     later("minor_outage_alert_threshold", Kind::Integer, "5"),
-    later("monthly_spend_per_user_threshold", Kind::Number, ""),
     later("region_outage_alert_ttl", Kind::Seconds, "60"),
     later("report_check_interval", Kind::Seconds, "300"),
-    later("spend_anomaly_baseline_days", Kind::Integer, "7"),
-    later("spend_anomaly_min_spend", Kind::Number, "10.0"),
-    later("spend_anomaly_multiplier", Kind::Number, "3.0"),
-    later("user_spend_check_interval", Kind::Seconds, "3600"),
 ]];

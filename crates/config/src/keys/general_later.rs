@@ -129,7 +129,6 @@ pub(super) const LATER: &[Key] = &[
     later("skip_batch_input_file_rate_limiting_for_providers", TEXTS, ""),
     later("spend_capture_rate_check", ANY_MAP, ""),
     later("spend_logs_metadata_fields", ANY_MAP, ""),
-    later("spend_report_frequency", Kind::Span, ""),
     later("store_prompts_in_spend_logs", Kind::Bool, ""),
     later("supported_db_objects", ANY_LIST, ""),
     later("team_metadata_schema", Kind::Any, ""),

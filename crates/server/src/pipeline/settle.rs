@@ -417,6 +417,12 @@ impl Settlement {
         self.is_settled = true;
         self.leave(spend, ending);
         if let Some(stake) = self.stake.take() {
+            let alerts = self.gateway.alerts();
+            if let Some(alert) =
+                spend.cost.filter(|_| alerts.tracks_end_users()).and_then(|it| stake.tracked(it))
+            {
+                alerts.tell(alert);
+            }
             stake.settle(&Spent {
                 usage: *usage,
                 cost: spend.cost,

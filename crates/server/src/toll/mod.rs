@@ -18,7 +18,9 @@ mod trouble;
 mod watch;
 
 pub(crate) use failed::note as note_failure;
-pub(crate) use foresight::{Budgeted, Foresight, Outlook, SCOPE_KINDS, of_gateway, of_record, outlooks};
+pub(crate) use foresight::{
+    Budgeted, Foresight, Outlook, SCOPE_KINDS, Sought, of_gateway, of_record, outlooks,
+};
 pub(crate) use gauges::gauges as ledger_gauges;
 pub(crate) use rules::TollRules;
 pub(crate) use stake::{Spent, Stake};

@@ -56,6 +56,13 @@ impl Facts {
         Self { base: Box::new(base), more, named, noted, agent }
     }
 
+    /// The end user, with the key that it came by and the name of that.
+    pub(super) fn end_user(&self) -> Option<(&str, &str, Option<String>)> {
+        let alias = self.named.first().and_then(Option::as_ref).and_then(|key| key.alias());
+        let base = Some(&self.base).filter(|base| !base.end_user.is_empty())?;
+        Some((&base.end_user, &base.api_key, alias.map(str::to_owned)))
+    }
+
     /// The row of a request of which nothing was sent.
     pub(super) fn unsent(&self) -> SpendRow {
         SpendRow { model: self.base.model_group.clone(), ..SpendRow::clone(&self.base) }

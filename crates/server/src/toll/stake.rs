@@ -12,9 +12,10 @@ use std::fmt;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
+use tollgate_alerts::{Alert, Belongs, Scope as Whose, ScopeKind as Whom};
 use tollgate_catalog::{Bill, Bounds, PicoDollars, ServiceTier, Terms, cost};
 use tollgate_dialect::conversation::Usage;
-use tollgate_identity::{Limits, Scope, ScopeKind};
+use tollgate_identity::{Kind, Limits, Scope, ScopeKind};
 use tollgate_ledger::{Attempt, Refused};
 use tollgate_policy::accounts::{Reason, Tokens};
 use tollgate_store::books::Status;
@@ -213,6 +214,17 @@ impl Stake {
         if self.was_intended {
             self.toll.rows.fetch_sub(1, Ordering::Relaxed);
         }
+    }
+
+    /// What is told of it where every request of an end user's is: what it cost alone.
+    pub(crate) fn tracked(&self, cost: PicoDollars) -> Option<Alert> {
+        let (end_user, token, key_alias) = self.toll.facts().end_user()?;
+        let customer = self.toll.ledger().directory().get(Kind::Customer, end_user).map(Arc::clone);
+        let belongs = Belongs { token: Some(token.to_owned()), key_alias, ..Belongs::default() };
+        let scope = Whose::new(Whom::EndUser, end_user);
+        let scope = scope.alias(customer.as_ref().and_then(|it| it.alias()).unwrap_or_default());
+        let budget = customer.and_then(|it| it.limits.budget);
+        Some(Alert::spend_tracked(scope.belongs(belongs), cost, budget))
     }
 
     /// Nothing of it is charged.

@@ -59,6 +59,7 @@ mod realtime;
 mod reload;
 mod replicate;
 mod replies;
+mod reported;
 mod rescue;
 mod resealing;
 mod resources;

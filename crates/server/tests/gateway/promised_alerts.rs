@@ -10,7 +10,7 @@ use crate::support::{settle, until};
 use serde_json::{Value, json};
 
 /// A till whose alerts go to a webhook, by LiteLLM's names, with more in `tollgate_settings`.
-async fn told_by(hook: &Hook, more: &str) -> Till {
+pub(crate) async fn told_by(hook: &Hook, more: &str) -> Till {
     let general = format!("{{master_key: {MASTER}");
     let address = hook.address;
     Till::with(|yaml| {
@@ -22,7 +22,7 @@ async fn told_by(hook: &Hook, more: &str) -> Till {
 }
 
 /// What was told so far, of this event, once there are so many.
-async fn told(hook: &Hook, event: &str, count: usize) -> Vec<Value> {
+pub(crate) async fn told(hook: &Hook, event: &str, count: usize) -> Vec<Value> {
     let of_event = |bodies: Vec<Value>| -> Vec<Value> {
         bodies.into_iter().filter(|body| body["event"] == json!(event)).collect()
     };
@@ -133,7 +133,7 @@ async fn money_for_a_while_is_there_for_that_while() {
 }
 
 /// Waits until so much of all keys is in the books.
-async fn booked(till: &Till, dollars: f64) {
+pub(crate) async fn booked(till: &Till, dollars: f64) {
     for _ in 0..1_000 {
         let spent = seen(&till.app, "/global/spend").await["spend"].as_f64().unwrap_or_default();
         if (spent - dollars).abs() < 1e-9 {

@@ -248,6 +248,14 @@ impl Books {
         self.write(move |session| told::claim(session, &claims)).await
     }
 
+    /// Says of each of these, in their order, whether nobody was told it before, over restarts too. The mark does not matter.
+    ///
+    /// # Errors
+    /// Those of every write.
+    pub async fn claim_once(&self, claims: Vec<Claim>) -> Result<Vec<bool>, StoreError> {
+        self.write(move |session| told::once(session, &claims)).await
+    }
+
     /// When each key was answered last, in microseconds since 1970.
     ///
     /// # Errors

@@ -1,8 +1,10 @@
-//! Marks of budgets that were told, so that of several gateways that find one passed a single one tells it.
+//! What was told, so that of several gateways that find it a single one tells it, and none tells it again after a restart.
 //!
-//! Owns the table `told`. An embedded database has none: one process tells what it finds.
+//! Owns the table `told`. Marks of budgets are there in PostgreSQL alone: over an embedded database one process tells each
+//! as it is passed.
 //!
 //! **Invariant**: of those who claim the same mark in the same period one gets it, until what is spent is below it again.
+//! **Invariant**: of those who claim what is told once in a time one gets it, ever.
 
 use serde_json::json;
 
@@ -34,6 +36,9 @@ const FORGET: &str = "DELETE FROM told AS t USING accounts AS a, \
      AND (a.kind, a.id, a.model, a.cadence, a.start) = (k.kind, k.id, k.model, k.cadence, k.start) \
      AND t.mark > a.settled";
 
+const ONCE: &str = "INSERT INTO told (kind, id, model, cadence, start, threshold, mark) \
+     VALUES ($1, $2, $3, $4, $5, $6, 0) ON CONFLICT DO NOTHING RETURNING threshold";
+
 const PURGE: &str = "DELETE FROM told WHERE start > 0 AND start < $1";
 
 /// Says of each mark whether it is for whoever asks to tell it.
@@ -48,6 +53,18 @@ pub(super) fn claim(session: &mut dyn Session, claims: &[Claim]) -> Result<Vec<b
         let mark = claim.mark.to_string().into();
         let values = [kind.into(), id.into(), model.into(), cadence.into(), start.into(), threshold, mark];
         mine.push(!session.query(CLAIM, &values)?.is_empty());
+    }
+    Ok(mine)
+}
+
+/// Says of each of these whether nobody was told it before. What is claimed so is never below its mark again.
+pub(super) fn once(session: &mut dyn Session, claims: &[Claim]) -> Result<Vec<bool>, Fault> {
+    let mut mine = Vec::with_capacity(claims.len());
+    for claim in claims {
+        let Account { kind, id, model, cadence, start } = keepable(claim.account.clone());
+        let threshold = claim.threshold.as_str().into();
+        let values = [kind.into(), id.into(), model.into(), cadence.into(), start.into(), threshold];
+        mine.push(!session.query(ONCE, &values)?.is_empty());
     }
     Ok(mine)
 }
@@ -70,8 +87,5 @@ pub(super) fn forget<'a>(
 
 /// Forgets periods that began before a moment.
 pub(super) fn purge(session: &mut dyn Session, before: i64) -> Result<(), Fault> {
-    if session.dialect() == Dialect::Postgres {
-        session.execute(PURGE, &[before.into()])?;
-    }
-    Ok(())
+    session.execute(PURGE, &[before.into()]).map(|_| ())
 }

@@ -10,6 +10,7 @@ use crate::target::Target;
 use crate::telemetry::{AlertMetrics, Metrics};
 use serde_json::{Map, Value, json};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tollgate_alerts::{Alert, Event, Observe, Severity, Surroundings};
 use tollgate_config::Config;
@@ -24,6 +25,7 @@ const CLOSE_MAX: Duration = Duration::from_secs(5);
 #[derive(Debug, Clone)]
 pub(crate) struct Alerts {
     way: tollgate_alerts::Alerts,
+    tracks_end_users: Arc<AtomicBool>,
 }
 
 /// Counts into the metrics.
@@ -51,17 +53,24 @@ impl Alerts {
     /// Nothing has happened yet.
     pub(crate) fn new(metrics: &Metrics) -> Self {
         let surroundings = Surroundings { wall: Arc::new(wall), draw: Arc::new(crate::chance::draw) };
-        Self { way: tollgate_alerts::Alerts::new(Arc::new(Counting(metrics.alerts())), surroundings) }
+        let way = tollgate_alerts::Alerts::new(Arc::new(Counting(metrics.alerts())), surroundings);
+        Self { way, tracks_end_users: Arc::default() }
     }
 
     /// Tells those whom a configuration names.
     pub(crate) fn configure(&self, config: &Config) {
+        self.tracks_end_users.store(config.general.alerts.tracks_end_users, Ordering::Relaxed);
         self.way.configure(&config.general.alerts);
     }
 
     /// By these sockets.
     pub(crate) fn attach(&self, shared: &Arc<Shared>) {
         self.way.attach(shared);
+    }
+
+    /// Whether somebody is told of every request of an end user's.
+    pub(crate) fn tracks_end_users(&self) -> bool {
+        self.tracks_end_users.load(Ordering::Relaxed)
     }
 
     /// Says whatever is worth it.

@@ -101,7 +101,8 @@ impl World {
     }
 
     async fn look(&self) -> Vec<Alert> {
-        self.foresight.look(&self.ledger, &self.rules, &self.settings).await.unwrap()
+        let (rules, anomaly, alerting) = (&self.rules, &self.settings, &Alerting::default());
+        self.foresight.look(&self.ledger, Sought { rules, anomaly, alerting }).await.unwrap()
     }
 
     async fn sentences(&self) -> Vec<String> {

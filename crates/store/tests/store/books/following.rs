@@ -175,3 +175,22 @@ async fn of_many_who_find_a_mark_passed_at_the_same_time_one_tells_it() {
     let mine = asking.join_all().await.into_iter().flatten().filter(|mine| *mine).count();
     assert_eq!(mine, 1);
 }
+
+#[tokio::test]
+async fn what_is_told_once_is_told_by_one_whatever_was_spent_since() {
+    for engine in engines::all().await {
+        let once = |id: &str, start| Claim {
+            account: Account { start, ..account("report", id) },
+            ..claim(id, "7d", 0)
+        };
+        let books = &engine.books;
+        let both = vec![once("a", 100), once("b", 100)];
+        assert_eq!(books.claim_once(both.clone()).await, Ok(vec![true; 2]), "{}", engine.name);
+        assert_eq!(books.claim_once(both).await, Ok(vec![false; 2]), "{}", engine.name);
+        let later = vec![once("a", 200), once("b", 100)];
+        assert_eq!(books.claim_once(later).await, Ok(vec![true, false]), "{}", engine.name);
+        books.purge_accounts(200, 10).await.unwrap();
+        let again = vec![once("a", 100), once("a", 200)];
+        assert_eq!(books.claim_once(again).await, Ok(vec![true, false]), "{}", engine.name);
+    }
+}
