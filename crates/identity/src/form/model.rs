@@ -22,6 +22,8 @@ static MODEL: Form = Form {
         Row::apart("litellm_params", Want::Object),
         Row::apart("model_info", Want::Object),
         Row::acts("blocked", Want::Flag),
+        // Where LiteLLM's own client library names the deployment that it changes.
+        Row::apart("id", Want::Text).change_only(),
     ]],
 };
 
@@ -39,9 +41,14 @@ static BLOCK: Form = Form {
     groups: &[&[Row::apart("model_id", Want::Text)]],
 };
 
-/// The id that the body chooses itself for a new deployment, or that of the one that it changes; none where it names none.
+/// The id that the body chooses itself for a new deployment; none where it names none.
 pub fn id_of(body: &Map<String, Value>) -> Option<&str> {
     body.get("model_info")?.get("id")?.as_str().filter(|id| !id.is_empty())
+}
+
+/// The id of the deployment that the body changes: `model_info.id`, else `id`.
+pub fn changed_id_of(body: &Map<String, Value>) -> Option<&str> {
+    id_of(body).or_else(|| body.get("id")?.as_str().filter(|id| !id.is_empty()))
 }
 
 /// A new deployment (`/model/new`). `id` is its id: the body's own, else a fresh one.
@@ -98,7 +105,11 @@ pub fn change(
     if id_of(body).is_some_and(|named| named != id) {
         return Err(BadForm::wrong("model_info.id", "cannot be changed"));
     }
+    if changed_id_of(body).is_some_and(|named| named != id) {
+        return Err(BadForm::wrong("id", "cannot be changed"));
+    }
     let mut filled = MODEL.read(On::Change, body, context)?;
+    filled.take("id");
     if filled.get("model_name").is_some_and(Value::is_null) {
         filled.take("model_name");
     }

@@ -176,3 +176,19 @@ fn a_group_of_models_has_models_and_maybe_a_budget() {
         admin(|context| access_group::change_budget("g", &document(json!({})), None, &Map::new(), context));
     assert_eq!(said(empty), "'max_budget' is missing");
 }
+
+#[test]
+fn a_deployment_that_is_changed_is_named_within_its_model_info_or_beside_it() {
+    let check = |body: Value, expect: Option<&str>| {
+        assert_eq!(model::changed_id_of(&object(body.clone())), expect, "{body}");
+    };
+    check(json!({"model_info": {"id": "m"}}), Some("m"));
+    check(json!({"id": "m"}), Some("m"));
+    check(json!({"id": "other", "model_info": {"id": "m"}}), Some("m"));
+    check(json!({"id": "", "model_info": {}}), None);
+    let made = new_model(json!({"model_name": "n", "litellm_params": {"model": "openai/gpt-4o"}})).unwrap();
+    let changed = change_model(&made.document, json!({"id": "m", "model_name": "k"})).unwrap();
+    assert_eq!((get(&changed.document, "model_name"), changed.document.get("id")), (json!("k"), None));
+    let other = change_model(&made.document, json!({"id": "other"}));
+    assert_eq!(other.unwrap_err().member, "id");
+}

@@ -82,7 +82,7 @@ async fn new(desk: &Desk<'_>) -> Outcome {
 }
 
 async fn update(desk: &Desk<'_>) -> Outcome {
-    let id = form::id_of(&desk.body).ok_or_else(|| BadForm::missing("model_info.id"))?;
+    let id = form::changed_id_of(&desk.body).ok_or_else(|| BadForm::missing("model_info.id"))?;
     change(desk, id).await
 }
 
