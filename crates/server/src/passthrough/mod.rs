@@ -63,6 +63,8 @@ struct Asking<'a> {
     /// The provider that LiteLLM's spelling of a resource begins with.
     provider: Option<&'a str>,
     is_post: bool,
+    /// It reads or deletes.
+    is_reading: bool,
     /// What whoever sees the request must fulfil, by its headers: its body means nothing to the gateway.
     requirements: &'a Requirements,
 }
@@ -79,6 +81,15 @@ impl Asking<'_> {
     /// Whether it begins work that is billed when it ends.
     fn is_billed_later(&self) -> bool {
         self.is_post && address::is_billed_later(self.passage, self.rest)
+    }
+
+    /// Whether no provider asks anything for it: what reads, deletes or cancels, and a file that is sent.
+    fn is_free(&self) -> bool {
+        let is_kept_apart = matches!(
+            self.passage,
+            Passage::Files | Passage::Batches | Passage::FineTuning | Passage::MessageBatches
+        );
+        self.is_reading || (is_kept_apart && !self.is_billed_later())
     }
 
     /// Parameters of the query that are the gateway's.
@@ -171,6 +182,7 @@ pub(crate) async fn serve(
         query: head.uri.query().unwrap_or_default(),
         provider,
         is_post: head.method == Method::POST,
+        is_reading: [Method::GET, Method::HEAD, Method::OPTIONS, Method::DELETE].contains(&head.method),
         requirements: &requirements,
     };
     let body = receive::read_body(&head.headers, body, snapshot.receive_limits()).await?;
@@ -345,9 +357,10 @@ async fn send(sending: Sending<'_>, mut prepared: Prepared) -> Result<Response<G
         }
     };
     let target = Arc::clone(&way.target);
-    let is_billed_later = asking.is_billed_later();
+    let (is_billed_later, is_free) = (asking.is_billed_later(), asking.is_free());
     let stake = Mutex::new(stake);
-    let passing = Passing { worker, call, way, prompt_bytes, is_stream, is_billed_later, sent, stake };
+    let passing =
+        Passing { worker, call, way, prompt_bytes, is_stream, is_billed_later, is_free, sent, stake };
     reply::pass_on(passing, reply).await.map_err(|unread| {
         let failure = match unread {
             Unread::Failure(failure) => from_failure(&failure, &target, limits),

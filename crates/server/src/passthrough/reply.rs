@@ -56,6 +56,8 @@ pub(super) struct Passing<'a> {
     pub(super) is_stream: bool,
     /// It begins work that is billed when it ends.
     pub(super) is_billed_later: bool,
+    /// The provider asks nothing for it.
+    pub(super) is_free: bool,
     pub(super) sent: Instant,
     /// What is held of the caller's budgets, until it is the settlement's.
     pub(super) stake: Mutex<Option<Stake>>,
@@ -96,6 +98,9 @@ fn begin(passing: &Passing<'_>, provider: &HeaderMap, is_stream: bool) -> ReplyH
     headers.durations(total, total.saturating_sub(sent.elapsed()));
     if passing.is_billed_later {
         headers.unpriced(&way.target.model);
+    }
+    if passing.is_free {
+        headers.free();
     }
     headers
 }
@@ -177,7 +182,11 @@ fn settlement(passing: &Passing<'_>) -> Settlement {
     let Passing { worker, call, way, prompt_bytes, sent, .. } = passing;
     let settlement = Settlement::new(worker, call, &way.target, *prompt_bytes, sent.elapsed());
     let settlement = settlement.with_stake(passing.take_stake());
-    if passing.is_billed_later { settlement.billed_later() } else { settlement }
+    match (passing.is_billed_later, passing.is_free) {
+        (true, _) => settlement.billed_later(),
+        (false, true) => settlement.free(),
+        (false, false) => settlement,
+    }
 }
 
 /// A provider's error with its own status and bytes.

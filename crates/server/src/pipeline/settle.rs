@@ -126,6 +126,8 @@ pub(crate) struct Settlement {
     detail: (Option<Bill>, Option<ServiceTier>, bool),
     /// It begins work that is billed when it ends: what it costs is not known.
     is_billed_later: bool,
+    /// The provider asks nothing for it.
+    is_free: bool,
     is_settled: bool,
 }
 
@@ -158,6 +160,7 @@ impl Settlement {
             way: (None, 0),
             detail: (None, None, false),
             is_billed_later: false,
+            is_free: false,
             is_settled: false,
         }
     }
@@ -175,6 +178,11 @@ impl Settlement {
     /// The same of work that is billed when it ends: nobody can say now what it costs.
     pub(crate) fn billed_later(self) -> Self {
         Self { is_billed_later: true, ..self }
+    }
+
+    /// The same of what no provider asks anything for, whatever its prices.
+    pub(crate) fn free(self) -> Self {
+        Self { is_free: true, ..self }
     }
 
     /// With how it was come to: the tier that serves it, and the groups before it.
@@ -390,7 +398,7 @@ impl Settlement {
             input_tokens: billing.usage.input_tokens,
             output_tokens: billing.usage.output_tokens,
             cost: bill.map(|bill| bill.total),
-            has_unpriced: bill.is_none() && !may_have_none,
+            has_unpriced: bill.is_none() && !may_have_none && !self.is_free,
             is_estimated: billing.is_estimated,
         };
         self.detail = (bill, billing.tier, billing.units.is_some());
@@ -425,7 +433,8 @@ impl Settlement {
             }
             stake.settle(&Spent {
                 usage: *usage,
-                cost: spend.cost,
+                cost: if self.is_free { Some(PicoDollars::ZERO) } else { spend.cost },
+                is_free: self.is_free,
                 is_estimated: spend.is_estimated,
                 is_cut: ending == Ending::Cut,
                 first_token_micros: self.first_token.and_then(|took| i64::try_from(took.as_micros()).ok()),

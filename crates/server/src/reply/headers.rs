@@ -251,6 +251,11 @@ impl ReplyHeaders {
         self.0.insert(UNPRICED, header_text(model));
     }
 
+    /// Nothing is asked for it, so that no price is missing.
+    pub(crate) fn free(&mut self) {
+        self.0.remove(UNPRICED);
+    }
+
     /// Adds the cost of a plain reply; nothing where the model has no price.
     pub(crate) fn bill(&mut self, bill: Option<&Bill>) -> &mut Self {
         let Some(bill) = bill else {

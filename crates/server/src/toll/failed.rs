@@ -6,6 +6,7 @@
 //! **Invariant:** such a row costs nothing and is in no account. **Invariant:** a request that fails has one row at least,
 //! and no more beside those of its attempts.
 
+use super::headers::counted;
 use super::row::Facts;
 use crate::error::Rejection;
 use crate::pipeline::Call;
@@ -15,7 +16,7 @@ use std::sync::PoisonError;
 use std::sync::atomic::Ordering;
 use tollgate_identity::{ScopeKind, dollars};
 use tollgate_ledger::{Ledger, Refused};
-use tollgate_policy::accounts::Reason;
+use tollgate_policy::accounts::{Reason, Unit};
 use tollgate_store::books::{SpendRow, Status};
 
 /// Rows that wait for the books from which on failures are not written down any more: they must not stand in the way of
@@ -58,15 +59,15 @@ pub(super) fn note_refused(
     ledger: &Ledger,
     call: &Call,
     facts: &Facts,
-    (refused, rejection): (&Refused, &Rejection),
+    (refused, token_unit, rejection): (&Refused, Unit, &Rejection),
 ) {
     if ledger.backlog() < BACKLOG_MAX {
-        write(ledger, call, facts, (rejection, of_limit(refused)));
+        write(ledger, call, facts, (rejection, of_limit(refused, token_unit)));
     }
 }
 
 /// What LiteLLM says of a limit that stood in the way.
-pub(super) fn of_limit(refused: &Refused) -> Map<String, Value> {
+pub(super) fn of_limit(refused: &Refused, token_unit: Unit) -> Map<String, Value> {
     let mut written = Map::new();
     let mut put = |name: &str, value: Value| {
         written.insert(name.to_owned(), value);
@@ -86,8 +87,7 @@ pub(super) fn of_limit(refused: &Refused) -> Map<String, Value> {
         }
         Reason::Parallel { .. } => put("error_rate_limit_type", json!("max_parallel_requests")),
         Reason::Rate { rule, .. } => {
-            let is_requests = rule.unit == tollgate_policy::accounts::Unit::Requests;
-            put("error_rate_limit_type", json!(if is_requests { "requests" } else { "tokens" }));
+            put("error_rate_limit_type", json!(counted(rule.unit, token_unit)));
         }
     }
     put("error_rate_limit_category", json!("litellm_rate_limit"));

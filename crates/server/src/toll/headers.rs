@@ -20,18 +20,19 @@ static REMAINING: HeaderName = HeaderName::from_static("x-tollgate-budget-remain
 static TIER: HeaderName = HeaderName::from_static("x-tollgate-budget-tier");
 static SCOPE: HeaderName = HeaderName::from_static("x-tollgate-budget-scope");
 
-/// What a reply says of a request that was let in; `before` is how its budgets stood then.
+/// What a reply says of a request that was let in; `before` is how its budgets stood then, `token_unit` what a `tpm_limit`
+/// counts.
 pub(super) fn of(
     ledger: &Ledger,
     accounts: &Touched,
     caller: &Caller,
-    before: &(Standing, Option<Scope>),
+    (before, token_unit): (&(Standing, Option<Scope>), Unit),
 ) -> HeaderMap {
     let mut headers = HeaderMap::new();
     if let Some(holder) = caller.holder() {
         of_key(&holder.key, ledger.clock().wall(), &mut headers);
     }
-    of_rates(ledger, accounts, &mut headers);
+    of_rates(ledger, accounts, token_unit, &mut headers);
     of_budget(before, &mut headers);
     headers
 }
@@ -39,7 +40,12 @@ pub(super) fn of(
 fn of_key(key: &Record, wall: Wall, headers: &mut HeaderMap) {
     let limits = &key.limits;
     for rule in limits.rates.iter().filter(|rule| rule.length == Length::MINUTE) {
-        let name = if rule.unit == Unit::Requests { &KEY_RPM } else { &KEY_TPM };
+        let name = match rule.unit {
+            Unit::Requests => &KEY_RPM,
+            Unit::Tokens => &KEY_TPM,
+            // LiteLLM has neither.
+            Unit::InputTokens | Unit::OutputTokens => continue,
+        };
         headers.insert(name, header_number(rule.limit));
     }
     if let Some(budget) = limits.budget {
@@ -54,14 +60,18 @@ fn of_key(key: &Record, wall: Wall, headers: &mut HeaderMap) {
     }
 }
 
-fn of_rates(ledger: &Ledger, accounts: &Touched, headers: &mut HeaderMap) {
+fn of_rates(ledger: &Ledger, accounts: &Touched, token_unit: Unit, headers: &mut HeaderMap) {
     let now = ledger.clock().times().now;
     for (scope, rates) in ledger.accounts().rates(accounts, now) {
         let descriptor = scope.kind.descriptor(scope.model.is_some());
         for rate in rates.iter().filter(|rate| rate.rule.length == Length::MINUTE) {
-            let unit = if rate.rule.unit == Unit::Requests { "requests" } else { "tokens" };
+            let (prefix, unit) = match counted(rate.rule.unit, token_unit) {
+                "input_tokens" => ("x-tollgate-ratelimit", "input-tokens"),
+                "output_tokens" => ("x-tollgate-ratelimit", "output-tokens"),
+                litellms => ("x-ratelimit", litellms),
+            };
             let mut put = |what: &str, number: u64| {
-                let name = HeaderName::try_from(format!("x-ratelimit-{descriptor}-{what}-{unit}"));
+                let name = HeaderName::try_from(format!("{prefix}-{descriptor}-{what}-{unit}"));
                 if let Ok(name) = name {
                     headers.insert(name, header_number(number));
                 }
@@ -69,6 +79,18 @@ fn of_rates(ledger: &Ledger, accounts: &Touched, headers: &mut HeaderMap) {
             put("remaining", rate.remaining);
             put("limit", rate.rule.limit);
         }
+    }
+}
+
+/// What a limit counts, in a word: LiteLLM's for those that LiteLLM has. `token_unit` is what a `tpm_limit` counts, and
+/// LiteLLM says `tokens` of that, whatever it is.
+pub(super) fn counted(unit: Unit, token_unit: Unit) -> &'static str {
+    match unit {
+        Unit::Requests => "requests",
+        unit if unit == token_unit => "tokens",
+        Unit::Tokens => "tokens",
+        Unit::InputTokens => "input_tokens",
+        Unit::OutputTokens => "output_tokens",
     }
 }
 

@@ -131,16 +131,17 @@ impl Toll {
         let before = ledger.accounts().standing(&asked, wall);
         let admission = Admission::enter(ledger, (asked, also), tokens, money).map_err(|refused| {
             let mut rejection = refusal::reject(&refused, ledger, rules, &call.caller);
-            let headers = headers::of(ledger, &party.touch(ledger).0, &call.caller, &before);
+            let headers =
+                headers::of(ledger, &party.touch(ledger).0, &call.caller, (&before, rules.token_unit));
             rejection.headers_mut().extend(headers);
-            failed::note_refused(ledger, call, &facts, (&refused, &rejection));
+            failed::note_refused(ledger, call, &facts, (&refused, rules.token_unit, &rejection));
             rejection
         })?;
         // As in LiteLLM a spent budget is told before the block; the admission takes itself back.
         if let Some(end_user) = blocked {
             return Err(Rejection::end_user_blocked(&end_user.id));
         }
-        let headers = headers::of(ledger, admission.accounts(), &call.caller, &before);
+        let headers = headers::of(ledger, admission.accounts(), &call.caller, (&before, rules.token_unit));
         let may_lower = call.surface.is_conversation();
         let holds_all = call.surface != Surface::Realtime;
         let key = call.caller.holder().map(|holder| Arc::clone(&holder.key));

@@ -1,13 +1,14 @@
 //! What a caller is told whose limit stands in the way, in LiteLLM's words.
 
 use super::TollRules;
+use super::headers::counted;
 use crate::auth::Caller;
 use crate::error::Rejection;
 use std::time::Duration;
 use tollgate_catalog::PicoDollars;
 use tollgate_identity::{Scope, ScopeKind};
 use tollgate_ledger::{Ledger, Refused};
-use tollgate_policy::accounts::{Reason, Unit};
+use tollgate_policy::accounts::Reason;
 use tollgate_policy::clock::Wall;
 
 /// The refusal.
@@ -27,7 +28,7 @@ pub(super) fn reject(refused: &Refused, ledger: &Ledger, rules: &TollRules, call
             Rejection::limit_reached(message, "max_parallel_requests", Some((Duration::from_secs(1), None)))
         }
         Reason::Rate { rule, used, free_at } => {
-            let kind = if rule.unit == Unit::Requests { "requests" } else { "tokens" };
+            let kind = counted(rule.unit, rules.token_unit);
             let wait = free_at.map(|at| times.now.until(at));
             let resets = wait.map(|wait| after(times.wall, wait));
             let left = (rule.limit, rule.limit.saturating_sub(used));

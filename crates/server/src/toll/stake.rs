@@ -51,6 +51,8 @@ pub(crate) struct Spent {
     pub(crate) usage: Usage,
     /// What it cost; none where there is no price.
     pub(crate) cost: Option<PicoDollars>,
+    /// The provider asks nothing for it, so that no price is missing.
+    pub(crate) is_free: bool,
     /// The provider did not say.
     pub(crate) is_estimated: bool,
     /// It did not come to its end.
@@ -163,7 +165,8 @@ impl Toll {
 
     /// The refusal in the caller's words.
     pub(crate) fn reject(&self, refused: &Refused, rules: &TollRules, caller: &Caller) -> Rejection {
-        *self.stood.lock().unwrap_or_else(PoisonError::into_inner) = failed::of_limit(refused);
+        *self.stood.lock().unwrap_or_else(PoisonError::into_inner) =
+            failed::of_limit(refused, rules.token_unit);
         refusal::reject(refused, self.ledger(), rules, caller)
     }
 }
@@ -253,7 +256,7 @@ impl Stake {
         row.first_token_at =
             spent.first_token_micros.map_or(0, |micros| row.started_at.saturating_add(micros));
         row.estimated = spent.is_estimated;
-        row.unpriced |= spent.cost.is_none();
+        row.unpriced = (row.unpriced || spent.cost.is_none()) && !spent.is_free;
         row.overhead = is_overhead;
         row.metadata = toll.facts().metadata(&spent.told(toll.sent.load(Ordering::Relaxed)).named());
         row.usage = if spent.has_units { UNITS.to_owned() } else { String::new() };

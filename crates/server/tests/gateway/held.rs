@@ -145,6 +145,36 @@ async fn a_refusal_before_the_body_leaves_the_connection_as_it_was() {
 }
 
 #[tokio::test]
+async fn limits_of_prompts_and_of_answers_have_headers_of_their_own() {
+    let rates = |unit: &str, limit: u64| json!({"unit": unit, "window": "1m", "limit": limit});
+    let own = json!([rates("input_tokens", 5_000), rates("output_tokens", 3_000)]);
+    let all = [
+        ("x-ratelimit-api_key-limit-tokens", "9000"),
+        ("x-tollgate-ratelimit-api_key-limit-input-tokens", "5000"),
+        ("x-tollgate-ratelimit-api_key-limit-output-tokens", "3000"),
+        ("x-tollgate-ratelimit-api_key-remaining-output-tokens", "2150"),
+        ("x-litellm-key-tpm-limit", "9000"),
+    ];
+    let app = start("").await;
+    let held = key(&app, json!({"tpm_limit": 9_000, "metadata": {"tollgate_rate_limits": own}})).await;
+    assert_eq!(chat(&app, &held, &hello("chat")).await.status, 200);
+    let answer = chat(&app, &held, &hello("chat")).await;
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    for (name, value) in all {
+        assert_eq!(answer.header(name), Some(value), "{name}: {}", answer.raw_head);
+    }
+    app.stop().await;
+    // What a `tpm_limit` counts has LiteLLM's name, whatever it is.
+    let app =
+        App::start(config("").replace("master_key", "token_rate_limit_type: input, master_key"), counted())
+            .await;
+    let held = key(&app, json!({"tpm_limit": 9_000})).await;
+    let answer = chat(&app, &held, &hello("chat")).await;
+    assert_eq!(answer.header("x-ratelimit-api_key-limit-tokens"), Some("9000"), "{}", answer.raw_head);
+    app.stop().await;
+}
+
+#[tokio::test]
 async fn a_refusal_says_what_remains_and_what_was_spent() {
     let app = start("").await;
     let slow = key(&app, json!({"rpm_limit": 1, "tpm_limit": 100_000, "max_budget": 1})).await;

@@ -1,6 +1,7 @@
 //! Files, batches, fine-tuning jobs and vector stores at the provider that a request means; message batches at Anthropic;
 //! the clouds' own APIs.
 
+use crate::support::admin::{MASTER, seen};
 use crate::support::{Answer, App};
 use serde_json::{Value, json};
 use tollgate_simulator::{Received, Script, Verdict, clouds};
@@ -327,6 +328,48 @@ async fn vertexs_own_api_has_the_accounts_token_and_no_other_project() {
     let answer = app.post(&format!("/vertex-ai{other}"), &body).await;
     assert_eq!(answer.status, 400, "{}", answer.text());
     assert_eq!(app.received().len(), before);
+    app.stop().await;
+}
+
+#[tokio::test]
+async fn what_no_provider_asks_anything_for_is_not_flagged_and_what_has_no_price_is() {
+    let config = format!("{CONFIG}general_settings: {{master_key: {MASTER}}}\n");
+    let app = App::start(config, Script::new()).await;
+    let bearer = format!("Bearer {MASTER}");
+    let master = ("authorization", bearer.as_str());
+    let json = ("content-type", "application/json");
+    let ask = async |method: &str, path: &str, body: Value| {
+        let body = if body.is_null() { Vec::new() } else { body.to_string().into_bytes() };
+        let answer = request(&app, method, path, &[master, json], &body).await;
+        assert_eq!(answer.status, 200, "{method} {path}: {}", answer.text());
+        answer
+    };
+    let form = [master, ("content-type", "multipart/form-data; boundary=x")];
+    let body = self::form(&[("purpose", "batch")], &line("gpt-4o"));
+    let sent = request(&app, "POST", "/v1/files", &form, &body).await;
+    let file = sent.json()["id"].as_str().unwrap().to_owned();
+    for answer in [
+        sent,
+        ask("GET", "/v1/files", Value::Null).await,
+        ask("GET", "/openai_passthrough/v1/models", Value::Null).await,
+        ask("DELETE", &format!("/v1/files/{file}"), Value::Null).await,
+    ] {
+        assert_eq!(answer.header("x-tollgate-unpriced"), None, "{}", answer.text());
+    }
+    let flagged = ask("POST", "/v1/vector_stores", json!({"name": "s"})).await;
+    assert_eq!(flagged.header("x-tollgate-unpriced"), Some("openai/*"));
+    let mut page = Value::Null;
+    for _ in 0..500 {
+        page = seen(&app, "/spend/logs/v2").await;
+        if page["total"] == 5 {
+            break;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+    }
+    let rows = page["data"].as_array().unwrap();
+    let flags = rows.iter().map(|row| row["metadata"].get("tollgate_unpriced").is_some());
+    let flags: Vec<bool> = flags.collect();
+    assert_eq!((flags.len(), flags.iter().filter(|flag| **flag).count()), (5, 1), "{page}");
     app.stop().await;
 }
 

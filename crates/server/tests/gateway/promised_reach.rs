@@ -276,8 +276,8 @@ async fn a_key_is_held_by_each_of_its_limits() {
         (json!({"rpd_limit": 2}), "api_key: ", "requests", 2, 86_400, 2),
         (own("requests", "1h", 2), "api_key: ", "requests", 2, 3_600, 2),
         (own("tokens", "12h", 1_400), "api_key: ", "tokens", 1_400, 43_200, 1),
-        (own("input_tokens", "5m", 2_000), "api_key: ", "tokens", 2_000, 300, 2),
-        (own("output_tokens", "5m", 200), "api_key: ", "tokens", 200, 300, 2),
+        (own("input_tokens", "5m", 2_000), "api_key: ", "input_tokens", 2_000, 300, 2),
+        (own("output_tokens", "5m", 200), "api_key: ", "output_tokens", 200, 300, 2),
     ] {
         let app = start("").await;
         let held = key(&app, limits.clone()).await;
