@@ -19,6 +19,7 @@ use crate::pipeline::units::Units;
 use crate::pipeline::{Call, caller, embedding};
 use crate::reply::Upstream;
 use crate::surface::Surface;
+use crate::target::Target;
 use bytes::Bytes;
 use http::header::{CONTENT_TYPE, HeaderMap, HeaderValue};
 use std::sync::Arc;
@@ -56,18 +57,27 @@ pub(crate) async fn read_reply(reading: ReadReply<'_>, reply: Reply) -> Result<A
         }
         read_whole(reading, std::slice::from_ref(&bytes), &headers).map_err(Unread::Fault)?
     };
-    Ok(Answer {
+    Ok(Answer { is_native, ..answered((target, sent), headers, (body, lost)) })
+}
+
+/// An answer that is there at this moment.
+fn answered(
+    (target, sent): (Arc<Target>, Instant),
+    provider_headers: HeaderMap,
+    (body, lost): (AnswerBody, Losses),
+) -> Answer {
+    Answer {
         target,
-        provider_headers: headers,
+        provider_headers,
         body,
         lost,
-        is_native,
+        is_native: false,
         sent,
         answered: Instant::now(),
         arrival: None,
         lifeline: None,
         met: None,
-    })
+    }
 }
 
 /// Reads a stream that is not the reply to the request itself; `headers` are those of the reply.
@@ -79,18 +89,7 @@ pub(crate) async fn read_stream(
     let (target, sent) = (Arc::clone(reading.target), reading.sent);
     let lost = reading.plan.lost.clone();
     let body = read_stream_head(reading, upstream).await?;
-    Ok(Answer {
-        target,
-        provider_headers: headers,
-        body,
-        lost,
-        is_native: false,
-        sent,
-        answered: Instant::now(),
-        arrival: None,
-        lifeline: None,
-        met: None,
-    })
+    Ok(answered((target, sent), headers, (body, lost)))
 }
 
 /// Makes one answer of the replies to a request that took several calls.
@@ -101,18 +100,7 @@ pub(crate) fn read_several(
 ) -> Result<Answer, ReplyFault> {
     let (target, sent) = (Arc::clone(reading.target), reading.sent);
     let (body, lost) = read_whole(reading, bodies, &headers)?;
-    Ok(Answer {
-        target,
-        provider_headers: headers,
-        body,
-        lost,
-        is_native: false,
-        sent,
-        answered: Instant::now(),
-        arrival: None,
-        lifeline: None,
-        met: None,
-    })
+    Ok(answered((target, sent), headers, (body, lost)))
 }
 
 fn read_whole(
