@@ -328,6 +328,32 @@ impl Accounts {
         admitted.map_err(|refusal| state.refused(refusal))
     }
 
+    /// Lets one more answer of a request in that was let in, by all its rates, or by none.
+    ///
+    /// # Errors
+    /// The limit that stands in the way.
+    pub fn admit_again(&self, now: Moment, ask: &Ask<'_>) -> Result<Passage, Box<Refused>> {
+        let mut state = self.lock();
+        let admitted = state.kernel.admit_again(now, ask);
+        admitted.map_err(|refusal| state.refused(refusal))
+    }
+
+    /// Puts another hold in place of one, in these accounts, or leaves it as it is.
+    ///
+    /// # Errors
+    /// The budget that stands in the way.
+    pub fn rebook(
+        &self,
+        reservation: &mut Reservation,
+        wall: Wall,
+        accounts: &[AccountId],
+        money: Money,
+    ) -> Result<(), Box<Refused>> {
+        let mut state = self.lock();
+        let rebooked = state.kernel.rebook(reservation, wall, accounts, money);
+        rebooked.map_err(|refusal| state.refused(refusal))
+    }
+
     /// Holds money for an attempt in all these accounts, or in none.
     ///
     /// # Errors

@@ -31,6 +31,8 @@ pub struct Admission {
     is_bound: bool,
     is_critical: bool,
     passage: Mutex<Option<Passage>>,
+    /// Of a session: its first answer has taken what it held of rates.
+    has_answered: AtomicBool,
     was_sent: AtomicBool,
     input_tokens: AtomicU64,
     output_tokens: AtomicU64,
@@ -60,6 +62,7 @@ impl Admission {
             also,
             is_critical: money.is_critical,
             passage: Mutex::new(Some(passage)),
+            has_answered: AtomicBool::new(false),
             was_sent: AtomicBool::new(false),
             input_tokens: AtomicU64::new(0),
             output_tokens: AtomicU64::new(0),
@@ -92,6 +95,47 @@ impl Admission {
         self.output_tokens.fetch_add(tokens.output, Ordering::Relaxed);
     }
 
+    /// Lets one answer of a session in, by the rates: the first is the request itself, and each that follows counts as
+    /// one more. What it really used is noted at what this returns, and takes the place of what it reserved when that is
+    /// dropped.
+    ///
+    /// # Errors
+    /// The limit that stands in the way.
+    pub fn answer(&self, input_tokens: u64, output_tokens: Option<u64>) -> Result<Self, Box<Refused>> {
+        let passage = if self.has_answered.swap(true, Ordering::Relaxed) {
+            let money = Money { most: PicoDollars::ZERO, is_free: true, is_critical: self.is_critical };
+            let ask = Ask { accounts: &self.accounts, input_tokens, output_tokens, money };
+            self.ledger.accounts().admit_again(self.ledger.clock().times().now, &ask)?
+        } else {
+            let mut own = self.passage.lock().unwrap_or_else(PoisonError::into_inner);
+            own.as_mut().map(Passage::take_rates).unwrap_or_default()
+        };
+        Ok(Self {
+            ledger: Arc::clone(&self.ledger),
+            accounts: self.accounts.clone(),
+            also: Touched::new(),
+            is_bound: self.is_bound,
+            is_critical: self.is_critical,
+            passage: Mutex::new(Some(passage)),
+            has_answered: AtomicBool::new(true),
+            was_sent: AtomicBool::new(true),
+            input_tokens: AtomicU64::new(0),
+            output_tokens: AtomicU64::new(0),
+        })
+    }
+
+    /// An attempt that is booked in the same accounts, and holds nothing: what it costs was held for another.
+    ///
+    /// # Errors
+    /// None is known: what holds nothing is refused by nobody.
+    pub fn beside<'a>(
+        self: &Arc<Self>,
+        id: u128,
+        more: impl Iterator<Item = (Scope, &'a Limits)>,
+    ) -> Result<Attempt, Box<Refused>> {
+        self.reserve(id, more, Money { most: PicoDollars::ZERO, is_free: true, is_critical: true })
+    }
+
     /// Holds money for an attempt, in the request's accounts and in those that only this attempt touches: its provider's,
     /// its deployment's.
     ///
@@ -103,11 +147,19 @@ impl Admission {
         more: impl Iterator<Item = (Scope, &'a Limits)>,
         most: PicoDollars,
     ) -> Result<Attempt, Box<Refused>> {
+        self.reserve(id, more, Money { most, is_free: false, is_critical: self.is_critical })
+    }
+
+    fn reserve<'a>(
+        self: &Arc<Self>,
+        id: u128,
+        more: impl Iterator<Item = (Scope, &'a Limits)>,
+        money: Money,
+    ) -> Result<Attempt, Box<Refused>> {
         let wall = self.ledger.clock().wall();
         let ledger = &self.ledger;
         let more = ledger.accounts().touch_all(more, wall);
         let is_bound = self.is_bound || (!more.is_empty() && ledger.accounts().are_bound(&more));
-        let money = Money { most, is_free: false, is_critical: self.is_critical };
         let reservation = if more.is_empty() {
             ledger.accounts().reserve(wall, &self.accounts, money)?
         } else {
@@ -177,6 +229,29 @@ impl Attempt {
     /// What is held.
     pub fn held(&self) -> PicoDollars {
         self.reservation.as_ref().map_or(PicoDollars::ZERO, Reservation::amount)
+    }
+
+    /// Holds another amount in place of what it holds: for an answer that has not begun, and of which more is known now.
+    ///
+    /// # Errors
+    /// The budget that stands in the way; what was held is held still.
+    pub fn rebook<'a>(
+        &mut self,
+        more: impl Iterator<Item = (Scope, &'a Limits)>,
+        most: PicoDollars,
+    ) -> Result<(), Box<Refused>> {
+        let admission = &self.admission;
+        let (ledger, wall) = (&admission.ledger, admission.ledger.clock().wall());
+        let more = ledger.accounts().touch_all(more, wall);
+        let all: Touched = admission.accounts.iter().chain(&more).copied().collect();
+        let money = Money { most, is_free: false, is_critical: admission.is_critical };
+        let Some(reservation) = &mut self.reservation else { return Ok(()) };
+        ledger.accounts().rebook(reservation, wall, &all, money)?;
+        if !self.accounts.is_empty() {
+            // It is held in the periods of this moment, and booked in them.
+            self.accounts = self.charged(wall);
+        }
+        Ok(())
     }
 
     /// Writes into the journal that it is about to be sent, and that it is booked as `killed` if the process ends before

@@ -42,11 +42,18 @@ struct RateHold {
 
 /// A request that was let in: what it holds of rates and places. To be given back by [`Kernel::finish`] or
 /// [`Kernel::withdraw`].
-#[derive(Debug)]
+#[derive(Debug, Default)]
 #[must_use = "a passage that is not finished holds its places for ever"]
 pub struct Passage {
     rates: SmallVec<[RateHold; 6]>,
     places: SmallVec<[AccountId; 6]>,
+}
+
+impl Passage {
+    /// Takes what it holds of rates, and leaves it its places.
+    pub fn take_rates(&mut self) -> Self {
+        Self { rates: std::mem::take(&mut self.rates), places: SmallVec::new() }
+    }
 }
 
 #[derive(Debug)]
@@ -249,6 +256,7 @@ impl Kernel {
     pub fn admit(&mut self, times: Times, ask: &Ask<'_>) -> Result<(Passage, Reservation), Refusal> {
         self.roll(ask.accounts, times.wall);
         self.check_money(ask.accounts, times.wall, ask.money)?;
+        self.check_places(ask.accounts)?;
         self.check_rates(times.now, ask)?;
         let mut passage = Passage { rates: SmallVec::new(), places: SmallVec::new() };
         for (position, &id) in ask.accounts.iter().enumerate() {
@@ -258,13 +266,19 @@ impl Kernel {
             let Some(account) = self.account(id) else { continue };
             account.in_flight = account.in_flight.saturating_add(1);
             passage.places.push(id);
-            for rate in &mut account.rates {
-                let reserved = rate.rule.asked(ask.input_tokens, ask.output_tokens);
-                let grain = rate.window.add(times.now, reserved);
-                passage.rates.push(RateHold { account: id, rate: rate.id, grain, reserved });
-            }
         }
+        passage.rates = self.take_rates(times.now, ask);
         Ok((passage, self.hold(ask.accounts, ask.money.most)))
+    }
+
+    /// Lets one more answer of a request in that has its places, by all the rates of its accounts: it counts as a request,
+    /// and holds no money.
+    ///
+    /// # Errors
+    /// The [`Refusal`] of the rate that stands in the way longest. Nothing is held then.
+    pub fn admit_again(&mut self, now: Moment, ask: &Ask<'_>) -> Result<Passage, Refusal> {
+        self.check_rates(now, ask)?;
+        Ok(Passage { rates: self.take_rates(now, ask), places: SmallVec::new() })
     }
 
     /// Holds money for one more attempt of a request that was let in.
@@ -477,13 +491,34 @@ impl Kernel {
         least.map_or(Ok(()), |(_, refusal)| Err(refusal))
     }
 
+    fn take_rates(&mut self, now: Moment, ask: &Ask<'_>) -> SmallVec<[RateHold; 6]> {
+        let mut holds = SmallVec::new();
+        for (position, &id) in ask.accounts.iter().enumerate() {
+            if is_repeated(ask.accounts, position) {
+                continue;
+            }
+            for rate in self.account(id).into_iter().flat_map(|account| &mut account.rates) {
+                let reserved = rate.rule.asked(ask.input_tokens, ask.output_tokens);
+                let grain = rate.window.add(now, reserved);
+                holds.push(RateHold { account: id, rate: rate.id, grain, reserved });
+            }
+        }
+        holds
+    }
+
+    fn check_places(&self, accounts: &[AccountId]) -> Result<(), Refusal> {
+        let full = accounts.iter().find_map(|&id| {
+            let account = self.seen(id)?;
+            let limit = account.parallel.filter(|&limit| account.in_flight >= limit)?;
+            Some(Refusal { account: id, reason: Reason::Parallel { limit } })
+        });
+        full.map_or(Ok(()), Err)
+    }
+
     fn check_rates(&mut self, now: Moment, ask: &Ask<'_>) -> Result<(), Refusal> {
         let mut longest: Option<(Option<Moment>, Refusal)> = None;
         for &id in ask.accounts {
             let Some(account) = self.account(id) else { continue };
-            if let Some(limit) = account.parallel.filter(|&limit| account.in_flight >= limit) {
-                return Err(Refusal { account: id, reason: Reason::Parallel { limit } });
-            }
             for rate in &mut account.rates {
                 let asked = rate.rule.asked(ask.input_tokens, ask.output_tokens);
                 let Some((used, free_at)) = Account::lack(rate, now, asked) else { continue };

@@ -419,3 +419,26 @@ fn marks_that_others_have_passed_are_found_once() {
     check(0, &[]);
     check(76, &[Threshold::Warn]);
 }
+
+#[test]
+fn one_more_answer_is_held_to_the_rates_and_takes_neither_place_nor_money() {
+    let mut kernel = kernel();
+    let rules = AccountRules { parallel: Some(1), ..with_rate(Unit::Requests, 2) };
+    let key = kernel.open(&rules, Wall::default());
+    let accounts = [key];
+    let ask = ask(&accounts, most(PicoDollars::ZERO));
+    let (mut first, nothing) = kernel.admit(times(1), &ask).unwrap();
+    kernel.release(nothing);
+    let answer = first.take_rates();
+    let more = kernel.admit_again(times(2).now, &ask).unwrap();
+    assert_eq!(kernel.places(key), Some((1, Some(1))));
+    let refusal = kernel.admit_again(times(3).now, &ask).unwrap_err();
+    assert!(matches!(refusal.reason, Reason::Rate { used: 2, .. }), "{refusal:?}");
+    for passage in [answer, more] {
+        kernel.finish(passage, times(4).now, Tokens::default());
+    }
+    assert_eq!(kernel.places(key), Some((1, Some(1))), "its place is the session's");
+    kernel.finish(first, times(4).now, Tokens::default());
+    assert_eq!(kernel.places(key), Some((0, Some(1))));
+    assert!(kernel.admit_again(times(5).now, &ask).is_err(), "what was sent counts");
+}

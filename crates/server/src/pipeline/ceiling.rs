@@ -230,6 +230,20 @@ impl RequestBounds {
         bounds
     }
 
+    /// The most that the next answer of a session can use, whose conversation has so many tokens at most; any of them may
+    /// be sound or pictures, and so may the answer.
+    pub(crate) fn of_answer(&self, facts: &ModelFacts<'_>, conversation: u64) -> Bounds {
+        let around = self.overhead(facts).saturating_add(facts.default_bytes());
+        let input_tokens = conversation.saturating_add(around).min(facts.window());
+        Bounds {
+            input_tokens,
+            input_audio_tokens: input_tokens,
+            input_image_tokens: input_tokens,
+            may_speak: true,
+            ..self.at(facts)
+        }
+    }
+
     /// The same request with so many bytes of text more, such as what a broken stream has sent.
     pub(crate) fn and_text(mut self, bytes: u64) -> Self {
         self.prompt.text_tokens = self.prompt.text_tokens.saturating_add(bytes);
@@ -375,6 +389,7 @@ fn asks_media(surface: Surface, words: &Words<'_>) -> bool {
             let named = ["responseModalities", "response_modalities", "speechConfig", "speech_config"];
             !words.get_in(config, &named).is_empty()
         }
+        Surface::Realtime => true,
         _ => words.get("modalities").is_some() || words.get("audio").is_some(),
     }
 }

@@ -95,7 +95,7 @@ pub(crate) struct SessionSpend {
     pub(crate) input_tokens: u64,
     /// Tokens of all answers.
     pub(crate) output_tokens: u64,
-    /// The sum of what had a price.
+    /// The sum of what is charged for what had a price.
     pub(crate) cost: Option<PicoDollars>,
     /// Something had none.
     pub(crate) has_unpriced: bool,
@@ -334,7 +334,7 @@ impl Settlement {
         self.settle(&billing, api_latency, ending);
     }
 
-    /// Settles a session of many answers; does nothing when it was settled already.
+    /// Settles a session of many answers, each of which is booked; does nothing when it was settled already.
     pub(crate) fn settle_session(&mut self, spend: &SessionSpend, ending: Ending) {
         if self.is_settled {
             return;
@@ -345,8 +345,6 @@ impl Settlement {
         // How long the provider took to open it; how long it lasted is the caller's affair.
         self.target.metrics.api_latency.observe(self.at_provider.as_secs_f64());
         let (input_tokens, output_tokens) = (spend.input_tokens, spend.output_tokens);
-        let charged = spend.cost.map(|cost| self.target.adjustment.total(cost));
-        let spend = &SessionSpend { cost: charged, ..*spend };
         self.book(spend, &Usage { input_tokens, output_tokens, ..Usage::default() }, ending);
     }
 

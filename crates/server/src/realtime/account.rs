@@ -1,14 +1,21 @@
 //! What a session comes to: the counts and the cost of all its responses, and of what was written down of its caller.
 //!
-//! Owns the sum. Leaves reading the counts to `events`, metrics and log to the settlement. **Invariant:** a session is
-//! settled exactly once, when its account is dropped at the latest. **Invariant:** each response is priced by itself, so
-//! that a price per request, or one that depends on a prompt's length, is what the provider bills.
+//! Owns the sums. Leaves reading the counts to `events`, holding for answers to the `tab`, metrics and log to the settlement.
+//! **Invariant:** a session is settled exactly once, when its account is dropped at the latest. **Invariant:** each response
+//! is priced and booked by itself, so that a price per request, or one that depends on a prompt's length, is what the
+//! provider bills.
 
+use super::context::Means;
 use super::events::News;
+use super::tab::{Room, Tab};
+use crate::error::Rejection;
 use crate::pipeline::settle::{Ending, SessionSpend, Settlement, is_plausible};
 use crate::target::Target;
+use crate::toll::Spent;
 use std::sync::Arc;
-use tollgate_catalog::{Prices, Usage, cost};
+use std::task::Context;
+use tollgate_catalog::{Adjustment, Prices, Usage, cost};
+use tollgate_dialect::conversation;
 
 /// Bytes of text per token where a provider reports none: OpenAI's rule of thumb for English.
 const BYTES_PER_TOKEN: u64 = 4;
@@ -17,12 +24,20 @@ const BYTES_PER_TOKEN: u64 = 4;
 /// this is less than was said.
 const SOUND_BYTES_PER_TOKEN: u64 = 3_200;
 
+/// A response that has begun and not ended: what it has said so far.
+#[derive(Debug)]
+struct Open {
+    id: String,
+    text_bytes: u64,
+    sound_bytes: u64,
+}
+
 /// A session's sums, as they grow.
 #[derive(Debug, Default)]
 struct Sums {
     spend: SessionSpend,
-    /// A response that has begun and not ended: what it has said so far.
-    open: Option<(u64, u64)>,
+    adjustment: Adjustment,
+    open: Vec<Open>,
     /// The prices of the model that writes down what the caller says; `None` while there is none.
     transcriber: Option<Prices>,
 }
@@ -32,36 +47,97 @@ pub(super) struct Account {
     settlement: Settlement,
     target: Arc<Target>,
     sums: Sums,
+    /// What is held of its caller's budgets; none for what nobody pays.
+    tab: Option<Tab>,
 }
 
 impl Account {
     /// Opens the account; the session counts as being answered from here on.
-    pub(super) fn new(settlement: Settlement, target: Arc<Target>) -> Self {
+    pub(super) fn new(settlement: Settlement, target: Arc<Target>, tab: Option<Tab>) -> Self {
         settlement.stream_opened();
-        Self { settlement, target, sums: Sums::default() }
+        let sums = Sums { adjustment: target.adjustment, ..Sums::default() };
+        Self { settlement, target, sums, tab }
     }
 
     /// Takes note of what a provider's message says.
-    pub(super) fn note(&mut self, news: &News) {
-        if let News::Transcriber(model) = news {
-            let is_own = model.as_deref() == Some(self.target.model.as_str());
-            let prices = |model: &str| {
-                tollgate_catalog::model(self.target.provider.name, model)
-                    .map(|facts| facts.prices)
-                    .unwrap_or_default()
-            };
-            // The model of a session that does nothing else is the deployment's, and so are the prices.
-            self.sums.transcriber =
-                if is_own { Some(self.target.prices.clone()) } else { model.as_deref().map(prices) };
-            return;
+    ///
+    /// # Errors
+    /// The caller's budgets or limits leave nothing for a next answer: the session has to end.
+    pub(super) fn note(&mut self, news: &News) -> Result<(), Box<Rejection>> {
+        let begun = self.take(news);
+        let Some(tab) = self.tab.as_mut().filter(|_| !matches!(news, News::None | News::Said { .. })) else {
+            return Ok(());
+        };
+        begun?;
+        match tab.cover() {
+            Room::Held | Room::Later => Ok(()),
+            Room::Not(rejection) | Room::Over(rejection) => Err(rejection),
         }
-        self.sums.note(news, &self.target.prices);
+    }
+
+    /// The same while the session ends: nothing can follow.
+    pub(super) fn heed(&mut self, news: &News) {
+        // What it leaves no room for is over already.
+        let _ = self.take(news);
+    }
+
+    /// A caller's message is to go on.
+    pub(super) fn add(&mut self, means: &Means) {
+        if let Some(tab) = &mut self.tab {
+            tab.add(means);
+        }
+    }
+
+    /// Whether it may go on now.
+    pub(super) fn room_for(&mut self, means: &Means) -> Room {
+        self.tab.as_mut().map_or(Room::Held, |tab| tab.room_for(means))
+    }
+
+    /// Goes on with what is being held.
+    pub(super) fn poll(&mut self, context: &mut Context<'_>) -> Result<bool, Box<Rejection>> {
+        self.tab.as_mut().map_or(Ok(false), |tab| tab.poll(context))
+    }
+
+    fn take(&mut self, news: &News) -> Result<(), Box<Rejection>> {
+        if let News::Settings { transcriber, .. } = news {
+            self.sums.transcriber = transcriber.as_deref().map(|model| self.prices_of(model));
+        }
+        let spent = self.sums.note(news, &self.target.prices);
+        let Some(tab) = &mut self.tab else { return Ok(()) };
+        tab.note(news, self.sums.transcriber.as_ref());
+        match (news, spent) {
+            (News::ResponseBegins { id }, _) => return tab.begin(id),
+            (News::ResponseEnds { id, .. }, spent) => tab.end(id, spent.as_ref()),
+            (News::Transcribed(_), Some(spent)) => tab.book_beside(&spent),
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn prices_of(&self, model: &str) -> Prices {
+        // The model of a session that does nothing else is the deployment's, and so are the prices.
+        if model == self.target.model {
+            return self.target.prices.clone();
+        }
+        let facts = tollgate_catalog::model(self.target.provider.name, model);
+        facts.map(|facts| facts.prices).unwrap_or_default()
     }
 
     /// Settles the session, once.
     pub(super) fn settle(&mut self, ending: Ending) {
         // Whoever breaks off within a response has been given what it said so far.
-        self.sums.close_response(None, &self.target.prices);
+        let mut running: Vec<String> = self.sums.open.iter().map(|open| open.id.clone()).collect();
+        running.extend(self.tab.iter().flat_map(Tab::running).map(str::to_owned));
+        for id in running {
+            let spent = self.sums.close(&id, None, &self.target.prices);
+            let spent = spent.map(|spent| Spent { is_cut: ending == Ending::Cut, ..spent });
+            if let Some(tab) = &mut self.tab {
+                tab.end(&id, spent.as_ref());
+            }
+        }
+        if let Some(tab) = &mut self.tab {
+            tab.close();
+        }
         self.settlement.settle_session(&self.sums.spend, ending);
     }
 }
@@ -74,53 +150,86 @@ impl Drop for Account {
 }
 
 impl Sums {
-    fn note(&mut self, news: &News, prices: &Prices) {
-        match *news {
-            News::None | News::Transcriber(_) => {}
-            News::ResponseBegins => {
-                self.open.get_or_insert((0, 0));
+    /// What is due by what a provider says.
+    fn note(&mut self, news: &News, prices: &Prices) -> Option<Spent> {
+        match news {
+            News::ResponseBegins { id } => {
+                self.opened(id);
+                None
             }
-            News::Said { text_bytes, sound_bytes } => {
-                let (text, sound) = self.open.get_or_insert((0, 0));
-                *text = text.saturating_add(text_bytes);
-                *sound = sound.saturating_add(sound_bytes);
+            News::Said { id, text_bytes, sound_bytes } => {
+                let open = self.opened(id)?;
+                open.text_bytes = open.text_bytes.saturating_add(*text_bytes);
+                open.sound_bytes = open.sound_bytes.saturating_add(*sound_bytes);
+                None
             }
-            News::ResponseEnds(usage) => self.close_response(usage, prices),
+            News::ResponseEnds { id, usage } => self.close(id, *usage, prices),
             News::Transcribed(usage) => {
-                let prices = self.transcriber.take();
-                match usage.filter(is_plausible) {
-                    Some(usage) => self.add(&usage, &prices.clone().unwrap_or_default()),
+                let Some(usage) = usage.filter(is_plausible) else {
                     // Billed by the second, for which no price is known here.
-                    None => self.spend.has_unpriced = true,
-                }
-                self.transcriber = prices;
+                    self.spend.has_unpriced = true;
+                    return Some(Spent::default());
+                };
+                let prices = self.transcriber.clone().unwrap_or_default();
+                Some(self.add(&usage, &prices, false))
             }
+            _ => None,
         }
+    }
+
+    /// A response that runs; the one that came last where it has no id of its own.
+    fn opened(&mut self, id: &str) -> Option<&mut Open> {
+        let known = self.open.iter().position(|open| open.id == id);
+        let last = || if id.is_empty() { self.open.len().checked_sub(1) } else { None };
+        let at = known.or_else(last).unwrap_or_else(|| {
+            self.open.push(Open { id: id.to_owned(), text_bytes: 0, sound_bytes: 0 });
+            self.open.len() - 1
+        });
+        self.open.get_mut(at)
     }
 
     /// Adds a response: its counts, or what was heard of it where it has none that can be true.
-    fn close_response(&mut self, usage: Option<Usage>, prices: &Prices) {
-        let said = self.open.take();
+    fn close(&mut self, id: &str, usage: Option<Usage>, prices: &Prices) -> Option<Spent> {
+        let at = self.open.iter().position(|open| open.id == id);
+        let said = at.map(|at| self.open.swap_remove(at));
         if let Some(usage) = usage.filter(is_plausible) {
-            return self.add(&usage, prices);
+            return Some(self.add(&usage, prices, false));
         }
-        let (text, sound) = said.unwrap_or_default();
+        let (text, sound) = said.map(|said| (said.text_bytes, said.sound_bytes)).unwrap_or_default();
         let sound_tokens = sound.div_ceil(SOUND_BYTES_PER_TOKEN);
         let output_tokens = text.div_ceil(BYTES_PER_TOKEN).saturating_add(sound_tokens);
-        if output_tokens > 0 {
-            self.spend.is_estimated = true;
-            self.add(&Usage { output_tokens, output_audio_tokens: sound_tokens, ..Usage::default() }, prices);
+        if output_tokens == 0 {
+            return None;
         }
+        let usage = Usage { output_tokens, output_audio_tokens: sound_tokens, ..Usage::default() };
+        Some(self.add(&usage, prices, true))
     }
 
-    fn add(&mut self, usage: &Usage, prices: &Prices) {
+    fn add(&mut self, usage: &Usage, prices: &Prices, is_estimated: bool) -> Spent {
         let spend = &mut self.spend;
         spend.input_tokens = spend.input_tokens.saturating_add(usage.input_tokens);
         spend.output_tokens = spend.output_tokens.saturating_add(usage.output_tokens);
-        match cost(prices, usage, None) {
-            Some(cost) => spend.cost = Some(spend.cost.unwrap_or_default().saturating_add(cost.total)),
+        spend.is_estimated |= is_estimated;
+        let bill = cost(prices, usage, None).map(|cost| self.adjustment.bill(cost));
+        match bill {
+            Some(bill) => spend.cost = Some(spend.cost.unwrap_or_default().saturating_add(bill.total)),
             None => spend.has_unpriced = true,
         }
+        let total = bill.map(|bill| bill.total);
+        Spent { usage: told(usage), cost: total, bill, is_estimated, ..Spent::default() }
+    }
+}
+
+/// The counts as a row has them.
+fn told(usage: &Usage) -> conversation::Usage {
+    conversation::Usage {
+        input_tokens: usage.input_tokens,
+        cached_tokens: usage.cached_tokens,
+        input_audio_tokens: usage.input_audio_tokens.saturating_add(usage.cached_audio_tokens),
+        input_image_tokens: usage.input_image_tokens.saturating_add(usage.cached_image_tokens),
+        output_tokens: usage.output_tokens,
+        output_audio_tokens: usage.output_audio_tokens,
+        ..conversation::Usage::default()
     }
 }
 
@@ -136,6 +245,20 @@ mod tests {
 
     fn dollars(text: &str) -> Option<PicoDollars> {
         PicoDollars::parse_dollars(text).ok()
+    }
+
+    const ID: &str = "resp_1";
+
+    fn begins() -> News {
+        News::ResponseBegins { id: ID.to_owned() }
+    }
+
+    fn said(text_bytes: u64, sound_bytes: u64) -> News {
+        News::Said { id: ID.to_owned(), text_bytes, sound_bytes }
+    }
+
+    fn ends(usage: Option<Usage>) -> News {
+        News::ResponseEnds { id: ID.to_owned(), usage }
     }
 
     fn sums(news: Vec<News>) -> Sums {
@@ -160,8 +283,8 @@ mod tests {
         };
         // gpt-realtime, a million: text 4, sound 32, cached 0.4; text out 16, sound out 64.
         // 30 x 4 + 40 x 32 + 30 x 0.4 + 10 x 16 + 40 x 64 = 4132
-        let said = News::Said { text_bytes: 400, sound_bytes: 9_999 };
-        let one = vec![News::ResponseBegins, said, News::ResponseEnds(Some(usage))];
+        let said = said(400, 9_999);
+        let one = vec![begins(), said, ends(Some(usage))];
         let spend = sums(one.clone()).spend;
         assert_eq!((spend.input_tokens, spend.output_tokens), (100, 50));
         assert_eq!((spend.cost, spend.is_estimated, spend.has_unpriced), (dollars("0.004132"), false, false));
@@ -171,16 +294,16 @@ mod tests {
 
     #[test]
     fn a_response_without_counts_is_estimated_from_what_was_said() {
-        let said = News::Said { text_bytes: 9, sound_bytes: 3_201 };
+        let said = said(9, 3_201);
         let absurd = Usage { input_tokens: 1, output_tokens: TOKENS_MAX + 1, ..Usage::default() };
         for end in [None, Some(absurd)] {
-            let spend = sums(vec![News::ResponseBegins, said.clone(), News::ResponseEnds(end)]).spend;
+            let spend = sums(vec![begins(), said.clone(), ends(end)]).spend;
             // 3 x 16 + 2 x 64
             assert_eq!((spend.output_tokens, spend.is_estimated, spend.cost), (5, true, dollars("0.000176")));
         }
-        let cancelled = sums(vec![News::ResponseBegins, News::ResponseEnds(None)]).spend;
+        let cancelled = sums(vec![begins(), ends(None)]).spend;
         assert_eq!((cancelled.output_tokens, cancelled.is_estimated, cancelled.cost), (0, false, None));
-        let zero = sums(vec![News::ResponseBegins, said, News::ResponseEnds(Some(Usage::default()))]).spend;
+        let zero = sums(vec![begins(), said, ends(Some(Usage::default()))]).spend;
         assert_eq!((zero.output_tokens, zero.is_estimated), (0, false), "an explicit zero is believed");
     }
 

@@ -5,6 +5,7 @@
 //! of models. **Invariant:** a caller's message that is no JSON object, or that names another model for the session, is
 //! answered here and reaches no provider.
 
+use super::context::Means;
 use crate::error::{realtime_error, strike_out};
 use crate::target::Target;
 use std::ops::Range;
@@ -37,20 +38,39 @@ pub(super) enum News {
     /// Nothing.
     None,
     /// A response begins.
-    ResponseBegins,
+    ResponseBegins {
+        /// Which.
+        id: String,
+    },
     /// So many bytes of what a response says in text, or as sound in base64.
     Said {
+        /// Which.
+        id: String,
         /// Bytes of text, transcripts and arguments.
         text_bytes: u64,
         /// Bytes of sound in base64.
         sound_bytes: u64,
     },
     /// A response is over; its counts, where it has any.
-    ResponseEnds(Option<Usage>),
+    ResponseEnds {
+        /// Which.
+        id: String,
+        /// The counts.
+        usage: Option<Usage>,
+    },
+    /// What the caller said has become a piece by itself.
+    Committed,
     /// What the caller said was written down; the counts, where they are in tokens.
     Transcribed(Option<Usage>),
-    /// What the caller says is written down by this model.
-    Transcriber(Option<String>),
+    /// It was not written down.
+    NotTranscribed,
+    /// The session's settings.
+    Settings {
+        /// What the caller says is written down by this model.
+        transcriber: Option<String>,
+        /// How long they are.
+        bytes: u64,
+    },
 }
 
 /// A provider's message, read.
@@ -73,16 +93,23 @@ impl Names {
         Self { caller: asked.to_owned(), provider: target.model.clone(), secret }
     }
 
-    /// Reads a caller's message.
-    pub(super) fn upward(&self, text: &str) -> Upward {
+    /// Reads a caller's message: what becomes of it, and what it can lead to.
+    pub(super) fn upward(&self, text: &str) -> (Upward, Means) {
         let Ok(event) = scan(text.as_bytes(), &Limits::REQUEST) else {
             let message = "The event is not a JSON object that is accepted.";
-            return Upward::Refused(realtime_error(("invalid_request_error", "invalid_json"), message, None));
+            let event = realtime_error(("invalid_request_error", "invalid_json"), message, None);
+            return (Upward::Refused(event), Means::Nothing);
         };
         let kind = event.get("type").and_then(|kind| kind.as_str());
+        let means = Means::of(kind.as_deref().unwrap_or_default(), text, &event);
         if !matches!(kind.as_deref(), Some("session.update" | "transcription_session.update")) {
-            return Upward::Same;
+            return (Upward::Same, means);
         }
+        (self.settings(text, &event), means)
+    }
+
+    /// The settings of a session, as they go on.
+    fn settings(&self, text: &str, event: &Object<'_>) -> Upward {
         let id = event.get("event_id").and_then(|id| id.as_str());
         let refuse = |code: &str, message: &str| {
             Upward::Refused(realtime_error(("invalid_request_error", code), message, id.as_deref()))
@@ -113,6 +140,12 @@ impl Names {
         rewrite(text, edits).map_or(Upward::Same, Upward::Changed)
     }
 
+    /// A caller's own id of its message.
+    pub(super) fn event_id(text: &str) -> Option<String> {
+        let event = scan(text.as_bytes(), &Limits::REQUEST).ok()?;
+        Some(event.get("event_id")?.as_str()?.into_owned())
+    }
+
     /// Reads a provider's message.
     pub(super) fn downward(&self, text: &str) -> Downward {
         let mut read = match scan(text.as_bytes(), &Limits::REPLY) {
@@ -130,29 +163,32 @@ impl Names {
 
     fn read(&self, text: &str, event: &Object<'_>) -> Downward {
         let kind = event.get("type").and_then(|kind| kind.as_str());
+        let response = || event.get("response").and_then(|response| response.as_object());
         let news = match kind.as_deref().unwrap_or_default() {
             "session.created"
             | "session.updated"
             | "transcription_session.created"
             | "transcription_session.updated" => return self.read_settings(text, event),
-            "response.created" => News::ResponseBegins,
+            "response.created" => News::ResponseBegins { id: id_of(response()) },
             "response.done" => {
-                let response = event.get("response").and_then(|response| response.as_object());
-                News::ResponseEnds(response.and_then(|response| usage(response.get("usage")?)))
+                let counts = response().and_then(|response| usage(response.get("usage")?));
+                News::ResponseEnds { id: id_of(response()), usage: counts }
             }
+            "input_audio_buffer.committed" => News::Committed,
+            "conversation.item.input_audio_transcription.failed" => News::NotTranscribed,
             "conversation.item.input_audio_transcription.completed" => {
                 News::Transcribed(event.get("usage").and_then(usage))
             }
             // The names of the API, and of its beta.
             "response.output_audio.delta" | "response.audio.delta" => {
-                News::Said { text_bytes: 0, sound_bytes: delta_bytes(event) }
+                News::Said { id: said_by(event), text_bytes: 0, sound_bytes: delta_bytes(event) }
             }
             "response.output_text.delta"
             | "response.text.delta"
             | "response.output_audio_transcript.delta"
             | "response.audio_transcript.delta"
             | "response.function_call_arguments.delta" => {
-                News::Said { text_bytes: delta_bytes(event), sound_bytes: 0 }
+                News::Said { id: said_by(event), text_bytes: delta_bytes(event), sound_bytes: 0 }
             }
             _ => News::None,
         };
@@ -173,7 +209,8 @@ impl Names {
             }
             transcriber = Some(name);
         }
-        Downward { changed: rewrite(text, edits), news: News::Transcriber(transcriber) }
+        let news = News::Settings { transcriber, bytes: text.len() as u64 };
+        Downward { changed: rewrite(text, edits), news }
     }
 }
 
@@ -201,6 +238,17 @@ fn rewrite(text: &str, mut edits: Vec<(Range<usize>, &str)>) -> Option<String> {
     }
     changed.extend_from_slice(text.get(copied..)?.as_bytes());
     String::from_utf8(changed).ok()
+}
+
+/// The id of a response; empty where it has none.
+fn id_of(response: Option<Object<'_>>) -> String {
+    let id = response.and_then(|response| Some(response.get("id")?.as_str()?.into_owned()));
+    id.unwrap_or_default()
+}
+
+/// Whose piece it is.
+fn said_by(event: &Object<'_>) -> String {
+    event.get("response_id").and_then(|id| id.as_str()).map(std::borrow::Cow::into_owned).unwrap_or_default()
 }
 
 fn delta_bytes(event: &Object<'_>) -> u64 {
@@ -253,7 +301,7 @@ mod tests {
     fn a_callers_message_goes_on_as_it_is_but_for_the_model() {
         let check = |text: &str, expect: Option<&str>| {
             let expect = expect.map_or(Upward::Same, |text| Upward::Changed(text.to_owned()));
-            assert_eq!(names().upward(text), expect, "{text}");
+            assert_eq!(names().upward(text).0, expect, "{text}");
         };
         check(r#"{"type":"response.create"}"#, None);
         check(r#"{"type":"no.such.event","session":{"model":"x"}}"#, None);
@@ -283,7 +331,7 @@ mod tests {
     #[test]
     fn another_model_and_what_is_no_event_are_refused_here() {
         let check = |text: &str, code: &str, id: Option<&str>| {
-            let Upward::Refused(event) = names().upward(text) else { panic!("{text} went on") };
+            let Upward::Refused(event) = names().upward(text).0 else { panic!("{text} went on") };
             let event: serde_json::Value = serde_json::from_str(&event).unwrap();
             assert_eq!((&event["type"], &event["error"]["code"]), (&"error".into(), &code.into()), "{text}");
             assert_eq!(event["error"]["event_id"].as_str(), id);
@@ -322,32 +370,35 @@ mod tests {
     #[test]
     fn counts_and_their_parts_are_read_from_the_events_that_have_them() {
         let check = |text: &str, expect: News| assert_eq!(names().downward(text).news, expect, "{text}");
+        let ends = |id: &str, usage| News::ResponseEnds { id: id.to_owned(), usage };
         let counted = |rest: &str| {
             format!(
-                r#"{{"type":"response.done","response":{{"usage":{{"total_tokens":150,"input_tokens":100,"output_tokens":50{rest}}}}}}}"#
+                r#"{{"type":"response.done","response":{{"id":"r1","usage":{{"total_tokens":150,"input_tokens":100,"output_tokens":50{rest}}}}}}}"#
             )
         };
         let plain = Usage { input_tokens: 100, output_tokens: 50, ..Usage::default() };
-        check(&counted(""), News::ResponseEnds(Some(plain)));
+        check(&counted(""), ends("r1", Some(plain)));
         check(
             &counted(
                 r#","input_token_details":{"text_tokens":40,"audio_tokens":60,"cached_tokens":30,"cached_tokens_details":{"text_tokens":10,"audio_tokens":20}},"output_token_details":{"text_tokens":10,"audio_tokens":40}"#,
             ),
-            News::ResponseEnds(Some(Usage {
-                cached_tokens: 30,
-                cached_audio_tokens: 20,
-                input_audio_tokens: 40,
-                output_audio_tokens: 40,
-                ..plain
-            })),
+            ends(
+                "r1",
+                Some(Usage {
+                    cached_tokens: 30,
+                    cached_audio_tokens: 20,
+                    input_audio_tokens: 40,
+                    output_audio_tokens: 40,
+                    ..plain
+                }),
+            ),
         );
-        check(r#"{"type":"response.done","response":{"usage":null}}"#, News::ResponseEnds(None));
-        check(
-            r#"{"type":"response.done","response":{"usage":{"input_tokens":-3}}}"#,
-            News::ResponseEnds(None),
-        );
-        check(r#"{"type":"response.done"}"#, News::ResponseEnds(None));
-        check(r#"{"type":"response.created"}"#, News::ResponseBegins);
+        check(r#"{"type":"response.done","response":{"usage":null}}"#, ends("", None));
+        check(r#"{"type":"response.done","response":{"usage":{"input_tokens":-3}}}"#, ends("", None));
+        check(r#"{"type":"response.done"}"#, ends("", None));
+        let begins = News::ResponseBegins { id: "r2".to_owned() };
+        check(r#"{"type":"response.created","response":{"id":"r2"}}"#, begins);
+        check(r#"{"type":"input_audio_buffer.committed"}"#, News::Committed);
         let name = "conversation.item.input_audio_transcription.completed";
         check(
             &format!(
@@ -366,15 +417,15 @@ mod tests {
         );
         check(
             r#"{"type":"response.output_text.delta","delta":"hello"}"#,
-            News::Said { text_bytes: 5, sound_bytes: 0 },
+            News::Said { id: String::new(), text_bytes: 5, sound_bytes: 0 },
         );
         check(
-            r#"{"type":"response.audio.delta","delta":"AAAA"}"#,
-            News::Said { text_bytes: 0, sound_bytes: 4 },
+            r#"{"type":"response.audio.delta","response_id":"r3","delta":"AAAA"}"#,
+            News::Said { id: "r3".to_owned(), text_bytes: 0, sound_bytes: 4 },
         );
         check(
             r#"{"type":"session.updated","session":{"input_audio_transcription":{"model":"whisper-1"}}}"#,
-            News::Transcriber(Some("whisper-1".to_owned())),
+            News::Settings { transcriber: Some("whisper-1".to_owned()), bytes: 88 },
         );
     }
 }

@@ -1,18 +1,20 @@
 //! OpenAI's Realtime: a caller's WebSocket, joined to a provider's.
 //!
 //! Owns the road of a session: the caller's handshake ([`handshake`]), the walk to a deployment that opens one
-//! ([`attempt`]), the frames between the two ([`relay`]), what they say ([`events`]), what it comes to ([`account`]), and
-//! its end ([`session`]). Leaves sockets to providers to `upstream`, and the choice of a deployment to the pipeline's
-//! walk. **Invariant:** a session lives in its caller's connection's own task and ends with it; no task, no channel and
-//! no frame is left behind. **Invariant:** until a deployment has opened, the caller has been told nothing, so that the
-//! next one can be tried.
+//! ([`attempt`]), the frames between the two ([`relay`]), what they say ([`events`]), how long that makes the conversation
+//! ([`context`]), what is held for its answers ([`tab`]), what they come to ([`account`]), and its end ([`session`]). Leaves
+//! sockets to providers to `upstream`, and the choice of a deployment to the pipeline's walk. **Invariant:** a session lives
+//! in its caller's connection's own task and ends with it; no task, no channel and no frame is left behind.
+//! **Invariant:** until a deployment has opened, the caller has been told nothing, so that the next one can be tried.
 
 mod account;
 mod attempt;
+mod context;
 mod events;
 mod handshake;
 mod relay;
 mod session;
+mod tab;
 
 pub(crate) use handshake::protocol_key;
 pub(crate) use session::Session;
@@ -42,6 +44,7 @@ use hyper::body::Incoming;
 use session::SessionParts;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
+use tab::Tab;
 
 /// Largest message of either side, in bytes: 15 MiB of sound, the most that one event may have (Realtime reference),
 /// are 20 MiB in base64. An operator's lower limit on bodies holds here too.
@@ -114,16 +117,18 @@ pub(crate) async fn open(
             }
         }
     };
+    let time_max = boarding.limits.attempt;
     let crate::pipeline::Boarded { target, place, stake, counts } = walk.opened(boarding);
     let target = &target;
     let Opened { headers, socket, at_provider } = opened;
     let response = switching(call, target, &offer, (&headers, counts, at_provider));
-    let settlement =
-        Settlement::new(worker, call, target, 0, at_provider).with_place(place).with_stake(stake);
+    let settlement = Settlement::new(worker, call, target, 0, at_provider).with_place(place);
+    let tab =
+        call.toll.get().map(|toll| Tab::new(&worker.gateway, toll, (target, time_max), &call.caller, stake));
     slot.put(Session::new(SessionParts {
         upgrade: hyper::upgrade::on(request),
         provider: *socket,
-        account: Account::new(settlement, Arc::clone(target)),
+        account: Account::new(settlement, Arc::clone(target), tab),
         names: Names::new(&received.model, target),
         drain: worker.gateway.drain_handle(),
         message_bytes_max,

@@ -6,7 +6,10 @@
 //! own never stand before a message.
 
 use super::account::Account;
+use super::context::Means;
 use super::events::{Names, Upward};
+use super::tab::Room;
+use crate::error::{Rejection, realtime_error};
 use bytes::Bytes;
 use futures_util::{Sink, Stream};
 use std::collections::VecDeque;
@@ -71,6 +74,31 @@ pub(super) enum Ended {
     Old,
     /// The gateway ends.
     Over,
+    /// The caller's budgets or limits leave no more answers: the type, the code and the words of it.
+    Spent(&'static str, &'static str, String),
+}
+
+impl Ended {
+    fn spent(rejection: &Rejection) -> Self {
+        Self::Spent(rejection.kind(), code_of(rejection), rejection.message().to_owned())
+    }
+}
+
+/// What an error event calls a limit that stands in the way, in OpenAI's words where there are any.
+fn code_of(rejection: &Rejection) -> &'static str {
+    match (rejection.kind(), rejection.status().as_u16()) {
+        ("budget_exceeded", _) => "budget_exceeded",
+        (_, 429) => "rate_limit_exceeded",
+        _ => "server_error",
+    }
+}
+
+/// A caller's message that waits until an answer may follow from it.
+struct Parked {
+    message: Message,
+    means: Means,
+    /// The caller's own id of it.
+    event_id: Option<String>,
 }
 
 /// One side.
@@ -194,6 +222,7 @@ pub(super) struct Relay {
     pub(super) provider: Side,
     pub(super) account: Account,
     names: Names,
+    parked: Option<Parked>,
     began: Instant,
     /// When either side last sent a message.
     spoke: Instant,
@@ -207,7 +236,7 @@ impl Relay {
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let now = Instant::now();
         let (caller, provider) = (Side::new(caller), Side::new(provider));
-        Self { caller, provider, account, names, began: now, spoke: now, ticks }
+        Self { caller, provider, account, names, parked: None, began: now, spoke: now, ticks }
     }
 
     /// Passes messages on until the session ends.
@@ -216,6 +245,9 @@ impl Relay {
             if let Err(ended) = self.check(Instant::now()) {
                 return Poll::Ready(ended);
             }
+        }
+        if let Err(rejection) = self.account.poll(context) {
+            return Poll::Ready(Ended::spent(&rejection));
         }
         for _ in 0..ROUNDS_MAX {
             match self.round(context) {
@@ -241,12 +273,13 @@ impl Relay {
     fn round(&mut self, context: &mut Context<'_>) -> Result<bool, Ended> {
         let mut moved = self.provider.deliver(context) | self.caller.deliver(context);
         // A caller's message goes on to the provider, or is answered.
-        if self.provider.outbox.is_empty()
-            && self.caller.outbox.len() < OUTBOX_MAX
-            && let Poll::Ready(heard) = self.caller.listen(context)
-        {
-            self.pass_up(heard.map_err(|fault| Ended::Broke(Who::Caller, fault))?)?;
-            moved = true;
+        if self.provider.outbox.is_empty() && self.caller.outbox.len() < OUTBOX_MAX {
+            if let Some(parked) = self.parked.take() {
+                moved |= self.let_up(parked)?;
+            } else if let Poll::Ready(heard) = self.caller.listen(context) {
+                self.pass_up(heard.map_err(|fault| Ended::Broke(Who::Caller, fault))?)?;
+                moved = true;
+            }
         }
         if self.caller.outbox.is_empty()
             && let Poll::Ready(heard) = self.provider.listen(context)
@@ -258,23 +291,47 @@ impl Relay {
     }
 
     fn pass_up(&mut self, message: Message) -> Result<(), Ended> {
-        let Self { caller, provider, names, spoke, .. } = self;
         match message {
             Message::Text(text) => {
-                *spoke = Instant::now();
-                match names.upward(text.as_str()) {
-                    Upward::Same => provider.outbox.push_back(Message::Text(text)),
-                    Upward::Changed(text) => provider.outbox.push_back(Message::Text(text.into())),
-                    Upward::Refused(event) => caller.outbox.push_back(Message::Text(event.into())),
-                }
-                Ok(())
+                self.spoke = Instant::now();
+                let (upward, means) = self.names.upward(text.as_str());
+                let event_id = || Names::event_id(text.as_str());
+                let event_id = if matches!(means, Means::Asks(_)) { event_id() } else { None };
+                let message = match upward {
+                    Upward::Same => Message::Text(text),
+                    Upward::Changed(text) => Message::Text(text.into()),
+                    Upward::Refused(event) => {
+                        self.caller.outbox.push_back(Message::Text(event.into()));
+                        return Ok(());
+                    }
+                };
+                self.account.add(&means);
+                self.let_up(Parked { message, means, event_id }).map(drop)
             }
             Message::Close(frame) => Err(Ended::Closed(Who::Caller, frame)),
             other => {
-                pass_other(other, caller, provider, spoke);
+                pass_other(other, &self.caller, &mut self.provider, &mut self.spoke);
                 Ok(())
             }
         }
+    }
+
+    /// Passes a caller's message up, once whatever can follow from it is held for; true where it went, or was answered.
+    fn let_up(&mut self, parked: Parked) -> Result<bool, Ended> {
+        match self.account.room_for(&parked.means) {
+            Room::Held => self.provider.outbox.push_back(parked.message),
+            Room::Later => {
+                self.parked = Some(parked);
+                return Ok(false);
+            }
+            Room::Not(rejection) => {
+                let kind = (rejection.kind(), code_of(&rejection));
+                let event = realtime_error(kind, rejection.message(), parked.event_id.as_deref());
+                self.caller.outbox.push_back(Message::Text(event.into()));
+            }
+            Room::Over(rejection) => return Err(Ended::spent(&rejection)),
+        }
+        Ok(true)
     }
 
     fn pass_down(&mut self, message: Message) -> Result<(), Ended> {
@@ -282,10 +339,9 @@ impl Relay {
             Message::Text(text) => {
                 self.spoke = Instant::now();
                 let read = self.names.downward(text.as_str());
-                self.account.note(&read.news);
                 let message = read.changed.map_or(Message::Text(text), |text| Message::Text(text.into()));
                 self.caller.outbox.push_back(message);
-                Ok(())
+                self.account.note(&read.news).map_err(|rejection| Ended::spent(&rejection))
             }
             Message::Close(frame) => Err(Ended::Closed(Who::Provider, frame)),
             other => {
@@ -298,7 +354,7 @@ impl Relay {
     /// Takes note of what a provider says while it is being left.
     pub(super) fn heed(account: &mut Account, names: &Names, message: &Message) {
         if let Message::Text(text) = message {
-            account.note(&names.downward(text.as_str()).news);
+            account.heed(&names.downward(text.as_str()).news);
         }
     }
 

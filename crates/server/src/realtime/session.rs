@@ -13,6 +13,7 @@ use crate::pipeline::settle::Ending;
 use crate::reply::DrainHandle;
 use futures_util::{SinkExt, StreamExt};
 use hyper::upgrade::OnUpgrade;
+use std::borrow::Cow;
 use std::future::poll_fn;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -76,7 +77,7 @@ impl Session {
 #[derive(Debug, PartialEq, Eq)]
 struct Farewell {
     /// An error event for the caller.
-    event: Option<(&'static str, &'static str, &'static str)>,
+    event: Option<(&'static str, &'static str, Cow<'static, str>)>,
     /// The close for the caller; `None` where it closed itself or is gone.
     to_caller: Option<Option<CloseFrame>>,
     /// The same for the provider.
@@ -120,13 +121,14 @@ impl Farewell {
                     Fault::NotUtf8 => (CloseCode::Invalid, "invalid_utf8", "The message is not UTF-8."),
                     _ => (CloseCode::Protocol, "invalid_frame", "The frame breaks a rule of WebSocket."),
                 };
-                let event = Some(("invalid_request_error", name, reason));
+                let event = Some(("invalid_request_error", name, Cow::Borrowed(reason)));
                 Self {
                     event,
                     to_caller: Some(close(code, reason)),
                     to_provider,
                     lingers: true,
-                    ending: Ending::Cut,
+                    // Its own fault, of which no deployment learns.
+                    ending: Ending::CallerGone,
                 }
             }
             Ended::Broke(Who::Provider, fault) => {
@@ -136,26 +138,38 @@ impl Farewell {
                     _ => "The provider's messages could not be read.",
                 };
                 Self {
-                    event: Some(("server_error", "provider_connection_lost", reason)),
+                    event: Some(("server_error", "provider_connection_lost", Cow::Borrowed(reason))),
                     to_caller: Some(close(CloseCode::Error, reason)),
                     to_provider: Some(close(CloseCode::Protocol, "")),
                     lingers: false,
                     ending: Ending::Cut,
                 }
             }
-            Ended::Idle => Self::limit("session_idle", "The session was idle for too long."),
-            Ended::Old => Self::limit("session_expired", "The session has reached its longest duration."),
-            Ended::Over => Self::limit("gateway_shutting_down", "The gateway is shutting down."),
+            Ended::Idle => {
+                Self::limit("session_idle", "The session was idle for too long.", Ending::Complete)
+            }
+            Ended::Old => {
+                let reason = "The session has reached its longest duration.";
+                Self::limit("session_expired", reason, Ending::Complete)
+            }
+            Ended::Over => Self::limit("gateway_shutting_down", "The gateway is shutting down.", Ending::Cut),
+            Ended::Spent(kind, code, message) => Self {
+                event: Some((kind, code, Cow::Owned(message.clone()))),
+                to_caller: Some(close(CloseCode::Policy, "The caller's budgets or limits leave no more.")),
+                to_provider: Some(close(CloseCode::Away, "")),
+                lingers: false,
+                ending: Ending::Complete,
+            },
         }
     }
 
-    fn limit(name: &'static str, reason: &'static str) -> Self {
+    fn limit(name: &'static str, reason: &'static str, ending: Ending) -> Self {
         Self {
-            event: Some(("server_error", name, reason)),
+            event: Some(("server_error", name, Cow::Borrowed(reason))),
             to_caller: Some(close(CloseCode::Away, reason)),
             to_provider: Some(close(CloseCode::Away, "")),
             lingers: false,
-            ending: Ending::Cut,
+            ending,
         }
     }
 }
@@ -169,7 +183,7 @@ fn close(code: CloseCode, reason: &'static str) -> Option<CloseFrame> {
 async fn part(relay: &mut Relay, farewell: Farewell) {
     let Farewell { event, to_caller, to_provider, lingers, .. } = farewell;
     let (caller, provider, account, names) = relay.parts();
-    let event = event.map(|(kind, code, message)| realtime_error((kind, code), message, None));
+    let event = event.map(|(kind, code, message)| realtime_error((kind, code), &message, None));
     let to_caller = async {
         caller.outbox.extend(event.map(|text| Message::Text(text.into())));
         say_goodbye(caller, to_caller, |_| {}).await;
@@ -245,14 +259,16 @@ mod tests {
             (Fault::NotUtf8, "invalid_utf8", 1_007),
             (Fault::Protocol, "invalid_frame", 1_002),
         ] {
-            check(broke(Who::Caller, fault), Some(event), (Some(code), Some(1_001)), Ending::Cut);
+            check(broke(Who::Caller, fault), Some(event), (Some(code), Some(1_001)), Ending::CallerGone);
         }
         for fault in [Fault::Gone, Fault::Stalled, Fault::TooLarge, Fault::NotUtf8, Fault::Protocol] {
             let event = Some("provider_connection_lost");
             check(broke(Who::Provider, fault), event, (Some(1_011), Some(1_002)), Ending::Cut);
         }
-        check(Ended::Idle, Some("session_idle"), (Some(1_001), Some(1_001)), Ending::Cut);
-        check(Ended::Old, Some("session_expired"), (Some(1_001), Some(1_001)), Ending::Cut);
+        check(Ended::Idle, Some("session_idle"), (Some(1_001), Some(1_001)), Ending::Complete);
+        check(Ended::Old, Some("session_expired"), (Some(1_001), Some(1_001)), Ending::Complete);
+        let spent = Ended::Spent("budget_exceeded", "budget_exceeded", "spent".to_owned());
+        check(spent, Some("budget_exceeded"), (Some(1_008), Some(1_001)), Ending::Complete);
         check(Ended::Over, Some("gateway_shutting_down"), (Some(1_001), Some(1_001)), Ending::Cut);
     }
 }

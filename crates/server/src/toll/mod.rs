@@ -59,8 +59,6 @@ pub(crate) struct Toll {
     bounds: RequestBounds,
     /// Whether its maximum can be lowered.
     may_lower: bool,
-    /// Whether what an attempt holds is the most that it can come to: not of a session, which holds what one answer can.
-    holds_all: bool,
     /// Attempts that were sent, and those of them that have a row which counts as a request.
     sent: AtomicU32,
     rows: AtomicU32,
@@ -142,13 +140,13 @@ impl Toll {
             return Err(Rejection::end_user_blocked(&end_user.id));
         }
         let headers = headers::of(ledger, admission.accounts(), &call.caller, (&before, rules.token_unit));
-        let may_lower = call.surface.is_conversation();
-        let holds_all = call.surface != Surface::Realtime;
+        // What the answers of a session may be is said within it.
+        let may_lower = call.surface.is_conversation() && call.surface != Surface::Realtime;
         let key = call.caller.holder().map(|holder| Arc::clone(&holder.key));
         let key = key.and_then(|key| Some((scope_of(&key)?, key)));
         let (admission, tier) = (Arc::new(admission), before.0.tier);
         let (sent, rows, stood) = (AtomicU32::new(0), AtomicU32::new(0), Mutex::default());
-        Ok(Self { admission, facts, headers, key, tier, bounds, may_lower, holds_all, sent, rows, stood })
+        Ok(Self { admission, facts, headers, key, tier, bounds, may_lower, sent, rows, stood })
     }
 
     /// The group that answers in place of the one that was asked for, where a budget of its caller's is nearly spent and an

@@ -16,7 +16,7 @@ use tollgate_alerts::{Alert, Belongs, Scope as Whose, ScopeKind as Whom};
 use tollgate_catalog::{Bill, Bounds, PicoDollars, ServiceTier, Terms, cost};
 use tollgate_dialect::conversation::Usage;
 use tollgate_identity::{Kind, Limits, Scope, ScopeKind};
-use tollgate_ledger::{Attempt, Refused};
+use tollgate_ledger::{Admission, Attempt, Refused};
 use tollgate_policy::accounts::{Reason, Tokens};
 use tollgate_store::books::Status;
 
@@ -136,10 +136,9 @@ impl Toll {
         let hold = |most: PicoDollars, output_tokens: u64, lowered: Option<u64>| {
             let more = rules.of_target(target);
             let attempt = self.admission.attempt(crate::chance::bits(), more, most)?;
-            let (toll, target) = (Arc::clone(self), Arc::clone(target));
-            Ok(Stake { toll, attempt, target, output_tokens, began_at: 0, lowered, was_intended: false })
+            Ok(Stake { lowered, ..self.staked(attempt, target, output_tokens) })
         };
-        if !self.admission.is_bound() && !rules.binds(target) {
+        if !self.is_bound(rules, target) {
             return hold(PicoDollars::ZERO, u64::MAX, None);
         }
         let facts = ModelFacts::of(target, time_max);
@@ -163,6 +162,45 @@ impl Toll {
         }
     }
 
+    /// Whether any budget limits what it costs at a deployment.
+    pub(crate) fn is_bound(&self, rules: &TollRules, target: &Target) -> bool {
+        self.admission.is_bound() || rules.binds(target)
+    }
+
+    /// Holds so much for an answer of a session, of so many tokens at most.
+    ///
+    /// # Errors
+    /// The budget that stands in the way.
+    pub(crate) fn stake_most(
+        self: &Arc<Self>,
+        rules: &TollRules,
+        target: &Arc<Target>,
+        (most, output_tokens): (PicoDollars, u64),
+    ) -> Result<Stake, Box<Refused>> {
+        let attempt = self.admission.attempt(crate::chance::bits(), rules.of_target(target), most)?;
+        Ok(self.staked(attempt, target, output_tokens))
+    }
+
+    /// A stake that holds nothing, for what is booked beside what is held for.
+    pub(crate) fn beside(self: &Arc<Self>, rules: &TollRules, target: &Arc<Target>) -> Option<Stake> {
+        let attempt = self.admission.beside(crate::chance::bits(), rules.of_target(target)).ok()?;
+        let began_at = self.ledger().clock().wall().micros();
+        Some(Stake { began_at, ..self.staked(attempt, target, 0) })
+    }
+
+    fn staked(self: &Arc<Self>, attempt: Attempt, target: &Arc<Target>, output_tokens: u64) -> Stake {
+        let (toll, target) = (Arc::clone(self), Arc::clone(target));
+        Stake { toll, attempt, target, output_tokens, began_at: 0, lowered: None, was_intended: false }
+    }
+
+    /// One answer of a session, by the rates.
+    ///
+    /// # Errors
+    /// The limit that stands in the way.
+    pub(crate) fn answer(&self) -> Result<Admission, Box<Refused>> {
+        self.admission.answer(self.bounds.estimate_input_tokens, self.bounds.asked_output_tokens)
+    }
+
     /// The refusal in the caller's words.
     pub(crate) fn reject(&self, refused: &Refused, rules: &TollRules, caller: &Caller) -> Rejection {
         *self.stood.lock().unwrap_or_else(PoisonError::into_inner) =
@@ -180,6 +218,19 @@ fn lower_to(refused: &Refused) -> Option<PicoDollars> {
 }
 
 impl Stake {
+    /// What is held.
+    pub(crate) fn held(&self) -> PicoDollars {
+        self.attempt.held()
+    }
+
+    /// Holds so much instead.
+    ///
+    /// # Errors
+    /// The budget that stands in the way; what was held is held still.
+    pub(crate) fn rebook(&mut self, rules: &TollRules, most: PicoDollars) -> Result<(), Box<Refused>> {
+        self.attempt.rebook(rules.of_target(&self.target), most)
+    }
+
     /// The maximum that the answer is given, where the budgets do not leave the one that was asked for.
     pub(crate) fn lowered(&self) -> Option<u64> {
         self.lowered
@@ -268,7 +319,7 @@ impl Stake {
         }
         let cost = spent.cost.unwrap_or(PicoDollars::ZERO);
         // What is guessed is at most what was held: that is the most it can have been.
-        let is_over = spent.is_estimated && toll.holds_all && attempt.is_bound() && cost > attempt.held();
+        let is_over = spent.is_estimated && attempt.is_bound() && cost > attempt.held();
         let cost = if is_over { attempt.held() } else { cost };
         attempt.settle(row, cost);
     }

@@ -56,6 +56,7 @@ mod promised_reach;
 mod promised_scopes;
 mod promises;
 mod realtime;
+mod realtime_money;
 mod reload;
 mod replicate;
 mod replies;

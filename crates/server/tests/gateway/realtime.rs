@@ -14,10 +14,10 @@ use tokio_tungstenite::{WebSocketStream, accept_hdr_async, client_async};
 use tollgate_server::Stage;
 use tollgate_simulator::{EntraClient, Received, Script};
 
-type Caller = WebSocketStream<TcpStream>;
+pub(crate) type Caller = WebSocketStream<TcpStream>;
 
 /// A caller's session, and the headers of the 101.
-async fn connect(
+pub(crate) async fn connect(
     app: &App,
     target: &str,
     headers: &[(&'static str, &str)],
@@ -47,12 +47,12 @@ async fn refusal(app: &App, target: &str, headers: &[(&'static str, &str)]) -> (
 }
 
 /// The next message.
-async fn next(wire: &mut Caller) -> Option<Result<Message, Error>> {
+pub(crate) async fn next(wire: &mut Caller) -> Option<Result<Message, Error>> {
     patiently("the next message", wire.next()).await
 }
 
 /// Events up to one of this type, or the code and reason of the close.
-async fn events(wire: &mut Caller, last: &str) -> (Vec<Value>, Option<(u16, String)>) {
+pub(crate) async fn events(wire: &mut Caller, last: &str) -> (Vec<Value>, Option<(u16, String)>) {
     let mut events: Vec<Value> = Vec::new();
     while let Some(message) = next(wire).await {
         match message {
@@ -74,7 +74,7 @@ async fn events(wire: &mut Caller, last: &str) -> (Vec<Value>, Option<(u16, Stri
     (events, None)
 }
 
-async fn say(wire: &mut Caller, event: Value) {
+pub(crate) async fn say(wire: &mut Caller, event: Value) {
     wire.send(Message::text(event.to_string())).await.unwrap();
 }
 
@@ -400,23 +400,28 @@ async fn a_drain_ends_open_sessions_and_opens_no_more() {
 }
 
 /// A provider that a test plays.
-struct Played {
+pub(crate) struct Played {
     listener: TcpListener,
     address: SocketAddr,
 }
 
 impl Played {
     async fn start() -> (Self, App) {
+        Self::start_with("").await
+    }
+
+    pub(crate) async fn start_with(more: &str) -> (Self, App) {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let parameters =
             format!("model: openai/gpt-realtime, api_base: \"http://{address}/v1\", api_key: sk-provider");
-        let yaml = format!("{}router_settings: {{num_retries: 0}}\n", model_list(&[("voice", &parameters)]));
+        let list = model_list(&[("voice", &parameters)]);
+        let yaml = format!("{list}router_settings: {{num_retries: 0}}\n{more}");
         let app = App::start(yaml, Script::new()).await;
         (Self { listener, address }, app)
     }
 
-    async fn accept(&self) -> WebSocketStream<TcpStream> {
+    pub(crate) async fn accept(&self) -> WebSocketStream<TcpStream> {
         let (stream, _) = self.listener.accept().await.unwrap();
         #[expect(clippy::result_large_err, reason = "the library's own signature")]
         let check = |request: &Request, response: Response| {
