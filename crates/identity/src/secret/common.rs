@@ -3,66 +3,49 @@
 //! Only a hash of a key is kept, without a salt, so that a database that is lost gives away what can be guessed. A key that
 //! was drawn cannot be; one that was chosen is held to rules here. **Invariant:** no rule looks anything up elsewhere.
 
+use super::words::WORDS;
+use std::collections::BTreeSet;
+
 /// The fewest characters of a chosen key, `sk-` among them.
 const LENGTH_MIN: usize = 16;
 /// The most: a header line has to hold it.
 const LENGTH_MAX: usize = 512;
-/// The fewest different characters after `sk-`.
-const DIFFERENT_MIN: usize = 6;
+/// The fewest bits that as many different characters can hold at that length.
+const BITS_MIN: u32 = 32;
 /// The fewest letters and digits that are left when well-known words and sequences are taken out.
 const REST_MIN: usize = 8;
+/// The fewest of them beside a well-known word, where all of them are digits: a date and a year are eight and twelve.
+const DIGITS_MIN: usize = 13;
 /// The shortest run of neighbours (`abcd`, `4321`, `7777`, `qwer`) that counts as a sequence.
 const RUN_MIN: usize = 4;
+/// The shortest piece whose repetition counts for nothing, and the fewest different characters in it.
+const PIECE_MIN: usize = 3;
+/// The longest piece whose repetition is looked for.
+const PIECE_MAX: usize = 32;
 
-/// Neighbours beside those of alphabet and digits: the rows of a keyboard.
-const KEYBOARD: [&str; 4] = ["qwertyuiop", "asdfghjkl", "zxcvbnm", "1qaz2wsx3edc4rfv"];
+/// Neighbours beside those of alphabet and digits: the rows of keyboards, and their columns.
+const KEYBOARD: [&str; 8] = [
+    "qwertyuiop",
+    "qwertzuiop",
+    "azertyuiop",
+    "asdfghjkl",
+    "zxcvbnm",
+    "yxcvbnm",
+    "1qaz2wsx3edc4rfv5tgb6yhn7ujm",
+    "!qaz@wsx#edc$rfv",
+];
 
-/// Words that keys are made of by those who mean to change them later. Longer ones before those that they contain.
-const WORDS: [&str; 44] = [
-    "placeholder",
-    "development",
-    "production",
-    "changethis",
-    "replaceme",
-    "litellm",
-    "password",
-    "passw0rd",
-    "anthropic",
-    "changeme",
-    "tollgate",
-    "internal",
-    "default",
-    "example",
-    "gateway",
-    "letmein",
-    "service",
-    "staging",
-    "virtual",
-    "welcome",
-    "azure",
-    "admin",
-    "dummy",
-    "local",
-    "login",
-    "master",
-    "openai",
-    "proxy",
-    "sample",
-    "secret",
-    "testing",
-    "token",
-    "value",
-    "demo",
-    "here",
-    "root",
-    "test",
-    "user",
-    "your",
-    "this",
-    "abc",
-    "api",
-    "key",
-    "my",
+/// What is written in the place of letters, with the letters.
+const INSTEAD: [(u8, &[u8]); 9] = [
+    (b'@', b"a"),
+    (b'4', b"a"),
+    (b'3', b"e"),
+    (b'1', b"il"),
+    (b'!', b"i"),
+    (b'0', b"o"),
+    (b'$', b"s"),
+    (b'5', b"s"),
+    (b'7', b"t"),
 ];
 
 /// Why a chosen key is refused.
@@ -107,19 +90,27 @@ pub fn refuse_weak(text: &str) -> Result<(), WeakKey> {
         return Err(WeakKey::Long);
     }
     let bytes = rest.as_bytes();
+    if bits_max(bytes) < BITS_MIN || is_periodic(bytes) {
+        return Err(WeakKey::Repeated);
+    }
+    if !has_substance(&rest.to_ascii_lowercase()) {
+        return Err(WeakKey::Common);
+    }
+    Ok(())
+}
+
+/// The most bits that a text of this length and of as many different characters can hold, rounded down for each eight.
+fn bits_max(bytes: &[u8]) -> u32 {
     let mut seen = [false; 128];
     for byte in bytes {
         if let Some(place) = seen.get_mut(usize::from(*byte)) {
             *place = true;
         }
     }
-    if seen.iter().filter(|seen| **seen).count() < DIFFERENT_MIN || is_periodic(bytes) {
-        return Err(WeakKey::Repeated);
-    }
-    if without_the_known(rest) < REST_MIN {
-        return Err(WeakKey::Common);
-    }
-    Ok(())
+    let different = u32::try_from(seen.iter().filter(|seen| **seen).count()).unwrap_or(0);
+    let length = u32::try_from(bytes.len()).unwrap_or(u32::MAX);
+    // The logarithm of the eighth power: as exact as whole numbers need here, and without floats.
+    different.checked_pow(4).unwrap_or(u32::MAX).checked_ilog2().unwrap_or(0).saturating_mul(length) / 4
 }
 
 /// Whether a text is another one, written twice or more.
@@ -127,26 +118,56 @@ fn is_periodic(bytes: &[u8]) -> bool {
     (1..=bytes.len() / 2).any(|period| bytes.iter().zip(bytes.iter().skip(period)).all(|(a, b)| a == b))
 }
 
-/// How many letters and digits are left without well-known words and sequences.
-fn without_the_known(text: &str) -> usize {
-    let mut text = text.to_ascii_lowercase();
-    for word in WORDS {
-        // What stood around the word must not become a word.
-        text = text.replace(word, "\n");
-    }
+/// Whether enough is left of a text, which is in lower case, without well-known words, sequences and repetitions.
+fn has_substance(text: &str) -> bool {
     let bytes = text.as_bytes();
-    let mut left = 0;
+    let mut known = vec![false; bytes.len()];
+    let mut mark = |start: usize, length: usize| {
+        known.iter_mut().skip(start).take(length).for_each(|place| *place = true);
+    };
+    let mut has_words = false;
     let mut at = 0;
-    while let Some(byte) = bytes.get(at) {
-        let run = run_length(bytes.get(at..).unwrap_or_default());
-        if run >= RUN_MIN {
-            at += run;
-            continue;
+    while let Some(rest) = bytes.get(at..).filter(|rest| !rest.is_empty()) {
+        for word in WORDS.iter().filter(|word| begins_with(rest, word)) {
+            has_words = true;
+            mark(at, word.len());
         }
-        left += usize::from(byte.is_ascii_alphanumeric());
-        at += 1;
+        let run = run_length(rest);
+        if run >= RUN_MIN {
+            mark(at, run);
+        }
+        mark(at, repeated(bytes, at));
+        // The last of a run may be the first of another.
+        at += if run >= RUN_MIN { run - 1 } else { 1 };
     }
-    left
+    let left = || bytes.iter().zip(&known).filter(|(byte, known)| byte.is_ascii_alphanumeric() && !**known);
+    let are_digits = left().all(|(byte, _)| byte.is_ascii_digit());
+    left().count() >= if has_words && are_digits { DIGITS_MIN } else { REST_MIN }
+}
+
+/// Whether a text begins with a word, with a few of its letters written otherwise.
+fn begins_with(text: &[u8], word: &str) -> bool {
+    let is_instead = |byte: u8, letter: u8| {
+        INSTEAD.iter().any(|(written, letters)| *written == byte && letters.contains(&letter))
+    };
+    let Some(start) = text.get(..word.len()) else { return false };
+    let pairs = || start.iter().copied().zip(word.bytes());
+    // A word of digits alone would be found in numbers.
+    let same = pairs().filter(|(byte, letter)| byte == letter).count();
+    same * 2 >= word.len() && pairs().all(|(byte, letter)| byte == letter || is_instead(byte, letter))
+}
+
+/// How many characters from here on say again what stands before them.
+fn repeated(bytes: &[u8], at: usize) -> usize {
+    let again = |period: usize| {
+        let (Some(before), Some(rest)) = (at.checked_sub(period), bytes.get(at..)) else { return 0 };
+        let before = bytes.get(before..).unwrap_or_default();
+        let same = rest.iter().zip(before).take_while(|(one, other)| one == other).count();
+        // Of few characters, pieces come again by chance.
+        let is_varied = || before.iter().take(period).collect::<BTreeSet<_>>().len() >= PIECE_MIN;
+        if same >= period && is_varied() { same } else { 0 }
+    };
+    (PIECE_MIN..=at.min(PIECE_MAX)).map(again).max().unwrap_or(0)
 }
 
 /// How many characters from here on are neighbours, each of the one before.
@@ -245,8 +266,76 @@ mod tests {
             "sk-test-key-00000001",
             "sk-admin-secret-token-1",
             "sk-openai-proxy-default-key",
+            "sk-iloveyou123456789",
+            "sk-iloveyou20242025",
+            "sk-password123456789",
+            "sk-p@ssw0rd-2024-01-31",
+            "sk-P4$$w0rdP4$$w0rd!",
+            "sk-qwertyuiop123456",
+            "sk-qwertzuiopasdfgh",
+            "sk-1qaz@WSX3edc$RFV",
+            "sk-january-february-2025",
+            "sk-September2025!!!",
+            "sk-monday-tuesday-1",
+            "sk-sunshine-sunshine",
+            "sk-dragon-dragon-99",
+            "sk-monkeyDragon1987",
+            "sk-letmein-letmein-please",
+            "sk-helloworld-helloworld",
+            "sk-company-password-1",
+            "sk-zebra7-zebra7-zebra8",
+            "sk-123123123-456456",
         ] {
             check(text, Err(WeakKey::Common));
+        }
+    }
+
+    /// An alphabet, and how many of its characters hold 64 bits.
+    const ALPHABETS: [(&str, usize); 8] = [
+        ("01", 64),
+        ("0123456789", 20),
+        ("0123456789abcdef", 16),
+        ("abcdefghijklmnopqrstuvwxyz", 14),
+        ("ABCDEFGHIJKLMNOPQRSTUVWXYZ234567", 13),
+        ("0123456789abcdefghijklmnopqrstuvwxyz", 13),
+        ("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789", 13),
+        ("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_", 13),
+    ];
+
+    #[test]
+    fn what_was_drawn_of_any_alphabet_passes() {
+        for (alphabet, length_min) in ALPHABETS {
+            for seed in 0_u32..400 {
+                let length = length_min + usize::try_from(seed % 40).unwrap();
+                let text: String = drawn(alphabet, seed).take(length).collect();
+                check(&format!("sk-{text}"), Ok(()));
+            }
+        }
+    }
+
+    /// Characters of an alphabet, the same for a seed each time.
+    fn drawn(alphabet: &'static str, seed: u32) -> impl Iterator<Item = char> {
+        let letters: Vec<char> = alphabet.chars().collect();
+        // What is beyond the last whole multiple is left out, so that no character comes more often.
+        let whole = 256 / letters.len() * letters.len();
+        let blocks = (0_u32..)
+            .flat_map(move |block| Sha256::digest((u64::from(seed) << 32 | u64::from(block)).to_be_bytes()));
+        blocks
+            .map(usize::from)
+            .filter(move |byte| *byte < whole)
+            .map(move |byte| letters[byte % letters.len()])
+    }
+
+    #[test]
+    fn ids_that_others_drew_pass() {
+        for text in [
+            "sk-proj-T3BlbkFJk2kSDjet7R2P1H2aljDfeA",
+            "sk-ant-api03-9fR2_kq7Zt0vLmXw",
+            "sk-2f1c9a7e-5b3d-4c8e-9a61-7d0f4e2b8c95",
+            "sk-team-alpha-7f3a91c2d4",
+            "sk-01J9ZQ4V7K8M2N3P5R6S7T8V9W",
+        ] {
+            check(text, Ok(()));
         }
     }
 }

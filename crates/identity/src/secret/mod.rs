@@ -8,6 +8,7 @@ mod common;
 mod key;
 mod password;
 mod seal;
+mod words;
 
 pub use common::{WeakKey, refuse_weak};
 pub use key::{KeyText, Token};
