@@ -116,7 +116,7 @@ pub(crate) enum From {
 /// The members of a reply, in their order.
 pub(crate) type Table = [(&'static str, From)];
 
-/// How LiteLLM writes dates: three ways, each in its own replies.
+/// How LiteLLM writes dates: four ways, each in its own replies.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) enum Dates {
     /// With a `Z`.
@@ -126,6 +126,8 @@ pub(crate) enum Dates {
     Offset,
     /// To the millisecond, with a `Z`.
     Millis,
+    /// To the millisecond, with `+00:00`.
+    OffsetMillis,
 }
 
 /// What a reply is written from.
@@ -236,6 +238,7 @@ pub(crate) fn date(wall: Wall, dates: Dates) -> Value {
     match dates {
         _ if written.is_empty() => Value::Null,
         Dates::Millis => Value::from(written.replace("000Z", "Z")),
+        Dates::OffsetMillis => Value::from(written.replace("000Z", "+00:00")),
         Dates::Zulu => Value::from(format!("{bare}Z")),
         Dates::Offset => Value::from(format!("{bare}+00:00")),
     }

@@ -52,7 +52,7 @@ pub fn user(
     clock: &Clock<'_>,
 ) -> Value {
     let given = [("teams", Value::Array(teams)), ("key_aliases", Value::Array(aliases))];
-    Value::Object(Source::new(user, amounts, clock).dated(Dates::Offset).given(&given).object(USER))
+    Value::Object(Source::new(user, amounts, clock).dated(Dates::OffsetMillis).given(&given).object(USER))
 }
 
 #[cfg(test)]

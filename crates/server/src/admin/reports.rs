@@ -250,7 +250,7 @@ fn provider_budgets(desk: &Desk<'_>) -> Outcome {
     let mut budgets: Vec<_> = desk.snapshot.toll_rules().providers().collect();
     budgets.sort_by_key(|(name, _)| *name);
     if budgets.is_empty() {
-        return Err(Problem::said(500, "internal_server_error", NO_PROVIDER_BUDGETS));
+        return Err(Problem::said(404, "not_found_error", NO_PROVIDER_BUDGETS));
     }
     let rows = budgets.into_iter().map(|(name, limits)| {
         let scope = Scope::new(ScopeKind::Provider, name);

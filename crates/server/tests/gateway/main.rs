@@ -57,6 +57,7 @@ mod promised_scopes;
 mod promises;
 mod realtime;
 mod realtime_money;
+mod recorded;
 mod reload;
 mod replicate;
 mod replies;

@@ -321,7 +321,7 @@ async fn the_cost_of_a_request_and_of_a_reply_is_calculated() {
 async fn budgets_of_providers_are_told_where_there_are_any() {
     let app = App::start(config(""), counted()).await;
     let none = get_as(&app, MASTER, "/provider/budgets").await;
-    assert_eq!((none.status, &none.json()["error"]["type"]), (500, &json!("internal_server_error")));
+    assert_eq!((none.status, &none.json()["error"]["type"]), (404, &json!("not_found_error")));
     app.stop().await;
     let budgets =
         "router_settings: {provider_budget_config: {openai: {budget_limit: 10, time_period: 1d}}}\n";
