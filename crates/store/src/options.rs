@@ -8,6 +8,9 @@ use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
+/// Whoever looks for something among rows gets it by an index, a page at a time; what takes longer looks at all of them.
+pub(crate) const SEARCH_TIMEOUT: Duration = Duration::from_millis(500);
+
 /// Where the rows are.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Location {
@@ -48,8 +51,10 @@ pub struct StoreOptions {
     pub batch_max: usize,
     /// How long a write waits for another process that is writing.
     pub busy_timeout: Duration,
-    /// How long a search in the books may take: it holds up others who read.
+    /// How long a search in the books may take, among rows or in the audit: it holds up others who read.
     pub search_timeout: Duration,
+    /// How long a report may take, which is made of sums, and whatever else is asked for and is not much.
+    pub report_timeout: Duration,
 }
 
 impl Default for StoreOptions {
@@ -59,7 +64,8 @@ impl Default for StoreOptions {
             queue_max: 256,
             batch_max: 64,
             busy_timeout: Duration::from_secs(5),
-            search_timeout: Duration::from_secs(5),
+            search_timeout: SEARCH_TIMEOUT,
+            report_timeout: Duration::from_secs(5),
         }
     }
 }

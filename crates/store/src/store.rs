@@ -27,6 +27,7 @@ pub struct Store {
 struct Shared {
     location: Location,
     search_timeout: Duration,
+    report_timeout: Duration,
     queues: Queues,
 }
 
@@ -38,8 +39,8 @@ impl Store {
     /// a newer release, when a migration fails, or another process keeps it locked.
     pub async fn open(location: Location, options: &StoreOptions) -> Result<Self, StoreError> {
         let queues = threads::start(&location, options).await?;
-        let search_timeout = options.search_timeout;
-        Ok(Self { shared: Arc::new(Shared { location, search_timeout, queues }) })
+        let StoreOptions { search_timeout, report_timeout, .. } = *options;
+        Ok(Self { shared: Arc::new(Shared { location, search_timeout, report_timeout, queues }) })
     }
 
     /// Where the rows are.
@@ -50,6 +51,11 @@ impl Store {
     /// How long a search may take.
     pub(crate) fn search_timeout(&self) -> Duration {
         self.shared.search_timeout
+    }
+
+    /// How long a report in the books may take.
+    pub(crate) fn report_timeout(&self) -> Duration {
+        self.shared.report_timeout
     }
 
     /// The stored responses.

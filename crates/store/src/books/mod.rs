@@ -26,6 +26,7 @@ mod tests;
 mod told;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::watch;
 
@@ -188,7 +189,7 @@ impl Books {
     /// # Errors
     /// Those of every read.
     pub async fn changes_since(&self, revision: i64) -> Result<Changes, StoreError> {
-        self.search(move |session| records::since(session, revision)).await
+        self.look(move |session| records::since(session, revision)).await
     }
 
     /// Puts rows of a journal that are not there yet, adds them to sums and accounts, moves the journal's checkpoint, and
@@ -206,7 +207,7 @@ impl Books {
     /// Those of every read.
     pub async fn checkpoint(&self, journal: &str) -> Result<Option<Checkpoint>, StoreError> {
         let journal = journal.to_owned();
-        self.search(move |session| post::checkpoint(session, &journal)).await
+        self.look(move |session| post::checkpoint(session, &journal)).await
     }
 
     /// The accounts whose period began at this moment (microseconds since 1970) or later, and those that never end.
@@ -223,7 +224,7 @@ impl Books {
     /// # Errors
     /// Those of every read.
     pub async fn accounts_seen(&self) -> Result<i64, StoreError> {
-        self.search(accounts::seen).await
+        self.look(accounts::seen).await
     }
 
     /// The accounts that whoever shares the books has written since, some of them perhaps a second time. In an embedded
@@ -233,7 +234,7 @@ impl Books {
     /// Those of every read.
     pub async fn accounts_changed(&self, seen: i64, is_long: bool) -> Result<AccountChanges, StoreError> {
         let changed = move |session: &mut dyn Session| accounts::changed(session, seen);
-        if is_long { self.read(changed).await } else { self.search(changed).await }
+        if is_long { self.read(changed).await } else { self.look(changed).await }
     }
 
     /// Says of each of these marks, in their order, whether it is for whoever asks to tell it: whether nobody was told so
@@ -296,7 +297,7 @@ impl Books {
     /// # Errors
     /// Those of every read.
     pub async fn scan_attempts(&self, filter: LogFilter, limit: u32) -> Result<Vec<SpendRow>, StoreError> {
-        self.search(move |session| logs::scan(session, &filter, limit)).await
+        self.look(move |session| logs::scan(session, &filter, limit)).await
     }
 
     /// Sets what attempts cost, corrects every sum that they are in, and says how many of them there are and what accounts
@@ -322,7 +323,7 @@ impl Books {
     /// Those of every read.
     pub async fn sums(&self, query: SumQuery) -> Result<Vec<Sum>, StoreError> {
         let is_one = query.group_by.is_empty();
-        let mut sums = self.search(move |session| reports::sums(session, &query)).await?;
+        let mut sums = self.look(move |session| reports::sums(session, &query)).await?;
         if is_one && sums.is_empty() {
             sums.push(Sum::default());
         }
@@ -334,7 +335,7 @@ impl Books {
     /// # Errors
     /// Those of every read.
     pub async fn daily(&self, filter: DailyFilter, page: Page) -> Result<DailyPage, StoreError> {
-        self.search(move |session| reports::rows(session, &filter, page)).await
+        self.look(move |session| reports::rows(session, &filter, page)).await
     }
 
     /// Removes attempts that began before a moment (microseconds since 1970), oldest first and at most `batch` of them, and
@@ -361,7 +362,7 @@ impl Books {
     pub async fn verify_audit(&self) -> Result<AuditCheck, StoreError> {
         let mut check = AuditCheck::default();
         loop {
-            let (next, has_more) = self.search(move |session| audit::verify(session, check.clone())).await?;
+            let (next, has_more) = self.look(move |session| audit::verify(session, check.clone())).await?;
             if !has_more {
                 return Ok(next);
             }
@@ -384,17 +385,39 @@ impl Books {
         }
     }
 
-    /// For what is small, and for what callers ask for: given up when it takes too long.
+    /// For what is small, and for reports, which are made of sums: given up when it takes too long.
+    async fn look<T, F>(&self, work: F) -> Result<T, StoreError>
+    where
+        T: Default + Send + 'static,
+        F: Fn(&mut dyn Session) -> Result<T, Fault> + Send + 'static,
+    {
+        self.within(Mode::Look, Store::report_timeout, work).await
+    }
+
+    /// For what callers look for among rows: given up soon.
     async fn search<T, F>(&self, work: F) -> Result<T, StoreError>
     where
         T: Default + Send + 'static,
         F: Fn(&mut dyn Session) -> Result<T, Fault> + Send + 'static,
     {
+        self.within(Mode::Search, Store::search_timeout, work).await
+    }
+
+    async fn within<T, F>(
+        &self,
+        mode: Mode,
+        patience: fn(&Store) -> Duration,
+        work: F,
+    ) -> Result<T, StoreError>
+    where
+        T: Default + Send + 'static,
+        F: Fn(&mut dyn Session) -> Result<T, Fault> + Send + 'static,
+    {
         match &self.engine {
-            Engine::Postgres(postgres) => postgres.perform(Mode::Search, work).await,
+            Engine::Postgres(postgres) => postgres.perform(mode, work).await,
             _ => match self.reading().await? {
                 Some(store) => {
-                    let patience = store.search_timeout();
+                    let patience = patience(store);
                     store.read(move |connection| sqlite::within(patience, connection, &work)).await
                 }
                 None => Ok(T::default()),

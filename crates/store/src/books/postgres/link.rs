@@ -26,9 +26,11 @@ const ROWS_AT_ONCE: usize = 1_000;
 /// How a transaction looks at the database.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Mode {
-    /// All its statements see one state, and change nothing.
+    /// All its statements see one state, and change nothing; callers have said what is looked for.
     Search,
-    /// The same, with more time.
+    /// The same of what is small, or made of sums, with more time.
+    Look,
+    /// The same of all that there is, with more time still.
     Load,
     /// Every statement sees what was committed before it.
     Write,
@@ -111,12 +113,12 @@ impl Transaction<'_> {
     /// Begins: the limits hold for this transaction alone, so that a pooler between may give the connection to others.
     pub(super) fn begin(&mut self, mode: Mode, options: &PostgresOptions) -> Result<(), Failure> {
         let kind = match mode {
-            Mode::Search | Mode::Load => "ISOLATION LEVEL REPEATABLE READ READ ONLY",
+            Mode::Search | Mode::Look | Mode::Load => "ISOLATION LEVEL REPEATABLE READ READ ONLY",
             Mode::Write => "ISOLATION LEVEL READ COMMITTED",
         };
         let statement = options.statement_limit(mode).as_millis();
         // Less, so that it is said what was waited for.
-        let lock = options.statement_timeout.as_millis() / 2;
+        let lock = options.statement_timeout.min(options.statement_limit(mode)).as_millis() / 2;
         let transaction = options.transaction_limit(mode).as_millis();
         let schema = &options.schema;
         self.batch(&format!(

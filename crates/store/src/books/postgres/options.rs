@@ -14,6 +14,7 @@ use tokio_postgres::config::{Host, SslMode};
 
 use super::link::Mode;
 use crate::error::StoreError;
+use crate::options::SEARCH_TIMEOUT;
 
 /// The limits of the books in PostgreSQL.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,6 +31,8 @@ pub struct PostgresOptions {
     pub connect_timeout: Duration,
     /// How long one statement may take: the server ends it then.
     pub statement_timeout: Duration,
+    /// How long one statement of a search may take, among rows or in the audit: callers say what is looked for.
+    pub search_timeout: Duration,
     /// How long a transaction may take, whatever the server does.
     pub transaction_timeout: Duration,
     /// How long it may take to read what the gateway has to know as a whole: all records, all accounts.
@@ -49,6 +52,7 @@ impl Default for PostgresOptions {
             acquire_timeout: Duration::from_secs(2),
             connect_timeout: Duration::from_secs(3),
             statement_timeout: Duration::from_secs(5),
+            search_timeout: SEARCH_TIMEOUT,
             transaction_timeout: Duration::from_secs(10),
             load_timeout: Duration::from_secs(60),
             migration_timeout: Duration::from_secs(120),
@@ -61,7 +65,8 @@ impl PostgresOptions {
     /// How long a statement may take.
     pub(super) fn statement_limit(&self, mode: Mode) -> Duration {
         match mode {
-            Mode::Search | Mode::Write => self.statement_timeout,
+            Mode::Search => self.search_timeout,
+            Mode::Look | Mode::Write => self.statement_timeout,
             Mode::Load => self.load_timeout,
         }
     }
@@ -69,7 +74,7 @@ impl PostgresOptions {
     /// How long a transaction may take.
     pub(super) fn transaction_limit(&self, mode: Mode) -> Duration {
         match mode {
-            Mode::Search | Mode::Write => self.transaction_timeout,
+            Mode::Search | Mode::Look | Mode::Write => self.transaction_timeout,
             Mode::Load => self.load_timeout,
         }
     }

@@ -261,3 +261,35 @@ async fn a_change_of_one_gateway_is_heard_by_another_also_after_its_ear_was_cut_
     assert_eq!(one.commit(RecordChange::default()).await, Ok(4));
     hear(&mut heard, 4).await;
 }
+
+#[tokio::test]
+async fn a_search_that_takes_too_long_is_ended_by_the_server_and_a_report_is_waited_for() {
+    let schema = Schema::new(server::shared());
+    let limits = PostgresOptions {
+        schema: schema.name.clone(),
+        search_timeout: Duration::from_millis(200),
+        ..PostgresOptions::default()
+    };
+    let books = Books::postgres(&schema.url, limits).unwrap();
+    books.post(batch(1, vec![row(1, 1)])).await.unwrap();
+    assert_eq!(books.spend_logs(LogQuery::default()).await.unwrap().rows.len(), 1);
+    let slow = |table: &str| {
+        format!(
+            "SET search_path TO {}; ALTER TABLE {table} RENAME TO kept; CREATE VIEW {table} AS SELECT kept.* FROM \
+             kept, pg_sleep(1)",
+            schema.name
+        )
+    };
+    server::execute(&schema.url, &slow("attempts")).await.unwrap();
+    let error = books.spend_logs(LogQuery::default()).await.unwrap_err();
+    assert_eq!(error.trouble(), Trouble::Unavailable, "{error}");
+    assert!(error.to_string().contains("57014"), "{error}");
+    let back = format!(
+        "SET search_path TO {}; DROP VIEW attempts; ALTER TABLE kept RENAME TO attempts",
+        schema.name
+    );
+    server::execute(&schema.url, &back).await.unwrap();
+    server::execute(&schema.url, &slow("daily")).await.unwrap();
+    assert_eq!(books.sums(SumQuery::default()).await.unwrap().len(), 1);
+    assert_eq!(books.spend_logs(LogQuery::default()).await.unwrap().rows.len(), 1);
+}
