@@ -22,6 +22,7 @@ mod support;
 use serde_json::Value;
 use std::process::{Command, Output};
 use support::Gateway;
+use tollgate_simulator::{Rule, Script, Simulator};
 
 const MASTER: &str = "sk-of-the-master-and-nobody-else";
 
@@ -66,6 +67,18 @@ impl Stand {
              api_base: \"http://127.0.0.1:1/v1\"}}\ngeneral_settings: {{master_key: {MASTER}, {setting}}}\n"
         );
         Self { gateway: Gateway::start(&yaml).await }
+    }
+
+    /// Before a provider of a known price: $0.0035 an answer.
+    async fn priced() -> (Self, Simulator) {
+        let simulator = Simulator::bind(Script::new().rule(Rule::any(support::priced()))).await.unwrap();
+        let yaml = format!(
+            "model_list:\n  - model_name: m\n    litellm_params: {{model: openai/gpt-4o, api_key: sk-a, \
+             api_base: \"http://{}/v1\"}}\ngeneral_settings: {{master_key: {MASTER}, \
+             tollgate_database: gateway.db}}\n",
+            simulator.address()
+        );
+        (Self { gateway: Gateway::start(&yaml).await }, simulator)
     }
 
     /// Runs a command with the master key.

@@ -1,9 +1,8 @@
 //! `tollgate teams`, `users`, `budgets` and `spend --by user`, against a gateway.
 
-use super::support::{Gateway, chat, priced};
-use super::{MASTER, Stand};
+use super::Stand;
+use super::support::chat;
 use serde_json::{Value, json};
-use tollgate_simulator::{Rule, Script, Simulator};
 
 /// The cells of the row that begins so.
 fn row<'t>(table: &'t str, begins: &str) -> Vec<&'t str> {
@@ -96,14 +95,7 @@ async fn a_budget_is_made_and_listed() {
 
 #[tokio::test]
 async fn what_users_spent_is_shown_user_by_user() {
-    let simulator = Simulator::bind(Script::new().rule(Rule::any(priced()))).await.unwrap();
-    let yaml = format!(
-        "model_list:\n  - model_name: m\n    litellm_params: {{model: openai/gpt-4o, api_key: sk-a, \
-         api_base: \"http://{}/v1\"}}\ngeneral_settings: {{master_key: {MASTER}, \
-         tollgate_database: gateway.db}}\n",
-        simulator.address()
-    );
-    let stand = Stand { gateway: Gateway::start(&yaml).await };
+    let (stand, _simulator) = Stand::priced().await;
     let said = stand.run("spend --by user --since 1d").good();
     assert!(said.starts_with("Nothing was spent from "), "{said}");
     for (user, named, requests) in [("ann", " --alias Ann", 1), ("bob", "", 2)] {

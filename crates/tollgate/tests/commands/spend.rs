@@ -1,20 +1,13 @@
 //! `tollgate spend reprice` and `tollgate spend reconcile`, over requests that were answered and booked.
 
-use super::support::{Gateway, chat, priced};
+use super::support::chat;
 use super::{MASTER, Stand};
 use serde_json::Value;
-use tollgate_simulator::{Rule, Script, Simulator};
+use tollgate_simulator::Simulator;
 
 /// A gateway before a provider of a known price, which has answered twice: $0.0035 each.
 async fn stand() -> (Stand, Simulator, String) {
-    let simulator = Simulator::bind(Script::new().rule(Rule::any(priced()))).await.unwrap();
-    let yaml = format!(
-        "model_list:\n  - model_name: m\n    litellm_params: {{model: openai/gpt-4o, api_key: sk-a, \
-         api_base: \"http://{}/v1\"}}\ngeneral_settings: {{master_key: {MASTER}, \
-         tollgate_database: gateway.db}}\n",
-        simulator.address()
-    );
-    let stand = Stand { gateway: Gateway::start(&yaml).await };
+    let (stand, simulator) = Stand::priced().await;
     for call in ["one", "two"] {
         assert_eq!(chat(stand.gateway.address, MASTER, call).await.status, 200);
     }

@@ -82,17 +82,7 @@ async fn a_stored_response_is_there_for_the_key_that_asked_alone() {
 }
 
 /// Texts that mean something to a database, and nothing to whoever is looked for.
-const TEXTS: [&str; 9] = [
-    "' OR '1'='1",
-    "%",
-    "_",
-    "%%%%",
-    "\\",
-    "'; DROP TABLE records; --",
-    "x' UNION SELECT doc FROM records --",
-    "\" OR 1=1 --",
-    "{\"$ne\": null}",
-];
+const TEXTS: &str = include_str!("texts.txt");
 
 #[tokio::test]
 async fn a_filter_means_its_letters_and_nothing_else() {
@@ -115,7 +105,7 @@ async fn a_filter_means_its_letters_and_nothing_else() {
             continue;
         }
         let nobody = master.ask("GET", &fill("zz-no-such-one"), &Value::Null).await;
-        for text in TEXTS {
+        for text in TEXTS.lines() {
             let coded: String = text.bytes().map(|byte| format!("%{byte:02x}")).collect();
             let told = master.ask("GET", &fill(&coded), &Value::Null).await;
             asked += 1;
