@@ -10,6 +10,7 @@ use crate::limits::{Critical, Limits};
 use crate::models::Models;
 use serde_json::Value;
 use std::sync::{Arc, LazyLock};
+use tollgate_catalog::PicoDollars;
 use tollgate_policy::clock::Wall;
 
 /// Whom a record belongs to.
@@ -67,6 +68,9 @@ pub struct Record {
     other_id: Option<Box<str>>,
     created_at: Wall,
 }
+
+/// The member of a document that says what was set back, in picodollars. No reply shows it, and no form sets it.
+const SET_BACK: &str = "spend_set_back";
 
 /// What most records say of where their holders get: nothing.
 static EVERYWHERE: LazyLock<Arc<Reach>> = LazyLock::new(Arc::default);
@@ -151,6 +155,21 @@ impl Record {
     /// When it was made; the beginning of time where it does not say so.
     pub fn created_at(&self) -> Wall {
         self.created_at
+    }
+
+    /// What was taken off what it has spent, by those who set that back, where it has no period that begins anew: with it
+    /// the account has what was spent of all time. Less than nothing where something was put on.
+    pub fn set_back(&self) -> PicoDollars {
+        let text = self.text(SET_BACK);
+        PicoDollars(text.and_then(|text| text.parse().ok()).unwrap_or(0))
+    }
+
+    /// Its document, after what it has spent was set from one amount to another.
+    pub fn document_set_back(&self, before: PicoDollars, after: PicoDollars) -> Document {
+        let sum = self.set_back().0.saturating_add(before.0).saturating_sub(after.0);
+        let mut document = self.document();
+        document.0.insert(SET_BACK.to_owned(), Value::from(sum.to_string()));
+        document
     }
 
     /// Whether its requests are critical.

@@ -160,7 +160,7 @@ impl Reading<'_> {
     }
 
     /// Takes a record, if it can be read as one.
-    fn take(&mut self, table: &'static str, row: &Row, draft: Draft, remarks: Vec<String>) {
+    fn take(&mut self, table: &'static str, row: &Row, mut draft: Draft, remarks: Vec<String>) {
         if self.lacks_budget(&draft) {
             self.leave(table, &name_of(draft.kind, &draft.id, row), NO_BUDGET);
             return;
@@ -169,6 +169,7 @@ impl Reading<'_> {
             Ok(record) => {
                 let shared = record.parents.budget.as_deref().and_then(|id| self.budgets.get(id));
                 let spent = spent::of(&record, row, shared, (self.terms.context.now, self.terms.zone));
+                draft.document = spent::set_back(&record, row, shared).unwrap_or(draft.document);
                 self.import.taken.push(Taken { draft, spent, remarks });
             }
             Err(bad) => self.leave(table, &name_of(draft.kind, &draft.id, row), bad.to_string()),

@@ -1,9 +1,10 @@
 //! What records have spent, as accounts here have it.
 //!
-//! LiteLLM counts the running period alone in `spend`, and sets it back when the period is over; newer releases have
-//! `total_spend` beside it.
+//! LiteLLM counts the running period alone in `spend`, and sets it back when the period is over, or when somebody asks for
+//! it; newer releases have `total_spend` beside it. **Invariant:** a budget counts what it counted there.
 
 use super::{row::Row, wall};
+use crate::document::Document;
 use crate::kind::Kind;
 use crate::record::Record;
 use crate::scope::{Scope, ScopeKind};
@@ -37,22 +38,33 @@ pub(super) fn of(
     let scope = Scope::new(kind, record.id.as_ref());
     let current = amount(row, "spend");
     let total = amount(row, "total_spend").max(current);
-    let mut spent = Vec::new();
-    if total != PicoDollars::ZERO {
-        spent.push(Spent { scope: scope.clone(), cadence: None, start: Wall::BEGINNING, amount: total });
-    }
     let (cadence, reset) = match shared {
         Some((budget, budget_row)) if record.limits.cadence.is_none() => {
             (budget.limits.cadence, budget_row.text("budget_reset_at"))
         }
         _ => (record.limits.cadence, row.text("budget_reset_at")),
     };
+    let mut spent = Vec::new();
+    let ever = if cadence.is_none() { current } else { total };
+    if ever != PicoDollars::ZERO {
+        spent.push(Spent { scope: scope.clone(), cadence: None, start: Wall::BEGINNING, amount: ever });
+    }
     let is_over = reset.and_then(wall).is_some_and(|at| at <= now);
     if let Some(cadence) = cadence.filter(|_| !is_over && current != PicoDollars::ZERO) {
         let start = cadence.period(now, record.limits.anchor, zone).start;
         spent.push(Spent { scope, cadence: Some(cadence), start, amount: current });
     }
     spent
+}
+
+/// The document of a record that has no period, and of which something was set back.
+pub(super) fn set_back(record: &Record, row: &Row, shared: Option<&(Record, &Row)>) -> Option<Document> {
+    scope_kind(record.kind)?;
+    let has_period =
+        record.limits.cadence.is_some() || shared.is_some_and(|(budget, _)| budget.limits.cadence.is_some());
+    let current = amount(row, "spend");
+    let total = amount(row, "total_spend").max(current);
+    (!has_period && total != current).then(|| record.document_set_back(total, current))
 }
 
 /// An amount of a column; nothing where it is less than that.

@@ -90,6 +90,14 @@ fn a_period_that_is_over_has_nothing_spent_and_a_total_stays() {
 }
 
 #[test]
+fn what_was_set_back_without_a_period_counts_for_no_budget_and_for_the_total() {
+    let back = json!({"spend": 1.5, "total_spend": 7, "budget_duration": null, "budget_reset_at": null});
+    let import = imported(&[(KEYS, json!([key(&back)]))]);
+    assert_eq!(spent(&import, Kind::Key), [(String::new(), String::new(), 1_500_000_000_000)]);
+    assert_eq!(document(&import, Kind::Key, TOKEN)["spend_set_back"], json!("5500000000000"));
+}
+
+#[test]
 fn what_nothing_would_hold_is_left_out() {
     let check = |more: Value, expect: &str| {
         let import = imported(&[(KEYS, json!([key(&more)]))]);

@@ -52,7 +52,7 @@ pub(super) struct Putting {
     pub(super) is_beside: bool,
 }
 
-/// A word in the audit about a record that stays as it is: what it has spent, before and after.
+/// What a record has spent, before it was set and after: a word in the audit, and nothing that it may or may not do.
 struct Note {
     record: Arc<Record>,
     before: PicoDollars,
@@ -133,7 +133,8 @@ impl Change {
         self
     }
 
-    /// With a word in the audit about a record that stays as it is, and what it has spent before and after.
+    /// With what a record has spent, before it is set and after. Without a period that begins anew the account has what was
+    /// spent of all time, so that the record keeps what was taken off.
     pub(crate) fn note(mut self, record: &Arc<Record>, before: PicoDollars, after: PicoDollars) -> Self {
         self.notes.push(Note { record: Arc::clone(record), before, after });
         self
@@ -183,6 +184,14 @@ impl Change {
         }
         for note in change.notes {
             let what = (note.record.kind, &*note.record.id);
+            if note.record.limits.cadence.is_none() && note.before != note.after {
+                written.puts.push(Put {
+                    kind: what.0.word().to_owned(),
+                    id: what.1.to_owned(),
+                    doc: text(&note.record.document_set_back(note.before, note.after)),
+                    expected: Expected::Version(note.record.version),
+                });
+            }
             let mut audit = author.audit(change.action, what, None, Some(note.told(note.after)));
             audit.before = Some(note.told(note.before));
             written.audits.push(audit);

@@ -209,8 +209,9 @@ impl<'a> Desk<'a> {
         let budgets = ledger.accounts().budgets(&scope, &record.limits, self.now);
         let of =
             |cadence| budgets.iter().find(|budget| budget.cadence == cadence).map(|budget| budget.settled);
-        let total = of(None).unwrap_or_default();
-        let spend = of(record.limits.cadence).unwrap_or(total);
+        let settled = of(None).unwrap_or_default();
+        let spend = of(record.limits.cadence).unwrap_or(settled);
+        let total = tollgate_catalog::PicoDollars(settled.0.saturating_add(record.set_back().0));
         let model_spend = record.limits.models.budgets.keys().filter_map(|model| {
             let scope = scope.clone().with_model(model.as_ref());
             let budgets = ledger.accounts().budgets(&scope, &record.limits, self.now);

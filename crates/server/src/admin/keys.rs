@@ -200,8 +200,7 @@ async fn change(desk: &Desk<'_>, named: &str, body: &Map<String, Value>) -> Resu
     let _naming = desk.naming().await;
     check_alias(desk, &draft, Some(&old.id))?;
     let changed = desk.commit_one(Change::new("updated").replace(&old, draft)).await?;
-    spent::set_if_asked(desk, &changed, spend).await?;
-    Ok(changed)
+    spent::set_if_asked(desk, changed, spend).await
 }
 
 async fn bulk_update(desk: &Desk<'_>) -> Outcome {
@@ -311,8 +310,7 @@ pub(super) async fn replace(
         None => change.delete(old),
     };
     let made = desk.commit_one(change).await?;
-    spent::set_if_asked(desk, &made, spend).await?;
-    Ok(made)
+    spent::set_if_asked(desk, made, spend).await
 }
 
 /// The keys that are let through for a while in place of one: those that it was regenerated from.
@@ -326,7 +324,7 @@ async fn reset_spend(desk: &Desk<'_>) -> Outcome {
     let key = find(desk, desk.param("key"))?;
     let before = desk.amounts(&key).spend;
     let to = form::key::reset_spend(&desk.body, before, &desk.context())?;
-    spent::set(desk, &key, to).await?;
+    let key = spent::set(desk, key, to).await?;
     Ok(shown(desk, &key, |shown| reply::key::spend_reset(shown, before, &desk.clock())))
 }
 

@@ -192,7 +192,7 @@ async fn reset_spend(desk: &Desk<'_>) -> Outcome {
     let (_, member) = in_path(desk)?;
     let before = desk.amounts(&member).spend;
     let to = form::key::reset_spend(&desk.body, before, &desk.context())?;
-    spent::set(desk, &member, to).await?;
+    let member = spent::set(desk, member, to).await?;
     Ok(reply::team::member_spend_reset(Seated::of(desk, member).shown(), before, &desk.clock()))
 }
 

@@ -22,29 +22,34 @@ pub(super) fn asked(desk: &Desk<'_>, body: &Map<String, Value>) -> Result<Option
     }
 }
 
-/// Sets what a record has spent, where that is asked for.
+/// Sets what a record has spent, where that is asked for; the record as it is then.
 pub(super) async fn set_if_asked(
     desk: &Desk<'_>,
-    record: &Arc<Record>,
+    record: Arc<Record>,
     spend: Option<PicoDollars>,
-) -> Result<(), Problem> {
+) -> Result<Arc<Record>, Problem> {
     match spend {
         Some(to) => set(desk, record, to).await,
-        None => Ok(()),
+        None => Ok(record),
     }
 }
 
-/// Sets what a record has spent of the budget that it shows, in its present period.
-pub(super) async fn set(desk: &Desk<'_>, record: &Arc<Record>, to: PicoDollars) -> Result<(), Problem> {
-    let Some(scope) = scope_of(record) else { return Ok(()) };
+/// Sets what a record has spent of the budget that it shows, in its present period; the record as it is then.
+pub(super) async fn set(
+    desk: &Desk<'_>,
+    record: Arc<Record>,
+    to: PicoDollars,
+) -> Result<Arc<Record>, Problem> {
+    let Some(scope) = scope_of(&record) else { return Ok(record) };
     let budgets = desk.ledger().accounts().budgets(&scope, &record.limits, desk.now());
-    let mut change = Change::new("spend reset").note(record, desk.amounts(record).spend, to);
+    let mut change = Change::new("spend reset").note(&record, desk.amounts(&record).spend, to);
     for budget in budgets.iter().filter(|budget| budget.cadence == record.limits.cadence) {
         let start = if budget.cadence.is_none() { Wall::BEGINNING } else { budget.period.start };
         let account = Charge { scope: scope.clone(), cadence: budget.cadence, start }.into_account();
         change = change.set(Settled { account, amount: to.0 });
     }
-    desk.commit(change).await.map(|_| ())
+    desk.commit(change).await?;
+    Ok(desk.known(record.kind, &record.id).unwrap_or(record))
 }
 
 /// What a key has spent, as what another has: with what is held, which will be booked to nobody else.

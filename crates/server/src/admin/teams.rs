@@ -142,8 +142,7 @@ async fn change(desk: &Desk<'_>, id: &str) -> Result<Arc<Record>, Problem> {
         (None, _) => {}
     }
     let changed = desk.commit_one(change).await?;
-    spent::set_if_asked(desk, &changed, spend).await?;
-    Ok(changed)
+    spent::set_if_asked(desk, changed, spend).await
 }
 
 async fn delete(desk: &Desk<'_>) -> Outcome {

@@ -194,8 +194,7 @@ async fn change(
     let _naming = desk.naming().await;
     check_email(desk, &draft)?;
     let changed = desk.commit_one(Change::new("updated").replace(user, draft)).await?;
-    spent::set_if_asked(desk, &changed, spend).await?;
-    Ok(changed)
+    spent::set_if_asked(desk, changed, spend).await
 }
 
 fn set_password(document: &mut Document, hash: String) {

@@ -72,6 +72,7 @@ mod routing;
 mod secrets;
 mod security;
 mod sensitive;
+mod set_back;
 mod settings;
 mod smuggling;
 mod spend;
