@@ -33,7 +33,7 @@ impl Threads {
     /// Adds what the thread of a name has used.
     pub(crate) fn add(&mut self, name: &str, used: f64) {
         match name {
-            "journal" => self.journal += used,
+            "journal" | "journal-sync" => self.journal += used,
             "ledger" | "books" => self.database += used,
             name if name.starts_with("store-") => self.database += used,
             _ => self.road += used,
@@ -96,7 +96,8 @@ mod tests {
         let threads = [
             ("tollgate", 1.0),
             ("worker-0", 2.0),
-            ("journal", 4.0),
+            ("journal", 3.0),
+            ("journal-sync", 1.0),
             ("ledger", 8.0),
             ("store-write", 16.0),
             ("store-read", 32.0),

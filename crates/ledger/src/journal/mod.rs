@@ -10,6 +10,7 @@
 
 mod frame;
 mod segment;
+mod syncer;
 #[cfg(test)]
 mod tests;
 mod writer;
@@ -26,6 +27,7 @@ use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Sender, channel};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
+use syncer::Disk;
 use tokio::sync::{oneshot, watch};
 use writer::{Command, Health, Writer};
 
@@ -121,10 +123,11 @@ impl Journal {
     /// # Errors
     /// Where the folder or its files cannot be read or made.
     pub fn open(folder: &Path, options: Options) -> Result<(Self, Recovered), OpenError> {
-        Self::start(folder, options).map_err(|error| OpenError { folder: folder.to_path_buf(), error })
+        let disk: Disk = Arc::new(File::sync_data);
+        Self::start(folder, options, disk).map_err(|error| OpenError { folder: folder.to_path_buf(), error })
     }
 
-    fn start(folder: &Path, options: Options) -> io::Result<(Self, Recovered)> {
+    fn start(folder: &Path, options: Options, disk: Disk) -> io::Result<(Self, Recovered)> {
         make(folder)?;
         let lock = lock(folder)?;
         let numbers = segment::list(folder)?;
@@ -133,8 +136,9 @@ impl Journal {
         recovered.first = Position { segment: numbers.first().copied().unwrap_or(next), offset: 0 };
         let (publish, committed) = watch::channel(Position::default());
         let health = Arc::new(Health::default());
-        let writer = Writer::new(folder.to_path_buf(), options, next, publish, Arc::clone(&health))?;
         let (commands, queue) = channel();
+        let place = (folder.to_path_buf(), options);
+        let writer = Writer::new(place, next, (publish, Arc::clone(&health)), disk, &commands)?;
         let thread = thread::Builder::new().name("journal".to_owned()).spawn(move || writer.run(&queue))?;
         let journal = Self {
             folder: folder.to_path_buf(),

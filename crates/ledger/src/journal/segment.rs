@@ -3,6 +3,7 @@
 //! **Invariant:** a file is only ever appended to, and by the process alone that made it: what an earlier one left is
 //! read and then deleted, never changed.
 
+use super::Sync;
 use super::frame::{self, Found, Frame};
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
@@ -48,9 +49,9 @@ pub(super) fn list(folder: &Path) -> io::Result<Vec<u64>> {
     Ok(numbers)
 }
 
-/// A new file, readable by its user alone, with its head; it is there after a loss of power too. One that was begun and could
-/// not be finished, nor taken away, since the disk refused in the midst of it, is finished now.
-pub(super) fn create(folder: &Path, number: u64) -> io::Result<(File, u64)> {
+/// A new file, readable by its user alone, with its head; with [`Sync::Always`] it is there after a loss of power too. One that
+/// was begun and could not be finished, nor taken away, since the disk refused in the midst of it, is finished now.
+pub(super) fn create(folder: &Path, number: u64, sync: Sync) -> io::Result<(File, u64)> {
     let mut options = OpenOptions::new();
     options.append(true).create_new(true);
     #[cfg(unix)]
@@ -62,7 +63,11 @@ pub(super) fn create(folder: &Path, number: u64) -> io::Result<(File, u64)> {
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => unfinished(folder, number)?,
         opened => opened?,
     };
-    let written = file.write_all(&HEAD).and_then(|()| file.sync_all()).and_then(|()| sync_folder(folder));
+    let is_to_stay = |file: &File| match sync {
+        Sync::Always => file.sync_all().and_then(|()| sync_folder(folder)),
+        Sync::Later => Ok(()),
+    };
+    let written = file.write_all(&HEAD).and_then(|()| is_to_stay(&file));
     if let Err(error) = written {
         drop(file);
         let _ = fs::remove_file(path(folder, number));
@@ -82,7 +87,7 @@ fn unfinished(folder: &Path, number: u64) -> io::Result<File> {
 }
 
 /// A name in a folder outlives a loss of power only when the folder is synced.
-fn sync_folder(folder: &Path) -> io::Result<()> {
+pub(super) fn sync_folder(folder: &Path) -> io::Result<()> {
     if cfg!(unix) { File::open(folder)?.sync_all() } else { Ok(()) }
 }
 

@@ -323,3 +323,105 @@ async fn a_file_that_could_only_be_begun_is_finished_when_the_disk_takes_it() {
     let first = Position { segment: 1, offset: 0 };
     assert_eq!(rows(&journal, first).0, [1, 2]);
 }
+
+/// A disk that stands still until it is let go, and says when it is asked.
+fn slow_disk() -> (Disk, std::sync::mpsc::Receiver<()>, Sender<()>) {
+    let (begun, is_asked) = channel();
+    let (release, released) = channel::<()>();
+    let released = std::sync::Mutex::new(released);
+    let disk: Disk = Arc::new(move |file: &File| {
+        let _ = begun.send(());
+        let _ = released.lock().unwrap().recv();
+        file.sync_data()
+    });
+    (disk, is_asked, release)
+}
+
+fn relaxed() -> Options {
+    Options { sync: Sync::Later, sync_after: Duration::ZERO, segment_bytes: 2_000 }
+}
+
+#[tokio::test]
+async fn whoever_does_not_wait_for_the_disk_waits_for_no_sync_of_others() {
+    let folder = Folder::new("slow");
+    let (disk, is_asked, release) = slow_disk();
+    let (journal, recovered) = Journal::start(&folder.0, relaxed(), disk).unwrap();
+    // Dropped before the journal, which waits for the disk.
+    let release = release;
+    journal.intend(0, &[b'i'; 100]).await.unwrap();
+    is_asked.recv().unwrap();
+    for attempt in 1..=100 {
+        let written = journal.intend(attempt, &[b'i'; 100]);
+        let written = tokio::time::timeout(Duration::from_secs(60), written).await;
+        assert_eq!(written, Ok(Ok(())), "the disk stands still");
+        journal.settle(attempt, b"row");
+    }
+    journal.intend(101, b"so that all before it is written").await.unwrap();
+    assert!(folder.files().len() > 3, "also over the end of a file: {:?}", folder.files());
+    assert_eq!(journal.unsynced(), 202, "those that the disk is at are among them");
+    // Whoever carries rows learns of them a moment after those who wait.
+    while rows(&journal, recovered.first).0.len() < 100 {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(rows(&journal, recovered.first).0, (1..=100).collect::<Vec<_>>());
+    drop(release);
+    journal.flush().await.unwrap();
+    assert_eq!(journal.unsynced(), 0);
+    drop(journal);
+    assert_eq!(ids(&folder.open().1.orphans), [0, 101]);
+}
+
+#[tokio::test]
+async fn a_file_stays_until_what_is_left_of_it_was_synced_elsewhere() {
+    let folder = Folder::new("slow-free");
+    let (disk, is_asked, release) = slow_disk();
+    let (journal, recovered) = Journal::start(&folder.0, relaxed(), disk).unwrap();
+    // Dropped before the journal, which waits for the disk.
+    let release = release;
+    journal.intend(u128::MAX, b"a long stream").await.unwrap();
+    is_asked.recv().unwrap();
+    for attempt in 0..100 {
+        journal.settle(attempt, &[b's'; 60]);
+    }
+    journal.intend(200, b"so that all before it is written").await.unwrap();
+    while rows(&journal, recovered.first).0.len() < 100 {
+        tokio::task::yield_now().await;
+    }
+    journal.free(rows(&journal, recovered.first).1);
+    journal.intend(201, b"after that").await.unwrap();
+    assert_eq!(folder.files().first(), Some(&1));
+    drop(release);
+    journal.flush().await.unwrap();
+    assert!(folder.files().len() <= 2, "{:?}", folder.files());
+    drop(journal);
+    assert_eq!(ids(&folder.open().1.orphans), [200, 201, u128::MAX]);
+}
+
+#[tokio::test]
+async fn nothing_is_added_to_a_file_whose_sync_has_failed() {
+    let folder = Folder::new("failed-sync");
+    let (begun, is_asked) = channel();
+    let refuses = std::sync::atomic::AtomicBool::new(true);
+    let disk: Disk = Arc::new(move |file: &File| {
+        let _ = begun.send(());
+        if refuses.swap(false, Ordering::SeqCst) {
+            return Err(io::Error::other("no"));
+        }
+        file.sync_data()
+    });
+    let (journal, _) = Journal::start(&folder.0, relaxed(), disk).unwrap();
+    journal.intend(1, b"intent 1").await.unwrap();
+    is_asked.recv().unwrap();
+    while folder.files().len() < 2 {
+        journal.intend(2, b"intent 2").await.unwrap();
+    }
+    journal.flush().await.unwrap();
+    assert_eq!((journal.trouble(), journal.unsynced()), ((false, 0), 0));
+    // What the first file has is in the second too before the first goes.
+    journal.free(Position { segment: 2, offset: 0 });
+    journal.intend(3, b"after that").await.unwrap();
+    journal.flush().await.unwrap();
+    assert_eq!(folder.files(), [2]);
+    drop(journal);
+    assert_eq!(ids(&folder.open().1.orphans), [1, 2, 3]);
+}

@@ -1,11 +1,15 @@
 //! The thread that writes the journal: what waits is written in one piece and synced once ("group commit").
 //!
+//! With [`Sync::Always`] it syncs by itself, since those who wait do so for that. With [`Sync::Later`] nobody does, and another
+//! thread syncs (`syncer.rs`) while this one goes on writing.
+//!
 //! **Invariant:** whoever waited for a record and was told that it is written will find it after a kill; with
 //! [`Sync::Always`] after a loss of power too. **Invariant:** a record that nobody waits for is kept in memory while the
 //! disk refuses it, and written before anything that comes after it.
 
 use super::frame::Kind;
 use super::segment::{self, Position};
+use super::syncer::{Disk, Files, Syncer};
 use super::{Options, Sync, Unwritten};
 use std::collections::{HashMap, VecDeque};
 use std::fs::{self, File};
@@ -13,7 +17,7 @@ use std::io::{self, Write as _};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
 use std::time::{Duration, Instant};
 use tokio::sync::{oneshot, watch};
 
@@ -35,7 +39,9 @@ pub(super) enum Command {
     Free { before: u64 },
     /// Write and sync everything that came before this.
     Flush(Waiter),
-    /// The same, and end.
+    /// A sync that was begun is over.
+    Synced,
+    /// Write and sync everything, and end.
     Stop,
 }
 
@@ -60,6 +66,15 @@ struct Open {
     is_waited_for: bool,
 }
 
+/// A sync that was begun and is not over.
+#[derive(Clone, Copy)]
+struct Syncing {
+    /// Records that it is about.
+    records: usize,
+    /// Files before this one may go when it is over.
+    free_before: u64,
+}
+
 pub(super) struct Writer {
     folder: PathBuf,
     options: Options,
@@ -71,22 +86,38 @@ pub(super) struct Writer {
     unsynced_since: Option<Instant>,
     /// How many records were written since then.
     unsynced: usize,
+    /// Of earlier files, what is not synced yet.
+    left: Files,
+    /// Files before this one may go once what is written is synced.
+    free_before: u64,
+    syncing: Option<Syncing>,
+    /// None where this thread syncs by itself.
+    syncer: Option<Syncer>,
+    disk: Disk,
     committed: watch::Sender<Position>,
     health: Arc<Health>,
 }
 
 impl Writer {
-    /// A writer that begins a file of this number.
+    /// A writer that begins a file of this number, and is woken by `commands`.
     pub(super) fn new(
-        folder: PathBuf,
-        options: Options,
+        (folder, options): (PathBuf, Options),
         number: u64,
-        committed: watch::Sender<Position>,
-        health: Arc<Health>,
+        (committed, health): (watch::Sender<Position>, Arc<Health>),
+        disk: Disk,
+        commands: &Sender<Command>,
     ) -> io::Result<Self> {
-        let (file, size) = segment::create(&folder, number)?;
+        let (file, size) = segment::create(&folder, number, Sync::Always)?;
         let written = Position { segment: number, offset: size };
         committed.send_replace(written);
+        let commands = commands.clone();
+        let wake = move || {
+            let _ = commands.send(Command::Synced);
+        };
+        let syncer = match options.sync {
+            Sync::Always => None,
+            Sync::Later => Some(Syncer::start(Arc::clone(&disk), wake)?),
+        };
         Ok(Self {
             folder,
             options,
@@ -96,6 +127,11 @@ impl Writer {
             backlog: VecDeque::new(),
             unsynced_since: None,
             unsynced: 0,
+            left: Files::default(),
+            free_before: 0,
+            syncing: None,
+            syncer,
+            disk,
             committed,
             health,
         })
@@ -122,16 +158,21 @@ impl Writer {
     /// The next command; meanwhile what is due is done.
     fn next(&mut self, commands: &Receiver<Command>) -> Option<Command> {
         loop {
-            let due = if self.backlog.is_empty() {
-                self.unsynced_since.map(|since| self.options.sync_after.saturating_sub(since.elapsed()))
-            } else {
-                Some(AGAIN_AFTER)
+            let due = match self.unsynced_since {
+                _ if !self.backlog.is_empty() => Some(AGAIN_AFTER),
+                Some(since) if self.syncing.is_none() => {
+                    Some(self.options.sync_after.saturating_sub(since.elapsed()))
+                }
+                _ => None,
             };
             let Some(due) = due else { return commands.recv().ok() };
             match commands.recv_timeout(due) {
                 Ok(command) => return Some(command),
                 Err(RecvTimeoutError::Disconnected) => return None,
-                Err(RecvTimeoutError::Timeout) => self.commit(Group { must_sync: true, ..Group::default() }),
+                Err(RecvTimeoutError::Timeout) => {
+                    let must_sync = self.syncer.is_none();
+                    self.commit(Group { must_sync, ..Group::default() });
+                }
             }
         }
     }
@@ -162,6 +203,13 @@ impl Writer {
                 group.must_sync = true;
                 group.flushes.push(waiter);
             }
+            Command::Synced => {
+                if let (Some(_), Some(result)) = (self.syncing, self.syncer.as_ref().and_then(Syncer::result))
+                {
+                    // Said there; whoever waits for nothing is told nothing.
+                    let _ = self.end_sync(result);
+                }
+            }
             Command::Stop => return false,
         }
         true
@@ -173,16 +221,7 @@ impl Writer {
         let before = self.written;
         let outcome = self.write(&waited_for, must_sync);
         let is_down = outcome.is_err();
-        if self.health.is_down.swap(is_down, Ordering::Relaxed) != is_down {
-            match &outcome {
-                Ok(()) => tracing::warn!("the journal is written again"),
-                Err(error) => {
-                    tracing::error!(%error, folder = %self.folder.display(), "the journal cannot be written");
-                }
-            }
-        }
-        self.health.backlog.store(self.backlog.len(), Ordering::Relaxed);
-        self.health.unsynced.store(self.unsynced, Ordering::Relaxed);
+        self.tell(outcome.as_ref());
         for (attempt, _, waiter) in waited_for {
             if !is_down || self.written != before {
                 if let Some(open) = self.open.get_mut(&attempt) {
@@ -208,6 +247,22 @@ impl Writer {
         }
     }
 
+    /// Says how the disk is.
+    fn tell(&self, outcome: Result<&(), &io::Error>) {
+        let is_down = outcome.is_err();
+        if self.health.is_down.swap(is_down, Ordering::Relaxed) != is_down {
+            match outcome {
+                Ok(()) => tracing::warn!("the journal is written again"),
+                Err(error) => {
+                    tracing::error!(%error, folder = %self.folder.display(), "the journal cannot be written");
+                }
+            }
+        }
+        self.health.backlog.store(self.backlog.len(), Ordering::Relaxed);
+        let unsynced = self.unsynced + self.syncing.map_or(0, |syncing| syncing.records);
+        self.health.unsynced.store(unsynced, Ordering::Relaxed);
+    }
+
     fn write(&mut self, waited_for: &[(u128, Vec<u8>, Waiter)], must_sync: bool) -> io::Result<()> {
         loop {
             let (count, mut bytes) = self.piece();
@@ -225,10 +280,10 @@ impl Writer {
             }
         }
         let is_due = self.unsynced_since.is_some_and(|since| since.elapsed() >= self.options.sync_after);
-        if must_sync || is_due {
-            self.sync()?;
+        if must_sync || (is_due && self.syncer.is_none()) {
+            return self.sync();
         }
-        Ok(())
+        if is_due { self.begin_sync() } else { Ok(()) }
     }
 
     /// The first of what waits in memory: how many records, and their bytes.
@@ -262,30 +317,80 @@ impl Writer {
         Ok(())
     }
 
+    /// Syncs what was written, and waits for it.
     fn sync(&mut self) -> io::Result<()> {
+        if self.syncing.is_some()
+            && let Some(result) = self.syncer.as_ref().map(Syncer::wait)
+        {
+            self.end_sync(result)?;
+        }
         if self.unsynced_since.is_none() {
             return Ok(());
         }
-        if let Some(file) = &self.file {
-            // A sync that fails once may succeed the next time without having written: that file is not trusted again.
-            if let Err(error) = file.sync_data() {
-                self.file = None;
-                return Err(error);
-            }
+        let own = self.file.as_ref().map_or(Ok(()), |file| (self.disk)(file));
+        // A sync that fails once may succeed the next time without having written: that file is not trusted again.
+        if let Err(error) = own.and_then(|()| self.left.sync(&self.disk)) {
+            self.distrust();
+            return Err(error);
         }
+        self.left = Files::default();
         self.unsynced_since = None;
         self.unsynced = 0;
+        let free_before = std::mem::take(&mut self.free_before);
+        self.delete(free_before);
         Ok(())
+    }
+
+    /// Has what was written synced, by another thread, unless that is at it still.
+    fn begin_sync(&mut self) -> io::Result<()> {
+        let Some(syncer) = self.syncer.as_ref().filter(|_| self.syncing.is_none()) else { return Ok(()) };
+        let file = self.file.as_ref().map(File::try_clone).transpose()?;
+        let mut files = std::mem::take(&mut self.left);
+        files.files.extend(file);
+        let (records, free_before) =
+            (std::mem::take(&mut self.unsynced), std::mem::take(&mut self.free_before));
+        self.syncing = Some(Syncing { records, free_before });
+        self.unsynced_since = None;
+        syncer.begin(files);
+        Ok(())
+    }
+
+    /// Takes note of how it went.
+    fn end_sync(&mut self, result: io::Result<()>) -> io::Result<()> {
+        let Some(Syncing { records, free_before }) = self.syncing.take() else { return result };
+        match &result {
+            Ok(()) => self.delete(free_before),
+            Err(_) => {
+                self.unsynced += records;
+                self.unsynced_since.get_or_insert_with(Instant::now);
+                self.distrust();
+            }
+        }
+        self.tell(result.as_ref());
+        result
+    }
+
+    /// What is in the files may be lost: nothing is added to them, and nothing is deleted since it is in them too.
+    fn distrust(&mut self) {
+        self.file = None;
+        self.left = Files::default();
+        self.free_before = 0;
+        self.open.values_mut().for_each(|open| open.segment = 0);
     }
 
     /// Begins the next file; the attempts that are not over come with it when the one before is freed.
     fn turn_over(&mut self) -> io::Result<()> {
-        if self.file.is_some() {
+        if self.file.is_some() && self.syncer.is_none() {
             self.sync()?;
         }
         let number = self.written.segment + 1;
-        let (file, size) = segment::create(&self.folder, number)?;
-        self.file = Some(file);
+        let (file, size) = segment::create(&self.folder, number, self.options.sync)?;
+        let before = self.file.replace(file);
+        if self.syncer.is_some() {
+            self.left.files.extend(before);
+            self.left.folder = Some(self.folder.clone());
+            self.unsynced_since.get_or_insert_with(Instant::now);
+        }
         self.written = Position { segment: number, offset: size };
         Ok(())
     }
@@ -304,7 +409,8 @@ impl Writer {
             .flat_map(|open| open.frame.clone())
             .collect();
         if !bytes.is_empty() {
-            if let Err(error) = self.append(&bytes).and_then(|()| self.sync()) {
+            let sync = |own: &mut Self| if own.syncer.is_none() { own.sync() } else { Ok(()) };
+            if let Err(error) = self.append(&bytes).and_then(|()| sync(self)) {
                 tracing::warn!(%error, "files of the journal stay until it can be written again");
                 return;
             }
@@ -314,6 +420,18 @@ impl Writer {
                     open.segment = segment;
                 }
             }
+        }
+        if self.syncer.is_some() && self.unsynced_since.is_some() {
+            // What they are kept by may be what was written last.
+            self.free_before = self.free_before.max(before);
+        } else {
+            self.delete(before);
+        }
+    }
+
+    fn delete(&self, before: u64) {
+        if before == 0 {
+            return;
         }
         let numbers = segment::list(&self.folder).unwrap_or_default();
         for number in numbers.into_iter().filter(|number| *number < before) {

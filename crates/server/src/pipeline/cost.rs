@@ -149,7 +149,7 @@ fn clock() -> [f64; 3] {
         let taken: f64 = text.split(' ').next().and_then(|text| text.parse().ok()).unwrap_or_default();
         let of = match name.trim_end() {
             _ if task.file_name() == own => 0,
-            "journal" => 1,
+            "journal" | "journal-sync" => 1,
             name if name == "ledger" || name.starts_with("store") => 2,
             _ => continue,
         };
