@@ -32,6 +32,7 @@ pub(crate) const MIGRATIONS: &[Migration] = &[
     Migration { version: 3, name: "records", sql: include_str!("migrations/0003_records.sql") },
     Migration { version: 4, name: "spend", sql: include_str!("migrations/0004_spend.sql") },
     Migration { version: 5, name: "told", sql: include_str!("migrations/0005_told.sql") },
+    Migration { version: 6, name: "log", sql: include_str!("migrations/0006_log.sql") },
 ];
 
 /// Refuses files that are not ours or newer than this release. Reads only.

@@ -7,7 +7,7 @@ use std::task::{Context, Poll, Waker};
 
 use rusqlite::Connection;
 
-use crate::books::{Account, Batch, Books, Claim, RecordChange, SpendRow};
+use crate::books::{Account, Batch, Books, Claim, LogFilter, LogQuery, RecordChange, SpendRow};
 use crate::error::{Fault, StoreError, Trouble};
 use crate::migrate::{self, MIGRATIONS, Migration};
 use crate::options::{Durability, Location, StoreOptions};
@@ -258,7 +258,7 @@ fn steps_are_taken_from_where_the_file_stands() {
 }
 
 /// Rows of every version, as the release that made it wrote them: never changed, like the steps.
-const ROWS: [&str; 5] = [
+const ROWS: [&str; 6] = [
     "INSERT INTO responses (owner, id, previous_id, model_group, deployment_id, provider_response_id, status, \
      created_at, expires_at, input_items, response) VALUES ('a', 'r1', NULL, 'gpt', 'eu', 'p1', 'completed', 1, 100, \
      x'5b5d', x'7b7d')",
@@ -267,9 +267,25 @@ const ROWS: [&str; 5] = [
      INSERT INTO deletions (kind, id, revision) VALUES ('key', 'k', 2); UPDATE heads SET revision = 2",
     "INSERT INTO accounts (kind, id, model, cadence, start, settled) VALUES ('team', 'red', '', '', 0, '12'); \
      INSERT INTO journals (journal, segment, place) VALUES ('j', 3, 4); \
-     INSERT INTO daily VALUES ('global', '', '2026-11-22', 'k', 'm', 'g', 'p', '12', 1, 2, 3, 4, 5, 6, 6, 0, 0, 9)",
+     INSERT INTO daily VALUES ('global', '', '2026-11-22', 'k', 'm', 'g', 'p', '12', 1, 2, 3, 4, 5, 6, 6, 0, 0, 9); \
+     INSERT INTO attempts VALUES ('0000000000000000000000000000000f', 'r1', 'c1', 'acompletion', NULL, 'k', NULL, NULL, \
+     NULL, NULL, NULL, 'm', 'mi', 'g', 'p', '', 1, 2, 0, 'success', 200, 1, 2, 3, 0, 0, 0, 0, 0, 0, 0, 0, '', 12, 12, '', \
+     0, 0, 0, 0, 0, '', '', '', '', '', '', '', '', '', '')",
     "INSERT INTO told (kind, id, model, cadence, start, threshold, mark) VALUES ('report', '', '', '7d', 5, '', 0)",
+    "INSERT INTO attempts SELECT '0000000000000000000000000000000e', 'c2', 'c2', call_type, session_id, api_key, user_id, \
+     team_id, organization_id, project_id, end_user, model, model_id, model_group, provider, api_base, started_at, \
+     ended_at, first_token_at, status, status_code, prompt_tokens, completion_tokens, total_tokens, cache_read_tokens, \
+     cache_write_tokens, cache_write_1h_tokens, reasoning_tokens, audio_input_tokens, audio_output_tokens, \
+     image_input_tokens, image_output_tokens, usage, cost, charged, prices, estimated, recovered, unpriced, overhead, \
+     cache_hit, cache_key, tags, metadata, requester_ip, agent_id, tool_name, messages, response, proxy_request, accounts \
+     FROM attempts",
 ];
+
+/// How many attempts have this request's id.
+async fn found(books: &Books, request_id: &str) -> u64 {
+    let filter = LogFilter { request_ids: vec![request_id.to_owned()], ..LogFilter::default() };
+    books.spend_logs(LogQuery { filter, ..LogQuery::default() }).await.unwrap().total
+}
 
 /// A file as the release of that version left it.
 fn file_of_version(path: &std::path::Path, version: usize) {
@@ -303,6 +319,9 @@ async fn a_file_of_every_earlier_version_is_brought_up_with_what_is_in_it() {
             Account { kind: "report".to_owned(), cadence: "7d".to_owned(), start: 5, ..Account::default() };
         let claim = Claim { account, ..Claim::default() };
         assert_eq!(books.claim_once(vec![claim]).await.unwrap(), [version < 5]);
+        let both = (found(&books, "r1").await, found(&books, "c2").await);
+        assert_eq!(both, (u64::from(version >= 4), u64::from(version >= 6)), "{version}");
+        assert_eq!(found(&books, "c1").await, 0, "the call's id is not the request's");
         // And it goes on from there.
         assert_eq!(books.commit(RecordChange::default()).await, Ok(expect.2 + 1));
         let rows = vec![SpendRow { attempt_id: 1, cost: 5, ..SpendRow::default() }];

@@ -157,7 +157,7 @@ fn write(ledger: &Ledger, call: &Call, facts: &Facts, (rejection, more): (&Rejec
     let ended_at = ledger.clock().wall().micros();
     let took = i64::try_from(call.started.elapsed().as_micros()).unwrap_or(0);
     let row = SpendRow {
-        attempt_id: crate::chance::bits(),
+        attempt_id: crate::chance::ordered(ended_at),
         started_at: ended_at.saturating_sub(took),
         ended_at,
         status: Status::Failure,

@@ -135,7 +135,7 @@ impl Toll {
         let request = own.unwrap_or(&self.bounds);
         let hold = |most: PicoDollars, output_tokens: u64, lowered: Option<u64>| {
             let more = rules.of_target(target);
-            let attempt = self.admission.attempt(crate::chance::bits(), more, most)?;
+            let attempt = self.admission.attempt(self.next_id(), more, most)?;
             Ok(Stake { lowered, ..self.staked(attempt, target, output_tokens) })
         };
         if !self.is_bound(rules, target) {
@@ -177,15 +177,20 @@ impl Toll {
         target: &Arc<Target>,
         (most, output_tokens): (PicoDollars, u64),
     ) -> Result<Stake, Box<Refused>> {
-        let attempt = self.admission.attempt(crate::chance::bits(), rules.of_target(target), most)?;
+        let attempt = self.admission.attempt(self.next_id(), rules.of_target(target), most)?;
         Ok(self.staked(attempt, target, output_tokens))
     }
 
     /// A stake that holds nothing, for what is booked beside what is held for.
     pub(crate) fn beside(self: &Arc<Self>, rules: &TollRules, target: &Arc<Target>) -> Option<Stake> {
-        let attempt = self.admission.beside(crate::chance::bits(), rules.of_target(target)).ok()?;
+        let attempt = self.admission.beside(self.next_id(), rules.of_target(target)).ok()?;
         let began_at = self.ledger().clock().wall().micros();
         Some(Stake { began_at, ..self.staked(attempt, target, 0) })
+    }
+
+    /// The number of an attempt that begins now.
+    fn next_id(&self) -> u128 {
+        crate::chance::ordered(self.ledger().clock().wall().micros())
     }
 
     fn staked(self: &Arc<Self>, attempt: Attempt, target: &Arc<Target>, output_tokens: u64) -> Stake {

@@ -4,7 +4,7 @@
 //!
 //! **Invariant**: for every kind of entity, the sums of its rows are the sums of the attempts that have such an entity.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use super::columns::day_of;
 use super::row::{SpendRow, Status};
@@ -234,19 +234,53 @@ pub(super) fn entities(row: &SpendRow) -> Vec<(EntityKind, String)> {
     entities
 }
 
+/// What two rows have in common that count for the same slots.
+#[derive(PartialEq, Eq, Hash)]
+struct Kind<'a> {
+    /// Days since 1970.
+    day: i64,
+    texts: [&'a str; 9],
+    tags: &'a [String],
+}
+
+impl<'a> Kind<'a> {
+    fn of(row: &'a SpendRow) -> Self {
+        let texts = [
+            &row.user_id,
+            &row.team_id,
+            &row.organization_id,
+            &row.project_id,
+            &row.end_user,
+            &row.api_key,
+            &row.model,
+            &row.model_group,
+            &row.provider,
+        ];
+        let day = row.started_at.div_euclid(86_400_000_000);
+        Self { day, texts: texts.map(String::as_str), tags: &row.tags }
+    }
+}
+
 /// Adds rows to the sums.
 pub(super) fn add<'a>(
     session: &mut dyn Session,
     rows: impl Iterator<Item = &'a SpendRow>,
 ) -> Result<(), Fault> {
-    let rows: Vec<(String, &SpendRow)> = rows.map(|row| (day_of(row.started_at), row)).collect();
+    // Those that count for the same are added up first: a batch has few kinds of rows.
+    let mut alike: HashMap<Kind<'_>, (&SpendRow, Totals)> = HashMap::new();
+    for row in rows {
+        let same = alike.entry(Kind::of(row)).or_insert_with(|| (row, Totals::default()));
+        same.1.add(&Totals::of(row));
+    }
+    let alike: Vec<_> =
+        alike.into_values().map(|(row, totals)| (day_of(row.started_at), row, totals)).collect();
     let mut sums: BTreeMap<Slot<'_>, Totals> = BTreeMap::new();
-    for (day, row) in &rows {
+    for (day, row, totals) in &alike {
         for (kind, id) in entities(row) {
             let (api_key, model) = (row.api_key.as_str(), row.model.as_str());
             let (model_group, provider) = (row.model_group.as_str(), row.provider.as_str());
             let slot = Slot { kind, id, day, api_key, model, model_group, provider };
-            sums.entry(slot).or_default().add(&Totals::of(row));
+            sums.entry(slot).or_default().add(totals);
         }
     }
     // In the order of the key, as `accounts.rs` does it.

@@ -227,8 +227,13 @@ fn narrow(clauses: &mut Clauses, filter: &LogFilter) {
         .hold("overhead = ", filter.overhead.map(Value::from))
         .hold("cost >= ", filter.cost_min.map(cost))
         .hold("cost <= ", filter.cost_max.map(cost));
+    if !filter.request_ids.is_empty() {
+        // As the indexes are: those whose id is their call's, and the others.
+        let ids = searchable(&filter.request_ids);
+        clauses.condition().text("(request_id = call_id AND ").is_among("call_id", &ids);
+        clauses.text(" OR request_id <> call_id AND ").is_among("request_id", &ids).text(")");
+    }
     for (column, texts) in [
-        ("request_id", &filter.request_ids),
         ("call_id", &filter.call_ids),
         ("session_id", &filter.session_ids),
         ("api_key", &filter.api_keys),

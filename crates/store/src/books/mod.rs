@@ -198,6 +198,7 @@ impl Books {
     /// # Errors
     /// Those of every write. Whatever the error, the same batch can be posted again.
     pub async fn post(&self, batch: Batch) -> Result<u64, StoreError> {
+        let batch = post::ready(batch);
         self.write(move |session| post::post(session, &batch)).await
     }
 

@@ -51,11 +51,17 @@ const JOURNALS: Insert = Insert {
 
 const CHECKPOINT: &str = "SELECT segment, place FROM journals WHERE journal = $1";
 
-/// Puts what is not there yet, and says how many rows that were.
-pub(super) fn post(session: &mut dyn Session, batch: &Batch) -> Result<u64, Fault> {
-    let mut rows: Vec<SpendRow> = batch.rows.iter().cloned().map(keepable).collect();
-    // In the order of the key, so that two who bring the same rows wait for one another, and never in a circle.
+/// The batch as both engines can keep it, in the order of the key, so that two who bring the same rows wait for one another, and
+/// never in a circle.
+pub(super) fn ready(batch: Batch) -> Batch {
+    let mut rows: Vec<SpendRow> = batch.rows.into_iter().map(keepable).collect();
     rows.sort_by_key(|row| row.attempt_id);
+    Batch { rows, ..batch }
+}
+
+/// Puts what is not there yet, and says how many rows that were. The batch has to be [`ready`].
+pub(super) fn post(session: &mut dyn Session, batch: &Batch) -> Result<u64, Fault> {
+    let rows = &batch.rows;
     let values: Vec<Vec<Value>> = rows.iter().map(cells).collect();
     let inserted = session.insert(&ATTEMPTS, &values)?;
     let new = || inserted.iter().filter_map(|place| rows.get(*place));

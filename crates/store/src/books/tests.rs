@@ -51,10 +51,14 @@ fn attempts_are_found_by_an_index() {
     check(LogFilter { end_users: one(), ..month() }, &by("attempts_by_end_user", "end_user"));
     let two = texts(&["x", "y"]);
     check(LogFilter { api_keys: two, ..month() }, &by("attempts_by_key", "api_key"));
-    check(
-        LogFilter { request_ids: one(), ..any() },
+    let query = LogQuery { filter: LogFilter { request_ids: one(), ..any() }, ..LogQuery::default() };
+    let steps = plan(&logs::reading(Dialect::Sqlite, &query));
+    let by_either = [
+        "SEARCH attempts USING INDEX attempts_by_call (call_id=?)",
         "SEARCH attempts USING INDEX attempts_by_request (request_id=?)",
-    );
+    ];
+    assert!(by_either.iter().all(|step| steps.iter().any(|own| own == step)), "{steps:?}");
+    assert!(!steps.iter().any(|step| step.starts_with("SCAN attempts")), "{steps:?}");
     check(
         LogFilter { session_ids: one(), ..any() },
         "SEARCH attempts USING INDEX attempts_by_session (session_id=?)",

@@ -29,6 +29,7 @@ const MIGRATIONS: &[Migration] = &[
         name: "following",
         sql: include_str!("../../migrations/postgres/0002_following.sql"),
     },
+    Migration { version: 3, name: "log", sql: include_str!("../../migrations/postgres/0003_log.sql") },
 ];
 
 /// Whoever takes steps holds this lock: `TLGT`, twice.

@@ -2,6 +2,7 @@
 
 mod accounts;
 mod audit;
+mod cost;
 mod crash;
 mod engines;
 mod faults;
