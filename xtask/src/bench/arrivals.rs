@@ -15,6 +15,7 @@ use memchr::memmem;
 use tokio::task::JoinSet;
 
 use super::load::Target;
+use super::stats::percentile;
 use super::wire::{Client, header};
 
 /// Bytes of a reply that are looked at for errors: its end.
@@ -44,6 +45,39 @@ impl Reply {
     pub(crate) fn ended_at(&self) -> Duration {
         self.at + Duration::from_secs_f64(self.took_ms / 1e3)
     }
+}
+
+/// What was seen of the replies, one value a round.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct Seen {
+    /// Median time, milliseconds.
+    pub(crate) p50: Vec<f64>,
+    /// 99th percentile.
+    pub(crate) p99: Vec<f64>,
+    /// Requests that were not answered with 200.
+    pub(crate) errors: usize,
+}
+
+impl Seen {
+    /// Adds a round.
+    pub(crate) fn note(&mut self, replies: &[Reply]) {
+        let took: Vec<f64> = replies.iter().map(|reply| reply.took_ms).collect();
+        self.p50.push(percentile(&took, 50.0));
+        self.p99.push(percentile(&took, 99.0));
+        self.errors += replies.iter().filter(|reply| reply.error.is_some()).count();
+    }
+}
+
+/// Sends `rate` requests a second for the length of a window, the targets in turns: the replies, and the seconds until the last of
+/// them.
+pub(crate) async fn within(targets: &[Target], rate: u32, window: Duration) -> (Vec<Reply>, f64) {
+    let arrivals = Arrivals::new();
+    let clock = async {
+        tokio::time::sleep(window).await;
+        arrivals.stop();
+    };
+    tokio::join!(arrivals.send(targets, rate), clock);
+    (arrivals.replies(), arrivals.elapsed().as_secs_f64())
 }
 
 /// Requests on their way, shared with whoever watches them.
@@ -195,6 +229,16 @@ mod tests {
         assert_eq!((reply.deployment.as_str(), reply.retries, reply.was_hedged), ("b", 2, true));
         reply.read(b"HTTP/1.1 200 OK\r\n\r\n");
         assert_eq!((reply.deployment.as_str(), reply.retries, reply.was_hedged), ("", 0, false));
+    }
+
+    #[test]
+    fn a_round_is_summed_up() {
+        let reply = |took_ms| Reply { took_ms, ..Reply::default() };
+        let failed = Reply { error: Some("503".to_owned()), ..reply(9.0) };
+        let mut seen = Seen::default();
+        seen.note(&[reply(1.0), reply(2.0), reply(3.0), failed]);
+        seen.note(&[reply(4.0)]);
+        assert_eq!(seen, Seen { p50: vec![2.0, 4.0], p99: vec![9.0, 4.0], errors: 1 });
     }
 
     #[test]

@@ -8,10 +8,9 @@
 use std::fs::OpenOptions;
 use std::io::Write;
 use std::path::Path;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::arrivals::{Arrivals, Reply};
+use super::arrivals::{self, Reply, Seen};
 use super::contender::Contender;
 use super::people::{self, Budgets};
 use super::stats::percentile;
@@ -72,12 +71,8 @@ impl Journal {
 pub(crate) struct JournalRow {
     /// Which.
     pub(crate) journal: Journal,
-    /// Median time, milliseconds.
-    pub(crate) p50: Vec<f64>,
-    /// 99th percentile.
-    pub(crate) p99: Vec<f64>,
-    /// Requests that were not answered with 200.
-    pub(crate) errors: usize,
+    /// Times and errors.
+    pub(crate) seen: Seen,
 }
 
 /// The three, and the disk.
@@ -106,14 +101,14 @@ pub(crate) async fn measure(
         gateways.push(start(place, upstream_port, journal).await?);
     }
     let servers: Vec<_> = gateways.iter().map(|gateway| gateway.server.as_ref()).collect();
-    let empty = |journal| JournalRow { journal, p50: vec![], p99: vec![], errors: 0 };
+    let empty = |journal| JournalRow { journal, seen: Seen::default() };
     let mut seen = Durable { rows: Journal::ALL.map(empty).into(), ..Durable::default() };
     for round in 1..=rounds {
         eprintln!("journal: round {round} of {rounds}");
         for (at, (gateway, row)) in gateways.iter().zip(&mut seen.rows).enumerate() {
             let _paused = Paused::but(at, &servers);
             run(gateway, WARM).await;
-            row.note(&run(gateway, window).await);
+            row.seen.note(&run(gateway, window).await);
         }
         let disk = disk(&place.1.join("disk"))?;
         seen.disk_p50.push(percentile(&disk, 50.0));
@@ -138,22 +133,7 @@ async fn start(
 
 async fn run(gateway: &Contender, window: Duration) -> Vec<Reply> {
     let targets = [gateway.chat_as(Some(&people::key(0)), people::GROUP)];
-    let arrivals = Arrivals::new();
-    let clock = async {
-        tokio::time::sleep(window).await;
-        Arc::clone(&arrivals).stop();
-    };
-    tokio::join!(arrivals.send(&targets, RATE), clock);
-    arrivals.replies()
-}
-
-impl JournalRow {
-    fn note(&mut self, replies: &[Reply]) {
-        let took: Vec<f64> = replies.iter().map(|reply| reply.took_ms).collect();
-        self.p50.push(percentile(&took, 50.0));
-        self.p99.push(percentile(&took, 99.0));
-        self.errors += replies.iter().filter(|reply| reply.error.is_some()).count();
-    }
+    arrivals::within(&targets, RATE, window).await.0
 }
 
 /// Milliseconds of each of several writes at the end of a file, with their syncs.
@@ -172,15 +152,6 @@ fn disk(file: &Path) -> Result<Vec<f64>, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_round_is_summed_up() {
-        let reply = |took_ms| Reply { took_ms, ..Reply::default() };
-        let failed = Reply { error: Some("503".to_owned()), ..reply(9.0) };
-        let mut row = JournalRow { journal: Journal::Strict, p50: vec![], p99: vec![], errors: 0 };
-        row.note(&[reply(1.0), reply(2.0), reply(3.0), failed]);
-        assert_eq!((row.p50, row.p99, row.errors), (vec![2.0], vec![9.0], 1));
-    }
 
     #[test]
     fn a_disk_is_written_as_often_as_it_is_timed() {

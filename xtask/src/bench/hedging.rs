@@ -7,12 +7,10 @@
 //! round.
 
 use std::path::Path;
-use std::sync::Arc;
 use std::time::Duration;
 
-use super::arrivals::{Arrivals, Reply};
+use super::arrivals::{self, Reply, Seen};
 use super::contender::{Contender, deployment, general_settings};
-use super::stats::percentile;
 use super::tail::Tail;
 use crate::shell::Workspace;
 
@@ -57,14 +55,10 @@ impl Hedging {
 pub(crate) struct HedgeRow {
     /// Which group.
     pub(crate) hedging: Hedging,
-    /// Median time, milliseconds.
-    pub(crate) p50: Vec<f64>,
-    /// 99th percentile.
-    pub(crate) p99: Vec<f64>,
+    /// Times and errors of its callers.
+    pub(crate) seen: Seen,
     /// Share of the requests that a second deployment was asked for.
     pub(crate) extra: Vec<f64>,
-    /// Callers that got an error.
-    pub(crate) errors: usize,
 }
 
 /// Measures both groups in turns.
@@ -78,7 +72,7 @@ pub(crate) async fn measure(
     window: Duration,
 ) -> Result<Vec<HedgeRow>, String> {
     let gateway = Contender::gateway(workspace, folder, ("hedging", &config(upstream_port)))?;
-    let empty = |hedging| HedgeRow { hedging, p50: vec![], p99: vec![], extra: vec![], errors: 0 };
+    let empty = |hedging| HedgeRow { hedging, seen: Seen::default(), extra: vec![] };
     let mut rows = [Hedging::Off, Hedging::On].map(empty);
     for row in &rows {
         run(&gateway, row.hedging, LEARNING).await;
@@ -95,23 +89,14 @@ pub(crate) async fn measure(
 
 async fn run(gateway: &Contender, hedging: Hedging, window: Duration) -> Vec<Reply> {
     let targets = [false, true].map(|stream| gateway.chat(hedging.group(), stream));
-    let arrivals = Arrivals::new();
-    let clock = async {
-        tokio::time::sleep(window).await;
-        Arc::clone(&arrivals).stop();
-    };
-    tokio::join!(arrivals.send(&targets, RATE), clock);
-    arrivals.replies()
+    arrivals::within(&targets, RATE, window).await.0
 }
 
 impl HedgeRow {
     fn note(&mut self, replies: &[Reply]) {
-        let took: Vec<f64> = replies.iter().map(|reply| reply.took_ms).collect();
-        self.p50.push(percentile(&took, 50.0));
-        self.p99.push(percentile(&took, 99.0));
+        self.seen.note(replies);
         let hedged = replies.iter().filter(|reply| reply.was_hedged).count();
         self.extra.push(hedged as f64 / replies.len().max(1) as f64);
-        self.errors += replies.iter().filter(|reply| reply.error.is_some()).count();
     }
 }
 
@@ -132,12 +117,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_round_is_summed_up() {
-        let reply = |took_ms, was_hedged| Reply { took_ms, was_hedged, ..Reply::default() };
-        let mut row = HedgeRow { hedging: Hedging::On, p50: vec![], p99: vec![], extra: vec![], errors: 0 };
-        let failed = Reply { error: Some("500".to_owned()), ..reply(9.0, false) };
-        row.note(&[reply(1.0, false), reply(2.0, true), reply(3.0, false), failed]);
-        assert_eq!((row.p50, row.p99, row.extra, row.errors), (vec![2.0], vec![9.0], vec![0.25], 1));
+    fn hedged_requests_are_told_as_a_share() {
+        let reply = |was_hedged| Reply { was_hedged, ..Reply::default() };
+        let mut row = HedgeRow { hedging: Hedging::On, seen: Seen::default(), extra: vec![] };
+        row.note(&[reply(false), reply(true), reply(false), reply(false)]);
+        assert_eq!((row.extra, row.seen.p50.len()), (vec![0.25], 1));
     }
 
     #[test]

@@ -379,6 +379,11 @@ fn paces(results: &Results) -> String {
     text
 }
 
+/// A row of a table.
+pub(crate) fn line(cells: &[String]) -> String {
+    format!("| {} |\n", cells.join(" | "))
+}
+
 /// Megabytes of kilobytes, both by 1024.
 pub(crate) fn megabytes(kilobytes: u64) -> f64 {
     kilobytes as f64 / 1024.0

@@ -118,10 +118,10 @@ fn hedges(rows: &[HedgeRow]) -> String {
         text.push_str(&format!(
             "| {} | {} | {} | {:.1}% | {} |\n",
             row.hedging.title(),
-            cell(|row| &row.p50),
-            cell(|row| &row.p99),
+            cell(|row| &row.seen.p50),
+            cell(|row| &row.seen.p99),
             median(&row.extra) * 100.0,
-            row.errors
+            row.seen.errors
         ));
     }
     text
@@ -152,6 +152,7 @@ fn routings(rows: &[RoutingRow]) -> String {
 
 #[cfg(test)]
 mod tests {
+    use super::super::arrivals::Seen;
     use super::*;
     use std::time::Duration;
 
@@ -184,10 +185,8 @@ mod tests {
     fn hedging_is_told_as_a_ratio_to_none() {
         let row = |hedging, p99: f64, extra| HedgeRow {
             hedging,
-            p50: vec![30.0],
-            p99: vec![p99],
+            seen: Seen { p50: vec![30.0], p99: vec![p99], errors: 0 },
             extra: vec![extra],
-            errors: 0,
         };
         let text = hedges(&[row(Hedging::Off, 300.0, 0.0), row(Hedging::On, 75.0, 0.041)]);
         assert!(text.contains("| off | 30.0 | 300.0 | 0.0% | 0 |"), "{text}");
