@@ -94,6 +94,18 @@ impl Charge {
     }
 }
 
+/// Marks that were passed, and whose they are.
+pub(crate) type Crossings = SmallVec<[(Scope, Crossing); 1]>;
+
+/// What was booked.
+#[derive(Debug)]
+pub struct Booked {
+    /// What it is booked in; none where that is what was reserved.
+    pub charges: Option<Vec<Charge>>,
+    /// Whose budgets have passed a mark by it.
+    pub crossings: Crossings,
+}
+
 /// So few requests a minute for a while, beside whatever limits there are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Throttle {
@@ -215,12 +227,7 @@ impl Accounts {
 
     /// What the books have of a budget in its period, whoever brought it there, and which marks were passed by it. To be told
     /// while nothing of this process is between here and the books without being known to be on this side or on that.
-    pub fn follow(
-        &self,
-        charge: Charge,
-        wall: Wall,
-        in_books: PicoDollars,
-    ) -> SmallVec<[(Scope, Crossing); 1]> {
+    pub fn follow(&self, charge: Charge, wall: Wall, in_books: PicoDollars) -> Crossings {
         let Charge { scope, cadence, start } = charge;
         let mut state = self.lock();
         if let Some(&id) = state.ids.get(&scope) {
@@ -372,44 +379,32 @@ impl Accounts {
     /// What a reservation would be booked in.
     pub fn charges(&self, reservation: &Reservation) -> Vec<Charge> {
         let state = self.lock();
-        let charge =
-            |(id, cadence, start)| Some(Charge { scope: state.scopes.get(&id)?.clone(), cadence, start });
-        state.kernel.charges(reservation).filter_map(charge).collect()
+        state.kernel.charges(reservation).filter_map(|it| state.charge(it)).collect()
     }
 
     /// Books what an attempt has cost, and says whose budgets have passed a mark by it.
-    pub fn settle(
-        &self,
-        reservation: Reservation,
-        wall: Wall,
-        cost: PicoDollars,
-    ) -> SmallVec<[(Scope, Crossing); 1]> {
+    pub fn settle(&self, reservation: Reservation, wall: Wall, cost: PicoDollars) -> Booked {
         let mut state = self.lock();
+        let moved = state.kernel.moved(&reservation, wall);
+        let charges = moved.map(|moved| moved.into_iter().filter_map(|it| state.charge(it)).collect());
         let crossings = state.kernel.settle(reservation, wall, cost);
-        let named = |(id, crossing): (AccountId, Crossing)| Some((state.scopes.get(&id)?.clone(), crossing));
-        crossings.into_iter().filter_map(named).collect()
+        Booked { charges, crossings: state.named(crossings) }
     }
 
-    /// Books what was spent in accounts that were not asked, and says whose budgets have passed a mark by it.
-    pub fn charge(
-        &self,
-        accounts: &[AccountId],
-        wall: Wall,
-        cost: PicoDollars,
-    ) -> SmallVec<[(Scope, Crossing); 1]> {
+    /// Books what was spent in accounts that were not asked.
+    pub fn charge(&self, accounts: &[AccountId], wall: Wall, cost: PicoDollars) -> Booked {
         let mut state = self.lock();
+        let periods = state.kernel.periods(accounts, wall);
+        let periods = periods.into_iter().filter_map(|it| state.charge(it)).collect();
         let crossings = state.kernel.charge(accounts, wall, cost);
-        let named = |(id, crossing): (AccountId, Crossing)| Some((state.scopes.get(&id)?.clone(), crossing));
-        crossings.into_iter().filter_map(named).collect()
+        Booked { charges: Some(periods), crossings: state.named(crossings) }
     }
 
     /// Where it would be booked.
     pub fn periods(&self, accounts: &[AccountId], wall: Wall) -> Vec<Charge> {
         let mut state = self.lock();
         let periods = state.kernel.periods(accounts, wall);
-        let charge =
-            |(id, cadence, start)| Some(Charge { scope: state.scopes.get(&id)?.clone(), cadence, start });
-        periods.into_iter().filter_map(charge).collect()
+        periods.into_iter().filter_map(|it| state.charge(it)).collect()
     }
 
     /// Gives money back that was not spent.
@@ -488,12 +483,7 @@ impl Accounts {
     }
 
     /// Adds to what was spent of a budget in its period, or takes from it, and says which marks were passed by it.
-    pub fn correct(
-        &self,
-        charge: &Charge,
-        wall: Wall,
-        difference: PicoDollars,
-    ) -> SmallVec<[(Scope, Crossing); 1]> {
+    pub fn correct(&self, charge: &Charge, wall: Wall, difference: PicoDollars) -> Crossings {
         let &Charge { ref scope, cadence, start } = charge;
         let mut state = self.lock();
         if let Some(&id) = state.ids.get(scope) {
@@ -518,6 +508,15 @@ impl Accounts {
 }
 
 impl State {
+    fn charge(&self, (id, cadence, start): (AccountId, Option<Cadence>, Wall)) -> Option<Charge> {
+        Some(Charge { scope: self.scopes.get(&id)?.clone(), cadence, start })
+    }
+
+    fn named(&self, crossings: impl IntoIterator<Item = (AccountId, Crossing)>) -> Crossings {
+        let named = |(id, crossing)| Some((self.scopes.get(&id)?.clone(), crossing));
+        crossings.into_iter().filter_map(named).collect()
+    }
+
     fn rules(&self, scope: &Scope, limits: &Limits) -> Option<tollgate_policy::accounts::AccountRules> {
         let Defaults { tiers, token_unit } = &self.defaults;
         match &scope.model {

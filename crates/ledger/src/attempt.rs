@@ -13,7 +13,6 @@ use crate::sync::{Arc, Mutex, PoisonError};
 use tollgate_catalog::PicoDollars;
 use tollgate_identity::{Limits, Scope};
 use tollgate_policy::accounts::{Ask, Money, Passage, Reservation, Tokens};
-use tollgate_policy::clock::Wall;
 use tollgate_store::books::{Account, SpendRow};
 
 /// The journal cannot be written: what is under a budget must not be sent.
@@ -205,7 +204,7 @@ pub struct Attempt {
     id: u128,
     is_bound: bool,
     reservation: Option<Reservation>,
-    /// What its intent says that it is booked in; empty before there is one.
+    /// What it was reserved in; empty before its intent is written.
     accounts: Vec<Account>,
     stage: Stage,
 }
@@ -249,7 +248,7 @@ impl Attempt {
         ledger.accounts().rebook(reservation, wall, &all, money)?;
         if !self.accounts.is_empty() {
             // It is held in the periods of this moment, and booked in them.
-            self.accounts = self.charged(wall);
+            self.accounts = self.reserved();
         }
         Ok(())
     }
@@ -263,17 +262,21 @@ impl Attempt {
     pub async fn intend(&mut self, mut row: SpendRow, killed: PicoDollars) -> Result<(), LedgerUnavailable> {
         row.attempt_id = self.id;
         let own = std::mem::take(&mut row.accounts);
-        row.accounts = self.charged(self.admission.ledger.clock().wall());
+        self.accounts = self.reserved();
+        let also = &self.admission.also;
+        if also.is_empty() {
+            row.accounts.clone_from(&self.accounts);
+        } else {
+            let also = self.admission.ledger.accounts().periods(also, self.admission.ledger.clock().wall());
+            row.accounts = self.accounts.iter().cloned().chain(booked_in(also)).collect();
+        }
         row.accounts.extend(own.iter().cloned());
         let dropped = std::mem::replace(&mut row.cost, killed.0);
         let ledger = Arc::clone(&self.admission.ledger);
         self.stage = Stage::Intending;
         ledger.intend(&row, self.is_bound).await?;
         self.admission.was_sent.store(true, Ordering::Relaxed);
-        row.cost = dropped;
-        let mut booked_in = std::mem::replace(&mut row.accounts, own);
-        booked_in.truncate(booked_in.len().saturating_sub(row.accounts.len()));
-        self.accounts = booked_in;
+        (row.cost, row.accounts) = (dropped, own);
         self.stage = Stage::Intended(Box::new(row));
         Ok(())
     }
@@ -305,34 +308,37 @@ impl Attempt {
         let own = std::mem::take(&mut row.accounts);
         let ledger = &self.admission.ledger;
         let wall = ledger.clock().wall();
-        let known = std::mem::take(&mut self.accounts);
-        // What is charged without having been asked is charged in the period of this moment.
-        let is_known = !known.is_empty() && self.admission.also.is_empty();
-        row.accounts = if is_known { known } else { self.charged(wall) };
-        row.accounts.extend(own);
-        if let Some(reservation) = self.reservation.take() {
-            for (scope, crossing) in ledger.accounts().settle(reservation, wall, charge) {
-                ledger.tell(&scope, &crossing);
-            }
+        row.accounts = std::mem::take(&mut self.accounts);
+        if row.accounts.is_empty() {
+            row.accounts = self.reserved();
         }
-        if !self.admission.also.is_empty() {
-            for (scope, crossing) in ledger.accounts().charge(&self.admission.also, wall, charge) {
-                ledger.tell(&scope, &crossing);
-            }
+        let held = self.reservation.take().map(|held| ledger.accounts().settle(held, wall, charge));
+        // Whoever got other limits meanwhile has spent it under these.
+        if let Some(moved) = held.as_ref().and_then(|booked| booked.charges.as_ref()) {
+            row.accounts = booked_in(moved.iter().cloned()).collect();
+        }
+        let also = Some(&self.admission.also).filter(|also| !also.is_empty());
+        // What is charged without having been asked is charged in the period of this moment.
+        let also = also.map(|also| ledger.accounts().charge(also, wall, charge));
+        row.accounts
+            .extend(booked_in(also.iter().flat_map(|booked| booked.charges.iter().flatten().cloned())));
+        row.accounts.extend(own);
+        for (scope, crossing) in held.iter().chain(&also).flat_map(|booked| &booked.crossings) {
+            ledger.tell(scope, crossing);
         }
         ledger.settled(&row);
     }
 
-    /// What it is booked in at this moment.
-    fn charged(&self, wall: Wall) -> Vec<Account> {
-        let ledger = &self.admission.ledger;
-        let mut charges =
-            self.reservation.as_ref().map(|held| ledger.accounts().charges(held)).unwrap_or_default();
-        if !self.admission.also.is_empty() {
-            charges.extend(ledger.accounts().periods(&self.admission.also, wall));
-        }
-        charges.into_iter().map(Charge::into_account).collect()
+    /// What it was reserved in.
+    fn reserved(&self) -> Vec<Account> {
+        let accounts = self.admission.ledger.accounts();
+        let charges = self.reservation.as_ref().map(|held| accounts.charges(held)).unwrap_or_default();
+        booked_in(charges).collect()
     }
+}
+
+fn booked_in(charges: impl IntoIterator<Item = Charge>) -> impl Iterator<Item = Account> {
+    charges.into_iter().map(Charge::into_account)
 }
 
 impl Drop for Attempt {

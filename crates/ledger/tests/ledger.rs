@@ -13,6 +13,7 @@ use tollgate_ledger::journal::Options;
 use tollgate_ledger::{Accounts, Admission, Clock, Defaults, Ledger, Recovery, Touched};
 use tollgate_policy::accounts::{Kernel, Money, Reason, Threshold, Tokens};
 use tollgate_policy::clock::Wall;
+use tollgate_policy::period::Cadence;
 use tollgate_store::books::{
     Books, Charging, Delete, Expected, Put, RecordChange, Repriced, Settled, SpendRow,
 };
@@ -381,4 +382,32 @@ async fn whoever_is_made_under_the_id_of_one_who_was_deleted_has_spent_nothing()
     drop(ledger);
     let (again, store, _) = place.begin().await;
     assert_eq!((settled(&again, &limits), in_books(&store).await), (DOLLAR, DOLLAR));
+}
+
+#[tokio::test]
+async fn what_is_under_way_when_limits_change_is_spent_under_the_new_ones_and_in_no_account_that_is_gone() {
+    let (place, daily) = (Place::new(), limits(json!({"max_budget": 9, "budget_duration": "1d"})));
+    let monthly = limits(json!({"max_budget": 9, "budget_duration": "30d"}));
+    let (ledger, store, _) = place.begin().await;
+    let admission = enter(&ledger, &daily).unwrap();
+    let intended = async |id: u128| {
+        let mut attempt = admission.attempt(id, none(), PicoDollars(2 * DOLLAR)).unwrap();
+        attempt.intend(row(2 * DOLLAR), PicoDollars(2 * DOLLAR)).await.unwrap();
+        attempt
+    };
+    let (first, second) = (intended(1).await, intended(2).await);
+    ledger.accounts().configure(&key(), &monthly, ledger.clock().wall());
+    first.settle(row(0), PicoDollars(DOLLAR));
+    let standing = || {
+        let budgets = ledger.accounts().budgets(&key(), &monthly, ledger.clock().wall());
+        let word = |cadence: Option<Cadence>| cadence.map(|cadence| cadence.to_string()).unwrap_or_default();
+        budgets.iter().map(|it| (word(it.cadence), it.settled.0, it.held.0)).collect::<Vec<_>>()
+    };
+    assert_eq!(standing(), [(String::new(), DOLLAR, 2 * DOLLAR), ("30d".to_owned(), DOLLAR, 0)]);
+    ledger.accounts().close(ScopeKind::Key, "k");
+    second.settle(row(0), PicoDollars(DOLLAR));
+    ledger.close(PATIENCE).await;
+    let accounts = Books::of_store(store).load_accounts(0).await.unwrap();
+    let accounts: Vec<_> = accounts.into_iter().map(|it| (it.account.cadence, it.amount)).collect();
+    assert_eq!(accounts, [(String::new(), DOLLAR), ("30d".to_owned(), DOLLAR)]);
 }

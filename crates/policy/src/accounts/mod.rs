@@ -56,6 +56,9 @@ impl Passage {
     }
 }
 
+/// Budgets that something is booked in: whose, how often they begin anew, and when their period began.
+pub type Charged = SmallVec<[(AccountId, Option<Cadence>, Wall); 6]>;
+
 #[derive(Debug)]
 struct MoneyHold {
     account: AccountId,
@@ -80,6 +83,11 @@ impl Reservation {
     /// Whether any budget holds it.
     pub fn is_bound(&self) -> bool {
         !self.holds.is_empty()
+    }
+
+    /// Its holds, those of one account together.
+    fn by_account(&self) -> impl Iterator<Item = &[MoneyHold]> {
+        self.holds.chunk_by(|one, next| one.account == next.account)
     }
 }
 
@@ -117,6 +125,29 @@ impl Kernel {
             let purse = self.seen(hold.account)?.purses.iter().find(|purse| purse.id == hold.purse)?;
             Some((hold.account, purse.rule.cadence, hold.start))
         })
+    }
+
+    /// What a reservation is booked in at this moment, where that is not what was reserved: accounts have got other budgets
+    /// since, or are gone.
+    pub fn moved(&mut self, reservation: &Reservation, wall: Wall) -> Option<Charged> {
+        let of_account = |holds: &[MoneyHold]| {
+            let account = holds.first().and_then(|hold| self.seen(hold.account));
+            let purses = account.map(|account| account.purses.as_slice()).unwrap_or_default();
+            purses.len() == holds.len()
+                && holds.iter().all(|hold| purses.iter().any(|it| it.id == hold.purse))
+        };
+        if reservation.by_account().all(of_account) {
+            return None;
+        }
+        let mut charged: Charged = self.charges(reservation).collect();
+        for holds in reservation.by_account() {
+            let Some(id) = holds.first().map(|hold| hold.account) else { continue };
+            self.roll(&[id], wall);
+            let purses = self.seen(id).map(|account| account.purses.as_slice()).unwrap_or_default();
+            let later = purses.iter().filter(|purse| is_later(holds, purse));
+            charged.extend(later.map(|purse| (id, purse.rule.cadence, purse.period.start)));
+        }
+        Some(charged)
     }
 
     /// Opens an account of which nothing is used.
@@ -319,7 +350,8 @@ impl Kernel {
         checked
     }
 
-    /// Books what an attempt has cost, in the periods in which it was reserved, and says which marks were passed.
+    /// Books what an attempt has cost, in the periods in which it was reserved, and in what budgets its accounts have got
+    /// since, and says which marks were passed.
     #[expect(clippy::needless_pass_by_value, reason = "a reservation is used up")]
     pub fn settle(
         &mut self,
@@ -327,15 +359,20 @@ impl Kernel {
         wall: Wall,
         cost: PicoDollars,
     ) -> SmallVec<[(AccountId, Crossing); 2]> {
-        let mut crossings = SmallVec::new();
-        for hold in &reservation.holds {
-            let zone = self.zone.clone();
-            let Some(account) = self.account(hold.account) else { continue };
+        let (zone, mut crossings) = (self.zone.clone(), SmallVec::new());
+        for holds in reservation.by_account() {
+            let Some(id) = holds.first().map(|hold| hold.account) else { continue };
+            let Some(account) = self.account(id) else { continue };
             account.roll(wall, &zone);
-            let Some((purse, tiers)) = account.purse(hold.purse) else { continue };
-            purse.let_go(hold.start, reservation.amount);
-            purse.settle(hold.start, cost, tiers);
-            purse.crossings(wall, tiers, &mut |crossing| crossings.push((hold.account, crossing)));
+            let tiers = account.tiers;
+            for purse in &mut account.purses {
+                let hold = holds.iter().find(|hold| hold.purse == purse.id);
+                if let Some(hold) = hold {
+                    purse.let_go(hold.start, reservation.amount);
+                }
+                purse.settle(hold.map_or(purse.period.start, |hold| hold.start), cost, &tiers);
+                purse.crossings(wall, &tiers, &mut |crossing| crossings.push((id, crossing)));
+            }
         }
         crossings
     }
@@ -582,6 +619,11 @@ impl Kernel {
             rate.window.settle(now, hold.grain, hold.reserved, real);
         }
     }
+}
+
+/// Whether an account has got this budget only after these holds.
+fn is_later(holds: &[MoneyHold], purse: &purse::Purse) -> bool {
+    holds.iter().all(|hold| hold.purse != purse.id)
 }
 
 /// Whether an account stands in the list already before this position.
