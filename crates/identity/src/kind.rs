@@ -82,6 +82,11 @@ impl Kind {
         }
     }
 
+    /// The records that scopes of a kind are of; none of those that no record stands for.
+    pub fn of_scope(scope: ScopeKind) -> Option<Self> {
+        Self::ALL.iter().copied().find(|kind| kind.scope() == Some(scope))
+    }
+
     /// Its name in the database and in messages.
     pub const fn word(self) -> &'static str {
         match self {

@@ -437,15 +437,7 @@ impl Accounts {
         if let Some(&id) = state.ids.get(scope) {
             return state.kernel.budgets(id, wall);
         }
-        let Some(rules) = state.rules(scope, limits) else { return SmallVec::new() };
-        let State { kernel, past, .. } = &mut *state;
-        let id = kernel.open(&rules, wall);
-        for Untouched { past, .. } in past.get(scope).into_iter().flatten() {
-            kernel.restore(id, past.cadence, past.start, past.settled);
-        }
-        let budgets = kernel.budgets(id, wall);
-        kernel.close(id);
-        budgets
+        state.look(scope, limits, wall, |kernel, id| kernel.budgets(id, wall)).unwrap_or_default()
     }
 
     /// The rates of accounts as they stand, in their order.
@@ -482,18 +474,29 @@ impl Accounts {
         }
     }
 
-    /// Adds to what was spent of a budget in its period, or takes from it, and says which marks were passed by it.
-    pub fn correct(&self, charge: &Charge, wall: Wall, difference: PicoDollars) -> Crossings {
+    /// Adds to what was spent of a budget in its period, or takes from it, and says which marks were passed by it; of an
+    /// account that nobody has touched by these limits.
+    pub fn correct(
+        &self,
+        charge: &Charge,
+        limits: Option<&Limits>,
+        wall: Wall,
+        difference: PicoDollars,
+    ) -> Crossings {
         let &Charge { ref scope, cadence, start } = charge;
         let mut state = self.lock();
-        if let Some(&id) = state.ids.get(scope) {
-            let crossings = state.kernel.correct(id, (cadence, start), wall, difference);
-            return crossings.into_iter().map(|crossing| (scope.clone(), crossing)).collect();
-        }
-        if let Some(known) = state.untouched(scope.clone(), cadence, start) {
-            known.past.settled = known.past.settled.saturating_add(difference);
-        }
-        SmallVec::new()
+        let correct = |kernel: &mut Kernel, id| kernel.correct(id, (cadence, start), wall, difference);
+        let crossings = match state.ids.get(scope) {
+            Some(&id) => Some(correct(&mut state.kernel, id)),
+            None => {
+                let crossings = limits.and_then(|limits| state.look(scope, limits, wall, correct));
+                if let Some(known) = state.untouched(scope.clone(), cadence, start) {
+                    known.past.settled = known.past.settled.saturating_add(difference);
+                }
+                crossings
+            }
+        };
+        crossings.into_iter().flatten().map(|crossing| (scope.clone(), crossing)).collect()
     }
 
     /// Whether any budget limits one of these accounts.
@@ -560,6 +563,25 @@ impl State {
         self.ids.insert(scope.clone(), id);
         self.scopes.insert(id, scope.clone());
         Some(id)
+    }
+
+    /// Looks at an account that nobody has touched as it is when it is opened; it stays closed.
+    fn look<T>(
+        &mut self,
+        scope: &Scope,
+        limits: &Limits,
+        wall: Wall,
+        look: impl FnOnce(&mut Kernel, AccountId) -> T,
+    ) -> Option<T> {
+        let rules = self.rules(scope, limits)?;
+        let Self { kernel, past, .. } = self;
+        let id = kernel.open(&rules, wall);
+        for Untouched { past, .. } in past.get(scope).into_iter().flatten() {
+            kernel.restore(id, past.cadence, past.start, past.settled);
+        }
+        let seen = look(kernel, id);
+        kernel.close(id);
+        Some(seen)
     }
 
     fn close(&mut self, scope: &Scope) {

@@ -22,7 +22,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, OnceLock, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::{Duration, Instant};
 use tollgate_catalog::PicoDollars;
-use tollgate_identity::{Directory, Kind, Record, Scope, ScopeKind};
+use tollgate_identity::{Directory, Kind, Limits, Record, Scope, ScopeKind};
 use tollgate_policy::accounts::Crossing;
 use tollgate_policy::clock::Wall;
 use tollgate_store::StoreError;
@@ -394,24 +394,37 @@ impl Ledger {
         charges.map(|charge| Settled { account: charge.into_account(), amount: 0 }).collect()
     }
 
-    /// Sets what attempts cost, in the books; with [`Charging::Correct`] the accounts in memory get what theirs got. Says how
-    /// many were changed.
+    /// Sets what attempts cost, in the books; with [`Charging::Correct`] the accounts in memory get what theirs got, and marks
+    /// that are passed by it are told. Says how many were changed. `rules` has the limits of those that have no record.
     ///
     /// # Errors
     /// Where the books do not take it.
-    pub async fn reprice(&self, priced: Vec<Repriced>, charging: Charging) -> Result<u64, CommitError> {
+    pub async fn reprice(
+        &self,
+        priced: Vec<Repriced>,
+        charging: Charging,
+        rules: &(dyn Fn(&Scope) -> Option<Limits> + Sync),
+    ) -> Result<u64, CommitError> {
         let books = self.books.get().ok_or(CommitError::NoBooks)?;
         let alone = self.following.order().lock_owned().await;
         let done = books.reprice(priced, charging).await?;
         let wall = self.clock.wall();
         for settled in &done.differences {
             let Some(charge) = Charge::from_account(&settled.account) else { continue };
-            for (scope, crossing) in self.accounts.correct(&charge, wall, PicoDollars(settled.amount)) {
+            let limits = self.limits_of(&charge.scope).or_else(|| rules(&charge.scope));
+            let difference = PicoDollars(settled.amount);
+            for (scope, crossing) in self.accounts.correct(&charge, limits.as_ref(), wall, difference) {
                 self.tell(&scope, &crossing);
             }
         }
         drop(alone);
         Ok(done.attempts)
+    }
+
+    /// The limits of a record.
+    fn limits_of(&self, scope: &Scope) -> Option<Limits> {
+        let directory = self.directory();
+        Some(directory.get(Kind::of_scope(scope.kind)?, &scope.id)?.limits.clone())
     }
 
     /// Takes this gateway's own change over, with those of others that came before it.

@@ -156,13 +156,13 @@ fn what_is_corrected_of_an_account_that_nobody_has_touched_is_added_up_until_it_
     let charge =
         |start| Charge { scope: scope.clone(), cadence: limits.cadence, start: Wall::from_micros(start) };
     for amount in [2, 1, 4] {
-        assert!(accounts.correct(&charge(day), now, PicoDollars(amount)).is_empty());
+        assert!(accounts.correct(&charge(day), None, now, PicoDollars(amount)).is_empty());
     }
     let budgets = accounts.budgets(&scope, &limits, now);
     let daily = budgets.iter().find(|budget| budget.cadence == limits.cadence).unwrap();
     assert_eq!(daily.settled, PicoDollars(7));
     accounts.touch(&scope, &limits, now).unwrap();
-    let told = accounts.correct(&charge(day), now, PicoDollars(3 * DOLLAR.0));
+    let told = accounts.correct(&charge(day), None, now, PicoDollars(3 * DOLLAR.0));
     assert!(told.iter().any(|(whose, crossing)| *whose == scope && crossing.threshold == Threshold::Spent));
-    assert!(accounts.correct(&charge(day), now, DOLLAR).is_empty());
+    assert!(accounts.correct(&charge(day), None, now, DOLLAR).is_empty());
 }

@@ -330,6 +330,9 @@ async fn an_old_answer_of_the_books_brings_nothing_back() {
 async fn accounts_in_memory_get_what_those_of_the_books_got_and_a_mark_that_is_passed_is_told() {
     let (place, limits) = (Place::new(), limits(json!({"max_budget": 5})));
     let (first, store, _) = place.begin().await;
+    let mut made = put("k");
+    made.puts[0].doc = json!({"max_budget": 5}).to_string();
+    first.commit(made).await.unwrap();
     let admission = enter(&first, &limits).unwrap();
     for number in 1..=2 {
         admission.attempt(number, none(), PicoDollars(DOLLAR)).unwrap().settle(row(0), PicoDollars(DOLLAR));
@@ -346,17 +349,19 @@ async fn accounts_in_memory_get_what_those_of_the_books_got_and_a_mark_that_is_p
         count.fetch_add(u32::from(crossing.threshold == Threshold::Spent), Ordering::Relaxed);
     }));
     assert_eq!(settled(&ledger, &limits), 2 * DOLLAR);
-    // Whose account is open is told.
-    ledger.accounts().touch(&key(), &limits, ledger.clock().wall()).unwrap();
     let price = async |attempt_id: u128, dollars: i128| {
         let priced = Repriced { attempt_id, cost: dollars * DOLLAR, ..Repriced::default() };
-        assert_eq!(ledger.reprice(vec![priced], Charging::Correct).await.unwrap(), 1);
+        assert_eq!(ledger.reprice(vec![priced], Charging::Correct, &|_| None).await.unwrap(), 1);
         (settled(&ledger, &limits) / DOLLAR, in_books(&store).await / DOLLAR, told.load(Ordering::Relaxed))
     };
     assert_eq!(price(1, 3).await, (4, 4, 0));
     // Again, from the same row as it was: nothing is added twice.
     assert_eq!(price(1, 3).await, (4, 4, 0));
+    // Nobody has touched the account since, and it is told all the same, once.
     assert_eq!(price(2, 2).await, (5, 5, 1));
+    assert_eq!((price(2, 3).await, ledger.accounts().open()), ((6, 6, 1), 0));
+    ledger.accounts().touch(&key(), &limits, ledger.clock().wall()).unwrap();
+    assert_eq!(price(2, 4).await, (7, 7, 1));
 }
 
 #[tokio::test]

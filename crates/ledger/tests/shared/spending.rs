@@ -90,7 +90,7 @@ async fn what_one_sets_or_prices_again_another_follows() {
         ..Repriced::default()
     };
     for (dollars, spent) in [(4, 13), (4, 13), (0, 9), (1, 10)] {
-        second.ledger.reprice(vec![priced(dollars)], Charging::Correct).await.unwrap();
+        second.ledger.reprice(vec![priced(dollars)], Charging::Correct, &|_| None).await.unwrap();
         assert_eq!(second.spent(), spent, "at once where it is priced");
         first.until_spent(spent).await;
     }

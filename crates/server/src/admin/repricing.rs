@@ -12,7 +12,7 @@ use super::{Desk, Outcome, Problem, Served, asks};
 use serde_json::{Map, Value, json};
 use std::collections::HashMap;
 use tollgate_catalog::{Adjustment, PicoDollars, Prices};
-use tollgate_identity::{Kind, dollars};
+use tollgate_identity::{Kind, Limits, Scope, dollars};
 use tollgate_ledger::reconcile::{Amounts, Difference, differences, read_invoice};
 use tollgate_ledger::reprice::{Change, Repricing, reprice};
 use tollgate_store::books::{
@@ -148,7 +148,11 @@ async fn priced_again(desk: &Desk<'_>) -> Outcome {
             changed.extend(became.ok());
         }
         if !is_dry && !changed.is_empty() {
-            desk.ledger().reprice(changed, charging).await?;
+            let rules = |scope: &Scope| {
+                let limits = desk.snapshot.toll_rules().limits_of(scope, &desk.ledger().directory());
+                limits.map(|limits| Limits::clone(&limits))
+            };
+            desk.ledger().reprice(changed, charging, &rules).await?;
         }
     }
     Ok(told(&repricing, is_dry))

@@ -150,6 +150,20 @@ impl TollRules {
         self.deployments.get(id)
     }
 
+    /// What holds for a scope of which there is no record.
+    pub(crate) fn limits_of(&self, scope: &Scope, directory: &Directory) -> Option<Arc<Limits>> {
+        let id = &*scope.id;
+        match scope.kind {
+            ScopeKind::Global => Some(self.global()),
+            ScopeKind::Provider => self.provider(id).map(Arc::clone),
+            ScopeKind::Deployment => self.deployment(id).map(Arc::clone),
+            ScopeKind::Model => self.model(id),
+            ScopeKind::Tag => self.tag(id),
+            ScopeKind::EndUser => self.end_user(directory),
+            _ => None,
+        }
+    }
+
     /// What an end user has of whom nothing is written.
     pub(super) fn end_user(&self, directory: &Directory) -> Option<Arc<Limits>> {
         let shared = self.end_user_budget.as_deref().and_then(|id| directory.get(Kind::Budget, id));
@@ -168,5 +182,30 @@ fn limits_of(limit: &ScopeLimit) -> Limits {
         rates: rates.into_iter().flatten().collect(),
         parallel: limit.parallel,
         ..money_of(&limit.budget)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tollgate_catalog::PicoDollars;
+
+    #[test]
+    fn what_has_no_record_has_the_limits_that_the_configuration_gives_it() {
+        let budget = |max: i128| BudgetLimit { max: Some(PicoDollars(max)), ..BudgetLimit::default() };
+        let mut config = Config::default();
+        config.budgets.global = budget(1);
+        config.budgets.providers = vec![("openai".into(), budget(2))];
+        config.budgets.end_users.max = Some(PicoDollars(3));
+        let (rules, directory) = (TollRules::of(&config), Directory::default());
+        let check = |kind, id: &str, expect: Option<i128>| {
+            let limits = rules.limits_of(&Scope::new(kind, id), &directory);
+            assert_eq!(limits.map(|limits| limits.budget.unwrap().0), expect, "{kind:?} {id}");
+        };
+        check(ScopeKind::Global, "", Some(1));
+        check(ScopeKind::Provider, "openai", Some(2));
+        check(ScopeKind::Provider, "anthropic", None);
+        check(ScopeKind::EndUser, "anybody", Some(3));
+        check(ScopeKind::Key, "k", None);
     }
 }

@@ -48,7 +48,7 @@ fn alert(scope: Whose, crossing: &Crossing) -> Alert {
 fn recipients(scope: &Scope, (whose, crossing): (&Whose, &Crossing), directory: &Directory) -> Vec<String> {
     let is_persons = matches!(scope.kind, ScopeKind::Key | ScopeKind::User | ScopeKind::Member);
     let own = whose.belongs.user_email.as_deref().filter(|_| is_persons);
-    let record = kind_of(scope.kind).and_then(|kind| directory.get(kind, &scope.id));
+    let record = Kind::of_scope(scope.kind).and_then(|kind| directory.get(kind, &scope.id));
     let document = record.map(|record| record.document());
     let metadata = |member| document.as_ref().and_then(|document| document.metadata(member));
     let named: Vec<&Value> = match crossing.threshold {
@@ -94,7 +94,7 @@ pub(super) fn whose(scope: &Scope, directory: &Directory) -> Whose {
         ScopeKind::User => Whom::User,
         ScopeKind::Key => Whom::Key,
     };
-    let kind = kind_of(scope.kind);
+    let kind = Kind::of_scope(scope.kind);
     let record = kind.and_then(|kind| directory.get(kind, &scope.id));
     let alias = record.and_then(|record| record.alias()).unwrap_or_default();
     let named = Whose::new(whom, scope.id.as_ref()).alias(alias);
@@ -103,23 +103,6 @@ pub(super) fn whose(scope: &Scope, directory: &Directory) -> Whose {
         None => named,
     };
     named.belongs(record.map(|record| belongs(record, directory)).unwrap_or_default())
-}
-
-/// The records that scopes of a kind are of.
-fn kind_of(scope: ScopeKind) -> Option<Kind> {
-    Some(match scope {
-        ScopeKind::Global | ScopeKind::Provider | ScopeKind::Model | ScopeKind::Deployment => return None,
-        ScopeKind::AccessGroup => Kind::AccessGroup,
-        ScopeKind::Tag => Kind::Tag,
-        ScopeKind::EndUser => Kind::Customer,
-        ScopeKind::Organization => Kind::Organization,
-        ScopeKind::Project => Kind::Project,
-        ScopeKind::Team => Kind::Team,
-        ScopeKind::Member => Kind::Member,
-        ScopeKind::OrganizationMember => Kind::OrganizationMember,
-        ScopeKind::User => Kind::User,
-        ScopeKind::Key => Kind::Key,
-    })
 }
 
 /// A record with the names that people know it by.
