@@ -234,6 +234,10 @@ impl Accounts {
             let crossings = state.kernel.follow(id, (cadence, start), wall, in_books);
             return crossings.into_iter().map(|crossing| (scope.clone(), crossing)).collect();
         }
+        if in_books == PicoDollars::ZERO && !state.past.contains_key(&scope) {
+            // Of a record that is gone, as a rule.
+            return SmallVec::new();
+        }
         if let Some(known) = state.untouched(scope, cadence, start) {
             known.past.settled = in_books.saturating_add(known.unposted);
         }

@@ -29,7 +29,7 @@ const AWAY: (Duration, Duration) = (Duration::from_millis(100), Duration::from_s
 /// Rows that wait in memory where there is no journal; beyond, the oldest are lost, and that is logged.
 const KEPT_MAX: usize = 100_000;
 /// Rows of one transaction.
-const ROWS_MAX: usize = 2_000;
+pub(crate) const ROWS_MAX: usize = 2_000;
 /// How long it is asked at the end who tells what was passed.
 const LAST_WORDS: Duration = Duration::from_secs(1);
 /// The journal of whoever has none.
@@ -267,14 +267,10 @@ async fn carry_journal(ledger: &Weak<Ledger>, books: &Books, name: &str, from: P
             continue;
         }
         let are_many = rows.len() >= ROWS_MAX;
-        let mut rows = rows.into_iter().peekable();
-        // Long ones in pieces; the place moves with the last.
-        while rows.peek().is_some() {
-            let piece: Vec<SpendRow> = rows.by_ref().take(ROWS_MAX).collect();
-            let upto = if rows.peek().is_some() { at } else { next };
-            if !post(ledger, books, (name, upto), piece).await {
-                return;
-            }
+        // All that was read, so that the place is never behind what the books have: what they have would be counted twice at
+        // the next start.
+        if !rows.is_empty() && !post(ledger, books, (name, next), rows).await {
+            return;
         }
         at = next;
         journal.free(at);
@@ -293,7 +289,7 @@ async fn pause_unless_closing(ledger: &Weak<Ledger>, pause: Duration) {
 }
 
 fn read(journal: &Journal, at: Position) -> io::Result<(Vec<SpendRow>, Position)> {
-    let batch = journal.read(at)?;
+    let batch = journal.read(at, ROWS_MAX)?;
     let row = |(attempt, payload): &(u128, Vec<u8>)| match SpendRow::from_json(payload) {
         Ok(row) => Some(row),
         Err(error) => {

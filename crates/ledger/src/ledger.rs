@@ -33,9 +33,6 @@ use tollgate_store::books::{
 
 /// Records that are kept in memory while the journal's disk refuses. Beyond, nothing is sent any more.
 const BACKLOG_MAX: usize = 100_000;
-/// How far back a period may have begun that an account still asks of: a year, and its last one.
-const PAST_MICROS: i64 = 2 * 366 * 24 * 60 * 60 * 1_000_000;
-
 /// Records that are read from the books at a time.
 const RECORDS_PAGE: u32 = 500;
 
@@ -172,8 +169,8 @@ impl Ledger {
     ) -> Result<Recovery, StartError> {
         let mut recovery = Recovery { unreadable: self.take_over(&books).await?, ..Recovery::default() };
         let seen = books.accounts_seen().await?;
-        let since = self.clock.wall().micros().saturating_sub(PAST_MICROS);
-        for settled in books.load_accounts(since).await? {
+        // Those in which nothing stands are of records that are gone, or as good as not there.
+        for settled in books.load_accounts(0).await?.into_iter().filter(|settled| settled.amount != 0) {
             if let Some((scope, past)) = past_of(&settled.account, settled.amount) {
                 self.accounts.remember(scope, past);
             }
@@ -248,7 +245,7 @@ impl Ledger {
         // What the books do not have yet: it was spent all the same.
         let mut at = from;
         loop {
-            let batch = journal.read(at)?;
+            let batch = journal.read(at, feeder::ROWS_MAX)?;
             for (_, payload) in &batch.settled {
                 if let Ok(row) = SpendRow::from_json(payload) {
                     self.remember_row(&row);

@@ -416,3 +416,24 @@ async fn what_is_under_way_when_limits_change_is_spent_under_the_new_ones_and_in
     let accounts: Vec<_> = accounts.into_iter().map(|it| (it.account.cadence, it.amount)).collect();
     assert_eq!(accounts, [(String::new(), DOLLAR), ("30d".to_owned(), DOLLAR)]);
 }
+
+#[tokio::test]
+async fn a_budget_for_many_years_is_what_it_was_after_a_restart() {
+    let place = Place::new();
+    let made = Wall::from_micros(Clock::default().wall().micros() - 900 * 86_400_000_000).rfc3339();
+    let limits = limits(json!({"max_budget": 9, "budget_duration": "1000d", "created_at": made}));
+    let of_period = |ledger: &Ledger| {
+        let budgets = ledger.accounts().budgets(&key(), &limits, ledger.clock().wall());
+        budgets.iter().find(|budget| budget.cadence == limits.cadence).unwrap().settled.0
+    };
+    let (ledger, store, _) = place.begin().await;
+    let admission = enter(&ledger, &limits).unwrap();
+    admission.attempt(1, none(), PicoDollars(DOLLAR)).unwrap().settle(row(0), PicoDollars(DOLLAR));
+    drop(admission);
+    assert_eq!(of_period(&ledger), DOLLAR);
+    ledger.close(PATIENCE).await;
+    store.close().await;
+    drop(ledger);
+    let (ledger, _, _) = place.begin().await;
+    assert_eq!(of_period(&ledger), DOLLAR);
+}

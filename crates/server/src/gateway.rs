@@ -29,6 +29,8 @@ use tollgate_store::{LazyStore, Location, StoreOptions};
 
 /// Rows of one deletion of what has expired.
 const PURGE_BATCH: u32 = 1_000;
+/// How long it is known what was told of a period: a year, and the one before it.
+const TOLD_KEPT_MICROS: i64 = 2 * 366 * 24 * 60 * 60 * 1_000_000;
 /// How long rows of requests are kept that nobody is shown: what reaches the database twice is counted once by them.
 const HIDDEN_ROWS_KEPT: Duration = Duration::from_secs(86_400);
 
@@ -336,6 +338,7 @@ impl Gateway {
     /// Deletes what has expired, in bounded batches; nothing where the database is not in use.
     pub async fn purge(&self) {
         self.purge_rows().await;
+        self.purge_accounts().await;
         let Some(store) = self.store.opened() else { return };
         let now = crate::pipeline::thread::now_seconds();
         if let Err(error) = store.overrides().purge_expired(now).await {
@@ -368,6 +371,22 @@ impl Gateway {
                 Ok(_) => return,
                 Err(error) => {
                     tracing::warn!(%error, "old rows of requests could not be deleted");
+                    return;
+                }
+            }
+        }
+    }
+
+    /// Deletes what stood in budgets in periods that nobody asks of any more.
+    async fn purge_accounts(&self) {
+        let Some(books) = self.ledger.books() else { return };
+        let told_before = self.ledger.clock().wall().micros().saturating_sub(TOLD_KEPT_MICROS);
+        loop {
+            match books.purge_accounts(told_before, PURGE_BATCH).await {
+                Ok(purged) if purged == u64::from(PURGE_BATCH) => tokio::task::yield_now().await,
+                Ok(_) => return,
+                Err(error) => {
+                    tracing::warn!(%error, "old periods of budgets could not be deleted");
                     return;
                 }
             }

@@ -213,11 +213,11 @@ impl Journal {
         self.health.open.load(Ordering::Relaxed)
     }
 
-    /// Reads the next rows from a place on: some megabytes at a time. Blocks on the disk.
+    /// Reads the next rows from a place on: some megabytes at a time, and at most so many rows. Blocks on the disk.
     ///
     /// # Errors
     /// What the system says.
-    pub fn read(&self, from: Position) -> io::Result<Batch> {
+    pub fn read(&self, from: Position, rows_max: usize) -> io::Result<Batch> {
         let committed = *self.committed.borrow();
         let mut batch = Batch { next: from, ..Batch::default() };
         let numbers = segment::list(&self.folder)?;
@@ -232,6 +232,7 @@ impl Journal {
             if frame.kind == Kind::Settled {
                 batch.settled.push((frame.attempt, frame.payload.to_vec()));
             }
+            batch.settled.len() < rows_max
         };
         let read = segment::read(&self.folder, from, Some(committed), READ_BYTES, take)?;
         let is_over = read.is_end && from.segment < committed.segment;
@@ -304,6 +305,7 @@ fn recover(folder: &Path, numbers: &[u64]) -> io::Result<Recovered> {
                         open.remove(&frame.attempt);
                     }
                 }
+                true
             })?;
             recovered.damages.extend(read.damages);
             from = read.next;

@@ -103,13 +103,13 @@ pub(super) struct Read {
 }
 
 /// Reads records from a place on, up to the end of its file or to `up_to`, some `bytes_max` bytes at a time, and gives each
-/// to `take`. A file that ends within a record was torn: the rest of it is damage.
+/// to `take` as long as that says to go on. A file that ends within a record was torn: the rest of it is damage.
 pub(super) fn read(
     folder: &Path,
     from: Position,
     up_to: Option<Position>,
     bytes_max: usize,
-    mut take: impl FnMut(Frame<'_>),
+    mut take: impl FnMut(Frame<'_>) -> bool,
 ) -> io::Result<Read> {
     let mut file = File::open(path(folder, from.segment))?;
     let mut length = file.metadata()?.len();
@@ -128,11 +128,11 @@ pub(super) fn read(
     let mut bytes = vec![0; usize::try_from(wanted).unwrap_or(usize::MAX)];
     file.read_exact(&mut bytes)?;
     let reaches_end = wanted == left;
-    let mut at = 0;
-    while let Some(rest) = bytes.get(at..).filter(|rest| !rest.is_empty()) {
+    let (mut at, mut goes_on) = (0, true);
+    while let Some(rest) = bytes.get(at..).filter(|rest| goes_on && !rest.is_empty()) {
         match frame::decode(rest) {
             Found::Frame(frame, size) => {
-                take(frame);
+                goes_on = take(frame);
                 at += size;
             }
             Found::Part if !reaches_end => break,
@@ -147,7 +147,7 @@ pub(super) fn read(
         }
     }
     read.next = Position { segment: from.segment, offset: start + at as u64 };
-    read.is_end = reaches_end;
+    read.is_end = reaches_end && goes_on;
     Ok(read)
 }
 

@@ -48,10 +48,16 @@ fn ids(orphans: &[Orphan]) -> Vec<u128> {
 }
 
 /// All rows from a place on, with the place behind them.
-fn rows(journal: &Journal, mut from: Position) -> (Vec<u128>, Position) {
+fn rows(journal: &Journal, from: Position) -> (Vec<u128>, Position) {
+    rows_by(usize::MAX, journal, from)
+}
+
+/// The same, so many at a time.
+fn rows_by(rows_max: usize, journal: &Journal, mut from: Position) -> (Vec<u128>, Position) {
     let mut all = Vec::new();
     loop {
-        let batch = journal.read(from).unwrap();
+        let batch = journal.read(from, rows_max).unwrap();
+        assert!(batch.settled.len() <= rows_max);
         all.extend(batch.settled.iter().map(|(attempt, _)| *attempt));
         if batch.next == from {
             return (all, from);
@@ -129,6 +135,11 @@ async fn rows_are_carried_in_order_over_many_files_and_files_that_were_carried_g
     }
     journal.flush().await.unwrap();
     assert_eq!(carried, expect);
+    for rows_max in [1, 3] {
+        let first = Position { segment: 1, offset: 0 };
+        let (left, last) = rows_by(usize::MAX, &journal, first);
+        assert_eq!(rows_by(rows_max, &journal, first), (left, last), "{rows_max} at a time");
+    }
     assert!(folder.files().len() <= 2, "{:?}", folder.files());
     assert!(*folder.files().last().unwrap() > 30);
     drop(journal);

@@ -63,8 +63,14 @@ const SEEN: &str = "SELECT txid_snapshot_xmin(txid_current_snapshot())";
 const CHANGED: &str = "SELECT kind, id, model, cadence, start, CAST(settled AS TEXT) FROM accounts \
      WHERE changed >= $1 AND changed < txid_snapshot_xmax(txid_current_snapshot())";
 
+/// Periods that are kept of each budget: more than anybody asks of, also where a clock went wrong for a while. How old they
+/// are is not asked: a clock that is far ahead would take those of today away.
+const PERIODS_KEPT: i64 = 8;
+
 const PURGE: &str = "DELETE FROM accounts WHERE (kind, id, model, cadence, start) IN \
-     (SELECT kind, id, model, cadence, start FROM accounts WHERE start > 0 AND start < $1 LIMIT $2)";
+     (SELECT kind, id, model, cadence, start FROM (SELECT kind, id, model, cadence, start, \
+     ROW_NUMBER() OVER (PARTITION BY kind, id, model, cadence ORDER BY start DESC) AS place \
+     FROM accounts WHERE start > 0) AS periods WHERE place > $1 LIMIT $2)";
 
 /// Each key with when an attempt of it was last answered. Keys are found one after another by the index: that is as many steps
 /// as there are keys, not as many as there are attempts.
@@ -147,10 +153,11 @@ pub(super) fn set(session: &mut dyn Session, accounts: &[Settled]) -> Result<(),
     told::forget(session, sums.keys())
 }
 
-/// Removes accounts of periods that began before a moment, at most so many.
-pub(super) fn purge(session: &mut dyn Session, before: i64, limit: u32) -> Result<u64, Fault> {
-    told::purge(session, before)?;
-    session.execute(PURGE, &[before.into(), i64::from(limit).into()])
+/// Removes accounts of periods that so many later ones of the same budget have followed that nobody asks of them, at most so
+/// many of them, and what was told of periods that began before a moment.
+pub(super) fn purge(session: &mut dyn Session, told_before: i64, limit: u32) -> Result<u64, Fault> {
+    told::purge(session, told_before)?;
+    session.execute(PURGE, &[PERIODS_KEPT.into(), i64::from(limit).into()])
 }
 
 /// Whether both engines can keep them.

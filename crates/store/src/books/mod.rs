@@ -276,13 +276,14 @@ impl Books {
         self.write(move |session| accounts::set(session, &settled)).await
     }
 
-    /// Removes accounts of periods that began before a moment, at most `batch` of them, and says how many: when it is
-    /// `batch`, there may be more. Those that never end stay.
+    /// Removes accounts of periods that eight later ones of the same budget have followed, at most `batch` of them, and says
+    /// how many: when it is `batch`, there may be more. Those that never end stay. What was told of periods that began before
+    /// a moment is forgotten.
     ///
     /// # Errors
     /// Those of every write.
-    pub async fn purge_accounts(&self, before: i64, batch: u32) -> Result<u64, StoreError> {
-        self.write(move |session| accounts::purge(session, before, batch)).await
+    pub async fn purge_accounts(&self, told_before: i64, batch: u32) -> Result<u64, StoreError> {
+        self.write(move |session| accounts::purge(session, told_before, batch)).await
     }
 
     /// Single attempts, page by page. Conversations are read only if the query says so.

@@ -39,22 +39,26 @@ async fn a_change_of_records_may_set_accounts_with_it() {
 }
 
 #[tokio::test]
-async fn periods_are_loaded_from_a_moment_on_and_purged_before_one() {
+async fn periods_are_loaded_from_a_moment_on_and_the_last_eight_of_each_budget_are_kept() {
     for engine in engines::all().await {
         let books = &engine.books;
-        for start in [0, 100, 200, 300] {
+        for start in [0, 100, 200, 300, 400, 500, 600, 700, 800, 900, 1_000] {
             let account = period(start);
             books.set_account(Settled { account, amount: i128::from(start) }).await.unwrap();
         }
+        // Another budget, whose periods are all older.
+        let weekly = Account { cadence: "7d".to_owned(), ..period(50) };
+        books.set_account(Settled { account: weekly, amount: 1 }).await.unwrap();
         let starts = async |since: i64| {
-            let accounts = books.load_accounts(since).await.unwrap();
+            let mut accounts = books.load_accounts(since).await.unwrap();
+            accounts.sort_by_key(|settled| settled.account.start);
             accounts.into_iter().map(|settled| settled.account.start).collect::<Vec<_>>()
         };
-        assert_eq!(starts(200).await, [0, 200, 300], "{}", engine.name);
-        assert_eq!(books.purge_accounts(300, 1).await, Ok(1));
-        assert_eq!(books.purge_accounts(300, 10).await, Ok(1));
-        assert_eq!(books.purge_accounts(300, 10).await, Ok(0));
-        assert_eq!(starts(0).await, [0, 300]);
+        assert_eq!(starts(900).await, [0, 900, 1_000], "{}", engine.name);
+        assert_eq!(books.purge_accounts(0, 1).await, Ok(1));
+        assert_eq!(books.purge_accounts(0, 10).await, Ok(1));
+        assert_eq!(books.purge_accounts(0, 10).await, Ok(0));
+        assert_eq!(starts(0).await, [0, 50, 300, 400, 500, 600, 700, 800, 900, 1_000], "{}", engine.name);
     }
 }
 
