@@ -1,22 +1,12 @@
 //! What a deployment may be sent: requests and tokens per minute, and requests at the same time.
 //!
-//! Owns the sliding minute of one deployment. Leaves to others: what to do when it is full (queue, chain), and giving
+//! Owns the limits of one deployment over its sliding minute. Leaves the window to `sliding`, and to others: what to do when it is full (queue, chain), and giving
 //! a ticket back when its request ends in any way (the server wraps it). **Invariant:** in no window of 60 s are more
 //! requests let through than `rpm`, nor more tokens reserved than `tpm`, save one request that is larger than `tpm`
 //! itself and has an empty window for its own.
 
 use crate::clock::Moment;
-use std::collections::VecDeque;
-use std::time::Duration;
-
-/// The window that `rpm` and `tpm` are counted over.
-pub const WINDOW: Duration = Duration::from_secs(60);
-/// The grain of the window. An entry leaves when the last instant of its grain is 60 s old, so that a place comes back
-/// up to this much late and never early.
-pub const GRAIN: Duration = Duration::from_millis(100);
-
-const WINDOW_MICROS: u64 = 60_000_000;
-const GRAIN_MICROS: u64 = 100_000;
+use crate::sliding::{Grain, Length, Sliding};
 
 /// The limits of one deployment; none is no limit, and zero lets nothing through.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -76,37 +66,33 @@ pub struct Used {
 #[derive(Debug, PartialEq, Eq)]
 #[must_use = "a ticket that is not settled holds its place for ever"]
 pub struct Ticket {
-    grain: u64,
+    grain: Grain,
     tokens: u64,
 }
 
-/// What was let through within one grain.
-#[derive(Debug, Clone, Copy)]
-struct Entry {
-    /// The number of the grain since the start of time.
-    grain: u64,
-    requests: u64,
-    tokens: u64,
-    /// Those of the tokens that are reserved by requests under way.
-    reserved: u64,
+/// Requests, tokens, and those of the tokens that are reserved by requests under way.
+type Counts = [u64; 3];
+
+fn requests([requests, _, _]: Counts) -> u64 {
+    requests
 }
 
-impl Entry {
-    /// When it no longer counts.
-    fn leaves_at(&self) -> Moment {
-        Moment::from_micros((self.grain + 1).saturating_mul(GRAIN_MICROS).saturating_add(WINDOW_MICROS))
-    }
+fn tokens([_, tokens, _]: Counts) -> u64 {
+    tokens
 }
 
 /// The sliding minute of one deployment: at most 601 entries, and none until the first request.
-#[derive(Debug, Default)]
+#[derive(Debug)]
+#[cfg_attr(test, derive(Clone))]
 pub struct Limiter {
-    entries: VecDeque<Entry>,
-    requests: u64,
-    tokens: u64,
-    /// Those of the tokens that are reserved by requests under way.
-    reserved: u64,
+    window: Sliding<3>,
     in_flight: u32,
+}
+
+impl Default for Limiter {
+    fn default() -> Self {
+        Self { window: Sliding::new(Length::MINUTE), in_flight: 0 }
+    }
 }
 
 impl Limiter {
@@ -115,28 +101,25 @@ impl Limiter {
     ///
     /// # Errors
     /// [`Full`] with the limit that stands in the way longest.
-    pub fn room(&mut self, now: Moment, rates: Rates, tokens: u64) -> Result<(), Full> {
-        self.forget(now);
+    pub fn room(&mut self, now: Moment, rates: Rates, asked: u64) -> Result<(), Full> {
+        let [sent, used, reserved] = self.window.sums(now);
         if rates.parallel.is_some_and(|parallel| self.in_flight >= parallel) {
             return Err(Full { by: LimitKind::Parallel, free_at: None });
         }
-        let requests = rates.rpm.filter(|&rpm| self.requests >= rpm).map(|rpm| Full {
+        let requests = rates.rpm.filter(|&rpm| sent >= rpm).map(|rpm| Full {
             by: LimitKind::Requests,
-            free_at: rpm
-                .checked_sub(1)
-                .and_then(|most| self.falls_to(most, self.requests, |entry| entry.requests)),
+            free_at: rpm.checked_sub(1).and_then(|most| self.window.falls_to(most, requests)),
         });
-        let most_tokens = rates.tpm.map(|tpm| tpm.saturating_sub(tokens));
-        let tokens =
-            most_tokens.filter(|&most| self.tokens > most || rates.tpm == Some(0)).map(|most| Full {
-                by: LimitKind::Tokens,
-                free_at: match rates.tpm {
-                    Some(0) => None,
-                    // They may take less than they have reserved, and then there is room as soon as they end.
-                    _ if self.tokens.saturating_sub(self.reserved) <= most => None,
-                    _ => self.falls_to(most, self.tokens, |entry| entry.tokens),
-                },
-            });
+        let most_tokens = rates.tpm.map(|tpm| tpm.saturating_sub(asked));
+        let tokens = most_tokens.filter(|&most| used > most || rates.tpm == Some(0)).map(|most| Full {
+            by: LimitKind::Tokens,
+            free_at: match rates.tpm {
+                Some(0) => None,
+                // They may take less than they have reserved, and then there is room as soon as they end.
+                _ if used.saturating_sub(reserved) <= most => None,
+                _ => self.window.falls_to(most, tokens),
+            },
+        });
         match (requests, tokens) {
             (None, None) => Ok(()),
             (Some(full), None) | (None, Some(full)) => Err(full),
@@ -154,11 +137,7 @@ impl Limiter {
     /// As [`Self::room`].
     pub fn take(&mut self, now: Moment, rates: Rates, tokens: u64) -> Result<Ticket, Full> {
         self.room(now, rates, tokens)?;
-        let grain = self.count(now, 1, tokens);
-        self.reserved = self.reserved.saturating_add(tokens);
-        if let Some(entry) = self.entries.back_mut() {
-            entry.reserved = entry.reserved.saturating_add(tokens);
-        }
+        let grain = self.window.add(now, [1, tokens, tokens]);
         self.in_flight = self.in_flight.saturating_add(1);
         Ok(Ticket { grain, tokens })
     }
@@ -168,69 +147,14 @@ impl Limiter {
     /// as of now. Zero tokens give the whole reservation back; the request itself stays counted, for it was sent.
     #[expect(clippy::needless_pass_by_value, reason = "a ticket is used up")]
     pub fn settle(&mut self, now: Moment, ticket: Ticket, tokens: u64) {
-        self.forget(now);
         self.in_flight = self.in_flight.saturating_sub(1);
-        let position = self.entries.partition_point(|entry| entry.grain < ticket.grain);
-        match self.entries.get_mut(position).filter(|entry| entry.grain == ticket.grain) {
-            Some(entry) => {
-                entry.tokens = entry.tokens.saturating_sub(ticket.tokens).saturating_add(tokens);
-                self.tokens = self.tokens.saturating_sub(ticket.tokens).saturating_add(tokens);
-                entry.reserved = entry.reserved.saturating_sub(ticket.tokens);
-                self.reserved = self.reserved.saturating_sub(ticket.tokens);
-            }
-            None => {
-                let beyond = tokens.saturating_sub(ticket.tokens);
-                if beyond > 0 {
-                    self.count(now, 0, beyond);
-                }
-            }
-        }
+        self.window.settle(now, ticket.grain, [0, ticket.tokens, ticket.tokens], [0, tokens, 0]);
     }
 
     /// What the window holds now.
     pub fn used(&mut self, now: Moment) -> Used {
-        self.forget(now);
-        Used { requests: self.requests, tokens: self.tokens, in_flight: self.in_flight }
-    }
-
-    /// Drops what has left the window.
-    fn forget(&mut self, now: Moment) {
-        while let Some(entry) = self.entries.front().filter(|entry| entry.leaves_at() <= now) {
-            self.requests = self.requests.saturating_sub(entry.requests);
-            self.tokens = self.tokens.saturating_sub(entry.tokens);
-            self.reserved = self.reserved.saturating_sub(entry.reserved);
-            self.entries.pop_front();
-        }
-    }
-
-    /// Counts into the grain of this moment, and says which that is.
-    fn count(&mut self, now: Moment, requests: u64, tokens: u64) -> u64 {
-        self.requests = self.requests.saturating_add(requests);
-        self.tokens = self.tokens.saturating_add(tokens);
-        let grain = now.micros() / GRAIN_MICROS;
-        match self.entries.back_mut() {
-            Some(newest) if newest.grain >= grain => {
-                newest.requests = newest.requests.saturating_add(requests);
-                newest.tokens = newest.tokens.saturating_add(tokens);
-                newest.grain
-            }
-            _ => {
-                self.entries.push_back(Entry { grain, requests, tokens, reserved: 0 });
-                grain
-            }
-        }
-    }
-
-    /// When a figure that now sums up to `sum` has fallen to `most`.
-    fn falls_to(&self, most: u64, sum: u64, figure: impl Fn(&Entry) -> u64) -> Option<Moment> {
-        let mut left = sum;
-        for entry in &self.entries {
-            left = left.saturating_sub(figure(entry));
-            if left <= most {
-                return Some(entry.leaves_at());
-            }
-        }
-        None
+        let [requests, tokens, _] = self.window.sums(now);
+        Used { requests, tokens, in_flight: self.in_flight }
     }
 }
 
@@ -361,7 +285,7 @@ mod tests {
         let large = limiter.take(at(300), tpm(1_000), 100).unwrap();
         limiter.settle(at(400), large, 0);
         assert_eq!(limiter.room(at(400), tpm(1_000), 100), Ok(()));
-        assert_eq!(limiter.reserved, 0);
+        assert_eq!(limiter.window.counted_again(), [3, 900, 0]);
     }
 
     #[test]
@@ -416,12 +340,12 @@ mod tests {
     fn an_untouched_limiter_allocates_nothing_and_a_busy_one_keeps_a_minute() {
         let mut limiter = Limiter::default();
         assert_eq!(limiter.room(at(0), rpm(1), 1), Ok(()));
-        assert_eq!(limiter.entries.capacity(), 0);
+        assert_eq!(limiter.window.entries(), 0);
         for millisecond in 0..200_000 {
             let ticket = limiter.take(at(millisecond), Rates::default(), 1).unwrap();
             limiter.settle(at(millisecond), ticket, 1);
         }
-        assert_eq!(limiter.entries.len(), 601);
+        assert_eq!(limiter.window.entries(), 601);
     }
 
     #[test]
@@ -506,7 +430,7 @@ mod tests {
                 return;
             };
             assert!(free_at > Moment::from_micros(self.now), "seed {}: free already", self.seed);
-            let mut copy = self.copy();
+            let mut copy = self.limiter.clone();
             let before = Moment::from_micros(free_at.micros() - 1);
             let still = copy.room(before, self.rates, tokens).unwrap_err();
             let is_pending = still == Full { by: LimitKind::Tokens, free_at: None };
@@ -524,18 +448,11 @@ mod tests {
 
         /// Had all under way taken nothing, there would be room.
         fn check_given_back(&self, tokens: u64) {
-            let mut copy = self.copy();
-            for entry in &mut copy.entries {
-                entry.tokens -= entry.reserved;
+            let (mut copy, now) = (self.limiter.clone(), Moment::from_micros(self.now));
+            for (ticket, _) in &self.under_way {
+                copy.settle(now, Ticket { grain: ticket.grain, tokens: ticket.tokens }, 0);
             }
-            copy.tokens -= copy.reserved;
-            let now = Moment::from_micros(self.now);
             assert_eq!(copy.room(now, self.rates, tokens), Ok(()), "seed {}: at {}", self.seed, self.now);
-        }
-
-        fn copy(&self) -> Limiter {
-            let Limiter { requests, tokens, reserved, in_flight, .. } = self.limiter;
-            Limiter { entries: self.limiter.entries.clone(), requests, tokens, reserved, in_flight }
         }
 
         fn check_window(&mut self) {
@@ -546,12 +463,8 @@ mod tests {
             assert_eq!(used.in_flight as usize, self.under_way.len(), "seed {}", self.seed);
             let is_over = self.rates.tpm.is_some_and(|tpm| used.tokens > tpm.max(400));
             assert!(!is_over, "seed {}: {} tokens", self.seed, used.tokens);
-            let sum = |figure: fn(&Entry) -> u64| self.limiter.entries.iter().map(figure).sum::<u64>();
-            assert_eq!(
-                (used.requests, used.tokens),
-                (sum(|entry| entry.requests), sum(|entry| entry.tokens))
-            );
-            assert_eq!(self.limiter.reserved, sum(|entry| entry.reserved));
+            let [requests, tokens, _] = self.limiter.window.counted_again();
+            assert_eq!((used.requests, used.tokens), (requests, tokens), "seed {}", self.seed);
         }
     }
 

@@ -88,12 +88,12 @@ impl Account {
 
     /// When a rate that has no room for `asked` has it again, and how much of it is used; none where it has room.
     pub(super) fn lack(rate: &mut Rate, now: Moment, asked: u64) -> Option<(u64, Option<Moment>)> {
-        let used = rate.window.sum(now);
+        let [used] = rate.window.sums(now);
         let has_room = used.checked_add(asked).is_some_and(|sum| sum <= rate.rule.limit);
         if has_room {
             return None;
         }
         let most = rate.rule.limit.checked_sub(asked);
-        Some((used, most.and_then(|most| rate.window.falls_to(most))))
+        Some((used, most.and_then(|most| rate.window.falls_to(most, |[count]| count))))
     }
 }

@@ -10,6 +10,7 @@
 //! cannot be copied, and a ticket of an account that is gone is no harm.
 
 mod account;
+mod looks;
 mod purse;
 mod rules;
 mod terms;
@@ -422,64 +423,6 @@ impl Kernel {
         self.leave(&passage, now, None);
     }
 
-    /// How the accounts of a request stand.
-    pub fn standing(&mut self, accounts: &[AccountId], wall: Wall) -> Standing {
-        self.roll(accounts, wall);
-        let mut standing = Standing::default();
-        for &id in accounts {
-            let Some(account) = self.seen(id) else { continue };
-            for purse in &account.purses {
-                let tier = purse.tier(wall, &account.tiers);
-                standing.tier = standing.tier.max(tier);
-                let Some(room) = purse.room(wall, &account.tiers, false) else { continue };
-                let remaining = room.available.max(PicoDollars::ZERO);
-                if standing.tightest.is_none_or(|tightest| remaining < tightest.remaining) {
-                    let (cadence, limit) = (purse.rule.cadence, room.limit);
-                    standing.tightest = Some(Tightest { account: id, cadence, remaining, limit, tier });
-                }
-            }
-        }
-        standing
-    }
-
-    /// Whether one of these accounts has a budget with a limit.
-    pub fn are_bound(&self, accounts: &[AccountId]) -> bool {
-        accounts
-            .iter()
-            .filter_map(|&id| self.seen(id))
-            .any(|account| account.purses.iter().any(|purse| purse.rule.limit.is_some()))
-    }
-
-    /// The budgets of one account.
-    pub fn budgets(&mut self, id: AccountId, wall: Wall) -> SmallVec<[BudgetStanding; 2]> {
-        self.roll(&[id], wall);
-        let purses = self.seen(id).map(|account| account.purses.as_slice()).unwrap_or_default();
-        let standing = |purse: &purse::Purse| BudgetStanding {
-            cadence: purse.rule.cadence,
-            period: purse.period,
-            limit: purse.rule.limit_at(wall),
-            settled: purse.settled,
-            held: purse.held,
-        };
-        purses.iter().map(standing).collect()
-    }
-
-    /// The rates of one account.
-    pub fn rates(&mut self, id: AccountId, now: Moment) -> SmallVec<[RateStanding; 4]> {
-        let rates = self.account(id).map(|account| account.rates.as_mut_slice()).unwrap_or_default();
-        let standing = |rate: &mut account::Rate| RateStanding {
-            rule: rate.rule,
-            remaining: rate.rule.limit.saturating_sub(rate.window.sum(now)),
-            full_at: rate.window.falls_to(0),
-        };
-        rates.iter_mut().map(standing).collect()
-    }
-
-    /// The places of one account: those that are taken, of how many.
-    pub fn places(&self, id: AccountId) -> Option<(u32, Option<u32>)> {
-        self.seen(id).map(|account| (account.in_flight, account.parallel))
-    }
-
     fn account(&mut self, id: AccountId) -> Option<&mut Account> {
         self.slots
             .get_mut(id.place as usize)
@@ -536,7 +479,7 @@ impl Kernel {
             }
             for rate in self.account(id).into_iter().flat_map(|account| &mut account.rates) {
                 let reserved = rate.rule.asked(ask.input_tokens, ask.output_tokens);
-                let grain = rate.window.add(now, reserved);
+                let grain = rate.window.add(now, [reserved]);
                 holds.push(RateHold { account: id, rate: rate.id, grain, reserved });
             }
         }
@@ -616,7 +559,7 @@ impl Kernel {
                 (Some(tokens), Unit::InputTokens) => tokens.input,
                 (Some(tokens), Unit::OutputTokens) => tokens.output,
             };
-            rate.window.settle(now, hold.grain, hold.reserved, real);
+            rate.window.settle(now, hold.grain, [hold.reserved], [real]);
         }
     }
 }
