@@ -6,7 +6,8 @@
 //! **Invariant:** an attempt is settled or released exactly once. **Invariant:** what is under a budget is not sent
 //! before its intent is on the disk.
 
-use crate::accounts::{Charge, Refused, Touched};
+use crate::accounts::{Refused, Touched};
+use crate::charge::Charge;
 use crate::ledger::Ledger;
 use crate::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use crate::sync::{Arc, Mutex, PoisonError};

@@ -6,7 +6,7 @@
 //! **Invariant:** it is looked only while each row of this process is known to be in the books or not to be there, so that none
 //! is counted twice or left out. **Invariant:** books that are away keep nobody from going on alone.
 
-use crate::accounts::Charge;
+use crate::charge::Charge;
 use crate::ledger::Ledger;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError, Weak};

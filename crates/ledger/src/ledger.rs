@@ -8,8 +8,9 @@
 
 mod health;
 
-use crate::accounts::{Accounts, Charge, Past, scope_of};
+use crate::accounts::Accounts;
 use crate::attempt::LedgerUnavailable;
+use crate::charge::{Charge, Past, scope_of};
 use crate::clock::Clock;
 use crate::feeder::{self, Feeder};
 use crate::following::{Following, alone_with};

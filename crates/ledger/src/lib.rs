@@ -8,6 +8,7 @@
 
 mod accounts;
 mod attempt;
+mod charge;
 mod clock;
 mod feeder;
 mod following;
@@ -21,7 +22,8 @@ mod sync;
 mod tests;
 mod uses;
 
-pub use accounts::{Accounts, Charge, Defaults, Past, Refused, Throttle, Touched, scope_of};
+pub use accounts::{Accounts, Defaults, Refused, Throttle, Touched};
 pub use attempt::{Admission, Attempt, LedgerUnavailable};
+pub use charge::{Booked, Charge, Past, scope_of};
 pub use clock::Clock;
 pub use ledger::{CommitError, Ledger, Listener, Observer, Recovery, StartError};

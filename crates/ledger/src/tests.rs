@@ -2,7 +2,8 @@
 //!
 //! Beside their module, which is compiled once more with other locks by `tests/schedules`.
 
-use crate::accounts::{Accounts, Charge, Defaults, Past, Throttle, scope_of};
+use crate::accounts::{Accounts, Defaults, Throttle};
+use crate::charge::{Charge, Past, scope_of};
 use serde_json::{Value, json};
 use tollgate_catalog::PicoDollars;
 use tollgate_identity::{Document, Kind, Limits, Record, Scope, ScopeKind};

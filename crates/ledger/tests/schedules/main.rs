@@ -11,6 +11,8 @@
 mod accounts;
 #[path = "../../src/attempt.rs"]
 mod attempt;
+#[path = "../../src/charge.rs"]
+mod charge;
 mod ledger;
 
 /// The locks of these modules.
