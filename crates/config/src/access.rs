@@ -1,14 +1,15 @@
 //! Who may call what, beside the limits of each key.
 //!
-//! Owns: addresses and routes that are let in, what every request must have, the header of end users, the admin API's own
-//! address. Leaves to others: asking (server).
+//! Owns: addresses and routes that are let in, what every request must have, the headers of keys, users and end users,
+//! which end users there are, the admin API's own address. Leaves to others: asking (server).
 //!
 //! **Invariant:** a rule that cannot be read is an error: one that was left out would let in whom it should keep out.
 
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 
 use crate::address::AddressRange;
-use crate::keys::{access, general, nearest, tollgate};
+use crate::keys::{access, general, litellm, nearest, tollgate};
 use crate::report::{Collector, Message};
 use crate::section::Section;
 use crate::yaml::Node;
@@ -32,8 +33,22 @@ pub struct AccessSettings {
     pub enforced_params: Vec<String>,
     /// Members that requests of service accounts must have besides.
     pub service_account_params: Vec<String>,
-    /// The header in which a request names its end user, in small letters.
-    pub end_user_header: Option<String>,
+    /// The headers in which a request names its end user, in small letters; the first that is there goes.
+    pub end_user_headers: Vec<String>,
+    /// The headers in which a request names the user to whom it is charged, likewise.
+    pub user_headers: Vec<String>,
+    /// Every request must have `user`.
+    pub enforces_user: bool,
+    /// No request names tags itself.
+    pub rejects_tags: bool,
+    /// The header in which keys come, in small letters; LiteLLM's where there is none.
+    pub key_header: Option<String>,
+    /// End users that are refused.
+    pub blocked_end_users: BTreeSet<String>,
+    /// An end user has to be known.
+    pub knows_end_users: bool,
+    /// Nothing is counted for end users.
+    pub counts_no_end_users: bool,
     /// The admin API's own listener.
     pub admin_listen: Option<SocketAddr>,
 }
@@ -43,6 +58,12 @@ impl AccessSettings {
     pub(crate) fn resolve(root: &Node, found: &mut Collector) -> Self {
         let general = Section::new(root.get("general_settings"), general::TABLE, "general_settings");
         let own = Section::new(root.get("tollgate_settings"), tollgate::TABLE, "tollgate_settings");
+        let lite = Section::new(root.get("litellm_settings"), litellm::TABLE, "litellm_settings");
+        let (mapped, user_headers) = mapped_headers(&general, found);
+        let named = header(&general, "user_header_name", found);
+        let flag = |section: &Section<'_>, name: &'static str| section.flag(name).unwrap_or(false);
+        // Whatever it says, nothing ever returns it.
+        let _ = general.flag("disable_master_key_return");
         let service = general.section("service_account_settings", access::SERVICE_ACCOUNT);
         Self {
             allowed_ips: general.place("allowed_ips").map(|_| addresses(&general, found)),
@@ -53,7 +74,14 @@ impl AccessSettings {
             public_routes: routes(&general, "public_routes", found),
             enforced_params: members(&general, found),
             service_account_params: members(&service, found),
-            end_user_header: end_user_header(&general, found),
+            end_user_headers: mapped.into_iter().chain(named).collect(),
+            user_headers,
+            enforces_user: flag(&general, "enforce_user_param"),
+            rejects_tags: flag(&general, "reject_clientside_metadata_tags"),
+            key_header: header(&general, "litellm_key_header_name", found),
+            blocked_end_users: lite.texts("blocked_user_list").into_iter().collect(),
+            knows_end_users: flag(&lite, "validate_end_user_id_in_db"),
+            counts_no_end_users: flag(&lite, "disable_end_user_cost_tracking"),
             admin_listen: admin_listen(&own, found),
         }
     }
@@ -108,15 +136,34 @@ fn members(section: &Section<'_>, found: &mut Collector) -> Vec<String> {
     section.texts(NAME)
 }
 
-fn end_user_header(section: &Section<'_>, found: &mut Collector) -> Option<String> {
-    const NAME: &str = "user_header_name";
-    let name = section.text(NAME)?.trim().to_ascii_lowercase();
+/// The name of a header, in small letters.
+fn header(section: &Section<'_>, name: &'static str, found: &mut Collector) -> Option<String> {
+    let written = section.text(name)?.trim().to_ascii_lowercase();
     let is_header = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
-    let is_one = !name.is_empty() && name.bytes().all(is_header);
-    if let (false, Some(place)) = (is_one, section.place(NAME)) {
-        found.error(place, &section.path_of(NAME), "wants the name of a header, such as x-customer-id");
+    let is_one = !written.is_empty() && written.bytes().all(is_header);
+    if let (false, Some(place)) = (is_one, section.place(name)) {
+        found.error(place, &section.path_of(name), "wants the name of a header, such as x-customer-id");
     }
-    is_one.then_some(name)
+    is_one.then_some(written)
+}
+
+/// The headers of `user_header_mappings`: those of end users, and those of users.
+fn mapped_headers(section: &Section<'_>, found: &mut Collector) -> (Vec<String>, Vec<String>) {
+    const NAME: &str = "user_header_mappings";
+    let (mut end_users, mut users) = (Vec::new(), Vec::new());
+    for (index, item) in section.items(NAME).iter().enumerate() {
+        let path = format!("{}[{index}]", section.path_of(NAME));
+        let row = Section::new(Some(item), access::HEADER, &path);
+        let name = header(&row, "header_name", found);
+        match (name, row.text("litellm_user_role").as_deref()) {
+            (Some(name), Some("customer")) => end_users.push(name),
+            (Some(name), Some("internal_user")) => users.push(name),
+            (Some(_), Some(_)) => {}
+            _ if row.place("header_name").is_some() && row.place("litellm_user_role").is_some() => {}
+            _ => found.error(item.place, &path, "wants header_name and litellm_user_role"),
+        }
+    }
+    (end_users, users)
 }
 
 fn admin_listen(section: &Section<'_>, found: &mut Collector) -> Option<SocketAddr> {

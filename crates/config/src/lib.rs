@@ -75,7 +75,7 @@ pub use made::{Incomplete, Made, NamedCredential};
 pub use model::{AzureAuth, Deployment, HealthCheck, REGEX_BYTES_MAX, SourcePlace};
 pub use page::reference;
 pub use passthrough::{PASS_THROUGH_TIMEOUT_DEFAULT, PASSING_METHODS, PassThrough, PassThroughEndpoint};
-pub use records::{KeyBounds, KeyMakers, NewRecords};
+pub use records::{AliasRule, KeyBounds, KeyMakers, NewRecords};
 pub use report::{FINDINGS_MAX, Finding, Report, Severity};
 pub use rotation::{KeyRotation, ROTATION_CHECK_DEFAULT};
 pub use router::{

@@ -12,7 +12,7 @@ use tollgate_catalog::PicoDollars;
 use tollgate_policy::period::Cadence;
 
 use crate::budgets::dollars;
-use crate::keys::{Kind, Table, litellm, records, rows};
+use crate::keys::{Kind, Table, general, litellm, records, rows};
 use crate::report::Collector;
 use crate::section::{Section, texts_of};
 use crate::span::cadence;
@@ -68,6 +68,77 @@ pub struct NewRecords {
     pub team_keys: KeyMakers,
     /// Who may make keys that are no team's.
     pub personal_keys: KeyMakers,
+    /// Nobody but administrators makes keys that are no team's, whatever `personal_keys` says.
+    pub needs_team: bool,
+    /// Nobody chooses the text of a key.
+    pub mints_all_keys: bool,
+    /// Administrators of organizations make no keys.
+    pub bars_org_admins: bool,
+    /// What the alias of a key has to be.
+    pub alias_rule: AliasRule,
+}
+
+/// What the alias of a key has to be.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum AliasRule {
+    /// Anything.
+    #[default]
+    Any,
+    /// LiteLLM's own format.
+    Format,
+    /// The whole of it matches an expression, as it was written.
+    Pattern(String),
+}
+
+/// LiteLLM's format of aliases.
+const ALIAS_FORMAT: &str = r"[a-zA-Z0-9][a-zA-Z0-9_\-/.@]{0,253}[a-zA-Z0-9]";
+/// LiteLLM's longest alias under a rule, in characters.
+const ALIAS_MAX: usize = 255;
+/// Most memory that a compiled expression may take.
+const REGEX_BYTES_MAX: usize = 1 << 20;
+
+impl AliasRule {
+    fn read(section: &Section<'_>, found: &mut Collector) -> Self {
+        const NAME: &str = "key_alias_pattern";
+        let is_on = section.flag("enable_key_alias_format_validation") == Some(true);
+        let Some(pattern) = section.text(NAME) else {
+            return if is_on { Self::Format } else { Self::Any };
+        };
+        if let (None, Some(place)) = (whole(&pattern), section.place(NAME)) {
+            found.error(place, &section.path_of(NAME), "is no regular expression");
+        }
+        Self::Pattern(pattern)
+    }
+
+    /// Why an alias is none that a key may have, in LiteLLM's words.
+    pub fn refusal(&self, alias: &str) -> Option<String> {
+        let (pattern, wanted) = match self {
+            Self::Any => return None,
+            Self::Format => (
+                ALIAS_FORMAT,
+                "Must be 2-255 characters, start/end with alphanumeric, and only contain a-zA-Z0-9_-/.@."
+                    .to_owned(),
+            ),
+            Self::Pattern(pattern) => (
+                pattern.as_str(),
+                format!(
+                    "Must be at most {ALIAS_MAX} characters and match the configured key_alias_pattern: {pattern}"
+                ),
+            ),
+        };
+        let is_good = alias.chars().count() <= ALIAS_MAX
+            && !alias.chars().any(char::is_control)
+            && whole(pattern).is_some_and(|pattern| pattern.is_match(alias));
+        (!is_good).then(|| format!("Invalid key_alias format. {wanted}"))
+    }
+}
+
+/// An expression that matches a whole text; none where it is none.
+fn whole(pattern: &str) -> Option<regex::Regex> {
+    let whole = format!(r"\A(?:{pattern})\z");
+    // By itself first: what closes the group early is no expression.
+    let build = |text: &str| regex::RegexBuilder::new(text).size_limit(REGEX_BYTES_MAX).build().ok();
+    build(pattern).and_then(|_| build(&whole))
 }
 
 impl fmt::Debug for NewRecords {
@@ -89,6 +160,8 @@ impl NewRecords {
     /// Resolves the defaults of a checked configuration.
     pub(crate) fn resolve(root: &Node, found: &mut Collector) -> Self {
         let own = Section::new(root.get("litellm_settings"), litellm::TABLE, "litellm_settings");
+        let general = Section::new(root.get("general_settings"), general::TABLE, "general_settings");
+        let flag = |name: &'static str| general.flag(name).unwrap_or(false);
         let user = own.section("default_internal_user_params", records::USER);
         let team = own.section("default_team_params", records::TEAM);
         let makers = own.section("key_generation_settings", records::KEY_GENERATION);
@@ -127,6 +200,10 @@ impl NewRecords {
                 &makers.section("personal_key_generation", records::PERSONAL_KEYS),
                 "allowed_user_roles",
             ),
+            needs_team: flag("default_team_disabled"),
+            mints_all_keys: flag("disable_custom_api_keys"),
+            bars_org_admins: flag("disable_key_generate_for_org_admin"),
+            alias_rule: AliasRule::read(&own, found),
         }
     }
 }

@@ -200,7 +200,7 @@ pub struct TollgateSettings {
 
 impl Default for TollgateSettings {
     fn default() -> Self {
-        Self::read(&Section::new(None, keys::tollgate::TABLE, "tollgate_settings"))
+        Self::read(&Section::new(None, keys::tollgate::TABLE, "tollgate_settings"), Vec::new())
     }
 }
 
@@ -212,10 +212,9 @@ impl TollgateSettings {
     }
 
     /// Reads a checked section, but for what refers to model groups and other files.
-    fn read(section: &Section<'_>) -> Self {
+    fn read(section: &Section<'_>, proxies: Vec<AddressRange>) -> Self {
         let seconds = |name, default| section.seconds(name).unwrap_or(Duration::from_secs(default));
         let log = section.section("log", keys::tollgate::LOG);
-        let ranges = section.node("trusted_proxies").map(texts_of).unwrap_or_default();
         Self {
             body_bytes_max: section.count("body_bytes_max").unwrap_or(32 * MIB),
             header_timeout: seconds("header_timeout_seconds", 10),
@@ -229,7 +228,7 @@ impl TollgateSettings {
             connections_max: section.count("connections_max"),
             memory_bytes_max: section.count("memory_bytes_max"),
             wrong_keys_per_minute: section.count("wrong_keys_per_minute").unwrap_or(100),
-            trusted_proxies: ranges.iter().filter_map(|text| AddressRange::parse(text)).collect(),
+            trusted_proxies: proxies,
             log_level: log.text("level").map_or(LogLevel::Info, |level| log_level(&level)),
             log_format: match log.text("format").as_deref() {
                 Some("json") => LogFormat::Json,
@@ -266,6 +265,46 @@ fn log_level(name: &str) -> LogLevel {
     }
 }
 
+/// Whose `x-forwarded-for` is believed, by our own name for it and by LiteLLM's two.
+fn proxies(root: &Node, section: &Section<'_>, found: &mut Collector) -> Vec<AddressRange> {
+    const SWITCH: &str = "use_x_forwarded_for";
+    const RANGES: &str = "trusted_proxy_ranges";
+    let general = Section::new(root.get("general_settings"), keys::general::TABLE, "general_settings");
+    let mut all = ranges(section, "trusted_proxies", found);
+    let theirs = ranges(&general, RANGES, found);
+    let is_on = general.flag(SWITCH).unwrap_or(false);
+    match (is_on, general.place(SWITCH), general.place(RANGES)) {
+        (true, Some(place), _) if all.is_empty() && theirs.is_empty() => {
+            let message =
+                format!("has no effect without {RANGES}: a header that anybody can write is not believed");
+            found.warning(place, &general.path_of(SWITCH), message);
+        }
+        (false, _, Some(place)) => {
+            found.warning(place, &general.path_of(RANGES), format!("has no effect without {SWITCH}: true"));
+        }
+        _ => {}
+    }
+    if is_on {
+        all.extend(theirs);
+    }
+    all
+}
+
+fn ranges(section: &Section<'_>, name: &'static str, found: &mut Collector) -> Vec<AddressRange> {
+    let mut all = Vec::new();
+    for item in section.node(name).map(items_of).unwrap_or_default() {
+        let Some(text) = item.text() else { continue };
+        match AddressRange::parse(text) {
+            Some(range) => all.push(range),
+            None => {
+                let message = "wants an address or a range such as 10.0.0.0/8";
+                found.error(item.place, &section.path_of(name), message);
+            }
+        }
+    }
+    all
+}
+
 /// Resolves `tollgate_settings`.
 pub(crate) fn tollgate(
     root: &Node,
@@ -273,16 +312,8 @@ pub(crate) fn tollgate(
     found: &mut Collector,
 ) -> TollgateSettings {
     let section = Section::new(root.get("tollgate_settings"), keys::tollgate::TABLE, "tollgate_settings");
-    for item in section.node("trusted_proxies").map(items_of).unwrap_or_default() {
-        if item.text().is_some_and(|text| AddressRange::parse(text).is_none()) {
-            found.error(
-                item.place,
-                &section.path_of("trusted_proxies"),
-                "wants an address or a range such as 10.0.0.0/8",
-            );
-        }
-    }
-    let settings = TollgateSettings::read(&section);
+    let proxies = proxies(root, &section, found);
+    let settings = TollgateSettings::read(&section, proxies);
     let written_in = section.place("model_prices_file").map(|place| found.file(place));
     let folder = written_in.as_deref().and_then(Path::parent);
     let model_prices_file = settings.model_prices_file.map(|file| match folder {

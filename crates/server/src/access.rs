@@ -11,11 +11,14 @@ use crate::error::Rejection;
 use crate::routing::Wish;
 use crate::tokens::Bearer;
 use http::HeaderMap;
+use std::collections::BTreeSet;
 use std::net::IpAddr;
+use std::sync::Arc;
 use tollgate_config::{AccessSettings, AddressRange};
 use tollgate_dialect::json::Object;
 use tollgate_identity::grant::Denied;
 use tollgate_identity::role::Routes;
+use tollgate_identity::{Directory, Kind, Record};
 use tollgate_ledger::Ledger;
 
 /// LiteLLM's mark of a key that is a service's own.
@@ -36,8 +39,29 @@ pub(crate) struct AccessRules {
     params: Vec<String>,
     /// The same, of service accounts.
     service_params: Vec<String>,
-    /// `user_header_name`.
-    end_user_header: Option<String>,
+    /// `enforce_user_param`.
+    enforces_user: bool,
+    /// Of end users.
+    end_users: EndUserRules,
+    /// `user_header_mappings`, of users.
+    user_headers: Vec<String>,
+    /// `reject_clientside_metadata_tags`.
+    rejects_tags: bool,
+    /// `litellm_key_header_name`.
+    key_header: Option<String>,
+}
+
+/// Who an end user is, and who is none.
+#[derive(Debug, Default)]
+struct EndUserRules {
+    /// `user_header_mappings` and `user_header_name`, in their order.
+    headers: Vec<String>,
+    /// `blocked_user_list`.
+    blocked: BTreeSet<String>,
+    /// `validate_end_user_id_in_db`.
+    are_known: bool,
+    /// `disable_end_user_cost_tracking`.
+    are_uncounted: bool,
 }
 
 impl AccessRules {
@@ -50,7 +74,16 @@ impl AccessRules {
             public: routes(&settings.public_routes),
             params: settings.enforced_params.clone(),
             service_params: settings.service_account_params.clone(),
-            end_user_header: settings.end_user_header.clone(),
+            enforces_user: settings.enforces_user,
+            end_users: EndUserRules {
+                headers: settings.end_user_headers.clone(),
+                blocked: settings.blocked_end_users.clone(),
+                are_known: settings.knows_end_users,
+                are_uncounted: settings.counts_no_end_users,
+            },
+            user_headers: settings.user_headers.clone(),
+            rejects_tags: settings.rejects_tags,
+            key_header: settings.key_header.clone(),
         }
     }
 
@@ -92,20 +125,42 @@ impl AccessRules {
         Err(Rejection::denied(&Denied::AdminOnly { path: visit.path.to_owned() }))
     }
 
-    /// Says whose end user a request is of, where more than the request itself says so: a token, else the header of the
-    /// operator's choice.
+    /// The one header in which keys come, where there is one.
+    pub(crate) fn key_header(&self) -> Option<&str> {
+        self.key_header.as_deref()
+    }
+
+    /// Says whose end user a request is of, and to whom it is charged, where more than the request itself says so: a token,
+    /// else the headers of the operator's choice. To be called before the tags of the key are among the request's.
     pub(crate) fn name_end_user(
         &self,
-        (caller, path): (&Caller, &str),
+        (caller, path, ledger): (&Caller, &str, &Ledger),
         headers: &HeaderMap,
         wish: &mut Wish,
     ) -> Result<(), Rejection> {
-        if let Some(name) = &self.end_user_header {
-            wish.read_user(path, headers, name)?;
+        if self.rejects_tags && !wish.tags.is_empty() {
+            return Err(Rejection::tags_of_caller());
+        }
+        for name in &self.end_users.headers {
+            if wish.read_user(path, headers, name)? {
+                break;
+            }
+        }
+        for name in &self.user_headers {
+            if wish.read_payer(path, headers, name)? {
+                break;
+            }
         }
         if let Some(end_user) = caller.bearer().and_then(Bearer::end_user) {
             wish.user = Some(end_user.to_owned());
         }
+        if let Some(id) = wish.user.as_ref().filter(|id| self.end_users.blocked.contains(*id)) {
+            return Err(Rejection::end_user_blocked(id));
+        }
+        if self.end_users.are_known {
+            wish.user = wish.user.take().filter(|id| is_known(id, &ledger.directory()));
+        }
+        wish.is_uncounted = self.end_users.are_uncounted;
         Ok(())
     }
 
@@ -113,6 +168,9 @@ impl AccessRules {
     pub(crate) fn demand(&self, caller: &Caller, body: &Object<'_>) -> Result<(), Rejection> {
         let records = caller.holder().into_iter().flat_map(|holder| holder.records());
         let own = records.flat_map(|record| record.reach.params.iter().map(AsRef::as_ref));
+        if self.enforces_user && !has(body, "user") {
+            return Err(Rejection::lacks_user());
+        }
         if let Some(lacking) = self.params.iter().map(String::as_str).chain(own).find(|name| !has(body, name))
         {
             return Err(Rejection::lacks_param(lacking));
@@ -126,6 +184,15 @@ impl AccessRules {
             _ => Ok(()),
         }
     }
+}
+
+/// Whether a customer or a user has this id, or a user this address.
+fn is_known(id: &str, directory: &Directory) -> bool {
+    let has_id = [Kind::Customer, Kind::User].into_iter().any(|kind| directory.get(kind, id).is_some());
+    let is_its_address = |user: &Arc<Record>| {
+        user.text("user_email").is_some_and(|address| address.trim().eq_ignore_ascii_case(id.trim()))
+    };
+    has_id || (id.contains('@') && directory.all(Kind::User).any(is_its_address))
 }
 
 /// Whether a body has a member, `.` between the names of one inside another.

@@ -45,20 +45,23 @@ pub(crate) struct Visit<'a> {
 }
 
 impl<'a> Visit<'a> {
-    /// What says who calls: the first header that has a value, else the query.
-    fn credential(&self) -> Option<&'a [u8]> {
+    /// What says who calls: the first header that has a value, else the query; or the operator's one header.
+    fn credential(&self, keys: &Keys) -> Option<&'a [u8]> {
+        if let Some(name) = &keys.header {
+            return key_in(self.headers, name);
+        }
         let in_headers = key_of(self.headers).or_else(|| protocol_key(self.headers));
         in_headers.or(self.in_query.map(str::as_bytes))
     }
 
     /// The same, where it may be a bearer token of an identity provider.
-    pub(crate) fn token(&self) -> Option<&'a str> {
-        std::str::from_utf8(self.credential()?).ok().filter(|text| is_token(text))
+    pub(crate) fn token(&self, keys: &Keys) -> Option<&'a str> {
+        std::str::from_utf8(self.credential(keys)?).ok().filter(|text| is_token(text))
     }
 
     /// Whether it brings anything that says who calls.
-    pub(crate) fn has_credential(&self) -> bool {
-        self.credential().is_some()
+    pub(crate) fn has_credential(&self, keys: &Keys) -> bool {
+        self.credential(keys).is_some()
     }
 
     /// The route that is called.
@@ -183,6 +186,8 @@ impl Caller {
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Keys {
     master: Option<[u8; 32]>,
+    /// The one header in which keys come, where the operator names one.
+    header: Option<HeaderName>,
 }
 
 /// Headers that may carry a key, in LiteLLM's order after its own: each is what one family of client libraries sends.
@@ -197,7 +202,12 @@ static KEY_HEADERS: [HeaderName; 5] = [
 impl Keys {
     /// With a master key, every caller needs it; without, nobody needs any.
     pub(crate) fn new(master_key: Option<&str>) -> Self {
-        Self { master: master_key.map(|key| Sha256::digest(key.as_bytes()).into()) }
+        Self { master: master_key.map(|key| Sha256::digest(key.as_bytes()).into()), header: None }
+    }
+
+    /// Keys come in this header and in no other.
+    pub(crate) fn in_header(self, name: Option<&str>) -> Self {
+        Self { header: name.and_then(|name| HeaderName::try_from(name).ok()), ..self }
     }
 
     /// The master key's digest, where there is one.
@@ -212,7 +222,7 @@ impl Keys {
         visit: &Visit<'_>,
         address: Option<IpAddr>,
     ) -> Result<Caller, Rejection> {
-        let key = visit.credential();
+        let key = visit.credential(self);
         let Some(master) = &self.master else {
             // Nobody is asked, and whoever shows a key that was given out is held to it.
             let digest = key.map(|key| <[u8; 32]>::from(Sha256::digest(key)));
@@ -261,20 +271,23 @@ fn find(ledger: &Ledger, digest: [u8; 32]) -> Option<Holder> {
     ledger.directory().holder(Token::of_digest(digest).as_str())
 }
 
-/// The key in the first header that has one; a `Bearer ` before it, in any case, is not part of it.
+/// The key in the first header that has one.
 fn key_of(headers: &HeaderMap) -> Option<&[u8]> {
-    KEY_HEADERS.iter().find_map(|name| {
-        let value = headers.get(name)?.as_bytes().trim_ascii();
-        if let Some(signed) = value.strip_prefix(b"AWS4-HMAC-SHA256 ") {
-            return access_key(signed);
-        }
-        let key = match value.split_at_checked(7) {
-            Some((scheme, key)) if scheme.eq_ignore_ascii_case(b"bearer ") => key.trim_ascii(),
-            _ if *name == AUTHORIZATION && value.eq_ignore_ascii_case(b"bearer") => b"",
-            _ => value,
-        };
-        (!key.is_empty()).then_some(key)
-    })
+    KEY_HEADERS.iter().find_map(|name| key_in(headers, name))
+}
+
+/// The key in a header; a `Bearer ` before it, in any case, is not part of it.
+fn key_in<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a [u8]> {
+    let value = headers.get(name)?.as_bytes().trim_ascii();
+    if let Some(signed) = value.strip_prefix(b"AWS4-HMAC-SHA256 ") {
+        return access_key(signed);
+    }
+    let key = match value.split_at_checked(7) {
+        Some((scheme, key)) if scheme.eq_ignore_ascii_case(b"bearer ") => key.trim_ascii(),
+        _ if *name == AUTHORIZATION && value.eq_ignore_ascii_case(b"bearer") => b"",
+        _ => value,
+    };
+    (!key.is_empty()).then_some(key)
 }
 
 /// AWS's clients sign requests instead of sending a key (Signature Version 4). The id of the access key stands in the

@@ -154,7 +154,8 @@ impl Snapshot {
         let aliases =
             config.router.model_group_alias.iter().map(|alias| (alias.name.clone(), alias.group.clone()));
         Ok(Self {
-            keys: Keys::new(config.general.master_key.as_ref().map(tollgate_config::Secret::expose)),
+            keys: Keys::new(config.general.master_key.as_ref().map(tollgate_config::Secret::expose))
+                .in_header(config.access.key_header.as_deref()),
             rules: AccessRules::of(&config.access),
             tokens,
             groups: groups.into_iter().map(|(name, group)| (name, Arc::new(group))).collect(),

@@ -61,6 +61,43 @@ pub(crate) const GENERAL: &[Key] = &[
         "The header in which a request names its end user, beside `x-litellm-customer-id` and `x-litellm-end-user-id`, which go before it.",
     ),
     active(
+        "user_header_mappings",
+        Kind::List(&MAPPING),
+        "",
+        "Headers in which a request names its end user, or the user to whom it is charged in place of the key's.",
+    ),
+    active(
+        "enforce_user_param",
+        Kind::Bool,
+        "false",
+        "Every request of a model must have `user`; others get a 401.",
+    ),
+    active(
+        "reject_clientside_metadata_tags",
+        Kind::Bool,
+        "false",
+        "Refuse requests that name tags themselves; those of their keys and teams remain.",
+    ),
+    active(
+        "litellm_key_header_name",
+        Kind::Text,
+        "",
+        "The one header in which keys come, in place of all others.",
+    ),
+    active(
+        "use_x_forwarded_for",
+        Kind::Bool,
+        "false",
+        "Believe `x-forwarded-for` of whom `trusted_proxy_ranges` names, and of nobody else.",
+    ),
+    active(
+        "trusted_proxy_ranges",
+        TEXTS,
+        "",
+        "With `use_x_forwarded_for`, the same as `tollgate_settings.trusted_proxies`: both count.",
+    ),
+    active("disable_master_key_return", Kind::Bool, "true", "The master key is never returned, always."),
+    active(
         "service_account_settings",
         Kind::Section(SERVICE_ACCOUNT),
         "",
@@ -71,6 +108,41 @@ pub(crate) const GENERAL: &[Key] = &[
         "Keys that the gateway knows go on without the database, always; an unknown key is never let in.",
     ),
 ];
+
+/// The rows of `litellm_settings`: what of end users is believed, and kept.
+pub(crate) const LITELLM: &[Key] = &[
+    active(
+        "blocked_user_list",
+        TEXTS,
+        "",
+        "End users that are refused with a 400, beside those that `/customer/block` blocks.",
+    ),
+    active(
+        "validate_end_user_id_in_db",
+        Kind::Bool,
+        "false",
+        "An end user that is no customer, and no user by id or e-mail address, is none.",
+    ),
+    active(
+        "disable_end_user_cost_tracking",
+        Kind::Bool,
+        "false",
+        "Nothing is counted for end users: neither what they spend nor their limits.",
+    ),
+];
+
+static MAPPING: Kind = Kind::Section(HEADER);
+
+/// `general_settings.user_header_mappings[]`.
+pub(crate) static HEADER: Table = &[&[
+    active("header_name", Kind::Text, "required", "The header."),
+    active(
+        "litellm_user_role",
+        Kind::Choice(&["customer", "internal_user"]),
+        "required",
+        "Whom it names: the end user, or the user.",
+    ),
+]];
 
 /// `general_settings.service_account_settings`.
 pub(crate) static SERVICE_ACCOUNT: Table =

@@ -5,7 +5,9 @@
 //! **Invariant:** the keys that act are here, the others in `general_later`.
 
 use super::general_later::LATER;
-use super::{Key, Kind, TEXTS, Table, access, active, alerts, budgets, jwt, ledger, never, passthrough};
+use super::{
+    Key, Kind, TEXTS, Table, access, active, alerts, budgets, jwt, ledger, never, passthrough, records,
+};
 
 /// `general_settings`.
 pub(crate) static TABLE: Table = &[
@@ -16,6 +18,7 @@ pub(crate) static TABLE: Table = &[
     budgets::GENERAL,
     ledger::GENERAL,
     access::GENERAL,
+    records::GENERAL,
     jwt::GENERAL,
     LATER,
     NEVER,

@@ -7,7 +7,9 @@
 
 use super::litellm_later::LATER;
 use super::litellm_never::NEVER;
-use super::{ANY_LIST, Key, Kind, TEXTS, Table, active, budgets, costs, later, passthrough, records, router};
+use super::{
+    ANY_LIST, Key, Kind, TEXTS, Table, access, active, budgets, costs, later, passthrough, records, router,
+};
 
 /// `litellm_settings`.
 pub(crate) static TABLE: Table = &[
@@ -15,6 +17,7 @@ pub(crate) static TABLE: Table = &[
     costs::LITELLM,
     budgets::LITELLM,
     records::LITELLM,
+    access::LITELLM,
     CALLBACKS,
     LATER,
     NEVER,
@@ -24,7 +27,7 @@ pub(crate) static TABLE: Table = &[
 
 /// The rows that the configuration page prints whole.
 pub(crate) static OWN: Table =
-    &[ACTIVE, costs::LITELLM, budgets::LITELLM, records::LITELLM, CALLBACKS, LATER];
+    &[ACTIVE, costs::LITELLM, budgets::LITELLM, records::LITELLM, access::LITELLM, CALLBACKS, LATER];
 
 const ACTIVE: &[Key] = &[
     active(

@@ -46,6 +46,35 @@ pub(crate) const LITELLM: &[Key] = &[
         "",
         "Who may make keys, besides administrators.",
     ),
+    active(
+        "key_alias_pattern",
+        Kind::Text,
+        "",
+        "A regular expression that the whole alias of a key must match, 255 characters at most.",
+    ),
+    active(
+        "enable_key_alias_format_validation",
+        Kind::Bool,
+        "false",
+        "Without a pattern: 2 to 255 of `a-zA-Z0-9_-/.@`, letters or digits at both ends.",
+    ),
+];
+
+/// The rows of `general_settings`.
+pub(crate) const GENERAL: &[Key] = &[
+    active("disable_custom_api_keys", Kind::Bool, "false", "Nobody chooses the text of a key (403)."),
+    active(
+        "disable_key_generate_for_org_admin",
+        Kind::Bool,
+        "false",
+        "Administrators of organizations, who are nothing more, make no keys (403).",
+    ),
+    active(
+        "default_team_disabled",
+        Kind::Bool,
+        "false",
+        "Administrators alone make keys that are no team's.",
+    ),
 ];
 
 static TEAM_SETTINGS_SECTION: Kind = Kind::Section(TEAM_SETTINGS);

@@ -63,6 +63,10 @@ const STATUSES: [&str; 4] = ["active", "expired", "revoked", "deleted"];
 /// A secret that nobody had before, or the one that is chosen.
 pub(super) fn secret(desk: &Desk<'_>, chosen: Option<&str>) -> Result<KeyText, Problem> {
     let Some(chosen) = chosen else { return Ok(KeyText::minted(random_bits()?)) };
+    if desk.new_records().mints_all_keys {
+        let words = "Custom API key values are disabled by your administrator. Keys must be auto-generated.";
+        return Err(Problem::said(403, "permission_error", words));
+    }
     let key = KeyText::chosen(chosen, desk.snapshot.master_digest())
         .map_err(|weak| Problem::Bad("key", weak.to_string()))?;
     let token = key.token();
@@ -72,10 +76,15 @@ pub(super) fn secret(desk: &Desk<'_>, chosen: Option<&str>) -> Result<KeyText, P
     Ok(key)
 }
 
-/// Refuses an alias that another key has.
+/// Refuses an alias that another key has, and one that the operator's rule does not let be; what was there before stays.
 pub(super) fn check_alias(desk: &Desk<'_>, draft: &Draft, own: Option<&str>) -> Result<(), Problem> {
     let Some(alias) = draft.document.text("key_alias") else { return Ok(()) };
     let directory = desk.ledger().directory();
+    let old = own.and_then(|own| directory.get(Kind::Key, own));
+    let refused = desk.new_records().alias_rule.refusal(alias);
+    if let Some(refused) = refused.filter(|_| old.and_then(|old| old.alias()) != Some(alias)) {
+        return Err(Problem::Bad("key_alias", refused));
+    }
     let is_taken = |key: &Arc<Record>| {
         key.alias() == Some(alias) && key.id.as_ref() != draft.id && Some(key.id.as_ref()) != own
     };
@@ -150,6 +159,11 @@ fn may_make(desk: &Desk<'_>, draft: &Draft) -> Result<(), Problem> {
         return Ok(());
     }
     let new = desk.new_records();
+    let administers_organizations = desk.actor.organizations.iter().any(|(_, is_admin)| *is_admin);
+    let team = draft.document.text("team_id");
+    if (new.bars_org_admins && administers_organizations) || (new.needs_team && team.is_none()) {
+        return Err(Problem::not_allowed(&desk.actor, desk.row.path));
+    }
     let (makers, role) = match draft.document.text("team_id") {
         Some(team) => (&new.team_keys, Some(if desk.administers(Some(team)) { "admin" } else { "user" })),
         None => (&new.personal_keys, desk.actor.role.map(Role::word)),

@@ -58,6 +58,19 @@ impl Rejection {
         Self::new(StatusCode::UNAUTHORIZED, "auth_error", message)
     }
 
+    /// `user` is not there although every request must have it, in LiteLLM's words.
+    pub(crate) fn lacks_user() -> Self {
+        let message = "Authentication Error, 'user' param not passed in. 'enforce_user_param'=True";
+        Self::new(StatusCode::UNAUTHORIZED, "auth_error", message)
+    }
+
+    /// A request names tags although its key alone may, in LiteLLM's words.
+    pub(crate) fn tags_of_caller() -> Self {
+        let message = "Client-side 'metadata.tags' not allowed in request. 'reject_clientside_metadata_tags'=True. \
+                       Tags can only be set via API key metadata.";
+        Self::new(StatusCode::BAD_REQUEST, "bad_request_error", message).at("metadata.tags")
+    }
+
     /// The same of what requests of service accounts must have.
     pub(crate) fn service_lacks_param(name: &str) -> Self {
         let message = format!(

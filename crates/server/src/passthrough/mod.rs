@@ -172,7 +172,8 @@ pub(crate) async fn serve(
     let nothing = scan(b"{}", &Limits::REQUEST).map_err(|error| Rejection::bad_json(&error.to_string()))?;
     // The body is the provider's, and says nothing to the gateway; only the headers do.
     let mut wish = Wish::read(call.surface.path(), &head.headers, &nothing)?;
-    snapshot.rules().name_end_user((&call.caller, call.surface.path()), &head.headers, &mut wish)?;
+    let by = (&call.caller, call.surface.path(), &**worker.gateway.ledger());
+    snapshot.rules().name_end_user(by, &head.headers, &mut wish)?;
     let requirements = snapshot.requirements(&wish.clone().marked(&call.caller));
     let asking = Asking {
         snapshot,
@@ -297,7 +298,8 @@ fn prepare(
     body: SegmentBody,
 ) -> Result<Prepared, Rejection> {
     let mut headers = HeaderMap::new();
-    request::forward(caller, way.all_headers, &mut headers);
+    let key = asking.snapshot.rules().key_header();
+    request::forward(caller, (way.all_headers, key), &mut headers);
     for (name, value) in &way.target.headers {
         let is_default = *name == http::header::ACCEPT && headers.contains_key(name);
         if !is_default {

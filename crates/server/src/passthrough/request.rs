@@ -129,8 +129,9 @@ impl<'b> Sent<'b> {
     }
 }
 
-/// Adds the caller's headers that go along. `all` is an operator's `forward_headers`.
-pub(super) fn forward(caller: &HeaderMap, all: bool, headers: &mut HeaderMap) {
+/// Adds the caller's headers that go along. `all` is an operator's `forward_headers`, `key` the operator's name of the
+/// header in which keys come.
+pub(super) fn forward(caller: &HeaderMap, (all, key): (bool, Option<&str>), headers: &mut HeaderMap) {
     for (name, value) in caller {
         let text = name.as_str();
         let for_provider = text.strip_prefix(FOR_PROVIDER).and_then(|name| HeaderName::try_from(name).ok());
@@ -143,7 +144,8 @@ pub(super) fn forward(caller: &HeaderMap, all: bool, headers: &mut HeaderMap) {
             None if is_passed => name.clone(),
             None => continue,
         };
-        let is_held_back = [&KEYS[..], &PAYERS, &OURS].iter().any(|names| names.contains(&name.as_str()));
+        let is_held_back = [&KEYS[..], &PAYERS, &OURS].iter().any(|names| names.contains(&name.as_str()))
+            || key.is_some_and(|key| name.as_str() == key);
         if !is_held_back && !is_forged(&name) {
             headers.insert(name, value.clone());
         }
@@ -167,7 +169,7 @@ mod tests {
             .map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value)))
             .collect();
         let mut headers = HeaderMap::new();
-        forward(&caller, all, &mut headers);
+        forward(&caller, (all, None), &mut headers);
         let mut names: Vec<String> =
             headers.iter().map(|(name, value)| format!("{name}: {}", value.to_str().unwrap())).collect();
         names.sort();

@@ -305,7 +305,7 @@ pub(crate) fn authorize(
         settle(snapshot, ledger, &call.caller, &received.model)?;
     }
     snapshot.rules().demand(&call.caller, &received.object)?;
-    let (by, headers) = ((&call.caller, call.surface.path()), received.headers);
+    let (by, headers) = ((&call.caller, call.surface.path(), &**ledger), received.headers);
     snapshot.rules().name_end_user(by, headers, &mut received.wish)?;
     received.wish.mark(&call.caller);
     let end_user = received.wish.user.as_deref();

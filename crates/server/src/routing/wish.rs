@@ -60,6 +60,10 @@ pub(crate) struct Wish {
     pub(crate) session: Option<String>,
     /// The end user, for consistent hashing where there is no session.
     pub(crate) user: Option<String>,
+    /// Nothing is counted for the end user.
+    pub(crate) is_uncounted: bool,
+    /// The user to whom it is charged in place of the key's.
+    pub(crate) payer: Option<String>,
     /// 0 is the most urgent.
     pub(crate) priority: Option<u8>,
     pub(crate) leaning: Leaning,
@@ -135,16 +139,31 @@ impl Wish {
         Ok(wish)
     }
 
-    /// Takes the end user from a header of the operator's choice, unless one of LiteLLM's own names one.
-    pub(crate) fn read_user(&mut self, path: &str, headers: &HeaderMap, name: &str) -> Result<(), Rejection> {
-        let Some(value) = headers.get(name) else { return Ok(()) };
-        if USER_HEADERS.iter().any(|own| headers.contains_key(*own)) {
-            return Ok(());
+    /// Takes the end user from a header of the operator's choice, unless one of LiteLLM's own names one. Says whether there
+    /// is such a header.
+    pub(crate) fn read_user(
+        &mut self,
+        path: &str,
+        headers: &HeaderMap,
+        name: &str,
+    ) -> Result<bool, Rejection> {
+        let Some(user) = named_in(path, headers, name)? else { return Ok(false) };
+        if !USER_HEADERS.iter().any(|own| headers.contains_key(*own)) {
+            self.user = Some(user);
         }
-        let text = value.to_str().map(str::trim).ok().filter(|text| is_name(text));
-        let text = text.ok_or_else(|| Rejection::invalid(path, name, "expected a short text"))?;
-        self.user = Some(text.to_owned());
-        Ok(())
+        Ok(true)
+    }
+
+    /// Takes the user to whom the request is charged from a header of the operator's choice. Says whether there is one.
+    pub(crate) fn read_payer(
+        &mut self,
+        path: &str,
+        headers: &HeaderMap,
+        name: &str,
+    ) -> Result<bool, Rejection> {
+        let Some(user) = named_in(path, headers, name)? else { return Ok(false) };
+        self.payer = Some(user);
+        Ok(true)
     }
 
     fn read_headers(&mut self, path: &str, headers: &HeaderMap) -> Result<(), Rejection> {
@@ -280,6 +299,14 @@ impl Wish {
         }
         Ok(())
     }
+}
+
+/// The name that a header has, where the header is there.
+fn named_in(path: &str, headers: &HeaderMap, name: &str) -> Result<Option<String>, Rejection> {
+    let Some(value) = headers.get(name) else { return Ok(None) };
+    let text = value.to_str().map(str::trim).ok().filter(|text| is_name(text));
+    let text = text.ok_or_else(|| Rejection::invalid(path, name, "expected a short text"))?;
+    Ok(Some(text.to_owned()))
 }
 
 /// A name that may be compared with what the operator wrote.

@@ -97,8 +97,8 @@ impl Snapshot {
 
     /// Whether a refusal is that of a key which nobody has: no lack of one, no token, and no key that is not good any more.
     fn is_wrong_key(&self, refused: &Rejection, visit: &Visit<'_>) -> bool {
-        let is_token = self.tokens.is_some() && visit.token().is_some();
-        refused.is_of_caller() && visit.has_credential() && !is_token
+        let is_token = self.tokens.is_some() && visit.token(&self.keys).is_some();
+        refused.is_of_caller() && visit.has_credential(&self.keys) && !is_token
     }
 
     /// Counts a wrong key; what is answered where too many came of late.
@@ -116,7 +116,7 @@ impl Snapshot {
         from: Option<IpAddr>,
     ) -> Result<Caller, Rejection> {
         let ledger = worker.gateway.ledger();
-        if let Some((tokens, token)) = self.tokens.as_ref().zip(visit.token()) {
+        if let Some((tokens, token)) = self.tokens.as_ref().zip(visit.token(&self.keys)) {
             let asked = Asked { worker, new_records: &self.config.new_records, visit, address: from };
             return Box::pin(tokens.caller(&asked, token)).await;
         }

@@ -218,11 +218,17 @@ impl Party {
         let (also, elsewhere) = (Vec::new(), Vec::new());
         let mut party = Self { asked: Vec::with_capacity(8), also, elsewhere, blocked: None };
         if let Some(holder) = caller.holder() {
-            party.add_holder(directory, holder, (rules, group));
+            party.add_holder(directory, holder, (rules, wish, group));
+        }
+        if let Some(name) = wish.payer.as_deref() {
+            party.add_payer(directory, name, (rules, caller, group));
         }
         if let Some(name) = wish.user.as_deref() {
             let customer = directory.get(Kind::Customer, name);
             party.blocked = customer.filter(|customer| customer.is_blocked).map(Arc::clone);
+        }
+        if let Some(name) = wish.user.as_deref().filter(|_| !wish.is_uncounted) {
+            let customer = directory.get(Kind::Customer, name);
             let source = customer.map(|it| Source::Record(Arc::clone(it)));
             let source = source.or_else(|| rules.end_user(directory).map(Source::Rules));
             party.ask_or_book(Scope::new(ScopeKind::EndUser, name), source, group);
@@ -244,9 +250,31 @@ impl Party {
         party
     }
 
-    fn add_holder(&mut self, directory: &Directory, holder: &Holder, (rules, group): (&TollRules, &str)) {
+    /// A user whom a header names, in place of the key's.
+    fn add_payer(
+        &mut self,
+        directory: &Directory,
+        name: &str,
+        (rules, caller, group): (&TollRules, &Caller, &str),
+    ) {
+        let scope = Scope::new(ScopeKind::User, name);
+        let source = directory.get(Kind::User, name).map(|it| Source::Record(Arc::clone(it)));
+        let is_teams = caller.holder().is_some_and(|holder| holder.team.is_some());
+        match source {
+            Some(source) if is_teams && !rules.user_pays_for_team => self.also.push((scope, source)),
+            source => self.ask_or_book(scope, source, group),
+        }
+    }
+
+    fn add_holder(
+        &mut self,
+        directory: &Directory,
+        holder: &Holder,
+        (rules, wish, group): (&TollRules, &Wish, &str),
+    ) {
         let is_teams = holder.team.is_some();
-        for record in holder.records() {
+        let pays = |record: &&Arc<Record>| record.kind != Kind::User || wish.payer.is_none();
+        for record in holder.records().filter(pays) {
             // Who is let through in another's place is held to what that one may spend now.
             let successor = record.successor().and_then(|token| directory.get(Kind::Key, token));
             let record = successor.unwrap_or(record);

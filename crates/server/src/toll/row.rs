@@ -41,7 +41,7 @@ impl Facts {
             call_type: call.surface.call_type().to_owned(),
             session_id: wish.session.clone().unwrap_or_default(),
             api_key: call.caller.owner(),
-            end_user: wish.user.clone().unwrap_or_default(),
+            end_user: wish.user.clone().filter(|_| !wish.is_uncounted).unwrap_or_default(),
             model_group: group.to_owned(),
             tags: wish.tags.clone(),
             requester_ip: call.caller.address().map(|address| address.to_string()).unwrap_or_default(),
@@ -49,6 +49,9 @@ impl Facts {
         };
         if let Some(holder) = call.caller.holder() {
             name_holder(&mut base, holder);
+        }
+        if let Some(payer) = &wish.payer {
+            base.user_id.clone_from(payer);
         }
         let holder = call.caller.holder();
         let named = [holder.map(|holder| Arc::clone(&holder.key)), holder.and_then(|it| it.team.clone())];

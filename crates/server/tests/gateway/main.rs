@@ -14,6 +14,7 @@ mod access;
 mod access_groups;
 mod admission;
 mod alerts;
+mod allowed;
 mod azure;
 mod bodies;
 mod budgets;
