@@ -89,6 +89,32 @@ pub struct EndUserLimit {
     pub budget_id: Option<String>,
 }
 
+/// What a key may do with a model that it says nothing of, by the model's deployments.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct KeyRates {
+    /// Requests a minute.
+    pub rpm: Option<u64>,
+    /// Tokens a minute.
+    pub tpm: Option<u64>,
+}
+
+impl KeyRates {
+    /// Reads `litellm_params`.
+    pub(crate) fn of_deployment(params: &Section<'_>) -> Self {
+        Self {
+            rpm: params.count("default_api_key_rpm_limit"),
+            tpm: params.count("default_api_key_tpm_limit"),
+        }
+    }
+
+    /// The lower ones of both.
+    #[must_use]
+    pub fn and(self, other: Self) -> Self {
+        let lower = |one: Option<u64>, other: Option<u64>| one.into_iter().chain(other).min();
+        Self { rpm: lower(self.rpm, other.rpm), tpm: lower(self.tpm, other.tpm) }
+    }
+}
+
 /// The resolved limits and budgets that are of no record.
 #[derive(Clone, Debug, PartialEq)]
 pub struct BudgetSettings {
@@ -100,6 +126,10 @@ pub struct BudgetSettings {
     pub tags: Vec<(String, ScopeLimit)>,
     /// By model group.
     pub models: Vec<(String, ScopeLimit)>,
+    /// Requests of everybody at the same time.
+    pub parallel: Option<u32>,
+    /// Requests at the same time of a key that says nothing of it.
+    pub key_parallel: Option<u32>,
     /// Of end users that have none of their own.
     pub end_users: EndUserLimit,
     /// What follows as a budget runs low.
@@ -130,6 +160,8 @@ impl Default for BudgetSettings {
             providers: Vec::new(),
             tags: Vec::new(),
             models: Vec::new(),
+            parallel: None,
+            key_parallel: None,
             end_users: EndUserLimit::default(),
             tiers: BudgetTiers::default(),
             anomaly: AnomalySettings::default(),
@@ -167,6 +199,8 @@ impl BudgetSettings {
             providers: own.providers(found),
             tags: own.tags(found),
             models: own.models(groups, found),
+            parallel: own.general.count32("global_max_parallel_requests"),
+            key_parallel: own.general.count32("max_parallel_requests"),
             end_users: EndUserLimit {
                 max: own.litellm.limit("max_end_user_budget", found),
                 budget_id: own.litellm.text("max_end_user_budget_id").filter(|id| !id.is_empty()),

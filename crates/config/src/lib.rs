@@ -58,7 +58,7 @@ pub use alert_type::{AlertType, AlertTypes};
 pub use alerts::{AlertChannel, AlertWay, Alerting, Mail, MailTls, UserSpendSettings, is_mailbox};
 pub use budgets::{
     AnomalySettings, BUDGET_EXCEEDED_STATUS_DEFAULT, BUDGET_MAXIMUM_FLOOR_DEFAULT, BudgetLimit,
-    BudgetMaximum, BudgetSettings, BudgetTiers, EndUserLimit, ScopeLimit,
+    BudgetMaximum, BudgetSettings, BudgetTiers, EndUserLimit, KeyRates, ScopeLimit,
 };
 pub use canned::{Canned, FaqEntry};
 pub use changed::{CHANGEABLE, Unchangeable, changeable, keys_of, map_secrets, masked, stands_before};

@@ -13,7 +13,7 @@ use std::time::Duration;
 use serde_json::{Map, Value};
 use tollgate_catalog::{Provider, Wire};
 
-use crate::budgets::BudgetLimit;
+use crate::budgets::{BudgetLimit, KeyRates};
 use crate::classes::AllowedFailsPolicy;
 use crate::cloud::CloudParams;
 use crate::environment::Environment;
@@ -127,6 +127,8 @@ pub struct Deployment {
     pub max_parallel_requests: Option<u32>,
     /// What it may cost; then it gets no requests.
     pub budget: Option<BudgetLimit>,
+    /// What keys may do with its group that say nothing of it.
+    pub key_rates: KeyRates,
     /// Access groups that it is in: names that a key's list of models may have in place of the model's own.
     pub access_groups: Vec<String>,
     /// Tags that callers choose by.
@@ -343,6 +345,7 @@ impl Reading<'_> {
             num_retries: self.params.count32("num_retries").or(self.params.count32("max_retries")),
             max_parallel_requests: self.params.count32("max_parallel_requests"),
             budget: BudgetLimit::of_deployment(self.params, found),
+            key_rates: KeyRates::of_deployment(self.params),
             access_groups: self.info.texts("access_groups"),
             tags: self.params.texts("tags"),
             tag_regex: self.tag_regex(found),
@@ -591,9 +594,7 @@ impl Reading<'_> {
                 map.insert(name.to_owned(), count.into());
             }
         }
-        if let Some(mode) = self.info.text("mode") {
-            map.insert("mode".to_owned(), mode.into());
-        }
+        map.extend(self.info.text("mode").map(|mode| ("mode".to_owned(), mode.into())));
         map
     }
 }

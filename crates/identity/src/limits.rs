@@ -5,6 +5,7 @@
 
 use crate::document::{BadMember, Document, count, money};
 use serde_json::Value;
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
@@ -173,6 +174,28 @@ impl Limits {
             self.windows.clone_from(&shared.windows);
         }
         self
+    }
+
+    /// With the rates of single models that others say, where nothing is said here of any model: as in LiteLLM, whoever
+    /// says something of one model has said all.
+    pub fn with_rates_of(&self, others: &Arc<ModelLimits>) -> Cow<'_, Self> {
+        let models = &self.models;
+        let lacks = |own: &BTreeMap<Box<str>, u64>, theirs: &BTreeMap<Box<str>, u64>| {
+            own.is_empty() && !theirs.is_empty()
+        };
+        let lacks_requests = lacks(&models.requests, &others.requests);
+        let lacks_tokens = lacks(&models.tokens, &others.tokens);
+        if !lacks_requests && !lacks_tokens {
+            return Cow::Borrowed(self);
+        }
+        let mut with = ModelLimits::clone(models);
+        if lacks_requests {
+            with.requests.clone_from(&others.requests);
+        }
+        if lacks_tokens {
+            with.tokens.clone_from(&others.tokens);
+        }
+        Cow::Owned(Self { models: Arc::new(with), ..self.clone() })
     }
 
     /// Whether any model has limits of its own.

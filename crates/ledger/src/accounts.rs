@@ -11,7 +11,7 @@ use crate::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use smallvec::SmallVec;
 use std::collections::HashMap;
 use tollgate_catalog::PicoDollars;
-use tollgate_identity::{Limits, Scope, ScopeKind};
+use tollgate_identity::{Limits, ModelLimits, Record, Scope, ScopeKind};
 use tollgate_policy::accounts::{
     AccountId, Ask, BudgetStanding, Crossing, Kernel, Money, Passage, RateRule, RateStanding, Refusal,
     Reservation, Standing, TierRules, Times, Tokens, Unit,
@@ -30,11 +30,16 @@ pub struct Defaults {
     pub tiers: TierRules,
     /// What a limit of tokens counts.
     pub token_unit: Unit,
+    /// Requests at the same time of keys that say nothing of it.
+    pub key_parallel: Option<u32>,
+    /// What a key may do with a model that it has no rate of, by model.
+    pub key_models: Arc<ModelLimits>,
 }
 
 impl Default for Defaults {
     fn default() -> Self {
-        Self { tiers: TierRules::default(), token_unit: Unit::Tokens }
+        let (key_parallel, key_models) = (None, Arc::default());
+        Self { tiers: TierRules::default(), token_unit: Unit::Tokens, key_parallel, key_models }
     }
 }
 
@@ -201,7 +206,7 @@ impl Accounts {
     pub fn configure(&self, scope: &Scope, limits: &Limits, wall: Wall) {
         let mut state = self.lock();
         let open: Vec<(Scope, AccountId)> = match state.ids.get(scope) {
-            Some(&id) if !limits.has_models() => vec![(scope.clone(), id)],
+            Some(&id) if !limits.has_models() && !state.has_key_models(scope) => vec![(scope.clone(), id)],
             _ => {
                 let of_scope = |(it, id): (&Scope, &AccountId)| {
                     (it.kind == scope.kind && it.id == scope.id).then(|| (it.clone(), *id))
@@ -214,6 +219,24 @@ impl Accounts {
                 state.kernel.configure(id, &rules, wall);
             } else {
                 state.close(&scope);
+            }
+        }
+    }
+
+    /// The same of all records of a kind, of which `limits` finds the one of an id.
+    pub fn configure_all(&self, kind: ScopeKind, wall: Wall, limits: impl Fn(&str) -> Option<Arc<Record>>) {
+        let open: Vec<(Scope, AccountId)> = {
+            let state = self.lock();
+            let of_kind = state.ids.iter().filter(|(scope, _)| scope.kind == kind);
+            of_kind.map(|(scope, id)| (scope.clone(), *id)).collect()
+        };
+        for (scope, id) in open {
+            let Some(record) = limits(&scope.id) else { continue };
+            let mut state = self.lock();
+            match state.rules(&scope, &record.limits) {
+                _ if state.ids.get(&scope) != Some(&id) => {}
+                Some(rules) => state.kernel.configure(id, &rules, wall),
+                None => state.close(&scope),
             }
         }
     }
@@ -465,15 +488,25 @@ impl State {
         crossings.into_iter().filter_map(named).collect()
     }
 
+    /// Whether a scope's models may have rates that it does not say itself.
+    fn has_key_models(&self, scope: &Scope) -> bool {
+        scope.kind == ScopeKind::Key && *self.defaults.key_models != ModelLimits::default()
+    }
+
     fn rules(&self, scope: &Scope, limits: &Limits) -> Option<tollgate_policy::accounts::AccountRules> {
-        let Defaults { tiers, token_unit } = &self.defaults;
+        let Defaults { tiers, token_unit, key_parallel, key_models } = &self.defaults;
+        let is_key = scope.kind == ScopeKind::Key;
         match &scope.model {
             None => {
                 let mut rules = limits.account(tiers, *token_unit);
+                rules.parallel = rules.parallel.or(key_parallel.filter(|_| is_key));
                 if let Some(throttle) = self.throttles.get(scope) {
                     throttle.narrow(&mut rules.rates);
                 }
                 Some(rules)
+            }
+            Some(model) if is_key => {
+                limits.with_rates_of(key_models).model_account(model, tiers, *token_unit)
             }
             Some(model) => limits.model_account(model, tiers, *token_unit),
         }

@@ -33,6 +33,22 @@ pub(crate) const GENERAL: &[Key] = &[
         "true",
         "A request under a budget that cannot be booked gets a 503, always.",
     ),
+    active(
+        "global_max_parallel_requests",
+        Kind::Count,
+        "",
+        "Requests of all callers together at the same time, of this gateway; others get a 429.",
+    ),
+    active(
+        "max_parallel_requests",
+        Kind::Count,
+        "",
+        "Requests at the same time of a key that says nothing of it itself.",
+    ),
+    never(
+        "budget_fallbacks",
+        "Use `tollgate_settings.budget_tiers`: a cheaper model answers from a share of any budget on.",
+    ),
     never(
         "disable_budget_reservation",
         "What a request can cost is reserved before it is sent, always: without it requests at the same time overspend.",

@@ -125,6 +125,13 @@ const ACTIVE: &[Key] = &[
 
 const ROUTING: &[Key] = &[
     active(
+        "default_api_key_rpm_limit",
+        Kind::Count,
+        "",
+        "Requests a minute for this model of each key that has no `model_rpm_limit`; of several deployments the lowest.",
+    ),
+    active("default_api_key_tpm_limit", Kind::Count, "", "The same of tokens, and `model_tpm_limit`."),
+    active(
         "max_parallel_requests",
         Kind::Count,
         "`default_max_parallel_requests`",

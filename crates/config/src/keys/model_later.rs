@@ -49,8 +49,6 @@ pub(super) const LATER: &[Key] = &[
     later("complexity_router_config", ANY_MAP, ""),
     later("complexity_router_default_model", Kind::Text, ""),
     later("configurable_clientside_auth_params", ANY_LIST, ""),
-    later("default_api_key_rpm_limit", Kind::Integer, ""),
-    later("default_api_key_tpm_limit", Kind::Integer, ""),
     later("eos_token", Kind::Text, ""),
     later("fallbacks", ANY_LIST, ""),
     later("final_prompt_value", Kind::Text, ""),

@@ -284,6 +284,14 @@ impl Party {
             if only_booked {
                 self.also.push((scope, Source::Record(Arc::clone(record))));
             } else {
+                let has_model = record.kind == Kind::Key
+                    && rules.has_key_rates(group)
+                    && !record.limits.has_models()
+                    && holder.team.as_ref().is_none_or(|team| !team.limits.has_models());
+                if has_model {
+                    let model = scope.clone().with_model(group);
+                    self.asked.push((model, Source::Record(Arc::clone(record))));
+                }
                 self.ask(scope, Source::Record(Arc::clone(record)), group);
             }
         }

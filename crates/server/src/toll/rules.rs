@@ -1,10 +1,10 @@
 //! Limits and budgets that the configuration says, made ready.
 
 use jiff::tz::TimeZone;
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
-use tollgate_config::{BudgetLimit, BudgetMaximum, Config, ScopeLimit, Unpriced};
-use tollgate_identity::{Directory, Kind, Limits, Scope, ScopeKind};
+use tollgate_config::{BudgetLimit, BudgetMaximum, Config, KeyRates, ScopeLimit, Unpriced};
+use tollgate_identity::{Directory, Kind, Limits, ModelLimits, Scope, ScopeKind};
 use tollgate_ledger::{Defaults, Ledger};
 use tollgate_policy::accounts::{RateRule, TierRules, Unit};
 use tollgate_policy::sliding::Length;
@@ -19,6 +19,8 @@ pub(crate) struct TollRules {
     tags: HashMap<String, Arc<Limits>>,
     end_user: Option<Arc<Limits>>,
     end_user_budget: Option<String>,
+    /// Requests at the same time of keys that say nothing of it, and what they may do with models that they say nothing of.
+    keys: (Option<u32>, Arc<ModelLimits>),
     /// What follows as a budget runs low.
     pub(crate) tiers: TierRules,
     /// Which model answers in place of which, once a budget is nearly spent.
@@ -51,7 +53,8 @@ impl TollRules {
         });
         let end_users = &budgets.end_users;
         Self {
-            global: money(&budgets.global),
+            global: Arc::new(Limits { parallel: budgets.parallel, ..money_of(&budgets.global) }),
+            keys: (budgets.key_parallel, key_models(config)),
             providers: budgets.providers.iter().map(|(name, limit)| (name.clone(), money(limit))).collect(),
             deployments: own.collect(),
             models: budgets.models.iter().map(scope).collect(),
@@ -91,6 +94,8 @@ impl TollRules {
                 accounts.configure(&Scope::new(kind, id.as_str()), limits, wall);
             }
         }
+        accounts
+            .configure_all(ScopeKind::Key, wall, |id| ledger.directory().get(Kind::Key, id).map(Arc::clone));
         let directory = ledger.directory();
         let end_user = self.end_user(&directory);
         for id in accounts.ids_of(ScopeKind::EndUser) {
@@ -117,7 +122,14 @@ impl TollRules {
 
     /// What holds for whoever says nothing itself.
     pub(crate) fn defaults(&self) -> Defaults {
-        Defaults { tiers: self.tiers, token_unit: self.token_unit }
+        let (key_parallel, key_models) = self.keys.clone();
+        Defaults { tiers: self.tiers, token_unit: self.token_unit, key_parallel, key_models }
+    }
+
+    /// Whether keys that say nothing of a model may do so much with it.
+    pub(super) fn has_key_rates(&self, group: &str) -> bool {
+        let ModelLimits { requests, tokens, .. } = &*self.keys.1;
+        requests.contains_key(group) || tokens.contains_key(group)
     }
 
     /// What everybody together may spend.
@@ -169,6 +181,19 @@ impl TollRules {
         let shared = self.end_user_budget.as_deref().and_then(|id| directory.get(Kind::Budget, id));
         shared.map(|record| Arc::new(record.limits.clone())).or_else(|| self.end_user.clone())
     }
+}
+
+/// What keys may do with single models that say nothing of them, by the lowest figures of each model's deployments.
+fn key_models(config: &Config) -> Arc<ModelLimits> {
+    let mut all: BTreeMap<&str, KeyRates> = BTreeMap::new();
+    for deployment in config.deployments.iter().filter(|it| it.key_rates != KeyRates::default()) {
+        let rates = all.entry(deployment.model_name.as_str()).or_default();
+        *rates = rates.and(deployment.key_rates);
+    }
+    let by = |of: fn(&KeyRates) -> Option<u64>| {
+        all.iter().filter_map(|(model, rates)| Some((Box::from(*model), of(rates)?))).collect()
+    };
+    Arc::new(ModelLimits { requests: by(|it| it.rpm), tokens: by(|it| it.tpm), ..ModelLimits::default() })
 }
 
 fn money_of(limit: &BudgetLimit) -> Limits {

@@ -86,6 +86,7 @@ mod tokens;
 mod told;
 mod traps;
 mod units;
+mod unsaid;
 mod users;
 mod waiting;
 mod withheld;

@@ -109,7 +109,7 @@ async fn every_reply_says_what_remains_to_each_scope() {
 }
 
 /// A request of a key that is under way until its connection goes.
-async fn under_way(app: &App, key: &str, body: &Value) -> Connection {
+pub(crate) async fn under_way(app: &App, key: &str, body: &Value) -> Connection {
     let mut connection = app.connect().await;
     let bearer = format!("Bearer {key}");
     let body = body.to_string();
