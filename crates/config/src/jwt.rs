@@ -68,6 +68,10 @@ pub struct JwtSettings {
     pub enforce_scope_based_access: bool,
     /// Whoever has no team is refused.
     pub enforce_team_based_model_access: bool,
+    /// Whose teams are not there calls within the only one of its user's.
+    pub team_claim_fallback: bool,
+    /// Who says no team may call within any of its user's.
+    pub fallback_to_db_teams: bool,
 }
 
 /// One whose tokens are taken.
@@ -125,6 +129,10 @@ pub struct JwtFields {
     pub org_id: Option<String>,
     /// The end user.
     pub end_user_id: Option<String>,
+    /// The alias of the team.
+    pub team_alias: Option<String>,
+    /// The alias of the organization.
+    pub org_alias: Option<String>,
     /// What stands for a key.
     pub virtual_key: Option<String>,
 }
@@ -151,15 +159,17 @@ impl JwtFields {
             team_ids: field("team_ids_jwt_field", &others.team_ids),
             org_id: field("org_id_jwt_field", &others.org_id),
             end_user_id: field("end_user_id_jwt_field", &others.end_user_id),
+            team_alias: field("team_alias_jwt_field", &others.team_alias),
+            org_alias: field("org_alias_jwt_field", &others.org_alias),
             virtual_key: field("virtual_key_claim_field", &others.virtual_key),
         }
     }
 
     fn names_somebody(&self) -> bool {
         // Where no claim is the user, the address is.
-        [&self.user_id, &self.user_email, &self.team_id, &self.team_ids, &self.virtual_key]
-            .iter()
-            .any(|field| field.is_some())
+        let users = [&self.user_id, &self.user_email, &self.virtual_key];
+        let teams = [&self.team_id, &self.team_ids, &self.team_alias];
+        users.iter().chain(&teams).any(|field| field.is_some())
     }
 }
 
@@ -214,6 +224,8 @@ impl JwtSettings {
             let rows = section.items(name).iter().map(|node| (row(node), node.place));
             rows.filter_map(|(row, place)| pair(&row, place, [theirs, ours], found)).collect::<Vec<_>>()
         };
+        // Known at once, whatever it says.
+        let _ = section.seconds("virtual_key_mapping_cache_ttl");
         Self {
             public_key_ttl: section.seconds("public_key_ttl").unwrap_or(PUBLIC_KEY_TTL),
             public_key_stale_ttl: section.seconds("public_key_stale_ttl").unwrap_or(PUBLIC_KEY_STALE_TTL),
@@ -236,6 +248,8 @@ impl JwtSettings {
             scope_mappings: scopes(section, found),
             enforce_scope_based_access: section.flag("enforce_scope_based_access").unwrap_or(false),
             enforce_team_based_model_access: section.flag("enforce_team_based_model_access").unwrap_or(false),
+            team_claim_fallback: section.flag("team_claim_fallback").unwrap_or(false),
+            fallback_to_db_teams: section.flag("fallback_to_db_teams").unwrap_or(false),
             issuers,
         }
     }

@@ -52,6 +52,18 @@ const CLAIMS: &[Key] = &[
     active("team_ids_jwt_field", Kind::Text, "", "The claim that lists the teams."),
     active("org_id_jwt_field", Kind::Text, "", "The claim that is the organization."),
     active("end_user_id_jwt_field", Kind::Text, "", "The claim that is the end user."),
+    active(
+        "team_alias_jwt_field",
+        Kind::Text,
+        "",
+        "The claim that is the alias of the team, where no claim is its id; an alias of two teams is none.",
+    ),
+    active(
+        "org_alias_jwt_field",
+        Kind::Text,
+        "",
+        "The claim that is the alias of the organization, where no claim is its id.",
+    ),
     active("user_roles_jwt_field", Kind::Text, "", "The claim that `user_allowed_roles` is held against."),
     active("roles_jwt_field", Kind::Text, "", "The claim that lists the roles of `role_mappings`."),
     active(
@@ -124,6 +136,24 @@ const KEYS: &[Key] = &[
         "Time that the provider's keys are used before they are fetched anew.",
     ),
     active(
+        "team_claim_fallback",
+        Kind::Bool,
+        "false",
+        "A token whose teams are not there calls within its user's only team.",
+    ),
+    active(
+        "fallback_to_db_teams",
+        Kind::Bool,
+        "false",
+        "A token that says no team may call within any team of its user's, and `x-litellm-team-id` chooses.",
+    ),
+    active(
+        "virtual_key_mapping_cache_ttl",
+        Kind::Seconds,
+        "",
+        "No effect: which claim stands for a key is known at once, nothing is kept for a time.",
+    ),
+    active(
         "public_key_stale_ttl",
         Kind::Seconds,
         "3600",
@@ -138,8 +168,6 @@ const KEYS: &[Key] = &[
 ];
 
 const LATER: &[Key] = &[
-    later("team_alias_jwt_field", Kind::Text, ""),
-    later("org_alias_jwt_field", Kind::Text, ""),
     later("agent_id_jwt_field", Kind::Text, ""),
     later("mcp_client_id_jwt_field", Kind::Text, ""),
     later("public_allowed_routes", TEXTS, "public_routes"),
@@ -148,11 +176,8 @@ const LATER: &[Key] = &[
     later("oidc_userinfo_endpoint", Kind::Url, ""),
     later("oidc_userinfo_enabled", Kind::Bool, "false"),
     later("oidc_userinfo_cache_ttl", Kind::Seconds, "300"),
-    later("virtual_key_mapping_cache_ttl", Kind::Seconds, "300"),
     later("auto_register_map_existing_key", Kind::Bool, "false"),
     later("routing_overrides", ANY_LIST, ""),
-    later("team_claim_fallback", Kind::Bool, "false"),
-    later("fallback_to_db_teams", Kind::Bool, "false"),
 ];
 
 const NEVER: &[Key] = &[never(
@@ -177,6 +202,8 @@ pub(crate) static ISSUER: Table = &[&[
     active("team_ids_jwt_field", Kind::Text, "", SAME),
     active("org_id_jwt_field", Kind::Text, "", SAME),
     active("end_user_id_jwt_field", Kind::Text, "", SAME),
+    active("team_alias_jwt_field", Kind::Text, "", SAME),
+    active("org_alias_jwt_field", Kind::Text, "", SAME),
     active("virtual_key_claim_field", Kind::Text, "", SAME),
     active("unregistered_jwt_client_behavior", UNREGISTERED, "", SAME),
 ]];

@@ -67,6 +67,10 @@ pub struct JwtMapping {
     pub enforce_scope_based_access: bool,
     pub enforce_rbac: bool,
     pub enforce_team_based_model_access: bool,
+    pub team_alias_jwt_field: Option<String>,
+    pub org_alias_jwt_field: Option<String>,
+    pub team_claim_fallback: bool,
+    pub fallback_to_db_teams: bool,
 }
 
 impl Default for JwtMapping {
@@ -108,6 +112,10 @@ impl Default for JwtMapping {
             enforce_scope_based_access: false,
             enforce_rbac: false,
             enforce_team_based_model_access: false,
+            team_alias_jwt_field: None,
+            org_alias_jwt_field: None,
+            team_claim_fallback: false,
+            fallback_to_db_teams: false,
         }
     }
 }
@@ -144,6 +152,11 @@ pub enum BadIdentity {
     /// Its team is not there.
     #[error("Team doesn't exist in db. Team={0}. Create team via `/team/new` call.")]
     NoSuchTeam(String),
+    /// Its organization is not there.
+    #[error(
+        "Organization doesn't exist in db. Organization={0}. Create organization via `/organization/new` call."
+    )]
+    NoSuchOrganization(String),
     /// Its user is not there.
     #[error("User doesn't exist in db. 'user_id'={0}. Create user via `/user/new` call.")]
     NoSuchUser(String),
@@ -165,8 +178,12 @@ pub struct Identity {
     pub teams: Vec<String>,
     /// Whether the first of them is the one, unless the caller names another.
     pub has_one_team: bool,
+    /// The alias of the team, where it says none by its id.
+    pub team_alias: Option<String>,
     /// The organization.
     pub organization: Option<String>,
+    /// The alias of the organization, likewise.
+    pub organization_alias: Option<String>,
     /// The end user.
     pub end_user: Option<String>,
     /// The models that its scopes give; none for all.
@@ -196,18 +213,20 @@ impl JwtMapping {
         let by_email = || email.clone().filter(|_| self.user_id_jwt_field.is_none());
         let user = of_role(Role::InternalUser).or_else(|| text(&self.user_id_jwt_field)).or_else(by_email);
         let (teams, has_one_team) = self.teams(claims, of_role(Role::Team));
+        let team_alias = text(&self.team_alias_jwt_field).filter(|_| teams.is_empty());
+        let has_team = !teams.is_empty() || team_alias.is_some();
         let (models, routes) = self.scoped(claims, is_admin)?;
         let role = if is_admin {
             Some(Role::ProxyAdmin)
         } else {
             let named = if user.is_some() { Role::InternalUser } else { Role::Team };
-            mapped.or_else(|| (user.is_some() || !teams.is_empty()).then_some(named))
+            mapped.or_else(|| (user.is_some() || has_team).then_some(named))
         };
         let role = role.or_else(|| self.has_allowed_role(claims).then_some(Role::InternalUser));
         if role.is_none() {
             return Err(BadIdentity::Nobody);
         }
-        if teams.is_empty() && !is_admin {
+        if !has_team && !is_admin && !self.fallback_to_db_teams {
             if let Some(field) = &self.team_id_jwt_field {
                 return Err(BadIdentity::NoTeam(field.clone()));
             }
@@ -222,7 +241,9 @@ impl JwtMapping {
             email,
             teams,
             has_one_team,
+            team_alias,
             organization: text(&self.org_id_jwt_field),
+            organization_alias: text(&self.org_alias_jwt_field),
             end_user: text(&self.end_user_id_jwt_field),
             models,
             routes,
@@ -364,7 +385,8 @@ impl Identity {
             ("user", self.user.iter().collect::<Vec<_>>()),
             ("e-mail address", self.email.iter().collect()),
             ("team", self.teams.iter().collect()),
-            ("organization", self.organization.iter().collect()),
+            ("organization", self.organization.iter().chain(&self.organization_alias).collect()),
+            ("team's alias", self.team_alias.iter().collect()),
             ("end user", self.end_user.iter().collect()),
         ];
         let bad = texts.iter().find(|(_, ids)| !ids.iter().all(|id| is_id(id))).map(|(name, _)| *name);

@@ -15,6 +15,7 @@ mod keys;
 mod mapping;
 #[cfg(test)]
 mod mapping_tests;
+mod resolve;
 #[cfg(test)]
 mod tests;
 mod token;
@@ -22,4 +23,5 @@ mod token;
 pub use claims::Claims;
 pub use keys::{BadKeys, JwkSet};
 pub use mapping::{BadIdentity, Identity, JwtMapping, RoleRow, ScopeRow};
+pub use resolve::user_named;
 pub use token::{BadToken, Issuer, is_token, issuer_of};

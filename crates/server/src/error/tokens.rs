@@ -34,7 +34,9 @@ impl Rejection {
             BadIdentity::NoTeam(_) | BadIdentity::NoSuchUser(_) | BadIdentity::Id(_) => {
                 (StatusCode::UNAUTHORIZED, "None")
             }
-            BadIdentity::NoSuchTeam(_) => (StatusCode::NOT_FOUND, "None"),
+            BadIdentity::NoSuchTeam(_) | BadIdentity::NoSuchOrganization(_) => {
+                (StatusCode::NOT_FOUND, "None")
+            }
             BadIdentity::Domain => (StatusCode::FORBIDDEN, "user_email"),
             _ => (StatusCode::FORBIDDEN, "None"),
         };

@@ -7,7 +7,7 @@ use super::rules::Rules;
 use crate::auth::Visit;
 use crate::error::Rejection;
 use std::sync::Arc;
-use tollgate_identity::jwt::{BadIdentity, Identity};
+use tollgate_identity::jwt::{BadIdentity, Identity, user_named};
 use tollgate_identity::role::{Groups, Role};
 use tollgate_identity::{Directory, Kind, Record};
 
@@ -42,7 +42,7 @@ impl Passport {
     ) -> Result<Self, BadIdentity> {
         let is_admin = identity.role == Some(Role::ProxyAdmin);
         if let Some(id) = identity.user.take() {
-            match user(directory, &id) {
+            match user_named(directory, &id) {
                 Some(user) => identity.user = Some(user.id.as_ref().to_owned()),
                 // An administrator is one by its scope alone.
                 None if is_admin => identity.user = Some(id),
@@ -103,12 +103,6 @@ impl Passport {
             _ => Ok((Arc::clone(&self.alone), false)),
         }
     }
-}
-
-/// The user of this id, else the one whom the provider knows by it.
-pub(super) fn user<'a>(directory: &'a Directory, id: &str) -> Option<&'a Arc<Record>> {
-    let is_its_name = |user: &&Arc<Record>| user.sso_id() == Some(id);
-    directory.get(Kind::User, id).or_else(|| directory.all(Kind::User).find(is_its_name))
 }
 
 /// The team of this id, else the only one of this alias.

@@ -98,5 +98,9 @@ fn mapping(settings: &JwtSettings, issuer: &JwtIssuer) -> JwtMapping {
         enforce_scope_based_access: settings.enforce_scope_based_access,
         enforce_rbac: settings.enforce_rbac,
         enforce_team_based_model_access: settings.enforce_team_based_model_access,
+        team_alias_jwt_field: fields.team_alias,
+        org_alias_jwt_field: fields.org_alias,
+        team_claim_fallback: settings.team_claim_fallback,
+        fallback_to_db_teams: settings.fallback_to_db_teams,
     }
 }

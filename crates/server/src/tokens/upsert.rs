@@ -5,7 +5,7 @@
 //! configuration, and is audited in the transaction that makes it. **Invariant:** who cannot be made now is not let in.
 
 use super::Asked;
-use super::passport::{self, Passport};
+use super::passport::Passport;
 use super::rules::Rules;
 use crate::admin::{Author, Change, DEFAULT_USER, fresh_id};
 use crate::error::Rejection;
@@ -14,7 +14,7 @@ use std::sync::Arc;
 use tollgate_config::NewRecords;
 use tollgate_identity::form::member::{Seat, Terms, Who};
 use tollgate_identity::form::{self, BadForm, Context, Draft};
-use tollgate_identity::jwt::{BadIdentity, Identity};
+use tollgate_identity::jwt::{BadIdentity, Identity, user_named};
 use tollgate_identity::role::Role;
 use tollgate_identity::{Directory, Document, Kind, member_id};
 use tollgate_ledger::CommitError;
@@ -41,8 +41,13 @@ pub(super) async fn passport(
         let as_of = ledger.revision();
         let (missing, found) = {
             let directory = ledger.directory();
-            let missing = missing(rules, &identity, &directory);
-            (missing, Passport::new(rules, identity.clone(), &directory, as_of))
+            match rules.mapping.resolved(&identity, &directory) {
+                Ok(identity) => {
+                    let missing = missing(rules, &identity, &directory);
+                    (missing, Passport::new(rules, identity, &directory, as_of))
+                }
+                Err(bad) => (Missing::default(), Err(bad)),
+            }
         };
         if missing.is_empty() {
             match found {
@@ -96,7 +101,7 @@ fn missing(rules: &Rules, identity: &Identity, directory: &Directory) -> Missing
     if identity.role == Some(Role::ProxyAdmin) {
         return missing;
     }
-    let known = identity.user.as_deref().and_then(|id| passport::user(directory, id));
+    let known = identity.user.as_deref().and_then(|id| user_named(directory, id));
     let is_new = known.is_none() && rules.mapping.user_id_upsert;
     // The master key's own name is nobody's.
     missing.user = identity.user.clone().filter(|id| is_new && id != DEFAULT_USER);

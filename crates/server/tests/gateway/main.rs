@@ -84,6 +84,7 @@ mod teams;
 mod tiers;
 mod tokens;
 mod told;
+mod told_teams;
 mod traps;
 mod units;
 mod unsaid;
