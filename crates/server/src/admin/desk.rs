@@ -421,7 +421,7 @@ fn is_same_place(old: &Record, new: &Record) -> bool {
 
 /// A random UUID (RFC 9562, version 4).
 pub(crate) fn fresh_id() -> String {
-    crate::pipeline::new_call_id().to_str().unwrap_or_default().to_owned()
+    crate::pipeline::random_uuid().to_str().unwrap_or_default().to_owned()
 }
 
 /// 256 random bits, of the system's own source.

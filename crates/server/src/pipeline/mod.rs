@@ -61,6 +61,7 @@ use receive::{BodyKind, Received};
 use rescue::Asked;
 use std::net::IpAddr;
 use std::sync::{Arc, OnceLock};
+use std::time::SystemTime;
 use thread::Thread;
 use tokio::time::Instant;
 use tollgate_dialect::wire::Dialect;
@@ -100,7 +101,7 @@ pub(crate) struct Call {
 
 impl Call {
     pub(crate) fn new(surface: Surface, path: PathModel, headers: &HeaderMap, started: Instant) -> Self {
-        let id = overrides::call_id(headers).unwrap_or_else(new_call_id);
+        let id = overrides::call_id(headers).unwrap_or_else(|| new_call_id(SystemTime::now()));
         let body_kind = BodyKind::Json;
         let caller = Caller::default();
         let agent = headers.get(USER_AGENT).cloned();
@@ -485,10 +486,21 @@ fn asks_events(query: &str) -> bool {
 }
 
 /// A random UUID (RFC 9562, version 4).
-pub(crate) fn new_call_id() -> HeaderValue {
+pub(crate) fn random_uuid() -> HeaderValue {
+    uuid(crate::chance::bits(), 4)
+}
+
+/// A UUID that begins with its moment and is random from there on (RFC 9562, version 7): rows are found by it, and an index of ids
+/// without order is the dearest part of a row.
+fn new_call_id(now: SystemTime) -> HeaderValue {
+    let since = now.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    uuid((since.as_millis() << 80) | (crate::chance::bits() >> 48), 7)
+}
+
+/// These bits as a UUID of a version.
+fn uuid(bits: u128, version: u128) -> HeaderValue {
     const HEX: &[u8; 16] = b"0123456789abcdef";
-    let bits =
-        (crate::chance::bits() & !(0xf_u128 << 76) & !(0x3_u128 << 62)) | (0x4_u128 << 76) | (0x2_u128 << 62);
+    let bits = (bits & !(0xf_u128 << 76) & !(0x3_u128 << 62)) | (version << 76) | (0x2_u128 << 62);
     let mut text = [b'-'; 36];
     let digits = bits.to_be_bytes().into_iter().flat_map(|byte| [byte >> 4, byte & 0xf]);
     let places = text.iter_mut().enumerate().filter(|(position, _)| !matches!(position, 8 | 13 | 18 | 23));
@@ -508,16 +520,32 @@ pub(crate) fn json_response(body: impl Into<bytes::Bytes>) -> Response<GatewayBo
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::time::Duration;
 
     #[test]
-    fn call_ids_are_version_4_uuids_and_differ() {
-        let one = new_call_id();
-        let text = one.to_str().unwrap().to_owned();
-        assert_eq!(text.len(), 36);
-        let marks: Vec<char> = text.chars().collect();
-        assert_eq!((marks[8], marks[13], marks[14], marks[18], marks[23]), ('-', '-', '4', '-', '-'));
-        assert!("89ab".contains(marks[19]), "{text}");
-        assert!(text.chars().all(|c| c == '-' || c.is_ascii_hexdigit()));
-        assert_ne!(one, new_call_id());
+    fn ids_are_uuids_of_their_version_and_differ() {
+        let check = |id: &HeaderValue, version: char| {
+            let text = id.to_str().unwrap();
+            assert_eq!(text.len(), 36);
+            let marks: Vec<char> = text.chars().collect();
+            assert_eq!((marks[8], marks[13], marks[14], marks[18], marks[23]), ('-', '-', version, '-', '-'));
+            assert!("89ab".contains(marks[19]), "{text}");
+            assert!(text.chars().all(|c| c == '-' || c.is_ascii_hexdigit()));
+        };
+        let now = SystemTime::UNIX_EPOCH + Duration::from_millis(1_795_348_800_000);
+        for (made, version) in
+            [([random_uuid(), random_uuid()], '4'), ([new_call_id(now), new_call_id(now)], '7')]
+        {
+            made.iter().for_each(|id| check(id, version));
+            assert_ne!(made[0], made[1]);
+        }
+    }
+
+    #[test]
+    fn calls_have_ids_in_the_order_of_their_moments() {
+        let at = |millis| new_call_id(SystemTime::UNIX_EPOCH + Duration::from_millis(millis));
+        let ids = [at(0), at(255), at(256), at(1_795_348_800_000), at(1_795_348_800_001)];
+        assert!(ids.is_sorted_by(|one, next| one.as_bytes() < next.as_bytes()), "{ids:?}");
+        assert!(ids[3].to_str().unwrap().starts_with("01a20320-a200-7"), "{ids:?}");
     }
 }

@@ -16,7 +16,7 @@ const TOGETHER: u64 = 500;
 /// Rows of the printed figures.
 const ROWS: u64 = 100_000;
 
-/// In which order attempts have their ids.
+/// In which order attempts and calls have their ids.
 #[derive(Clone, Copy)]
 enum Ids {
     /// In that of their moments.
@@ -34,12 +34,11 @@ fn usual(number: u64, ids: Ids, rng: &mut fastrand::Rng) -> SpendRow {
     };
     let key = format!("{:064x}", number % 16);
     let began_at = NOON + i64::try_from(number).unwrap() * 300;
-    let random = rng.u128(..);
-    let attempt_id = match ids {
-        Ids::Ordered => (u128::try_from(began_at).unwrap() << 72) | (random >> 56),
-        Ids::Random => random,
+    let mut id = || match ids {
+        Ids::Ordered => (u128::try_from(began_at).unwrap() << 72) | (rng.u128(..) >> 56),
+        Ids::Random => rng.u128(..),
     };
-    let call_id = format!("{:036x}", rng.u128(..));
+    let (attempt_id, call_id) = (id(), format!("{:036x}", id()));
     SpendRow {
         request_id: call_id.clone(),
         call_id,
@@ -114,7 +113,7 @@ async fn rows_that_come_in_the_order_of_their_ids_touch_few_pages() {
     }
     let [ordered, random] = pages[..] else { panic!("two of them") };
     println!("pages of {TOGETHER} rows: {ordered}, and {random} where their ids have no order");
-    assert!(ordered < TOGETHER * 7 / 10 && ordered < random, "{pages:?}");
+    assert!(ordered < TOGETHER * 6 / 10 && ordered < random, "{pages:?}");
 }
 
 /// Processor time of the thread that writes, in microseconds.
