@@ -8,14 +8,14 @@ mod provider;
 
 use crate::auth::Caller;
 use crate::error::Rejection;
-use crate::pipeline::{json_response, receive};
+use crate::pipeline::{Call, json_response, receive};
 use crate::reply::GatewayBody;
 use crate::routes::Route;
 use crate::routing::Wish;
 use crate::snapshot::Snapshot;
 use crate::surface::Surface;
 use crate::target::Target;
-use crate::toll::Toll;
+use crate::toll::{CountToll, Toll};
 use crate::worker::Worker;
 use bytes::Bytes;
 use http::header::CONTENT_TYPE;
@@ -58,7 +58,7 @@ impl Counted {
 pub(crate) async fn answer(
     worker: &Worker,
     snapshot: &Snapshot,
-    (route, model, caller): (Route, Option<String>, &Caller),
+    (route, model, call): (Route, Option<String>, &Call),
     request: Request<Incoming>,
 ) -> Result<Response<GatewayBody>, Rejection> {
     let (head, body) = request.into_parts();
@@ -67,9 +67,9 @@ pub(crate) async fn answer(
         return Err(Rejection::wrong_content_type());
     }
     let body = receive::read_body(&head.headers, body, snapshot.receive_limits()).await?;
-    let wish = wish(caller, &head.headers, &body)?;
+    let wish = wish(&call.caller, &head.headers, &body)?;
     let requirements = snapshot.requirements(&wish);
-    let asking = Asking { worker, snapshot, caller, headers: &head.headers, wish, requirements };
+    let asking = Asking { worker, snapshot, call, headers: &head.headers, wish, requirements };
     match route {
         Route::MessagesCount => asking.messages(&body).await,
         Route::GeminiCount => asking.contents(&body, &model.unwrap_or_default()).await,
@@ -86,7 +86,7 @@ pub(crate) async fn answer(
 struct Asking<'a> {
     worker: &'a Worker,
     snapshot: &'a Snapshot,
-    caller: &'a Caller,
+    call: &'a Call,
     headers: &'a HeaderMap,
     /// What the request says for the gateway.
     wish: Wish,
@@ -109,10 +109,11 @@ impl Asking<'_> {
         let target = self.target(&request.model).ok_or_else(|| {
             Rejection::unknown_model(path, (!request.model.is_empty()).then_some(&request.model))
         })?;
-        let counted = self.count(&request, &target).await?;
+        let toll = self.enter(target.metrics.group())?;
+        let counted = self.count(&request, &target, &toll).await?;
         let tokens = counted.count.tokens;
         let told = json!({"input_tokens": tokens, "litellm_count_source": counted.source()});
-        Ok(json_response(told.to_string()))
+        Ok(self.reply(told.to_string(), &toll))
     }
 
     /// `POST /v1beta/models/{model}:countTokens`.
@@ -120,8 +121,9 @@ impl Asking<'_> {
         let path = "/countTokens";
         let request = gemini::decode_count_request(body).map_err(|error| invalid(path, &error))?;
         let target = self.target(model).ok_or_else(|| Rejection::unknown_model(path, Some(model)))?;
-        let counted = self.count(&request, &target).await?;
-        Ok(json_response(gemini::encode_count(counted.count.tokens)))
+        let toll = self.enter(target.metrics.group())?;
+        let counted = self.count(&request, &target, &toll).await?;
+        Ok(self.reply(gemini::encode_count(counted.count.tokens), &toll))
     }
 
     /// `POST /utils/token_counter`.
@@ -136,6 +138,7 @@ impl Asking<'_> {
         let is_there = |name: &str| members.get(name).is_some_and(|value| !value.is_null());
         let target = self.target(model);
         let used = target.as_ref().map_or(model, |target| target.model.as_str());
+        let toll = self.enter(target.as_ref().map_or("", |target| target.metrics.group()))?;
         let request = if is_there("messages") {
             Some(openai::decode_chat(body).map_err(|error| invalid(path, &error))?)
         } else if is_there("contents") {
@@ -144,7 +147,7 @@ impl Asking<'_> {
             None
         };
         let counted = match (&request, &target) {
-            (Some(request), Some(target)) if asks_provider => self.count(request, target).await?,
+            (Some(request), Some(target)) if asks_provider => self.count(request, target, &toll).await?,
             (Some(request), _) => counted_here(Countable::of(request), used).await,
             (None, _) if is_there("prompt") => {
                 let texts = texts_of(members.get("prompt"));
@@ -167,13 +170,24 @@ impl Asking<'_> {
             "error_message": null,
             "status_code": null,
         });
-        Ok(json_response(told.to_string()))
+        Ok(self.reply(told.to_string(), &toll))
+    }
+
+    /// Lets it in by the limits of everybody whom a call of this group would be charged to.
+    fn enter(&self, group: &str) -> Result<CountToll, Rejection> {
+        CountToll::enter(self.worker.gateway.ledger(), self.snapshot, (self.call, &self.wish), group)
+    }
+
+    fn reply(&self, body: impl Into<Bytes>, toll: &CountToll) -> Response<GatewayBody> {
+        let mut response = json_response(body);
+        response.headers_mut().extend(toll.headers(self.snapshot));
+        response
     }
 
     /// One of the deployments that answer to a name that the caller may use.
     fn target(&self, model: &str) -> Option<Arc<Target>> {
         let gateway = &self.worker.gateway;
-        let meant = self.snapshot.meant(self.caller, model, gateway.ledger())?;
+        let meant = self.snapshot.meant(&self.call.caller, model, gateway.ledger())?;
         let group = self.snapshot.group(gateway.metrics(), &meant)?;
         let may_see = |target: &&Arc<Target>| unmet(&self.requirements, &target.profile).is_none();
         let targets = group.targets();
@@ -181,8 +195,13 @@ impl Asking<'_> {
     }
 
     /// By the provider where it counts, else here. Nothing goes there for who has nothing left to spend, were it free.
-    async fn count(&self, request: &ChatRequest, target: &Arc<Target>) -> Result<Counted, Rejection> {
-        let (ledger, payer) = (self.worker.gateway.ledger(), (self.caller, &self.wish));
+    async fn count(
+        &self,
+        request: &ChatRequest,
+        target: &Arc<Target>,
+        toll: &CountToll,
+    ) -> Result<Counted, Rejection> {
+        let (ledger, payer) = (self.worker.gateway.ledger(), (&self.call.caller, &self.wish));
         let is_spent = Toll::is_spent(ledger, self.snapshot, payer, target.metrics.group());
         if is_spent || unmet(&self.requirements, &target.profile).is_some() {
             return Ok(counted_here(Countable::of(request), &target.model).await);
@@ -190,8 +209,14 @@ impl Asking<'_> {
         let by_provider = provider::name(target.speech);
         let betas = self.headers.get("anthropic-beta");
         match provider::count(self.worker, target, request, betas).await {
-            Ok(tokens) => Ok(Counted { count: Count { tokens, is_exact: true }, by_provider }),
-            Err(NoCount::Refused(rejection)) => Err(rejection),
+            Ok(tokens) => {
+                toll.note(target, None);
+                Ok(Counted { count: Count { tokens, is_exact: true }, by_provider })
+            }
+            Err(NoCount::Refused(rejection)) => {
+                toll.note(target, Some(&rejection));
+                Err(rejection)
+            }
             Err(NoCount::Unavailable) => Ok(counted_here(Countable::of(request), &target.model).await),
         }
     }

@@ -143,7 +143,11 @@ pub(crate) async fn answer(
                 }
                 // Boxed, as below: rare, and its state would be part of every request's.
                 (Ok(caller), None) if counting::serves(route) => {
-                    Box::pin(counting::answer(worker, &snapshot, (route, model.name, &caller), request))
+                    let voice = counting::voice(route).unwrap_or(Surface::Chat);
+                    let path = PathModel::default();
+                    let mut call = Call::new(voice, path, request.headers(), started);
+                    call.caller = caller;
+                    Box::pin(counting::answer(worker, &snapshot, (route, model.name, &call), request))
                         .await
                         .map_err(|rejection| rejection.spoken_on(counting::voice(route)))
                 }

@@ -60,6 +60,13 @@ fn of_key(key: &Record, wall: Wall, headers: &mut HeaderMap) {
     }
 }
 
+/// What remains of the limits of these accounts alone.
+pub(super) fn ratelimits(ledger: &Ledger, accounts: &Touched, token_unit: Unit) -> HeaderMap {
+    let mut headers = HeaderMap::new();
+    of_rates(ledger, accounts, token_unit, &mut headers);
+    headers
+}
+
 fn of_rates(ledger: &Ledger, accounts: &Touched, token_unit: Unit, headers: &mut HeaderMap) {
     let now = ledger.clock().times().now;
     for (scope, rates) in ledger.accounts().rates(accounts, now) {

@@ -6,6 +6,7 @@
 //!
 //! **Invariant:** whatever is sent to a provider for a caller has a stake, and each stake is settled or released once.
 
+mod count;
 mod failed;
 mod foresight;
 mod gauges;
@@ -17,6 +18,7 @@ mod stake;
 mod trouble;
 mod watch;
 
+pub(crate) use count::CountToll;
 pub(crate) use failed::note as note_failure;
 pub(crate) use foresight::{
     Budgeted, Foresight, Outlook, SCOPE_KINDS, Sought, of_gateway, of_record, outlooks,

@@ -1,7 +1,9 @@
 //! Counts of tokens, and what LiteLLM's helpers say of a request before it is sent.
 
+use crate::support::admin::{MASTER, ask_as, key, seen};
 use crate::support::{Answer, App, Wire, model_list};
 use serde_json::{Value, json};
+use tollgate_identity::secret::Token;
 use tollgate_simulator::{Behaviour, Fault, Rule, Script};
 
 fn groups() -> String {
@@ -77,6 +79,54 @@ async fn a_provider_that_cannot_count_is_counted_for_and_a_wrong_request_is_told
     assert_eq!((unknown.status, unknown.json()["type"].as_str()), (400, Some("error")));
     let google = app.post("/v1beta/models/nobody:countTokens", &json!({"contents": []})).await;
     assert_eq!((google.status, google.json()["error"]["status"].as_str()), (400, Some("INVALID_ARGUMENT")));
+    app.stop().await;
+}
+
+#[tokio::test]
+async fn a_count_is_a_request_of_the_limits_whoever_counts_and_a_row_where_a_provider_does() {
+    let app =
+        App::start(format!("{}general_settings: {{master_key: {MASTER}}}\n", groups()), Script::new()).await;
+    let contents = json!({"contents": [{"role": "user", "parts": [{"text": "hi"}]}]});
+    for (path, body, by_provider) in [
+        ("/v1/messages/count_tokens", say("claude"), true),
+        ("/v1/messages/count_tokens", say("gpt-4o"), false),
+        ("/v1beta/models/gemini:countTokens", contents.clone(), true),
+        ("/utils/token_counter", say("gpt-4o"), false),
+        ("/utils/token_counter?call_endpoint=true", say("claude"), true),
+    ] {
+        let held = key(&app, json!({"rpm_limit": 1})).await;
+        let before = app.received().len();
+        let counted = ask_as(&app, &held, path, &body).await;
+        assert_eq!(counted.status, 200, "{path}: {}", counted.text());
+        assert_eq!(counted.header("x-ratelimit-api_key-remaining-requests"), Some("0"), "{path}");
+        let refused = ask_as(&app, &held, path, &body).await;
+        assert_eq!((refused.status, refused.header("rate_limit_type")), (429, Some("requests")), "{path}");
+        assert_eq!(app.received().len() - before, usize::from(by_provider), "{path}");
+        let mut rows = Vec::new();
+        for _ in 0..500 {
+            let page =
+                seen(&app, &format!("/spend/logs/v2?api_key={}", Token::of(held.as_bytes()).as_str())).await;
+            rows = page["data"].as_array().unwrap().clone();
+            // The refusal is one as well.
+            if rows.len() == 1 + usize::from(by_provider) {
+                break;
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+        }
+        let of_counts: Vec<&Value> = rows.iter().filter(|row| row["call_type"] == "count_tokens").collect();
+        assert_eq!(
+            (rows.len(), of_counts.len()),
+            (1 + usize::from(by_provider), usize::from(by_provider)),
+            "{path}: {rows:?}"
+        );
+        for row in of_counts {
+            assert_eq!((&row["spend"], &row["status"]), (&json!(0.0), &json!("success")), "{path}: {row}");
+            assert!(row["metadata"].get("tollgate_unpriced").is_none(), "{row}");
+        }
+    }
+    let one = key(&app, json!({"max_parallel_requests": 0})).await;
+    let full = ask_as(&app, &one, "/v1/messages/count_tokens", &say("claude")).await;
+    assert_eq!((full.status, full.header("rate_limit_type")), (429, Some("max_parallel_requests")));
     app.stop().await;
 }
 
