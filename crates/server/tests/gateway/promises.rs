@@ -4,12 +4,12 @@
 //! Every request costs a dollar, and as much is held for it: what passes is a matter of counting.
 
 use crate::support::admin::{MASTER, ask_as, chat, key, made};
-use crate::support::{Answer, App, Setup, Wire, hello, model_list};
+use crate::support::{Answer, App, Setup, Wire, hello, model_list, post};
 use serde_json::{Value, json};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use tollgate_policy::clock::Wall;
-use tollgate_simulator::{Behaviour, Rule, Script, TokenCounts};
+use tollgate_simulator::{Behaviour, Fault, Rule, Script, TokenCounts};
 
 const TIERS: &str = "{warn: 0.75, downgrade: 0.9, budget_fallback_model: {dear: cheap}}";
 
@@ -227,6 +227,29 @@ async fn a_budget_of_a_model_refuses_that_model_alone_until_its_period_ends() {
     assert!(refused.error_message().contains("other"), "{}", refused.text());
     till.set("2026-11-04T00:00:00Z");
     assert_eq!(till.passes(&key, "other", &none).await, 2);
+    till.app.stop().await;
+}
+
+#[tokio::test]
+async fn a_tier_goes_by_what_was_spent_and_not_by_what_is_held() {
+    let till = Till::open("").await;
+    let own = key(&till.app, json!({"max_budget": 10})).await;
+    let tokens = TokenCounts { completion: Some(100), ..TokenCounts::default() };
+    let hangs = Rule::any(Behaviour::new().fault(Fault::Hang)).times(1);
+    let answers = Rule::any(Behaviour::new().text("one two").tokens(tokens));
+    till.app.simulator.script().set_rules(vec![hangs, answers]);
+    let mut long = hello("dear");
+    long["max_tokens"] = json!(895);
+    let bearer = format!("Bearer {own}");
+    let mut connection = till.app.connect().await;
+    let headers = [("authorization", bearer.as_str())];
+    connection.write(&post("/v1/chat/completions", &headers, long.to_string().as_bytes())).await;
+    till.app.until_waiting(1).await;
+    // $8.95 are held, and nothing is spent: with what this one holds it is 99.5%.
+    assert_eq!(till.tiers(&own, 1).await, ["ok dear"]);
+    assert_eq!(till.ask(&own, "dear", &json!({})).await.status, 422, "money that is held is not there");
+    drop(connection);
+    till.app.until("the caller has gone", |app| app.simulator.active_requests() == 0).await;
     till.app.stop().await;
 }
 
