@@ -21,6 +21,7 @@ use crate::pipeline::attempt::{
 use crate::pipeline::ceiling::{RequestBounds, Words};
 use crate::pipeline::outbound::{Prepared, ReadPlan, Road};
 use crate::pipeline::receive;
+use crate::pipeline::settle::book_overhead;
 use crate::reply::GatewayBody;
 use crate::routes::{Access, Found, Passage, PathModel, Route, passing};
 use crate::routing::Wish;
@@ -354,8 +355,12 @@ async fn send(sending: Sending<'_>, mut prepared: Prepared) -> Result<Response<G
     let reply = match worker.client.send(&way.endpoint, outgoing).await {
         Ok(reply) => reply,
         Err(failure) => {
-            stake.into_iter().for_each(Stake::release);
-            return Err(failed(worker, call, &way.target, from_failure(&failure, &way.target, limits)));
+            let failure = from_failure(&failure, &way.target, limits);
+            match call.toll.get().filter(|_| failure.is_working) {
+                Some(toll) => book_overhead(&way.target, stake, toll.estimated_tokens()),
+                None => stake.into_iter().for_each(Stake::release),
+            }
+            return Err(failed(worker, call, &way.target, failure));
         }
     };
     let target = Arc::clone(&way.target);

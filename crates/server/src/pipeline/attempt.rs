@@ -55,6 +55,8 @@ pub(crate) struct AttemptFailure {
     pub(crate) detail: String,
     /// The provider does not know the model.
     pub(crate) names_model: bool,
+    /// It was left while the provider may have been at work on it, and may be billed.
+    pub(crate) is_working: bool,
 }
 
 impl AttemptFailure {
@@ -184,6 +186,7 @@ async fn send_lowered(errand: Errand<'_>, boarding: &Boarding, most: u64) -> Res
         class: "budget",
         detail: "the maximum could not be lowered".to_owned(),
         names_model: false,
+        is_working: false,
     };
     let whole = received.extended.as_deref().unwrap_or(received);
     let body = lowered::body(whole, call.surface, &boarding.target, most)
@@ -279,6 +282,7 @@ pub(super) async fn attempt_once(order: Order<'_>) -> Result<Answer, AttemptFail
             class: "bad_request",
             detail: "the request cannot be written for this deployment".to_owned(),
             names_model: false,
+            is_working: false,
         })?;
     let authorized = target.authorization.put_on(&mut prepared, &target.endpoint, &worker.client).await;
     authorized.map_err(|failure| from_credential(&failure, target, limits))?;
@@ -419,7 +423,8 @@ pub(crate) fn from_failure(failure: &Failure, target: &Target, limits: CallLimit
     };
     let detail = failure.to_string();
     let class = failure.kind.word();
-    AttemptFailure { kind, retry_after: None, rejection, class, detail, names_model: false }
+    let is_working = failure.kind == Kind::Timeout && failure.phase != Phase::Connecting;
+    AttemptFailure { kind, retry_after: None, rejection, class, detail, names_model: false, is_working }
 }
 
 /// An answer that does not do.
@@ -431,6 +436,7 @@ pub(crate) fn from_quality(rule: &'static str, target: &Target) -> AttemptFailur
         class: "quality",
         detail: rule.to_owned(),
         names_model: false,
+        is_working: false,
     }
 }
 
@@ -443,6 +449,7 @@ pub(crate) fn from_fault(fault: &ReplyFault, target: &Target) -> AttemptFailure 
             class: "malformed_reply",
             detail: (*rule).to_owned(),
             names_model: false,
+            is_working: false,
         },
         ReplyFault::Error(error) => from_provider_error(error, None, target),
         ReplyFault::Disagrees => AttemptFailure {
@@ -452,6 +459,7 @@ pub(crate) fn from_fault(fault: &ReplyFault, target: &Target) -> AttemptFailure 
             class: "disagrees",
             detail: "the answer asked for anew is not the one that was begun".to_owned(),
             names_model: false,
+            is_working: false,
         },
     }
 }
@@ -519,6 +527,7 @@ fn from_provider_error(
         class,
         detail: format!("status {}", error.status),
         names_model: error.code.as_deref() == Some("model_not_found"),
+        is_working: false,
     }
 }
 

@@ -245,6 +245,7 @@ fn failure(call: &Call, address: &str, reason: &str) -> AttemptFailure {
         class: "bad_request",
         detail: message,
         names_model: false,
+        is_working: false,
     }
 }
 

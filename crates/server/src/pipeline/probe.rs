@@ -133,5 +133,6 @@ fn not_expressible(rejection: Rejection) -> AttemptFailure {
         class: "bad_request",
         detail: "the question cannot be written for this deployment".to_owned(),
         names_model: false,
+        is_working: false,
     }
 }

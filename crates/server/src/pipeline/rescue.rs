@@ -318,8 +318,9 @@ impl Lifeline {
                     Err(failure) => failure,
                 };
                 note_failure(worker, call, &target, &failure);
-                if failure.kind == FailureKind::Quality {
-                    // An answer that does not go on from what the caller has: its prompt at least was paid for.
+                if failure.kind == FailureKind::Quality || failure.is_working {
+                    // An answer that does not go on from what the caller has, or one that was left: its prompt at least may
+                    // have to be paid for.
                     let tokens = (received.body.len() as u64).div_ceil(BYTES_PER_TOKEN);
                     book_overhead(&target, stake.take(), tokens);
                 }

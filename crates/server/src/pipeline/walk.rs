@@ -11,6 +11,7 @@ use super::attempt::{AttemptFailure, CallLimits, note_failure};
 use super::boarding::{Boarding, Means, Opened};
 use super::receive::Received;
 use super::respond::Answer;
+use super::settle::book_overhead;
 use super::staged;
 use super::successors::Rest;
 use super::trail::{Trail, X_LITELLM_FALLBACK_ERRORS};
@@ -346,8 +347,11 @@ impl<'a> Walk<'a> {
     /// Notes a failure. `Ok`: there may be another attempt within the group.
     pub(crate) fn note(&mut self, boarding: Boarding, failure: AttemptFailure) -> Result<(), Over> {
         let Boarding { target, limits, place, position, stake, .. } = boarding;
-        if let Some(stake) = stake {
-            stake.release();
+        match stake {
+            // Whoever is left at work may bill what it has read: that is nobody's who got nothing of it.
+            stake if failure.is_working => book_overhead(&target, stake, self.asking.prompt_tokens()),
+            Some(stake) => stake.release(),
+            None => {}
         }
         let mut failure = failure;
         self.met = staged::met_by(&mut failure).or(self.met.take());
@@ -531,7 +535,7 @@ impl<'a> Walk<'a> {
 
     /// A hedge lost, and what it may have cost is the gateway's own.
     pub(super) fn lost(&self, boarding: Boarding) {
-        super::settle::book_overhead(&boarding.target, boarding.stake, self.asking.prompt_tokens());
+        book_overhead(&boarding.target, boarding.stake, self.asking.prompt_tokens());
     }
 
     fn nobody(&self, nobody: Nobody, was_shed: bool) -> Over {

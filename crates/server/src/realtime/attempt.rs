@@ -85,6 +85,7 @@ fn has_none(target: &Target) -> AttemptFailure {
         class: "bad_request",
         detail: reason.to_owned(),
         names_model: false,
+        is_working: false,
     }
 }
 

@@ -1,8 +1,8 @@
 //! What was spent, as every report tells it: a handful of requests by two keys of two teams, and the same sums everywhere.
 
-use crate::support::{Answer, App, Wire, hello, model_list, post};
+use crate::support::{Answer, App, Wire, advance, hello, model_list, post, seconds};
 use serde_json::{Value, json};
-use tollgate_simulator::{Behaviour, Fault, Rule, Script, TokenCounts};
+use tollgate_simulator::{Behaviour, Fault, ResetPoint, Rule, Script, TokenCounts};
 
 const MASTER: &str = "sk-master-0123456789";
 /// 1,000 tokens of prompt at $2.50 a million and 100 of answer at $10.
@@ -366,6 +366,38 @@ async fn a_refusal_by_a_budget_or_a_limit_and_a_failure_stand_in_the_logs_and_co
     assert_eq!(report(&app, &limited).await["sum_num_rate_limit_exceptions"], 1);
     costs(&report(&app, "/global/spend").await["spend"], 0);
     app.stop().await;
+}
+
+#[tokio::test]
+async fn what_was_left_at_work_is_the_gateways_own_and_what_broke_before_it_answered_costs_nothing() {
+    for (fault, is_left) in
+        [(Fault::Hang, true), (Fault::Reset(ResetPoint::BeforeHead), false), (Fault::status(500), false)]
+    {
+        let broken = Script::new().rule(Rule::any(Behaviour::new().fault(fault.clone())));
+        let app = App::start(config("litellm_settings: {num_retries: 0}\n"), broken).await;
+        let own = key(&app, json!({"max_budget": 1})).await;
+        let headers = [("authorization", format!("Bearer {own}"))];
+        let headers = headers.each_ref().map(|(name, value)| (*name, value.as_str()));
+        let headers = [headers[0], ("x-litellm-timeout", "15")];
+        let mut connection = app.connect().await;
+        let body = hello("chat").to_string();
+        connection.write(&post("/v1/chat/completions", &headers, body.as_bytes())).await;
+        if is_left {
+            app.until_waiting(1).await;
+            advance(seconds(15)).await;
+        }
+        let answer = connection.answer().await;
+        assert!(answer.status >= 400, "{fault:?}");
+        settled(&app, if is_left { 2 } else { 1 }).await;
+        let page = report(&app, "/spend/logs/v2").await;
+        let rows = page["data"].as_array().unwrap();
+        let flags = |name: &str| rows.iter().filter(|row| row["metadata"][name] == true).count();
+        let count = usize::from(is_left);
+        assert_eq!((flags("tollgate_overhead"), flags("tollgate_estimated")), (count, count), "{page}");
+        let info = report(&app, &format!("/key/info?key={own}")).await;
+        costs(&info["info"]["spend"], 0);
+        app.stop().await;
+    }
 }
 
 #[tokio::test]
