@@ -318,6 +318,7 @@ impl Reading<'_> {
         found: &mut Collector,
     ) -> Deployment {
         let provider = self.provider;
+        let is_openai = provider.name == "openai";
         let (api_key, azure) = self.credentials(found);
         let api_base = self.api_base(found);
         let id = self.info.text("id").filter(|id| !id.is_empty());
@@ -331,11 +332,7 @@ impl Reading<'_> {
             api_base,
             azure,
             api_version: self.text_or_env("api_version", provider.name == "azure", &["AZURE_API_VERSION"]),
-            organization: self.text_or_env(
-                "organization",
-                provider.name == "openai",
-                &["OPENAI_ORGANIZATION"],
-            ),
+            organization: self.text_or_env("organization", is_openai, &["OPENAI_ORGANIZATION"]),
             rpm: self.params.count("rpm"),
             tpm: self.params.count("tpm"),
             weight: self.params.number("weight"),

@@ -19,7 +19,7 @@ async fn slow(more: &str) -> App {
 }
 
 fn limit(answer: &Answer) -> (u16, String) {
-    (answer.status, answer.error_message().to_owned())
+    (answer.status, answer.error_message())
 }
 
 #[tokio::test]
