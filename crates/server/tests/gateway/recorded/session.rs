@@ -2,7 +2,7 @@
 
 use super::compare::Names;
 use super::exchange::{Exchange, Reply};
-use crate::support::{App, Setup, post};
+use crate::support::{App, PATIENCE, Setup, post};
 use serde_json::Value;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -33,6 +33,9 @@ litellm_settings: {timezone: UTC}
 const PRICES: &str =
     ", input_cost_per_token: 0, cache_read_input_token_cost: 0, output_cost_per_token: 0.000001";
 
+/// By how much each step is later than the one before: more than a call takes, which is what a row's start is reckoned by.
+const STEP_MICROS: i64 = 80_000;
+
 /// One step of the session.
 pub(super) enum Step {
     /// A recording is played.
@@ -41,13 +44,15 @@ pub(super) enum Step {
     Key(&'static str, &'static str),
     /// A chat with a key that is recorded so, with more members, which is answered.
     Chat(&'static str, &'static str),
+    /// So many rows of requests are in the database: they are written a moment after the answer.
+    Booked(u64),
     /// From here on models have the catalogue's prices.
     Prices,
     /// The runtime's clock goes on by these seconds.
     Wait(u64),
 }
 
-use Step::{Chat, Key, Prices, Recorded, Wait};
+use Step::{Booked, Chat, Key, Prices, Recorded, Wait};
 
 const RPM: &str = "sk-A4-Y3dAzb8fQoTierkGyKg";
 const TPM: &str = "sk-ePlPVkWyiyuDb3d2lMtJig";
@@ -154,6 +159,7 @@ pub(super) const STEPS: &[Step] = &[
     Recorded("budget_delete"),
     Recorded("organization_new"),
     Recorded("organization_list"),
+    Booked(20),
     Recorded("spend_logs_summary"),
     Recorded("spend_logs_ui"),
     Recorded("spend_logs_v2"),
@@ -166,6 +172,7 @@ pub(super) const STEPS: &[Step] = &[
     Chat(CUSTOMER, "{}"),
     Wait(61),
     Chat(MODEL_RPM, "{}"),
+    Booked(24),
     Prices,
     Recorded("spend_calculate"),
     Recorded("g_global_spend"),
@@ -240,7 +247,7 @@ impl Play {
         });
         // Never back, and each step later than the one before: recordings of one moment have the date of one second or
         // the next.
-        self.wall.fetch_add(1_000, Ordering::Relaxed);
+        self.wall.fetch_add(STEP_MICROS, Ordering::Relaxed);
         self.wall.fetch_max(next.as_ref().unwrap().at.micros(), Ordering::Relaxed);
         match &STEPS[at] {
             Recorded(name) => {
@@ -261,6 +268,7 @@ impl Play {
                 let made = self.good("/key/generate", &names.translate(body)).await;
                 assert!(names.bind(key, made["key"].as_str().unwrap()));
             }
+            Booked(rows) => self.booked(*rows).await,
             Prices => self.app.reload(&YAML.replace(PRICES, "")),
             Chat(key, more) => {
                 let mut body: Value = serde_json::from_str(more).unwrap();
@@ -274,6 +282,19 @@ impl Play {
             Wait(seconds) => crate::support::advance(Duration::from_secs(*seconds)).await,
         }
         None
+    }
+
+    async fn booked(&self, rows: u64) {
+        let path = "/spend/logs/v2?start_date=2026-11-22%2000:00:00&end_date=2026-11-23%2000:00:00";
+        let started = std::time::Instant::now();
+        loop {
+            let total = self.ask(("GET", path), MASTER, "").await.body["total"].as_u64().unwrap();
+            assert!(total <= rows && started.elapsed() < PATIENCE, "{total} rows and not {rows}");
+            if total == rows {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
     }
 
     async fn good(&self, path: &str, body: &str) -> Value {
