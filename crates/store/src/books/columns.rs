@@ -198,7 +198,6 @@ fn tokens(count: u64) -> Value {
 /// The row's values, in the order of [`COLUMNS`]; the row has to be [`keepable`].
 pub(super) fn cells(row: &SpendRow) -> Vec<Value> {
     let list = |texts: &Vec<String>| if texts.is_empty() { String::new() } else { json(texts) };
-    let accounts = if row.accounts.is_empty() { String::new() } else { json(&row.accounts) };
     vec![
         attempt_text(row.attempt_id).into(),
         row.request_id.as_str().into(),
@@ -250,7 +249,7 @@ pub(super) fn cells(row: &SpendRow) -> Vec<Value> {
         row.messages.as_str().into(),
         row.response.as_str().into(),
         row.proxy_request.as_str().into(),
-        accounts.into(),
+        row.accounts_json().into(),
     ]
 }
 

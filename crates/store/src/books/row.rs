@@ -225,6 +225,14 @@ impl SpendRow {
         json::written(self)
     }
 
+    /// Its accounts in JSON; nothing where it has none.
+    pub(super) fn accounts_json(&self) -> String {
+        if self.accounts.is_empty() {
+            return String::new();
+        }
+        String::from_utf8(json::accounts(&self.accounts)).unwrap_or_default()
+    }
+
     /// Reads what [`to_json`](Self::to_json) wrote, also in an earlier release.
     ///
     /// # Errors

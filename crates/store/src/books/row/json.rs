@@ -95,11 +95,14 @@ impl Object {
         }
     }
 
-    fn list<T>(&mut self, name: &str, list: &[T], mut write: impl FnMut(&mut Self, &T)) {
-        if list.is_empty() {
-            return;
+    fn list<T>(&mut self, name: &str, list: &[T], write: impl FnMut(&mut Self, &T)) {
+        if !list.is_empty() {
+            self.member(name);
+            self.items(list, write);
         }
-        self.member(name);
+    }
+
+    fn items<T>(&mut self, list: &[T], mut write: impl FnMut(&mut Self, &T)) {
         for (at, item) in list.iter().enumerate() {
             self.bytes.push(if at == 0 { b'[' } else { b',' });
             write(self, item);
@@ -116,6 +119,13 @@ impl Object {
         object.number("s", account.start);
         self.bytes = object.end();
     }
+}
+
+/// Accounts, of which there are some, as the row has them.
+pub(super) fn accounts(accounts: &[Account]) -> Vec<u8> {
+    let mut list = Object { bytes: Vec::with_capacity(64 * accounts.len()), is_begun: false };
+    list.items(accounts, Object::account);
+    list.bytes
 }
 
 /// The row in JSON.
@@ -266,6 +276,8 @@ mod tests {
         let check = |row: &SpendRow| {
             let (ours, serde) = (written(row), serde_json::to_vec(row).unwrap());
             assert_eq!(String::from_utf8(ours).unwrap(), String::from_utf8(serde).unwrap());
+            let accounts = serde_json::to_string(&row.accounts).unwrap();
+            assert_eq!(row.accounts_json(), if accounts == "[]" { "" } else { accounts.as_str() });
         };
         check(&full());
         check(&SpendRow::default());
