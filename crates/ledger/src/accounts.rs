@@ -91,14 +91,18 @@ impl Untouched {
 /// as many of what the budget was aligned to before.
 const PERIODS_KEPT: usize = 4;
 
-struct State {
-    kernel: Kernel,
+/// What other gateways hold of a scope's budgets, by how often these begin anew and when.
+pub(crate) type Elsewhere = HashMap<Scope, Vec<(Option<Cadence>, Wall, PicoDollars)>>;
+
+pub(crate) struct State {
+    pub(crate) kernel: Kernel,
     defaults: Defaults,
-    ids: HashMap<Scope, AccountId>,
-    scopes: HashMap<AccountId, Scope>,
+    pub(crate) ids: HashMap<Scope, AccountId>,
+    pub(crate) scopes: HashMap<AccountId, Scope>,
     /// Of accounts that nobody has touched yet.
     past: HashMap<Scope, Vec<Untouched>>,
     throttles: HashMap<Scope, Throttle>,
+    pub(crate) elsewhere: Elsewhere,
 }
 
 /// The accounts.
@@ -108,10 +112,11 @@ impl Accounts {
     /// No accounts; calendars are those of the kernel's time zone.
     pub fn new(kernel: Kernel, defaults: Defaults) -> Self {
         let (ids, scopes, past) = (HashMap::new(), HashMap::new(), HashMap::new());
-        Self(Mutex::new(State { kernel, defaults, ids, scopes, past, throttles: HashMap::new() }))
+        let (throttles, elsewhere) = (HashMap::new(), HashMap::new());
+        Self(Mutex::new(State { kernel, defaults, ids, scopes, past, throttles, elsewhere }))
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
+    pub(crate) fn lock(&self) -> MutexGuard<'_, State> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -537,6 +542,9 @@ impl State {
         for Untouched { past, unposted } in self.past.remove(scope).unwrap_or_default() {
             self.kernel.restore(id, past.cadence, past.start, past.settled);
             self.kernel.expect(id, (past.cadence, past.start), unposted);
+        }
+        for &(cadence, start, held) in self.elsewhere.get(scope).into_iter().flatten() {
+            self.kernel.set_elsewhere(id, (cadence, start), held);
         }
         self.ids.insert(scope.clone(), id);
         self.scopes.insert(id, scope.clone());

@@ -16,6 +16,9 @@ use tollgate_identity::{Limits, Scope};
 use tollgate_policy::accounts::{Ask, Money, Passage, Reservation, Tokens};
 use tollgate_store::books::{Account, SpendRow};
 
+/// How often it is asked for what was free each time when it was not yet asked for.
+const ASKED_MAX: usize = 4;
+
 /// The journal cannot be written: what is under a budget must not be sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the ledger cannot be written")]
@@ -160,15 +163,18 @@ impl Admission {
         let ledger = &self.ledger;
         let more = ledger.accounts().touch_all(more, wall);
         let is_bound = self.is_bound || (!more.is_empty() && ledger.accounts().are_bound(&more));
-        let reservation = if more.is_empty() {
-            ledger.accounts().reserve(wall, &self.accounts, money)?
-        } else {
-            let all: Touched = self.accounts.iter().chain(&more).copied().collect();
-            ledger.accounts().reserve(wall, &all, money)?
-        };
+        let reservation = Some(self.hold(&more, money)?);
         let admission = Arc::clone(self);
-        let reservation = Some(reservation);
-        Ok(Attempt { admission, id, is_bound, reservation, accounts: Vec::new(), stage: Stage::Held })
+        Ok(Attempt { admission, id, is_bound, more, reservation, accounts: Vec::new(), stage: Stage::Held })
+    }
+
+    fn hold(&self, more: &Touched, money: Money) -> Result<Reservation, Box<Refused>> {
+        let (accounts, wall) = (self.ledger.accounts(), self.ledger.clock().wall());
+        if more.is_empty() {
+            return accounts.reserve(wall, &self.accounts, money);
+        }
+        let all: Touched = self.accounts.iter().chain(more).copied().collect();
+        accounts.reserve(wall, &all, money)
     }
 }
 
@@ -204,6 +210,8 @@ pub struct Attempt {
     admission: Arc<Admission>,
     id: u128,
     is_bound: bool,
+    /// The accounts that it touches beside its request's.
+    more: Touched,
     reservation: Option<Reservation>,
     /// What it was reserved in; empty before its intent is written.
     accounts: Vec<Account>,
@@ -247,11 +255,64 @@ impl Attempt {
         let money = Money { most, is_free: false, is_critical: admission.is_critical };
         let Some(reservation) = &mut self.reservation else { return Ok(()) };
         ledger.accounts().rebook(reservation, wall, &all, money)?;
+        self.more = more;
         if !self.accounts.is_empty() {
             // It is held in the periods of this moment, and booked in them.
             self.accounts = self.reserved();
         }
         Ok(())
+    }
+
+    /// The same, once it is known to fit beside what other gateways hold: where it would be more than they may not know of, it is
+    /// asked for.
+    ///
+    /// # Errors
+    /// The budget that stands in the way.
+    pub async fn confirmed(mut self) -> Result<Self, Box<Refused>> {
+        for _ in 0..ASKED_MAX {
+            let Some(held) = self.reservation.take() else { return Ok(self) };
+            let most = held.amount();
+            self.reservation = self.admission.ledger.confirm(held).await;
+            if self.reservation.is_some() {
+                return Ok(self);
+            }
+            // It is known now what stands in the way, unless that has gone meanwhile.
+            self.reserve_again(most)?;
+        }
+        // Others are faster each time: for this one there is no room.
+        let most = self.held();
+        if let Some(held) = self.reservation.take() {
+            self.admission.ledger.accounts().release(held);
+        }
+        self.reserve_again(PicoDollars(i128::MAX))?;
+        // Whatever stood in the way is gone with its limit.
+        if let Some(held) = self.reservation.take() {
+            self.admission.ledger.accounts().release(held);
+        }
+        self.reserve_again(most)?;
+        Ok(self)
+    }
+
+    /// Holds so much where nothing is held any more; where there is no room for it nothing of it is charged.
+    fn reserve_again(&mut self, most: PicoDollars) -> Result<(), Box<Refused>> {
+        let money = Money { most, is_free: false, is_critical: self.admission.is_critical };
+        match self.admission.hold(&self.more, money) {
+            Ok(held) => self.reservation = Some(held),
+            Err(refused) => {
+                self.let_go();
+                return Err(refused);
+            }
+        }
+        if !self.accounts.is_empty() {
+            // It is held in the periods of this moment, and booked in them.
+            self.accounts = self.reserved();
+        }
+        Ok(())
+    }
+
+    /// Whether it is to be [confirmed](Self::confirmed) before it is sent.
+    pub fn is_unconfirmed(&self) -> bool {
+        self.reservation.as_ref().is_some_and(|held| !held.beyond().is_empty())
     }
 
     /// Writes into the journal that it is about to be sent, and that it is booked as `killed` if the process ends before

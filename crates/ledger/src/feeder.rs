@@ -4,9 +4,10 @@
 //! journal was carried is in the transaction that carries it, so that a row is in the books once, whatever is killed
 //! when. **Invariant:** books that are away are tried again, and nobody waits for them.
 
-use crate::following::{follow_accounts, tell_passed};
+use crate::confirming::confirm_all;
+use crate::following::{Follower, follow_accounts, tell_passed};
 use crate::journal::{Journal, Position};
-use crate::ledger::{Ledger, batch};
+use crate::ledger::Ledger;
 use std::fs;
 use std::io;
 use std::path::Path;
@@ -54,7 +55,7 @@ impl Feeder {
         ledger: &Arc<Ledger>,
         books: Books,
         from: Option<(String, Position)>,
-        seen: i64,
+        follower: Option<Follower>,
     ) -> io::Result<()> {
         let ledger = Arc::downgrade(ledger);
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
@@ -69,10 +70,16 @@ impl Feeder {
                 tokio::select! {
                     () = carried => {}
                     () = follow(&ledger, &books) => {}
-                    () = follow_accounts(&ledger, &books, seen) => {}
+                    () = follow_accounts(&ledger, &books, follower) => {}
+                    () = confirm_all(&ledger, &books) => {}
                 }
                 if let Some(ledger) = ledger.upgrade() {
-                    let _ = timeout(LAST_WORDS, tell_passed(&ledger, &books)).await;
+                    ledger.confirming().close();
+                    let last_words = async {
+                        tell_passed(&ledger, &books).await;
+                        ledger.following().leave(&ledger, &books).await;
+                    };
+                    let _ = timeout(LAST_WORDS, last_words).await;
                     ledger.feeder().ended.send_replace(true);
                 }
             });
@@ -153,7 +160,8 @@ pub(crate) fn journal_name(folder: &Path) -> io::Result<String> {
     Ok(name)
 }
 
-fn random_name() -> io::Result<String> {
+/// A name that nobody else has.
+pub(crate) fn random_name() -> io::Result<String> {
     use std::hash::{BuildHasher as _, Hasher as _};
     // Two hashers with the system's random keys: as unlikely to come again as any id of 128 bits.
     let bits = || std::collections::hash_map::RandomState::new().build_hasher().finish();
@@ -170,10 +178,9 @@ async fn post(
     let mut pause = AWAY.0;
     let Some(order) = ledger.upgrade().map(|ledger| ledger.following().order()) else { return false };
     loop {
-        let mut order = order.lock().await;
-        let error = books.post(batch(name, upto, rows.clone())).await.err();
         let Some(ledger) = ledger.upgrade() else { return false };
-        order.note(&ledger, &rows, error.as_ref());
+        let mut order = order.lock().await;
+        let error = order.bring(&ledger, books, (name, upto, &rows)).await.err();
         drop(order);
         let feeder = ledger.feeder();
         let Some(error) = error else {

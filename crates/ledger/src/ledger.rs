@@ -12,8 +12,9 @@ use crate::accounts::Accounts;
 use crate::attempt::LedgerUnavailable;
 use crate::charge::{Charge, Past, scope_of};
 use crate::clock::Clock;
+use crate::confirming::Confirming;
 use crate::feeder::{self, Feeder};
-use crate::following::{Following, alone_with};
+use crate::following::{Follower, Following, alone_with};
 use crate::journal::{Journal, Options, Orphan, Position};
 use crate::rows::read_record;
 use crate::uses::LastUses;
@@ -24,7 +25,7 @@ use std::sync::{Arc, OnceLock, PoisonError, RwLock, RwLockReadGuard, RwLockWrite
 use std::time::{Duration, Instant};
 use tollgate_catalog::PicoDollars;
 use tollgate_identity::{Directory, Kind, Limits, Record, Scope, ScopeKind};
-use tollgate_policy::accounts::Crossing;
+use tollgate_policy::accounts::{Crossing, Reservation};
 use tollgate_policy::clock::Wall;
 use tollgate_store::StoreError;
 use tollgate_store::books::{
@@ -94,6 +95,7 @@ pub struct Ledger {
     journal: OnceLock<Arc<Journal>>,
     feeder: Feeder,
     following: Following,
+    confirming: Confirming,
     listener: OnceLock<Listener>,
     observer: OnceLock<Observer>,
     /// When it was begun last to ask for other gateways' changes, and why that was in vain.
@@ -115,6 +117,7 @@ impl Ledger {
             journal: OnceLock::new(),
             feeder: Feeder::default(),
             following: Following::default(),
+            confirming: Confirming::default(),
             listener: OnceLock::new(),
             observer: OnceLock::new(),
             caught_up: tokio::sync::Mutex::default(),
@@ -180,8 +183,13 @@ impl Ledger {
             None => None,
             Some(journal) => Some(self.open_journal(&books, journal, &mut recovery).await?),
         };
+        let follower = match &from {
+            _ if !books.are_shared() => None,
+            Some((journal, _)) => Some(self.join(&books, journal.clone(), seen).await?),
+            None => Some(self.join(&books, feeder::random_name()?, seen).await?),
+        };
         let _ = self.books.set(books.clone());
-        self.feeder.start(self, books.clone(), from, seen)?;
+        self.feeder.start(self, books.clone(), from, follower)?;
         // Nobody waits for it: it is shown, and nothing is decided by it.
         let ledger = Arc::downgrade(self);
         tokio::spawn(async move {
@@ -192,6 +200,12 @@ impl Ledger {
             }
         });
         Ok(recovery)
+    }
+
+    async fn join(&self, books: &Books, gateway: String, seen: i64) -> Result<Follower, StoreError> {
+        let follower = Follower::join(self, books, gateway, seen).await?;
+        self.following.name(follower.gateway());
+        Ok(follower)
     }
 
     /// When a key was answered last; none of one that never was.
@@ -339,6 +353,16 @@ impl Ledger {
 
     pub(crate) fn following(&self) -> &Following {
         &self.following
+    }
+
+    pub(crate) fn confirming(&self) -> &Confirming {
+        &self.confirming
+    }
+
+    /// Has it confirmed that what is held fits beside what other gateways hold, where they may not know of so much; none where
+    /// it does not, and is held no more. Where nobody answers it goes on.
+    pub(crate) async fn confirm(&self, held: Reservation) -> Option<Reservation> {
+        self.confirming.confirm(self, held).await
     }
 
     pub(crate) fn journal(&self) -> Option<&Arc<Journal>> {

@@ -10,6 +10,7 @@ mod accounts;
 mod attempt;
 mod charge;
 mod clock;
+mod confirming;
 mod feeder;
 mod following;
 pub mod journal;
@@ -17,6 +18,7 @@ mod ledger;
 pub mod reconcile;
 pub mod reprice;
 mod rows;
+mod sharing;
 mod sync;
 #[cfg(test)]
 mod tests;

@@ -9,6 +9,16 @@ impl Ledger {
         !self.feeder.is_away() && !self.books.get().is_some_and(Books::are_silent)
     }
 
+    /// Attempts that were let in without its being known whether other gateways leave room for them, since the start.
+    pub fn unconfirmed(&self) -> u64 {
+        self.confirming.unconfirmed()
+    }
+
+    /// How often the books were asked whether attempts may be let in, since the start.
+    pub fn asked(&self) -> u64 {
+        self.confirming.asked()
+    }
+
     /// Rows that wait for the books.
     pub fn backlog(&self) -> usize {
         self.feeder.backlog()

@@ -115,18 +115,38 @@ impl Gateway {
 
     /// Holds a dollar, or is refused.
     pub(crate) fn hold(&self) -> Option<Attempt> {
+        self.hold_of(DOLLAR)
+    }
+
+    /// The same of another amount.
+    pub(crate) fn hold_of(&self, most: i128) -> Option<Attempt> {
         let limits = limits();
         let touched =
             self.ledger.accounts().touch_all([(key(), &limits)].into_iter(), self.ledger.clock().wall());
         let money = Money { most: PicoDollars::ZERO, is_free: false, is_critical: false };
         let entered = Admission::enter(&self.ledger, (touched, Touched::new()), (10, Some(10)), money);
         let admission = Arc::new(entered.ok()?);
-        admission.attempt(number(), std::iter::empty(), PicoDollars(DOLLAR)).ok()
+        admission.attempt(number(), std::iter::empty(), PicoDollars(most)).ok()
+    }
+
+    /// Holds it once it is known that others leave room for it, or is refused.
+    pub(crate) async fn hold_confirmed(&self) -> Option<Attempt> {
+        self.hold_confirmed_of(DOLLAR).await
+    }
+
+    /// The same of another amount.
+    pub(crate) async fn hold_confirmed_of(&self, most: i128) -> Option<Attempt> {
+        self.hold_of(most)?.confirmed().await.ok()
+    }
+
+    /// How often it has asked the books whether anything may be let in.
+    pub(crate) fn asked(&self) -> u64 {
+        self.ledger.asked()
     }
 
     /// Spends a dollar, if it may; whether it did.
     pub(crate) async fn spend(&self) -> bool {
-        let Some(mut attempt) = self.hold() else { return false };
+        let Some(mut attempt) = self.hold_confirmed().await else { return false };
         let row = SpendRow { request_id: "r".to_owned(), ..SpendRow::default() };
         attempt.intend(row.clone(), PicoDollars(DOLLAR)).await.unwrap();
         attempt.settle(row, PicoDollars(DOLLAR));
@@ -158,6 +178,22 @@ impl Gateway {
     pub(crate) async fn until_spent(&self, dollars: i128) {
         patiently(&format!("{dollars} dollars, not {}", self.spent()), async {
             while self.spent_exactly() != dollars * DOLLAR {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        })
+        .await;
+    }
+
+    /// Dollars of the day that others hold, as it knows it.
+    pub(crate) fn held_elsewhere(&self) -> i128 {
+        let budgets = self.ledger.accounts().budgets(&key(), &limits(), self.ledger.clock().wall());
+        budgets.iter().find(|budget| budget.cadence.is_some()).unwrap().held_elsewhere.0 / DOLLAR
+    }
+
+    /// Waits until it knows that others hold so many dollars.
+    pub(crate) async fn until_held_elsewhere(&self, dollars: i128) {
+        patiently(&format!("{dollars} dollars are held elsewhere, not {}", self.held_elsewhere()), async {
+            while self.held_elsewhere() != dollars {
                 tokio::time::sleep(Duration::from_millis(5)).await;
             }
         })

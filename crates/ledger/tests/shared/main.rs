@@ -15,5 +15,7 @@ mod proxy;
 mod server;
 
 mod away;
+mod confirming;
 mod gateway;
+mod holding;
 mod spending;

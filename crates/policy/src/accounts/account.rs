@@ -21,6 +21,8 @@ pub(super) struct Account {
     pub(super) parallel: Option<u32>,
     pub(super) in_flight: u32,
     pub(super) tiers: TierRules,
+    /// It is on the list of those that have changed.
+    pub(super) is_noted: bool,
     next_id: u32,
 }
 
@@ -32,6 +34,7 @@ impl Account {
             parallel: None,
             in_flight: 0,
             tiers: rules.tiers,
+            is_noted: false,
             next_id: 0,
         };
         account.configure(rules, wall, zone);

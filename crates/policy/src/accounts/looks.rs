@@ -48,6 +48,7 @@ impl Kernel {
             limit: purse.rule.limit_at(wall),
             settled: purse.settled,
             held: purse.held,
+            held_elsewhere: purse.shared.elsewhere,
         };
         purses.iter().map(standing).collect()
     }

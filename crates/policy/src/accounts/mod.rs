@@ -13,6 +13,7 @@ mod account;
 mod looks;
 mod purse;
 mod rules;
+mod sharing;
 mod terms;
 #[cfg(test)]
 mod tests;
@@ -20,6 +21,7 @@ mod tests;
 pub use rules::{
     AccountRules, BudgetRule, Increase, OUTPUT_TOKENS_RESERVED, Part, RateRule, Tier, TierRules, Unit,
 };
+pub use sharing::{Beyond, Extent, LEASE_PARTS, Shown};
 pub use terms::{
     AccountId, Ask, BudgetStanding, Crossing, Money, RateStanding, Reason, Refusal, Standing, Threshold,
     Tightest, Times, Tokens,
@@ -73,6 +75,8 @@ struct MoneyHold {
 pub struct Reservation {
     holds: SmallVec<[MoneyHold; 6]>,
     amount: PicoDollars,
+    /// Where others may not know of it, and it is not asked for yet.
+    beyond: Vec<Beyond>,
 }
 
 impl Reservation {
@@ -104,12 +108,13 @@ pub struct Kernel {
     slots: Vec<Slot>,
     free: Vec<u32>,
     zone: TimeZone,
+    watch: sharing::Watch,
 }
 
 impl Kernel {
     /// No accounts; calendars are those of this time zone.
     pub fn new(zone: TimeZone) -> Self {
-        Self { slots: Vec::new(), free: Vec::new(), zone }
+        Self { slots: Vec::new(), free: Vec::new(), zone, watch: sharing::Watch::default() }
     }
 
     /// A time zone without rules, for those who name none.
@@ -251,6 +256,7 @@ impl Kernel {
         for purse in purses.iter_mut().filter(|purse| purse.rule.cadence == cadence) {
             purse.posted(start, amount);
         }
+        self.note(id);
     }
 
     /// What was booked in the period that began at `start`, where that is the present one, and is not in the books yet.
@@ -325,7 +331,9 @@ impl Kernel {
     ) -> Result<Reservation, Refusal> {
         self.roll(accounts, wall);
         self.check_money(accounts, wall, money)?;
-        Ok(self.hold(accounts, money.most))
+        let mut reservation = self.hold(accounts, money.most);
+        self.mark_beyond(&mut reservation, wall, money.is_critical);
+        Ok(reservation)
     }
 
     /// Puts another hold in place of one, for an attempt that follows one that cost nothing: other accounts, or another
@@ -341,10 +349,12 @@ impl Kernel {
         money: Money,
     ) -> Result<(), Refusal> {
         self.roll(accounts, wall);
+        self.answered(reservation);
         self.move_holds(reservation, false);
         let checked = self.check_money(accounts, wall, money);
         if checked.is_ok() {
             *reservation = self.hold(accounts, money.most);
+            self.mark_beyond(reservation, wall, money.is_critical);
         } else {
             self.move_holds(reservation, true);
         }
@@ -353,13 +363,13 @@ impl Kernel {
 
     /// Books what an attempt has cost, in the periods in which it was reserved, and in what budgets its accounts have got
     /// since, and says which marks were passed.
-    #[expect(clippy::needless_pass_by_value, reason = "a reservation is used up")]
     pub fn settle(
         &mut self,
-        reservation: Reservation,
+        mut reservation: Reservation,
         wall: Wall,
         cost: PicoDollars,
     ) -> SmallVec<[(AccountId, Crossing); 2]> {
+        self.answered(&mut reservation);
         let (zone, mut crossings) = (self.zone.clone(), SmallVec::new());
         for holds in reservation.by_account() {
             let Some(id) = holds.first().map(|hold| hold.account) else { continue };
@@ -374,6 +384,7 @@ impl Kernel {
                 purse.settle(hold.map_or(purse.period.start, |hold| hold.start), cost, &tiers);
                 purse.crossings(wall, &tiers, &mut |crossing| crossings.push((id, crossing)));
             }
+            self.note(id);
         }
         crossings
     }
@@ -406,8 +417,8 @@ impl Kernel {
     }
 
     /// Gives money back that was not spent: nothing was sent, or nothing of it is charged.
-    #[expect(clippy::needless_pass_by_value, reason = "a reservation is used up")]
-    pub fn release(&mut self, reservation: Reservation) {
+    pub fn release(&mut self, mut reservation: Reservation) {
+        self.answered(&mut reservation);
         self.move_holds(&reservation, false);
     }
 
@@ -461,7 +472,7 @@ impl Kernel {
                     cadence: purse.rule.cadence,
                     limit: room.limit,
                     settled: purse.settled,
-                    held: purse.held,
+                    held: purse.held_by_all(),
                     available: room.available,
                     resets_at: purse.rule.cadence.map(|_| purse.period.end),
                 };
@@ -519,7 +530,7 @@ impl Kernel {
     }
 
     fn hold(&mut self, accounts: &[AccountId], amount: PicoDollars) -> Reservation {
-        let mut reservation = Reservation { holds: SmallVec::new(), amount };
+        let mut reservation = Reservation { holds: SmallVec::new(), amount, beyond: Vec::new() };
         for (position, &id) in accounts.iter().enumerate() {
             if is_repeated(accounts, position) {
                 continue;
@@ -528,6 +539,7 @@ impl Kernel {
                 purse.hold(amount);
                 reservation.holds.push(MoneyHold { account: id, purse: purse.id, start: purse.period.start });
             }
+            self.note(id);
         }
         reservation
     }
@@ -540,6 +552,7 @@ impl Kernel {
             if let Some((purse, _)) = account.purse(hold.purse) {
                 purse.let_go(hold.start, amount);
             }
+            self.note(hold.account);
         }
     }
 

@@ -1,9 +1,10 @@
 //! One budget of an account: what is spent of it in this period, and what is held for requests under way.
 //!
-//! **Invariant:** what is settled and what is held together never pass the limit (and its overflow, for critical requests)
-//! by a hold; only a provider that charges more than the highest possible cost could take them further.
+//! **Invariant:** what is settled and what is held, here and as far as it is known at other gateways, together never pass the
+//! limit (and its overflow, for critical requests) by a hold; only a provider that charges more than the highest possible cost could take them further.
 
 use super::rules::{BudgetRule, Part, Tier, TierRules};
+use super::sharing::Shared;
 use super::{Crossing, Threshold};
 use crate::clock::Wall;
 use crate::period::Period;
@@ -44,6 +45,8 @@ pub(super) struct Purse {
     /// What of it is not in the books yet.
     pub(super) unposted: PicoDollars,
     pub(super) held: PicoDollars,
+    /// What is known of other gateways, and they of this one.
+    pub(super) shared: Shared,
     past: Option<Past>,
     told: Told,
 }
@@ -65,6 +68,7 @@ impl Purse {
             settled: PicoDollars::ZERO,
             unposted: PicoDollars::ZERO,
             held: PicoDollars::ZERO,
+            shared: Shared::default(),
             past: None,
             told: Told::default(),
         }
@@ -103,19 +107,30 @@ impl Purse {
         self.past = Some(Past { period, settled, unposted, limit });
         (self.held, self.period, self.told) = (PicoDollars::ZERO, next, Told::default());
         (self.settled, self.unposted) = (self.debt(tiers), PicoDollars::ZERO);
+        self.shared = Shared::default();
     }
 
     /// What the period before this one owes it.
-    fn debt(&self, tiers: &TierRules) -> PicoDollars {
+    pub(super) fn debt(&self, tiers: &TierRules) -> PicoDollars {
         let before = self.past.as_ref().filter(|past| past.period.end == self.period.start);
         before.map_or(PicoDollars::ZERO, |past| debt(past, tiers))
     }
 
     /// What is left for a request; none where there is no limit.
     pub(super) fn room(&self, wall: Wall, tiers: &TierRules, is_critical: bool) -> Option<Room> {
+        let (limit, cap) = (self.rule.limit_at(wall)?, self.cap(wall, tiers, is_critical)?);
+        Some(Room { available: cap.saturating_sub(self.settled).saturating_sub(self.held_by_all()), limit })
+    }
+
+    /// What may be spent of it; none where there is no limit.
+    pub(super) fn cap(&self, wall: Wall, tiers: &TierRules, is_critical: bool) -> Option<PicoDollars> {
         let limit = self.rule.limit_at(wall)?;
-        let cap = if is_critical { limit.saturating_add(tiers.overflow.of(limit)) } else { limit };
-        Some(Room { available: cap.saturating_sub(self.settled).saturating_sub(self.held), limit })
+        Some(if is_critical { limit.saturating_add(tiers.overflow.of(limit)) } else { limit })
+    }
+
+    /// What is held of it, here and at other gateways.
+    pub(super) fn held_by_all(&self) -> PicoDollars {
+        self.held.saturating_add(self.shared.elsewhere)
     }
 
     pub(super) fn hold(&mut self, amount: PicoDollars) {
@@ -163,8 +178,13 @@ impl Purse {
 
     /// So much of it has come into the books.
     pub(super) fn posted(&mut self, start: Wall, amount: PicoDollars) {
-        if let Some(unposted) = self.unposted_of(start) {
-            *unposted = unposted.saturating_sub(amount).max(PicoDollars::ZERO);
+        let is_present = start == self.period.start;
+        let Some(unposted) = self.unposted_of(start) else { return };
+        let before = *unposted;
+        *unposted = unposted.saturating_sub(amount).max(PicoDollars::ZERO);
+        let arrived = before.saturating_sub(*unposted);
+        if is_present {
+            self.shared.posted = self.shared.posted.saturating_add(arrived);
         }
     }
 

@@ -79,7 +79,7 @@ pub enum Reason {
         limit: PicoDollars,
         /// What is spent.
         settled: PicoDollars,
-        /// What is held for requests under way.
+        /// What is held for requests under way, also at other gateways.
         held: PicoDollars,
         /// What this request could spend; zero or less where nothing is left.
         available: PicoDollars,
@@ -161,6 +161,8 @@ pub struct BudgetStanding {
     pub settled: PicoDollars,
     /// What is held.
     pub held: PicoDollars,
+    /// What other gateways hold, as far as it is known here.
+    pub held_elsewhere: PicoDollars,
 }
 
 /// One rate of an account, as it stands.

@@ -386,8 +386,8 @@ async fn stake(
     to: (&Arc<Target>, Duration),
 ) -> Result<Stake, Rejection> {
     let rules = snapshot.toll_rules();
-    let mut stake =
-        toll.stake(rules, to, None, false).map_err(|refused| toll.reject(&refused, rules, &call.caller))?;
+    let staked = toll.stake(rules, to, None, false).await;
+    let mut stake = staked.map_err(|refused| toll.reject(&refused, rules, &call.caller))?;
     stake.intend().await?;
     Ok(stake)
 }

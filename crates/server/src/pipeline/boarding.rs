@@ -78,12 +78,12 @@ impl Walk<'_> {
         let limits = limits_of(snapshot, received, (target, self.journey.leg()), self.deadline);
         let (rules, to) = (snapshot.toll_rules(), (target, limits.attempt));
         let own = self.means.bounds.as_deref();
-        let mut staked = toll.stake(rules, to, own, false);
+        let mut staked = toll.stake(rules, to, own, false).await;
         if staked.is_err() {
             // Counted, its prompt may be far less than its bytes.
             let bounds = own.unwrap_or(toll.bounds()).clone();
             let counted = Box::pin(bounds.counted(call.surface, received, &target.model)).await;
-            staked = toll.stake(rules, to, Some(&counted), true);
+            staked = Box::pin(toll.stake(rules, to, Some(&counted), true)).await;
         }
         match staked {
             Ok(stake) => Some(Some(stake)),

@@ -196,7 +196,7 @@ async fn request(worker: &Worker, headers: &HeaderMap, stop: Stop) {
     }
     let (toll, target) = (call.toll.get().unwrap(), &group.targets()[0]);
     let to = (target, Duration::from_secs(600));
-    let mut stake = toll.stake(snapshot.toll_rules(), to, None, false).unwrap();
+    let mut stake = toll.stake(snapshot.toll_rules(), to, None, false).await.unwrap();
     stake.intend().await.unwrap();
     let usage = Usage { input_tokens: 9, output_tokens: 8, ..Usage::default() };
     let bill = cost(&target.prices, &super::settle::catalogue_usage(&usage), None);

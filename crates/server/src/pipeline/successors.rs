@@ -75,7 +75,7 @@ impl Successors {
         loop {
             if let Some((position, why)) = self.fresh(errand).await
                 && (!std::mem::replace(&mut self.has_begun, true) || self.rest.group.may_retry())
-                && let Some(mut boarding) = self.board(errand, (position, why))
+                && let Some(mut boarding) = self.board(errand, (position, why)).await
                 && boarding.intend().await.is_ok()
             {
                 return Some(boarding);
@@ -116,18 +116,18 @@ impl Successors {
         }
     }
 
-    fn board(&mut self, errand: Errand<'_>, (position, why): (usize, Why)) -> Option<Boarding> {
+    async fn board(&mut self, errand: Errand<'_>, (position, why): (usize, Why)) -> Option<Boarding> {
         let Errand { snapshot, received, call, .. } = errand;
         let Rest { group, asking, journey, .. } = &self.rest;
         let target = Arc::clone(group.targets().get(position)?);
         let limits = limits_of(snapshot, received, (&target, journey.leg()), Instant::now());
-        let toll = call.toll.get();
-        let stake = toll.map(|toll| {
-            let whole = toll.bounds().clone().and_text(self.sent_bytes);
+        let mut stake = None;
+        if let Some(toll) = call.toll.get() {
+            let (rules, whole) = (snapshot.toll_rules(), toll.bounds().clone().and_text(self.sent_bytes));
             // Never with a lower maximum: what goes on would be cut in the middle.
-            toll.stake(snapshot.toll_rules(), (&target, limits.attempt), Some(&whole), false)
-        });
-        let stake = stake.transpose().ok()?;
+            let staked = toll.stake(rules, (&target, limits.attempt), Some(&whole), false).await;
+            stake = Some(staked.ok()?);
+        }
         let place = Place::take(&target, why, asking.tokens(), group.rules().latency)?;
         // The request's own time was for its beginning, which the caller has.
         let limits = super::attempt::CallLimits {

@@ -46,7 +46,8 @@ pub(super) enum Room {
     Over(Box<Rejection>),
 }
 
-type Coming = Pin<Box<dyn Future<Output = Result<Stake, Rejection>> + Send>>;
+/// None where it does not fit beside what other gateways hold.
+type Coming = Pin<Box<dyn Future<Output = Result<Option<Stake>, Rejection>> + Send>>;
 
 /// An answer that runs.
 struct Running {
@@ -138,13 +139,18 @@ impl Tab {
             Some(stake) if stake.held() == most => return Room::Held,
             Some(stake) => stake.rebook(rules, most).map(|()| Room::Held),
             None if self.coming.is_some() => return Room::Later,
-            None => {
-                self.toll.stake_most(rules, &self.target, (most, bounds.output_tokens)).map(|mut stake| {
-                    self.coming = Some(Box::pin(async move { stake.intend().await.map(|()| stake) }));
-                    Room::Later
-                })
-            }
+            None => self.toll.stake_most(rules, &self.target, (most, bounds.output_tokens)).map(|stake| {
+                self.coming = Some(Box::pin(async move {
+                    let Ok(mut stake) = stake.confirmed().await else { return Ok(None) };
+                    stake.intend().await.map(|()| Some(stake))
+                }));
+                Room::Later
+            }),
         };
+        if let Some(stake) = self.ready.take_if(|stake| stake.is_unconfirmed()) {
+            self.coming = Some(Box::pin(async move { Ok(stake.confirmed().await.ok()) }));
+            return Room::Later;
+        }
         held.unwrap_or_else(|refused| match self.running.is_empty() {
             true => Room::Over(self.reject(&refused)),
             false => Room::Later,
@@ -156,7 +162,7 @@ impl Tab {
         let Some(coming) = &mut self.coming else { return Ok(false) };
         let Poll::Ready(written) = coming.as_mut().poll(context) else { return Ok(false) };
         self.coming = None;
-        self.ready = Some(written?);
+        self.ready = written?;
         Ok(true)
     }
 

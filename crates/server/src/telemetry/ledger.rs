@@ -50,6 +50,8 @@ pub(crate) struct LedgerGauges {
     pub(crate) books_backlog: usize,
     /// Attempts whose intent is in the journal and whose end is not.
     pub(crate) open_attempts: usize,
+    /// Attempts that were let in without its being known whether other gateways leave room for them.
+    pub(crate) unconfirmed: u64,
     pub(crate) budgets: Vec<BudgetGauge>,
     /// Budgets that are not told, since there are too many.
     pub(crate) left_out: usize,
@@ -129,6 +131,7 @@ pub(super) struct LedgerMetrics {
     books_away: Gauge,
     books_backlog: Gauge,
     open_attempts: Gauge,
+    unconfirmed: Gauge,
     left_out: Gauge,
     keys: Budgets<KeyLabels>,
     teams: Budgets<TeamLabels>,
@@ -149,6 +152,11 @@ impl LedgerMetrics {
         own("tollgate_books_away", "1 while the database does not answer", &self.books_away);
         own("tollgate_books_backlog_rows", "Rows that wait in memory for the database", &self.books_backlog);
         own("tollgate_open_attempts", "Attempts in the journal that are not over", &self.open_attempts);
+        own(
+            "tollgate_unconfirmed_attempts",
+            "Attempts let in unconfirmed, since the start",
+            &self.unconfirmed,
+        );
         own("tollgate_budgets_left_out", "Budgets that are not told, being too many", &self.left_out);
     }
 
@@ -160,6 +168,7 @@ impl LedgerMetrics {
         self.journal_unsynced.set(number(ledger.journal_unsynced));
         self.books_backlog.set(number(ledger.books_backlog));
         self.open_attempts.set(number(ledger.open_attempts));
+        self.unconfirmed.set(i64::try_from(ledger.unconfirmed).unwrap_or(i64::MAX));
         self.left_out.set(number(ledger.left_out));
         self.keys.clear();
         self.teams.clear();

@@ -31,6 +31,7 @@ pub(crate) fn gauges(ledger: &Ledger) -> LedgerGauges {
         books_away: !ledger.are_books_there(),
         books_backlog: ledger.backlog(),
         open_attempts: ledger.open_attempts(),
+        unconfirmed: ledger.unconfirmed(),
         budgets,
         left_out,
     }

@@ -125,7 +125,7 @@ impl Toll {
     ///
     /// # Errors
     /// The budget that stands in the way.
-    pub(crate) fn stake(
+    pub(crate) async fn stake(
         self: &Arc<Self>,
         rules: &TollRules,
         (target, time_max): (&Arc<Target>, Duration),
@@ -133,13 +133,13 @@ impl Toll {
         may_lower: bool,
     ) -> Result<Stake, Box<Refused>> {
         let request = own.unwrap_or(&self.bounds);
-        let hold = |most: PicoDollars, output_tokens: u64, lowered: Option<u64>| {
+        let hold = async |most: PicoDollars, output_tokens: u64, lowered: Option<u64>| {
             let more = rules.of_target(target);
-            let attempt = self.admission.attempt(self.next_id(), more, most)?;
+            let attempt = self.admission.attempt(self.next_id(), more, most)?.confirmed().await?;
             Ok(Stake { lowered, ..self.staked(attempt, target, output_tokens) })
         };
         if !self.is_bound(rules, target) {
-            return hold(PicoDollars::ZERO, u64::MAX, None);
+            return hold(PicoDollars::ZERO, u64::MAX, None).await;
         }
         let facts = ModelFacts::of(target, time_max);
         let bounds = request.at(&facts);
@@ -147,7 +147,7 @@ impl Toll {
         let terms = Terms { prices, served: request.served(&facts), adjustment };
         let most = |bounds: &Bounds| terms.ceiling(bounds);
         let asked = bounds.output_tokens;
-        let refused = match hold(most(&bounds).unwrap_or(PicoDollars::ZERO), asked, None) {
+        let refused = match hold(most(&bounds).unwrap_or(PicoDollars::ZERO), asked, None).await {
             Ok(stake) => return Ok(stake),
             Err(refused) => refused,
         };
@@ -156,7 +156,7 @@ impl Toll {
         match tokens.filter(|tokens| *tokens >= rules.maximum_floor) {
             Some(tokens) => {
                 let bounds = Bounds { output_tokens: tokens, ..bounds };
-                hold(most(&bounds).unwrap_or(PicoDollars::ZERO), tokens, Some(tokens))
+                hold(most(&bounds).unwrap_or(PicoDollars::ZERO), tokens, Some(tokens)).await
             }
             None => Err(refused),
         }
@@ -228,7 +228,27 @@ impl Stake {
         self.attempt.held()
     }
 
-    /// Holds so much instead.
+    /// Whether it is to be [confirmed](Self::confirmed) before anything is sent for it.
+    pub(crate) fn is_unconfirmed(&self) -> bool {
+        self.attempt.is_unconfirmed()
+    }
+
+    /// The same, once it is known to fit beside what other gateways hold.
+    ///
+    /// # Errors
+    /// The budget that stands in the way: nothing is held any more, and nothing is charged.
+    pub(crate) async fn confirmed(self) -> Result<Self, Box<Refused>> {
+        let Self { toll, attempt, target, output_tokens, began_at, lowered, was_intended } = self;
+        match attempt.confirmed().await {
+            Ok(attempt) => Ok(Self { toll, attempt, target, output_tokens, began_at, lowered, was_intended }),
+            Err(refused) => {
+                toll.rows.fetch_sub(u32::from(was_intended), Ordering::Relaxed);
+                Err(refused)
+            }
+        }
+    }
+
+    /// Holds so much instead; it may have to be confirmed again.
     ///
     /// # Errors
     /// The budget that stands in the way; what was held is held still.

@@ -94,7 +94,8 @@ pub(super) fn load(session: &mut dyn Session, since: i64) -> Result<Vec<Settled>
     session.query(LOAD, &[since.into()])?.into_iter().map(settled).collect()
 }
 
-fn settled(mut row: Row) -> Result<Settled, Fault> {
+/// An account and an amount, from their columns.
+pub(super) fn settled(mut row: Row) -> Result<Settled, Fault> {
     let (kind, id, model) = (row.text()?, row.text()?, row.text()?);
     let account = Account { kind, id, model, cadence: row.text()?, start: row.int()? };
     Ok(Settled { account, amount: row.amount()? })

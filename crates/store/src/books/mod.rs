@@ -10,7 +10,9 @@ mod accounts;
 mod audit;
 mod clauses;
 mod columns;
+mod confirm;
 mod daily;
+mod holds;
 mod litellm;
 mod logs;
 mod post;
@@ -34,7 +36,9 @@ pub use accounts::{AccountChanges, Settled};
 pub use audit::{AuditCheck, AuditEntry, AuditFilter, AuditPage, AuditRow, Tampering};
 pub use clauses::Page;
 pub use columns::{ID_BYTES_MAX, TOKENS_MAX, day_of};
+pub use confirm::{Answer, Asked, Claimed, Found, Need, Question};
 pub use daily::{EntityKind, Totals};
+pub use holds::{Holds, Joined, Look};
 pub use litellm::{LiteLlmDatabase, LiteLlmRows, LiteLlmTable};
 pub use logs::{LogFilter, LogOrder, LogPage, LogQuery, SessionSum, TOTAL_MAX, Visible};
 pub use post::{Batch, Checkpoint};
@@ -219,7 +223,7 @@ impl Books {
         self.read(move |session| accounts::load(session, since)).await
     }
 
-    /// From where on [`accounts_changed`](Self::accounts_changed) is to be asked: of what is there now, and of nothing that is
+    /// From where on [`others`](Self::others) is to be asked: of what is there now, and of nothing that is
     /// read after this, a change is missed.
     ///
     /// # Errors
@@ -228,14 +232,67 @@ impl Books {
         self.look(accounts::seen).await
     }
 
-    /// The accounts that whoever shares the books has written since, some of them perhaps a second time. In an embedded
-    /// database there are none. After a long time there may be as many as at the start: `is_long` gives it as much time.
+    /// A gateway begins, under its journal's id. In an embedded database it is alone.
+    ///
+    /// # Errors
+    /// Those of every write.
+    pub async fn join(&self, gateway: String) -> Result<Joined, StoreError> {
+        if !self.are_shared() {
+            return Ok(Joined::default());
+        }
+        self.write(move |session| holds::join(session, &gateway)).await
+    }
+
+    /// It ends, and holds nothing any more.
+    ///
+    /// # Errors
+    /// Those of every write.
+    pub async fn leave(&self, gateway: String) -> Result<(), StoreError> {
+        self.write(move |session| holds::leave(session, &gateway)).await
+    }
+
+    /// Shows other gateways what is news of what one holds.
+    ///
+    /// # Errors
+    /// Those of every write.
+    pub async fn show_holds(&self, holds: Holds) -> Result<(), StoreError> {
+        self.write_in_haste(move |session| holds::show(session, &holds)).await
+    }
+
+    /// Shows them all of it, that it is there, and up to which of those that began it has shown it to.
+    ///
+    /// # Errors
+    /// Those of every write.
+    pub async fn renew(&self, holds: Holds, knows: i64) -> Result<(), StoreError> {
+        self.write_in_haste(move |session| holds::renew(session, &holds, knows)).await
+    }
+
+    /// Whether what a gateway wants to let in fits into budgets beside what all of them have spent and hold; what fits is shown
+    /// to the others at once.
+    ///
+    /// # Errors
+    /// Those of every write.
+    pub async fn confirm(&self, question: Question) -> Result<Answer, StoreError> {
+        self.write_in_haste(move |session| confirm::confirm(session, &question)).await
+    }
+
+    /// [Posts](Self::post), and sets what is held of the accounts in the same transaction.
+    ///
+    /// # Errors
+    /// Those of every write. Whatever the error, the same batch can be posted again.
+    pub async fn post_and_show(&self, batch: Batch, holds: Holds) -> Result<u64, StoreError> {
+        self.write(move |session| holds::post(session, &batch, &holds)).await
+    }
+
+    /// What other gateways have spent since, some of it perhaps a second time, and what they hold, in one state of the database.
+    /// In an embedded one there is nothing of it. After a long time it may be as much as at the start: `is_long` gives it as
+    /// much time.
     ///
     /// # Errors
     /// Those of every read.
-    pub async fn accounts_changed(&self, seen: i64, is_long: bool) -> Result<AccountChanges, StoreError> {
-        let changed = move |session: &mut dyn Session| accounts::changed(session, seen);
-        if is_long { self.read(changed).await } else { self.look(changed).await }
+    pub async fn others(&self, gateway: String, seen: i64, is_long: bool) -> Result<Look, StoreError> {
+        let look = move |session: &mut dyn Session| holds::look(session, &gateway, seen);
+        if is_long { self.read(look).await } else { self.look(look).await }
     }
 
     /// Says of each of these marks, in their order, whether it is for whoever asks to tell it: whether nobody was told so
@@ -433,6 +490,18 @@ impl Books {
             Engine::Open(store) => Ok(Some(store)),
             Engine::Lazy(lazy) if lazy.exists() => lazy.get().await.map(Some),
             Engine::Lazy(_) | Engine::Postgres(_) => Ok(None),
+        }
+    }
+
+    /// The same for what is of use at once or not at all, and is written again should it be lost.
+    async fn write_in_haste<T, F>(&self, work: F) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        F: Fn(&mut dyn Session) -> Result<T, Fault> + Send + 'static,
+    {
+        match &self.engine {
+            Engine::Postgres(postgres) => postgres.perform(Mode::Haste, work).await,
+            _ => self.write(work).await,
         }
     }
 

@@ -23,6 +23,8 @@ pub(crate) struct Stand {
     /// Past the wire, as the database's owner.
     pub(crate) direct: String,
     url: String,
+    /// What its configuration says beside that of all.
+    more: String,
 }
 
 /// A configuration of one group `m` with two deployments, and this address of a database.
@@ -41,20 +43,25 @@ pub(crate) fn script() -> Script {
 impl Stand {
     /// The gateway is a user like any other there, whose rights can be taken away.
     pub(crate) async fn start() -> Self {
+        Self::start_with("", script()).await
+    }
+
+    /// The same with more of a configuration, and other providers.
+    pub(crate) async fn start_with(more: &str, script: Script) -> Self {
         let server = spawn_blocking(|| Server::start(&["max_connections=60"])).await.unwrap();
         let direct = server.url();
         let user = "CREATE ROLE gate LOGIN PASSWORD 'secret'; GRANT CREATE ON DATABASE postgres TO gate";
         server::execute(&direct, user).await.unwrap();
         let proxy = Proxy::to(server.port).await;
         let url = format!("postgresql://gate:secret@127.0.0.1:{}/postgres?sslmode=disable", proxy.port);
-        let site = Site::start(&yaml(&url), script()).await;
-        Self { site, proxy, server: Some(server), direct, url }
+        let site = Site::start(&format!("{}{more}", yaml(&url)), script).await;
+        Self { site, proxy, server: Some(server), direct, url, more: more.to_owned() }
     }
 
     /// One more gateway before the same providers and the same database.
     pub(crate) async fn another(&self) -> Gateway {
         let text = yaml(&self.url).replace("{sim}", &self.site.simulator.address().to_string());
-        Gateway::start(&text).await
+        Gateway::start(&format!("{text}{}", self.more)).await
     }
 
     /// Stops the server at once, as a crash does.

@@ -577,8 +577,8 @@ const ROWS: &[Row] = &[
     Row {
         number: 54,
         fault: "a thousand requests at once for a budget of ten",
-        injected: "1,000 requests, 250 at a time, of one key and of three keys of one team; half of them failing; every order of their steps that a scheduler draws, 1,000 of them; several gateways on one PostgreSQL, which is taken away, loses its answers, or of which one is killed",
-        expected: "exactly ten pass and the rest is refused; what a failed request held is there for another; of several gateways each knows within a moment what the others have spent, counts it once, and refuses, and each mark is told once",
+        injected: "1,000 requests, 250 at a time, of one key and of three keys of one team; half of them failing; every order of their steps that a scheduler draws, 1,000 of them; several gateways on one PostgreSQL, which is taken away, loses its answers, or of which one is killed, hundreds of requests at each of them at the same time",
+        expected: "exactly ten pass and the rest is refused; what a failed request held is there for another; of several gateways none gives away what another has spent or holds, it is counted once, and each mark is told once",
         held: &[
             at(EXACT, "r54_of_a_thousand_requests_exactly_ten_pass_where_the_budget_is_for_ten"),
             at(EXACT, "r54_what_failed_requests_held_is_there_for_others_and_never_twice"),
@@ -586,7 +586,9 @@ const ROWS: &[Row] = &[
             at(LEDGER, "of_a_thousand_at_once_ten_pass_where_the_budget_is_for_ten"),
             at(TOGETHER, "r54_a_budget_is_one_budget_also_through_two_gateways_on_one_database"),
             at(SPENDING, "what_one_spends_another_refuses_once_it_knows"),
-            at(SPENDING, "two_who_spend_at_the_same_time_agree_and_overspend_by_what_neither_could_know"),
+            at(SPENDING, "two_who_spend_at_the_same_time_agree_and_spend_the_budget_once"),
+            at(TOGETHER, "r54_of_hundreds_at_each_of_three_gateways_as_many_pass_as_the_budget_is_for"),
+            at(TOGETHER, "r54_what_a_killed_gateway_held_is_there_again_when_it_is_not_heard_of_any_more"),
             at(SHARED_AWAY, "while_the_database_is_away_each_goes_on_alone_and_afterwards_all_agree"),
             at(SHARED_AWAY, "rows_of_which_nobody_knows_whether_they_arrived_are_counted_once"),
             at(SHARED_AWAY, "what_a_killed_gateway_has_not_brought_is_known_to_all_when_it_is_there_again"),

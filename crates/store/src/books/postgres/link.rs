@@ -34,6 +34,8 @@ pub(crate) enum Mode {
     Load,
     /// Every statement sees what was committed before it.
     Write,
+    /// The same, by somebody who waits neither long nor for the disk: a crash of the server may take it.
+    Haste,
 }
 
 /// The other half of the driver: moves the bytes, ends with the connection.
@@ -114,8 +116,9 @@ impl Transaction<'_> {
     pub(super) fn begin(&mut self, mode: Mode, options: &PostgresOptions) -> Result<(), Failure> {
         let kind = match mode {
             Mode::Search | Mode::Look | Mode::Load => "ISOLATION LEVEL REPEATABLE READ READ ONLY",
-            Mode::Write => "ISOLATION LEVEL READ COMMITTED",
+            Mode::Write | Mode::Haste => "ISOLATION LEVEL READ COMMITTED",
         };
+        let haste = if mode == Mode::Haste { "; SET LOCAL synchronous_commit TO off" } else { "" };
         let statement = options.statement_limit(mode).as_millis();
         // Less, so that it is said what was waited for.
         let lock = options.statement_timeout.min(options.statement_limit(mode)).as_millis() / 2;
@@ -123,7 +126,7 @@ impl Transaction<'_> {
         let schema = &options.schema;
         self.batch(&format!(
             "BEGIN {kind}; SET LOCAL search_path TO {schema}; SET LOCAL statement_timeout TO {statement}; \
-             SET LOCAL lock_timeout TO {lock}; SET LOCAL idle_in_transaction_session_timeout TO {transaction}"
+             SET LOCAL lock_timeout TO {lock}; SET LOCAL idle_in_transaction_session_timeout TO {transaction}{haste}"
         ))
     }
 

@@ -30,6 +30,7 @@ const MIGRATIONS: &[Migration] = &[
         sql: include_str!("../../migrations/postgres/0002_following.sql"),
     },
     Migration { version: 3, name: "log", sql: include_str!("../../migrations/postgres/0003_log.sql") },
+    Migration { version: 4, name: "holds", sql: include_str!("../../migrations/postgres/0004_holds.sql") },
 ];
 
 /// Whoever takes steps holds this lock: `TLGT`, twice.

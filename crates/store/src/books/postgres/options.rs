@@ -16,6 +16,9 @@ use super::link::Mode;
 use crate::error::StoreError;
 use crate::options::SEARCH_TIMEOUT;
 
+/// How long a statement of somebody in haste may take: it is of no use later.
+const HASTE_MAX: Duration = Duration::from_secs(1);
+
 /// The limits of the books in PostgreSQL.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PostgresOptions {
@@ -67,6 +70,7 @@ impl PostgresOptions {
         match mode {
             Mode::Search => self.search_timeout,
             Mode::Look | Mode::Write => self.statement_timeout,
+            Mode::Haste => self.statement_timeout.min(HASTE_MAX),
             Mode::Load => self.load_timeout,
         }
     }
@@ -74,7 +78,7 @@ impl PostgresOptions {
     /// How long a transaction may take.
     pub(super) fn transaction_limit(&self, mode: Mode) -> Duration {
         match mode {
-            Mode::Search | Mode::Look | Mode::Write => self.transaction_timeout,
+            Mode::Search | Mode::Look | Mode::Write | Mode::Haste => self.transaction_timeout,
             Mode::Load => self.load_timeout,
         }
     }

@@ -176,7 +176,7 @@ impl Worker {
                 Ok(value)
             }
             // What was read was read.
-            Err(_) if mode != Mode::Write => Ok(value),
+            Err(_) if matches!(mode, Mode::Search | Mode::Look | Mode::Load) => Ok(value),
             Err(failure) if failure.aftermath == Aftermath::Again => Err(Failed::Before(failure)),
             Err(failure) => Err(Failed::Unknown(failure.error)),
         }

@@ -21,7 +21,8 @@ impl<'a> Follower<'a> {
 
     /// Looks, and says how many accounts were read.
     async fn look(&mut self) -> usize {
-        let changes = self.books.accounts_changed(self.seen, self.seen % 2 == 0).await.unwrap();
+        let changes =
+            self.books.others("me".to_owned(), self.seen, self.seen % 2 == 0).await.unwrap().changes;
         self.seen = changes.seen;
         let read = changes.accounts.len();
         for Settled { account, amount } in changes.accounts {

@@ -7,6 +7,7 @@ mod crash;
 mod engines;
 mod faults;
 mod following;
+mod holds;
 mod litellm;
 mod logs;
 mod posting;
