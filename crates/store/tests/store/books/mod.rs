@@ -4,6 +4,7 @@ mod accounts;
 mod audit;
 mod cost;
 mod crash;
+mod earlier;
 mod engines;
 mod faults;
 mod following;
