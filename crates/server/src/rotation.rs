@@ -4,16 +4,19 @@
 //!
 //! **Invariant:** the text of a key is on the disk before the key is let through, and its name there is its final one only
 //! once it is: whoever reads a file reads a key that is good. **Invariant:** a kill at any moment loses no text of a key that
-//! is let through: what was left behind gets its name at the next turn.
+//! is let through: what was left behind gets its name at the next turn. **Invariant:** nothing is put there or taken away while
+//! nobody knows which keys there are, and a turn that comes to no end leaves no more behind than the one before it.
 
 use crate::admin;
 use crate::worker::Worker;
+use std::collections::HashMap;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
+use tokio::task::spawn_blocking;
 use tollgate_identity::Kind;
 use tollgate_identity::secret::{KeyText, Token};
 
@@ -26,8 +29,9 @@ const TEXT_MAX: u64 = 4096;
 
 /// Replaces keys that are due, from time to time, without an end.
 pub async fn rotate_keys(worker: Arc<Worker>) {
+    let mut unsure = Unsure::default();
     loop {
-        rotate_keys_once(&worker).await;
+        turn(&worker, &mut unsure).await;
         let interval = worker.gateway.snapshot().config().key_rotation.check_interval;
         tokio::time::sleep(interval).await;
     }
@@ -35,21 +39,62 @@ pub async fn rotate_keys(worker: Arc<Worker>) {
 
 /// Replaces the keys that are due now, where the operator wants it and says where to put them.
 pub async fn rotate_keys_once(worker: &Worker) {
+    turn(worker, &mut Unsure::default()).await;
+}
+
+async fn turn(worker: &Worker, unsure: &mut Unsure) {
     let snapshot = worker.gateway.snapshot();
     let settings = &snapshot.config().key_rotation;
     let Some(folder) = settings.folder.as_deref().filter(|_| settings.is_on) else { return };
+    let ledger = Arc::clone(worker.gateway.ledger());
+    if let Err(error) = ledger.catch_up().await {
+        tracing::warn!(%error, "no key is replaced while the database is away");
+        return;
+    }
     let folder = Folder(folder.to_owned());
-    let is_key = |token: &Token| worker.gateway.ledger().directory().get(Kind::Key, token.as_str()).is_some();
-    if let Err(error) = folder.finish(SystemTime::now(), is_key) {
+    let finishing = folder.clone();
+    let finished = on_disk(move || {
+        let is_key = |token: &Token| ledger.directory().get(Kind::Key, token.as_str()).is_some();
+        finishing.finish(SystemTime::now(), is_key)
+    });
+    if let Err(error) = finished.await {
         tracing::warn!(%error, folder = %folder.0.display(), "texts of new keys that were left behind cannot be read");
     }
-    admin::rotate_due(worker, &snapshot, &folder).await;
+    admin::rotate_due(worker, &snapshot, &folder, unsure).await;
+}
+
+/// Does what waits for the disk beside everything else.
+pub(crate) async fn on_disk<T: Send + 'static>(
+    work: impl FnOnce() -> io::Result<T> + Send + 'static,
+) -> io::Result<T> {
+    spawn_blocking(work).await.unwrap_or_else(|_| Err(io::Error::other("it was not done")))
+}
+
+/// Texts of which nobody knows whether their keys were made, by the key that each is to replace: the next turn takes the same
+/// one again.
+#[derive(Default)]
+pub(crate) struct Unsure(HashMap<Arc<str>, KeyText>);
+
+impl Unsure {
+    /// The text for a key that is due, where an earlier turn has put one into the folder that is still there.
+    pub(crate) fn take(&mut self, old: &str, folder: &Folder, name: &str) -> Option<(KeyText, Pending)> {
+        let key = self.0.remove(old)?;
+        let pending = folder.pending(name, &key);
+        pending.from.exists().then_some((key, pending))
+    }
+
+    /// Nobody knows whether it has taken a key's place.
+    pub(crate) fn keep(&mut self, old: &Arc<str>, key: KeyText) {
+        self.0.insert(Arc::clone(old), key);
+    }
 }
 
 /// Where the texts of new keys are put.
+#[derive(Clone)]
 pub(crate) struct Folder(PathBuf);
 
 /// A text that is on the disk, of a key that is not yet let through.
+#[derive(Clone)]
 pub(crate) struct Pending {
     from: PathBuf,
     to: PathBuf,
@@ -59,14 +104,19 @@ impl Folder {
     /// Writes the text of a key that is about to be let through under this name.
     pub(crate) fn write(&self, name: &str, key: &KeyText) -> io::Result<Pending> {
         fs::DirBuilder::new().recursive(true).mode(0o700).create(&self.0)?;
+        let pending = self.pending(name, key);
+        let written = write_new(&pending.from, key.as_str().as_bytes());
+        if written.is_err() {
+            let _ = fs::remove_file(&pending.from);
+        }
+        written.map(|()| pending)
+    }
+
+    /// Where the text of a key is before the key is let through, and after.
+    fn pending(&self, name: &str, key: &KeyText) -> Pending {
         let name = file_name(name);
         let from = self.0.join(format!(".{name}.{}{UNFINISHED}", key.token().as_str()));
-        let to = self.0.join(name);
-        let written = write_new(&from, key.as_str().as_bytes());
-        if written.is_err() {
-            let _ = fs::remove_file(&from);
-        }
-        written.map(|()| Pending { from, to })
+        Pending { from, to: self.0.join(name) }
     }
 
     /// Gives what was left behind its name where its key is let through; what is old and nobody's goes.
@@ -195,6 +245,23 @@ mod tests {
         pending.keep().unwrap();
         folder.write("bot", &second).unwrap().drop().unwrap();
         assert_eq!(files(&folder.0), [("bot".to_owned(), first.as_str().to_owned())]);
+    }
+
+    #[test]
+    fn a_text_that_may_be_a_keys_is_taken_again_and_no_other_is_put_beside_it() {
+        let place = Place::new("again");
+        let folder = Folder(place.0.clone());
+        let old: Arc<str> = Arc::from("old");
+        let mut unsure = Unsure::default();
+        folder.write("bot", &key(1)).unwrap();
+        unsure.keep(&old, key(1));
+        let (again, pending) = unsure.take("old", &folder, "bot").unwrap();
+        assert!(again == key(1));
+        assert_eq!(files(&place.0).len(), 1);
+        assert!(unsure.take("old", &folder, "bot").is_none(), "once");
+        unsure.keep(&old, again);
+        pending.drop().unwrap();
+        assert!(unsure.take("old", &folder, "bot").is_none(), "what is gone is written anew");
     }
 
     #[test]

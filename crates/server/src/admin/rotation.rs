@@ -4,7 +4,7 @@
 //! put anywhere stays as it is, and somebody is told.
 
 use super::{Desk, Problem, keys};
-use crate::rotation::{Folder, Pending};
+use crate::rotation::{Folder, Pending, Unsure, on_disk};
 use crate::snapshot::Snapshot;
 use crate::toll::named;
 use crate::worker::Worker;
@@ -19,7 +19,7 @@ use tollgate_identity::{Kind, Record};
 const NAME: &str = "key_rotation";
 
 /// Replaces the keys that are due, one after the other.
-pub(crate) async fn rotate_due(worker: &Worker, snapshot: &Snapshot, folder: &Folder) {
+pub(crate) async fn rotate_due(worker: &Worker, snapshot: &Snapshot, folder: &Folder, unsure: &mut Unsure) {
     let Some(row) = right_of("POST", "/key/{key}/regenerate") else { return };
     let grace = snapshot.config().key_rotation.grace_period.clone();
     let body: Map<String, Value> =
@@ -31,7 +31,7 @@ pub(crate) async fn rotate_due(worker: &Worker, snapshot: &Snapshot, folder: &Fo
         directory.all(Kind::Key).filter(is_due).map(Arc::clone).collect()
     };
     for key in due {
-        match rotate(&desk, &key, folder).await {
+        match rotate(&desk, &key, (folder, unsure)).await {
             Ok(Some(token)) => {
                 tracing::info!(key = key.name(), token, "a key was replaced, its time had come");
             }
@@ -47,21 +47,34 @@ pub(crate) async fn rotate_due(worker: &Worker, snapshot: &Snapshot, folder: &Fo
 
 /// Puts a new key in place of one, and returns its token; none where somebody else was there before, such as another
 /// gateway that does the same. Else says why not.
-async fn rotate(desk: &Desk<'_>, old: &Arc<Record>, folder: &Folder) -> Result<Option<String>, String> {
+async fn rotate(
+    desk: &Desk<'_>,
+    old: &Arc<Record>,
+    (folder, unsure): (&Folder, &mut Unsure),
+) -> Result<Option<String>, String> {
     let said = |problem: Problem| problem.into_rejection().message().to_owned();
-    let key = keys::secret(desk, None).map_err(said)?;
-    let pending = folder
-        .write(old.name(), &key)
-        .map_err(|error| format!("its text cannot be put into the folder of new keys: {error}"))?;
+    let (key, pending) = match unsure.take(&old.id, folder, old.name()) {
+        Some(again) => again,
+        None => {
+            let key = keys::secret(desk, None).map_err(said)?;
+            let (to, name, text) = (folder.clone(), old.name().to_owned(), key.clone());
+            let written = on_disk(move || to.write(&name, &text)).await;
+            let pending = written
+                .map_err(|error| format!("its text cannot be put into the folder of new keys: {error}"))?;
+            (key, pending)
+        }
+    };
     match keys::replace(desk, old, &key).await {
         Ok(made) => {
-            keep(&pending, old);
+            keep(pending, old).await;
             Ok(Some(made.id.as_ref().to_owned()))
         }
         Err(problem) => {
             let is_unsure = matches!(problem, Problem::Unavailable | Problem::Internal);
             // Where nobody knows whether the change was made, the next turn does.
-            if !is_unsure && let Err(error) = pending.drop() {
+            if is_unsure {
+                unsure.keep(&old.id, key);
+            } else if let Err(error) = on_disk(move || pending.drop()).await {
                 tracing::warn!(%error, key = old.name(), "the text of a key that was not made is still there");
             }
             if matches!(problem, Problem::Conflict(_)) { Ok(None) } else { Err(said(problem)) }
@@ -69,8 +82,8 @@ async fn rotate(desk: &Desk<'_>, old: &Arc<Record>, folder: &Folder) -> Result<O
     }
 }
 
-fn keep(pending: &Pending, old: &Record) {
-    if let Err(error) = pending.keep() {
+async fn keep(pending: Pending, old: &Record) {
+    if let Err(error) = on_disk(move || pending.keep()).await {
         tracing::error!(%error, key = old.name(), "the text of a new key has no name yet; it is tried again");
     }
 }
