@@ -153,13 +153,17 @@ impl Farewell {
                 Self::limit("session_expired", reason, Ending::Complete)
             }
             Ended::Over => Self::limit("gateway_shutting_down", "The gateway is shutting down.", Ending::Cut),
-            Ended::Spent(kind, code, message) => Self {
-                event: Some((kind, code, Cow::Owned(message.clone()))),
-                to_caller: Some(close(CloseCode::Policy, "The caller's budgets or limits leave no more.")),
-                to_provider: Some(close(CloseCode::Away, "")),
-                lingers: false,
-                ending: Ending::Complete,
-            },
+            Ended::Spent(kind, code, message) => Self::spent(kind, code, message),
+        }
+    }
+
+    fn spent(kind: &'static str, code: &'static str, message: &str) -> Self {
+        Self {
+            event: Some((kind, code, Cow::Owned(message.to_owned()))),
+            to_caller: Some(close(CloseCode::Policy, "The caller's budgets or limits leave no more.")),
+            to_provider: Some(close(CloseCode::Away, "")),
+            lingers: false,
+            ending: Ending::Complete,
         }
     }
 
