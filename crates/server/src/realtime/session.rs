@@ -73,6 +73,15 @@ impl Session {
     }
 }
 
+/// How a provider's connection was lost.
+fn lost(fault: &Fault) -> &'static str {
+    match fault {
+        Fault::Gone => "The provider's connection broke.",
+        Fault::Stalled => "The provider takes no more messages.",
+        _ => "The provider's messages could not be read.",
+    }
+}
+
 /// What is said at the end.
 #[derive(Debug, PartialEq, Eq)]
 struct Farewell {
@@ -132,11 +141,7 @@ impl Farewell {
                 }
             }
             Ended::Broke(Who::Provider, fault) => {
-                let reason = match fault {
-                    Fault::Gone => "The provider's connection broke.",
-                    Fault::Stalled => "The provider takes no more messages.",
-                    _ => "The provider's messages could not be read.",
-                };
+                let reason = lost(fault);
                 Self {
                     event: Some(("server_error", "provider_connection_lost", Cow::Borrowed(reason))),
                     to_caller: Some(close(CloseCode::Error, reason)),
