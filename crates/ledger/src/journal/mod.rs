@@ -252,8 +252,9 @@ impl Journal {
     }
 }
 
-/// Bytes that are read in one go.
-const READ_BYTES: usize = 4 << 20;
+/// Bytes that are read in one go: not many more than so many rows have as are taken in one go, since those that are not taken
+/// are read again.
+const READ_BYTES: usize = 2 << 20;
 
 impl Drop for Journal {
     fn drop(&mut self) {

@@ -17,7 +17,7 @@ async fn hold(gateway: &Gateway, dollars: usize) -> Vec<Attempt> {
 }
 
 /// Opens the account: before that nothing is known of it that could be asked for.
-async fn touch(gateway: &Gateway) {
+fn touch(gateway: &Gateway) {
     gateway.hold().unwrap().release();
 }
 
@@ -25,7 +25,7 @@ async fn touch(gateway: &Gateway) {
 async fn what_one_holds_another_does_not_give_away_and_what_it_lets_go_is_there_again() {
     let shared = Shared::new();
     let (first, second) = (shared.gateway().await, shared.gateway().await);
-    touch(&second).await;
+    touch(&second);
     let held = hold(&first, 6).await;
     second.until_held_elsewhere(6).await;
     assert_eq!((second.spend_all().await, second.spent()), (4, 4));
@@ -44,7 +44,7 @@ async fn what_one_holds_another_does_not_give_away_and_what_it_lets_go_is_there_
 async fn what_was_held_and_is_spent_is_at_no_moment_there_twice_or_not_at_all() {
     let shared = Shared::new();
     let (first, second) = (shared.gateway().await, shared.gateway().await);
-    touch(&second).await;
+    touch(&second);
     let held = hold(&first, 8).await;
     second.until_held_elsewhere(8).await;
     for mut attempt in held {
@@ -87,7 +87,7 @@ async fn whoever_begins_knows_what_the_others_hold_before_it_spends() {
     second.set_spent(0).await;
     let held = hold(&second, 5).await;
     third.until_spent(0).await;
-    touch(&third).await;
+    touch(&third);
     third.until_held_elsewhere(5).await;
     drop(held);
     second.close().await;
@@ -103,7 +103,7 @@ async fn what_a_gateway_holds_that_is_not_heard_of_any_more_is_given_away_after_
     let url = shared.schema.url.replace(&format!(":{port}/"), &format!(":{}/", proxy.port));
     let lost = Gateway::start(&url, &shared.schema.name, Arc::new(Folder::new())).await;
     let there = shared.gateway().await;
-    touch(&there).await;
+    touch(&there);
     let held = hold(&lost, 6).await;
     there.until_held_elsewhere(6).await;
     proxy.set(Wire::Dead);
@@ -125,7 +125,7 @@ async fn what_a_gateway_holds_that_is_not_heard_of_any_more_is_given_away_after_
 async fn far_below_its_end_nothing_is_shown_of_a_budget() {
     let shared = Shared::new();
     let (first, second) = (shared.gateway().await, shared.gateway().await);
-    touch(&second).await;
+    touch(&second);
     for _ in 0..40 {
         let mut attempt = first.hold_of(crate::gateway::DOLLAR / 1_000).unwrap();
         attempt.intend(SpendRow::default(), attempt.held()).await.unwrap();
