@@ -6,8 +6,8 @@
 
 use crate::drain::Stage;
 use crate::pipeline::attempt::AttemptFailure;
-use crate::pipeline::settle::book_overhead;
 use crate::pipeline::staged::X_TOLLGATE_FAULT;
+use crate::pipeline::wasted::book_overhead;
 use crate::pipeline::{PROBE_TOKENS, Question, probe};
 use crate::routing::{CheckPlace, NotAsked};
 use crate::snapshot::Snapshot;

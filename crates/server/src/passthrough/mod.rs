@@ -21,7 +21,7 @@ use crate::pipeline::attempt::{
 use crate::pipeline::ceiling::{RequestBounds, Words};
 use crate::pipeline::outbound::{Prepared, ReadPlan, Road};
 use crate::pipeline::receive;
-use crate::pipeline::settle::book_overhead;
+use crate::pipeline::wasted::book_unanswered;
 use crate::reply::GatewayBody;
 use crate::routes::{Access, Found, Passage, PathModel, Route, passing};
 use crate::routing::Wish;
@@ -356,10 +356,8 @@ async fn send(sending: Sending<'_>, mut prepared: Prepared) -> Result<Response<G
         Ok(reply) => reply,
         Err(failure) => {
             let failure = from_failure(&failure, &way.target, limits);
-            match call.toll.get().filter(|_| failure.is_working) {
-                Some(toll) => book_overhead(&way.target, stake, toll.estimated_tokens()),
-                None => stake.into_iter().for_each(Stake::release),
-            }
+            let prompt_tokens = call.toll.get().map_or(0, |toll| toll.estimated_tokens());
+            book_unanswered((&way.target, stake), &failure.wasted, prompt_tokens);
             return Err(failed(worker, call, &way.target, failure));
         }
     };
@@ -372,7 +370,7 @@ async fn send(sending: Sending<'_>, mut prepared: Prepared) -> Result<Response<G
         let failure = match unread {
             Unread::Failure(failure) => from_failure(&failure, &target, limits),
             Unread::Fault(fault) => from_fault(&fault, &target),
-            Unread::Quality(rule) => from_quality(rule, &target),
+            Unread::Quality(rule, wasted) => from_quality((rule, wasted), &target),
         };
         failed(worker, call, &target, failure)
     })

@@ -14,6 +14,7 @@ use super::respond::{self, Answer};
 use super::speech::Speech;
 use super::staged::Staged;
 use super::walk::{Errand, Over, Walk};
+use super::wasted::Wasted;
 use super::{canned, hedge, lowered};
 use crate::error::Rejection;
 use crate::reply::{GatewayBody, ReplyHeaders};
@@ -55,8 +56,8 @@ pub(crate) struct AttemptFailure {
     pub(crate) detail: String,
     /// The provider does not know the model.
     pub(crate) names_model: bool,
-    /// It was left while the provider may have been at work on it, and may be billed.
-    pub(crate) is_working: bool,
+    /// What the provider may bill of it all the same.
+    pub(crate) wasted: Wasted,
 }
 
 impl AttemptFailure {
@@ -186,7 +187,7 @@ async fn send_lowered(errand: Errand<'_>, boarding: &Boarding, most: u64) -> Res
         class: "budget",
         detail: "the maximum could not be lowered".to_owned(),
         names_model: false,
-        is_working: false,
+        wasted: Wasted::Nothing,
     };
     let whole = received.extended.as_deref().unwrap_or(received);
     let body = lowered::body(whole, call.surface, &boarding.target, most)
@@ -282,7 +283,7 @@ pub(super) async fn attempt_once(order: Order<'_>) -> Result<Answer, AttemptFail
             class: "bad_request",
             detail: "the request cannot be written for this deployment".to_owned(),
             names_model: false,
-            is_working: false,
+            wasted: Wasted::Nothing,
         })?;
     let authorized = target.authorization.put_on(&mut prepared, &target.endpoint, &worker.client).await;
     authorized.map_err(|failure| from_credential(&failure, target, limits))?;
@@ -315,7 +316,7 @@ pub(super) async fn attempt_once(order: Order<'_>) -> Result<Answer, AttemptFail
     respond::read_reply(reading, reply).await.map_err(|fault| match fault {
         Unread::Failure(failure) => from_failure(&failure, target, limits),
         Unread::Fault(fault) => from_fault(&fault, target),
-        Unread::Quality(rule) => from_quality(rule, target),
+        Unread::Quality(rule, wasted) => from_quality((rule, wasted), target),
     })
 }
 
@@ -383,7 +384,7 @@ pub(crate) enum Unread {
     /// The bytes.
     Fault(ReplyFault),
     /// It could be read, and does not do.
-    Quality(&'static str),
+    Quality(&'static str, Wasted),
 }
 
 /// No proof of who sends: where the service that gives it answered and refused, the deployment's credential is wrong;
@@ -424,11 +425,12 @@ pub(crate) fn from_failure(failure: &Failure, target: &Target, limits: CallLimit
     let detail = failure.to_string();
     let class = failure.kind.word();
     let is_working = failure.kind == Kind::Timeout && failure.phase != Phase::Connecting;
-    AttemptFailure { kind, retry_after: None, rejection, class, detail, names_model: false, is_working }
+    let wasted = if is_working { Wasted::Prompt } else { Wasted::Nothing };
+    AttemptFailure { kind, retry_after: None, rejection, class, detail, names_model: false, wasted }
 }
 
 /// An answer that does not do.
-pub(crate) fn from_quality(rule: &'static str, target: &Target) -> AttemptFailure {
+pub(crate) fn from_quality((rule, wasted): (&'static str, Wasted), target: &Target) -> AttemptFailure {
     AttemptFailure {
         kind: FailureKind::Quality,
         retry_after: None,
@@ -436,7 +438,7 @@ pub(crate) fn from_quality(rule: &'static str, target: &Target) -> AttemptFailur
         class: "quality",
         detail: rule.to_owned(),
         names_model: false,
-        is_working: false,
+        wasted,
     }
 }
 
@@ -449,7 +451,7 @@ pub(crate) fn from_fault(fault: &ReplyFault, target: &Target) -> AttemptFailure 
             class: "malformed_reply",
             detail: (*rule).to_owned(),
             names_model: false,
-            is_working: false,
+            wasted: Wasted::Nothing,
         },
         ReplyFault::Error(error) => from_provider_error(error, None, target),
         ReplyFault::Disagrees => AttemptFailure {
@@ -459,7 +461,7 @@ pub(crate) fn from_fault(fault: &ReplyFault, target: &Target) -> AttemptFailure 
             class: "disagrees",
             detail: "the answer asked for anew is not the one that was begun".to_owned(),
             names_model: false,
-            is_working: false,
+            wasted: Wasted::Prompt,
         },
     }
 }
@@ -527,7 +529,7 @@ fn from_provider_error(
         class,
         detail: format!("status {}", error.status),
         names_model: error.code.as_deref() == Some("model_not_found"),
-        is_working: false,
+        wasted: Wasted::Nothing,
     }
 }
 

@@ -9,6 +9,7 @@ use super::attempt::{AttemptFailure, CallLimits};
 use super::receive::Received;
 use super::speech::Speech;
 use super::walk::Errand;
+use super::wasted::Wasted;
 use crate::error::Rejection;
 use crate::surface::Surface;
 use crate::target::Target;
@@ -245,7 +246,7 @@ fn failure(call: &Call, address: &str, reason: &str) -> AttemptFailure {
         class: "bad_request",
         detail: message,
         names_model: false,
-        is_working: false,
+        wasted: Wasted::Nothing,
     }
 }
 

@@ -34,6 +34,7 @@ pub(crate) mod thread;
 mod trail;
 pub(crate) mod units;
 pub(crate) mod walk;
+pub(crate) mod wasted;
 
 use crate::admin;
 use crate::auth::{Caller, Visit};

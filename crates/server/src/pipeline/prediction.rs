@@ -74,7 +74,7 @@ pub(super) async fn attempt(order: Order<'_>, prepared: Prepared) -> Result<Answ
         return read.map_err(|fault| match fault {
             Unread::Failure(failure) => desk.broken(&failure),
             Unread::Fault(fault) => desk.unread(&fault),
-            Unread::Quality(rule) => from_quality(rule, target),
+            Unread::Quality(rule, wasted) => from_quality((rule, wasted), target),
         });
     }
     let seen = desk.until_over((made, body), timeouts.head_by).await?;

@@ -6,6 +6,7 @@
 use super::attempt::{self, AttemptFailure, CallLimits};
 use super::receive;
 use super::staged::Staged;
+use super::wasted::Wasted;
 use super::{Call, outbound};
 use crate::error::Rejection;
 use crate::routes::PathModel;
@@ -133,6 +134,6 @@ fn not_expressible(rejection: Rejection) -> AttemptFailure {
         class: "bad_request",
         detail: "the question cannot be written for this deployment".to_owned(),
         names_model: false,
-        is_working: false,
+        wasted: Wasted::Nothing,
     }
 }

@@ -5,7 +5,7 @@
 
 use super::attempt::ReadReply;
 use super::outbound::Road;
-use super::settle::book_wasted;
+use super::wasted::Wasted;
 use crate::surface::Surface;
 use serde_json::Value;
 use tollgate_dialect::conversation::{ChatReply, Choice, Part, ResponseFormat, StopReason};
@@ -16,8 +16,8 @@ pub(super) const EMPTY: &str = "it is empty";
 /// What is said of an answer that is no JSON.
 const NO_JSON: &str = "it is not the JSON that was asked for";
 
-/// The rule that a whole reply to a conversation breaks; what it has cost is then nobody's but the gateway's.
-pub(super) fn rule_broken_by(reading: &ReadReply<'_>, bytes: &[u8]) -> Option<&'static str> {
+/// The rule that a whole reply to a conversation breaks, and what it has used all the same.
+pub(super) fn rule_broken_by(reading: &ReadReply<'_>, bytes: &[u8]) -> Option<(&'static str, Wasted)> {
     let surface = reading.call.surface;
     let is_judged = reading.checks_quality && surface.is_conversation() && surface != Surface::Completions;
     if !is_judged {
@@ -34,8 +34,8 @@ pub(super) fn rule_broken_by(reading: &ReadReply<'_>, bytes: &[u8]) -> Option<&'
     let format = asked.and_then(|request| request.response_format.as_ref());
     let wants_json = matches!(format, Some(ResponseFormat::JsonObject | ResponseFormat::JsonSchema { .. }));
     let rule = judge(&reply, wants_json)?;
-    book_wasted(reading.target, &reply.usage);
-    Some(rule)
+    let is_told = reply.usage.input_tokens > 0 || reply.usage.output_tokens > 0;
+    Some((rule, if is_told { Wasted::Told(Box::new(reply.usage)) } else { Wasted::Prompt }))
 }
 
 fn judge(reply: &ChatReply, wants_json: bool) -> Option<&'static str> {

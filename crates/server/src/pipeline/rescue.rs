@@ -12,11 +12,12 @@ use super::boarding::Boarding;
 use super::outbound::{ReadPlan, Road};
 use super::receive::{self, Received};
 use super::respond::Begun;
-use super::settle::{BYTES_PER_TOKEN, Settlement, book_overhead};
+use super::settle::{BYTES_PER_TOKEN, Settlement};
 use super::speech::Speech;
 use super::successors::{Rest, Successors};
 use super::thread::Thread;
 use super::walk::Errand;
+use super::wasted::{Wasted, book_unanswered};
 use super::{Call, caller};
 use crate::routing::{Group, Place};
 use crate::snapshot::Snapshot;
@@ -318,11 +319,10 @@ impl Lifeline {
                     Err(failure) => failure,
                 };
                 note_failure(worker, call, &target, &failure);
-                if failure.kind == FailureKind::Quality || failure.is_working {
-                    // An answer that does not go on from what the caller has, or one that was left: its prompt at least may
-                    // have to be paid for.
+                if !matches!(failure.wasted, Wasted::Nothing) {
+                    // An answer that does not go on from what the caller has, or one that was left.
                     let tokens = (received.body.len() as u64).div_ceil(BYTES_PER_TOKEN);
-                    book_overhead(&target, stake.take(), tokens);
+                    book_unanswered((&target, stake.take()), &failure.wasted, tokens);
                 }
                 (kind, retry_after) = (failure.kind, failure.retry_after);
                 // A model that does not go on from the assistant's turn refuses the request; it is asked anew.

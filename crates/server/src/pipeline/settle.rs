@@ -484,30 +484,8 @@ impl Settlement {
     }
 }
 
-/// Books what an attempt may have cost that no caller pays for: the prompt of a hedge that lost.
-pub(crate) fn book_overhead(target: &Target, stake: Option<Stake>, prompt_tokens: u64) {
-    let usage = Usage { input_tokens: prompt_tokens, ..Usage::default() };
-    if let Some(stake) = stake {
-        let cost = cost(&target.prices, &catalogue_usage(&usage), None).map(|cost| cost.total);
-        stake.write_off(&Spent { usage, cost, is_estimated: true, ..Spent::default() });
-    }
-    book_wasted(target, &usage);
-}
-
-/// Books what an answer has cost that no caller gets, and so none pays for.
-pub(crate) fn book_wasted(target: &Target, usage: &Usage) {
-    let usage = catalogue_usage(usage);
-    if !is_plausible(&usage) {
-        return;
-    }
-    if let Some(cost) = cost(&target.prices, &usage, None) {
-        // A display of money: Prometheus knows only doubles.
-        target.metrics.overhead_spend.inc_by(cost.total.0 as f64 / 1e12);
-    }
-}
-
 /// Whether a provider's counts can be true.
-fn can_be(usage: &Usage) -> bool {
+pub(super) fn can_be(usage: &Usage) -> bool {
     is_plausible(&catalogue_usage(usage))
 }
 

@@ -11,10 +11,10 @@ use super::attempt::{AttemptFailure, CallLimits, note_failure};
 use super::boarding::{Boarding, Means, Opened};
 use super::receive::Received;
 use super::respond::Answer;
-use super::settle::book_overhead;
 use super::staged;
 use super::successors::Rest;
 use super::trail::{Trail, X_LITELLM_FALLBACK_ERRORS};
+use super::wasted::{book_overhead, book_unanswered};
 use crate::error::{Rejection, X_LITELLM_TIMEOUT};
 use crate::reply::header_text;
 use crate::routing::{Asking, Group, Journey, Leg, Place, Route, Urgency, Waited, exhausted_for};
@@ -347,12 +347,7 @@ impl<'a> Walk<'a> {
     /// Notes a failure. `Ok`: there may be another attempt within the group.
     pub(crate) fn note(&mut self, boarding: Boarding, failure: AttemptFailure) -> Result<(), Over> {
         let Boarding { target, limits, place, position, stake, .. } = boarding;
-        match stake {
-            // Whoever is left at work may bill what it has read: that is nobody's who got nothing of it.
-            stake if failure.is_working => book_overhead(&target, stake, self.asking.prompt_tokens()),
-            Some(stake) => stake.release(),
-            None => {}
-        }
+        book_unanswered((&target, stake), &failure.wasted, self.asking.prompt_tokens());
         let mut failure = failure;
         self.met = staged::met_by(&mut failure).or(self.met.take());
         note_failure(self.errand.worker, self.errand.call, &target, &failure);

@@ -10,6 +10,7 @@ use crate::pipeline::attempt::{
 };
 use crate::pipeline::speech::Speech;
 use crate::pipeline::staged::Staged;
+use crate::pipeline::wasted::Wasted;
 use crate::surface::Surface;
 use crate::target::Target;
 use crate::worker::Worker;
@@ -85,7 +86,7 @@ fn has_none(target: &Target) -> AttemptFailure {
         class: "bad_request",
         detail: reason.to_owned(),
         names_model: false,
-        is_working: false,
+        wasted: Wasted::Nothing,
     }
 }
 

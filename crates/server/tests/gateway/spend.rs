@@ -1,6 +1,6 @@
 //! What was spent, as every report tells it: a handful of requests by two keys of two teams, and the same sums everywhere.
 
-use crate::support::{Answer, App, Wire, advance, hello, model_list, post, seconds};
+use crate::support::{Answer, App, Wire, advance, hello, model_list, post, seconds, streamed};
 use serde_json::{Value, json};
 use tollgate_simulator::{Behaviour, Fault, ResetPoint, Rule, Script, TokenCounts};
 
@@ -490,4 +490,36 @@ async fn an_invoice_is_compared_with_what_was_booked() {
     let refused = post_as(app, MASTER, "/tollgate/spend/reconcile", &bad).await;
     assert_eq!((refused.status, &refused.json()["error"]["param"]), (400, &json!("csv")));
     world.app.stop().await;
+}
+
+#[tokio::test]
+async fn an_answer_that_does_not_do_is_in_the_books_with_what_it_used_and_charged_to_nobody() {
+    let tiers = "router_settings: {num_retries: 0}\ntollgate_settings: {tiers: [\
+                 {model: chat, move_on: [quality]}, {model: other}]}\n";
+    let tokens = TokenCounts { prompt: Some(1_000), completion: Some(100), ..TokenCounts::default() };
+    let says = |text: &str| Behaviour::new().text(text).tokens(tokens);
+    let script =
+        Script::new().rule(Rule::deployment("a", says(""))).rule(Rule::deployment("b", says("one two")));
+    for (body, is_told) in [(hello("chat"), true), (streamed(hello("chat")), false)] {
+        let app = App::start(config(tiers), script.clone()).await;
+        let own = key(&app, json!({"max_budget": 1})).await;
+        let answer = post_as(&app, &own, "/v1/chat/completions", &body).await;
+        assert_eq!((answer.status, app.sends(["a", "b"])), (200, [1, 1]), "{}", answer.text());
+        settled(&app, 2).await;
+        let page = report(&app, "/spend/logs/v2").await;
+        let rows = page["data"].as_array().unwrap();
+        let (wasted, served): (Vec<_>, Vec<_>) =
+            rows.iter().partition(|row| row["metadata"]["tollgate_overhead"] == true);
+        assert_eq!((wasted.len(), served.len()), (1, 1), "{page}");
+        assert_eq!(wasted[0]["metadata"]["tollgate_estimated"] == true, !is_told, "{page}");
+        if is_told {
+            assert_eq!(
+                (&wasted[0]["prompt_tokens"], &wasted[0]["completion_tokens"]),
+                (&json!(1_000), &json!(100))
+            );
+        }
+        let info = report(&app, &format!("/key/info?key={own}")).await;
+        costs(&info["info"]["spend"], 1);
+        app.stop().await;
+    }
 }

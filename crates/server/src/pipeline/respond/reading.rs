@@ -16,6 +16,7 @@ use crate::pipeline::settle::{Billing, weigh};
 use crate::pipeline::speech::Speech;
 use crate::pipeline::thread::Watching;
 use crate::pipeline::units::Units;
+use crate::pipeline::wasted::Wasted;
 use crate::pipeline::{Call, caller, embedding};
 use crate::reply::Upstream;
 use crate::surface::Surface;
@@ -52,8 +53,8 @@ pub(crate) async fn read_reply(reading: ReadReply<'_>, reply: Reply) -> Result<A
         (read_stream_head(reading, Upstream::Reply(body)).await?, lost)
     } else {
         let bytes = body.collect().await.map_err(Unread::Failure)?;
-        if let Some(rule) = quality::rule_broken_by(&reading, &bytes) {
-            return Err(Unread::Quality(rule));
+        if let Some((rule, wasted)) = quality::rule_broken_by(&reading, &bytes) {
+            return Err(Unread::Quality(rule, wasted));
         }
         read_whole(reading, std::slice::from_ref(&bytes), &headers).map_err(Unread::Fault)?
     };
@@ -243,7 +244,7 @@ async fn read_stream_head(reading: ReadReply<'_>, upstream: Upstream) -> Result<
             None => {
                 transducer.finish(&mut ready).map_err(Unread::Fault)?;
                 if checks_quality && !transducer.progress().content_started {
-                    return Err(Unread::Quality(quality::EMPTY));
+                    return Err(Unread::Quality(quality::EMPTY, Wasted::Prompt));
                 }
                 return Ok(AnswerBody::Stream(Box::new(Begun {
                     upstream,
