@@ -340,7 +340,7 @@ impl Books {
     /// # Errors
     /// Those of every write.
     pub async fn purge_accounts(&self, told_before: i64, batch: u32) -> Result<u64, StoreError> {
-        self.write(move |session| accounts::purge(session, told_before, batch)).await
+        self.tidy(move |session| accounts::purge(session, told_before, batch)).await
     }
 
     /// Single attempts, page by page. Conversations are read only if the query says so.
@@ -403,7 +403,7 @@ impl Books {
     /// # Errors
     /// Those of every write.
     pub async fn purge_attempts(&self, before: i64, batch: u32) -> Result<u64, StoreError> {
-        self.write(move |session| logs::purge(session, before, batch)).await
+        self.tidy(move |session| logs::purge(session, before, batch)).await
     }
 
     /// Who changed what, page by page.
@@ -493,7 +493,18 @@ impl Books {
         }
     }
 
-    /// The same for what is of use at once or not at all, and is written again should it be lost.
+    /// A write that takes away: where there is no file yet there is nothing to be taken, and none is made.
+    async fn tidy<F>(&self, work: F) -> Result<u64, StoreError>
+    where
+        F: Fn(&mut dyn Session) -> Result<u64, Fault> + Send + 'static,
+    {
+        match &self.engine {
+            Engine::Lazy(lazy) if !lazy.exists() => Ok(0),
+            _ => self.write(work).await,
+        }
+    }
+
+    /// A write of what is of use at once or not at all, and is written again should it be lost.
     async fn write_in_haste<T, F>(&self, work: F) -> Result<T, StoreError>
     where
         T: Send + 'static,
