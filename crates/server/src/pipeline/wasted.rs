@@ -45,7 +45,7 @@ pub(crate) fn book_unanswered(
         Wasted::Told(usage) => {
             if let Some(stake) = stake {
                 let cost = cost(&target.prices, &catalogue_usage(usage), None).map(|cost| cost.total);
-                stake.write_off(&Spent { usage: (**usage).clone(), cost, ..Spent::default() });
+                stake.write_off(&Spent { usage: **usage, cost, ..Spent::default() });
             }
             book_wasted(target, usage);
         }
