@@ -2,7 +2,7 @@
 
 use crate::folder::Folder;
 use crate::gateway::{DOLLAR, Gateway, Shared};
-use crate::proxy::{Proxy, Wire};
+use crate::proxy::Wire;
 use crate::server::Server;
 use std::sync::Arc;
 use std::time::Duration;
@@ -46,11 +46,7 @@ async fn while_the_database_is_away_each_goes_on_alone_and_afterwards_all_agree(
 #[tokio::test]
 async fn rows_of_which_nobody_knows_whether_they_arrived_are_counted_once() {
     let shared = Shared::new();
-    let port = shared.schema.url.rsplit_once("127.0.0.1:").and_then(|(_, rest)| rest.split('/').next());
-    let port: u16 = port.unwrap().parse().unwrap();
-    let proxy = Proxy::to(port).await;
-    let url = shared.schema.url.replace(&format!(":{port}/"), &format!(":{}/", proxy.port));
-    let torn = Gateway::start(&url, &shared.schema.name, Arc::new(Folder::new())).await;
+    let (torn, proxy) = shared.gateway_behind_proxy().await;
     let whole = shared.gateway().await;
     proxy.set(Wire::CutAtCommit);
     for round in 1..=4 {

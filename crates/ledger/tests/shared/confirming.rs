@@ -1,8 +1,7 @@
 //! Budgets that several gateways spend at the same moment: what is let in beyond a lease is asked for.
 
-use crate::folder::Folder;
 use crate::gateway::{DOLLAR, Gateway, Shared, patiently};
-use crate::proxy::{Proxy, Wire};
+use crate::proxy::Wire;
 use std::sync::Arc;
 use tokio::task::JoinSet;
 use tollgate_ledger::Attempt;
@@ -128,11 +127,7 @@ async fn whoever_is_refused_is_told_what_is_left_and_may_have_that() {
 #[tokio::test]
 async fn far_below_the_end_nobody_is_asked_and_without_the_database_everyone_goes_on_alone() {
     let shared = Shared::new();
-    let port = shared.schema.url.rsplit_once("127.0.0.1:").and_then(|(_, rest)| rest.split('/').next());
-    let port: u16 = port.unwrap().parse().unwrap();
-    let proxy = Proxy::to(port).await;
-    let url = shared.schema.url.replace(&format!(":{port}/"), &format!(":{}/", proxy.port));
-    let lost = Gateway::start(&url, &shared.schema.name, Arc::new(Folder::new())).await;
+    let (lost, proxy) = shared.gateway_behind_proxy().await;
     let there = shared.gateway().await;
     patiently("each knows the other", async {
         // What is asked for before that is nobody's to confirm.

@@ -1,6 +1,7 @@
 //! A gateway's ledger, as often as it is wanted, on one database.
 
 use crate::folder::Folder;
+use crate::proxy::Proxy;
 use crate::server::{self, Schema};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -40,6 +41,15 @@ impl Shared {
 
     pub(crate) async fn gateway(&self) -> Gateway {
         Gateway::start(&self.schema.url, &self.schema.name, Arc::new(Folder::new())).await
+    }
+
+    /// A gateway whose connections to the database can be cut, and what cuts them.
+    pub(crate) async fn gateway_behind_proxy(&self) -> (Gateway, Proxy) {
+        let (user, rest) = self.schema.url.rsplit_once("127.0.0.1:").unwrap();
+        let (port, database) = rest.split_once('/').unwrap();
+        let proxy = Proxy::to(port.parse().unwrap()).await;
+        let url = format!("{user}127.0.0.1:{}/{database}", proxy.port);
+        (Gateway::start(&url, &self.schema.name, Arc::new(Folder::new())).await, proxy)
     }
 
     /// Runs a statement as somebody who has the database to themselves.

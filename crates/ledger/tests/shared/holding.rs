@@ -1,9 +1,7 @@
 //! What one gateway holds for requests under way, and the others do not give away.
 
-use crate::folder::Folder;
 use crate::gateway::{Gateway, Shared};
-use crate::proxy::{Proxy, Wire};
-use std::sync::Arc;
+use crate::proxy::Wire;
 use tollgate_ledger::Attempt;
 use tollgate_store::books::SpendRow;
 
@@ -97,11 +95,7 @@ async fn whoever_begins_knows_what_the_others_hold_before_it_spends() {
 #[tokio::test]
 async fn what_a_gateway_holds_that_is_not_heard_of_any_more_is_given_away_after_a_while() {
     let shared = Shared::new();
-    let port = shared.schema.url.rsplit_once("127.0.0.1:").and_then(|(_, rest)| rest.split('/').next());
-    let port: u16 = port.unwrap().parse().unwrap();
-    let proxy = Proxy::to(port).await;
-    let url = shared.schema.url.replace(&format!(":{port}/"), &format!(":{}/", proxy.port));
-    let lost = Gateway::start(&url, &shared.schema.name, Arc::new(Folder::new())).await;
+    let (lost, proxy) = shared.gateway_behind_proxy().await;
     let there = shared.gateway().await;
     touch(&there);
     let held = hold(&lost, 6).await;

@@ -1,7 +1,8 @@
 //! Filters of hostile texts on a real PostgreSQL and on SQLite, and what is left of secrets in either, in the journal and in
 //! a log of everything.
 
-use crate::stand::{self, Stand, query};
+use crate::server::query;
+use crate::stand::{self, Stand};
 use crate::support::{CONFIG, Gateway, MASTER, Site, ask, chat, open_ai, patiently};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;

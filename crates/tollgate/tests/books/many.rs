@@ -1,7 +1,8 @@
 //! Very many keys: those that there are, and those that there are not.
 
 use crate::disk::rows;
-use crate::stand::{Stand, query, script};
+use crate::server::query;
+use crate::stand::{Stand, script};
 use crate::support::{CHAT, COST, Connection, Site, chat, count, hello, open_ai, patiently, post};
 use serde_json::{Value, json};
 use tokio::task::JoinSet;

@@ -1,11 +1,10 @@
 //! A gateway before a PostgreSQL of its own, and a wire between them that can be cut.
 
 use crate::proxy::Proxy;
-use crate::server::{self, Server};
+use crate::server::{self, Server, query};
 use crate::support::{COST, Gateway, Site, chat, open_ai, patiently, priced};
 use std::collections::HashMap;
 use tokio::task::{JoinSet, spawn_blocking};
-use tokio_postgres::NoTls;
 use tollgate_simulator::{Rule, Script};
 
 /// Requests that are under way at the same time.
@@ -149,17 +148,5 @@ pub(crate) async fn rows(url: &str) -> HashMap<String, Vec<Row>> {
         let [call, cost, recovered] = row.try_into().unwrap();
         rows.entry(call).or_default().push((cost.parse().unwrap(), recovered != "0"));
     }
-    rows
-}
-
-/// The rows of a question whose columns are texts.
-pub(crate) async fn query(url: &str, sql: &str) -> Vec<Vec<String>> {
-    let (client, connection) = tokio_postgres::connect(url, NoTls).await.unwrap();
-    let pump = tokio::spawn(connection);
-    let found = client.query(sql, &[]).await.unwrap();
-    let text = |row: &tokio_postgres::Row, at: usize| row.get::<_, Option<String>>(at).unwrap_or_default();
-    let rows = found.iter().map(|row| (0..row.len()).map(|at| text(row, at)).collect()).collect();
-    drop(client);
-    let _ = pump.await;
     rows
 }

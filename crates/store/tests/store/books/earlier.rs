@@ -4,14 +4,13 @@
 use std::path::Path;
 
 use rusqlite::Connection;
-use tokio_postgres::NoTls;
 use tollgate_store::books::{
     AuditEntry, AuditFilter, Books, Claim, Delete, Expected, Holds, Page, PostgresOptions, Put, RecordChange,
     Settled,
 };
 use tollgate_store::{Durability, Location, Store, StoreOptions, StoredOverride};
 
-use super::server::{self, Schema};
+use super::server::{self, Schema, query};
 use super::{account, batch, row};
 use crate::folder::Folder;
 use crate::{NOW, owner, turn};
@@ -227,18 +226,6 @@ async fn fill_after(books: &Books, version: usize) {
     fill(books).await;
     assert_ne!(books.verify_audit().await.unwrap(), check);
     assert_eq!(books.scan_attempts(Default::default(), 100).await.unwrap().len(), 5);
-}
-
-/// The rows that a statement returns, their columns as texts.
-async fn query(url: &str, sql: &str) -> Vec<Vec<String>> {
-    let (client, connection) = tokio_postgres::connect(url, NoTls).await.unwrap();
-    let pump = tokio::spawn(connection);
-    let found = client.query(sql, &[]).await.unwrap();
-    let text = |row: &tokio_postgres::Row, at: usize| row.get::<_, Option<String>>(at).unwrap_or_default();
-    let rows = found.iter().map(|row| (0..row.len()).map(|at| text(row, at)).collect()).collect();
-    drop(client);
-    let _ = pump.await;
-    rows
 }
 
 /// The tables of a schema with their columns.

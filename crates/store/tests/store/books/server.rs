@@ -236,3 +236,15 @@ fn program(name: &str) -> PathBuf {
         panic!("PostgreSQL's {name} is not on this machine: install it, or name a server in {VARIABLE}")
     })
 }
+
+/// The rows that a statement returns, their columns as texts.
+pub(crate) async fn query(url: &str, sql: &str) -> Vec<Vec<String>> {
+    let (client, connection) = tokio_postgres::connect(url, NoTls).await.unwrap();
+    let pump = tokio::spawn(connection);
+    let found = client.query(sql, &[]).await.unwrap();
+    let text = |row: &tokio_postgres::Row, at: usize| row.get::<_, Option<String>>(at).unwrap_or_default();
+    let rows = found.iter().map(|row| (0..row.len()).map(|at| text(row, at)).collect()).collect();
+    drop(client);
+    let _ = pump.await;
+    rows
+}
