@@ -171,6 +171,16 @@ impl Caller {
         checked.map_err(|denied| Rejection::denied(&denied))
     }
 
+    /// Whether its key is good still: it may have been taken back, blocked or run out since its caller came. A token that was
+    /// verified goes on as it was.
+    pub(crate) fn check_again(&self, ledger: &Ledger) -> Result<(), Rejection> {
+        let Who::Holder(holder) = &self.who else { return Ok(()) };
+        let id = &*holder.key.id;
+        let holder = ledger.directory().holder(id).ok_or_else(|| Rejection::unknown_key(id))?;
+        let standing = Standing::of(&holder, ledger.clock().wall());
+        standing.map(|_| ()).map_err(|denied| Rejection::denied(&denied))
+    }
+
     /// Whether it is the operator: by the master key, or since no key is asked for.
     pub(crate) fn is_master(&self) -> bool {
         matches!(self.who, Who::Anyone | Who::Master)

@@ -89,6 +89,7 @@ fn code_of(rejection: &Rejection) -> &'static str {
     match (rejection.kind(), rejection.status().as_u16()) {
         ("budget_exceeded", _) => "budget_exceeded",
         (_, 429) => "rate_limit_exceeded",
+        (_, 401 | 403) => "invalid_api_key",
         _ => "server_error",
     }
 }

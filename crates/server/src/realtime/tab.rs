@@ -4,7 +4,7 @@
 //! long as the session lasts, and more as its conversation grows. Owns the holds. Leaves what an answer came to to the
 //! account, and waiting to the relay.
 //!
-//! **Invariant:** between two answers the next is held for, or the session ends. **Invariant:** while answers run, nothing
+//! **Invariant:** between two answers the next is held for, by a key that is good still, or the session ends. **Invariant:** while answers run, nothing
 //! from which one more can follow goes to the provider before that one is held for too, and its intent written.
 //! **Invariant:** each answer is booked once, by itself.
 
@@ -130,6 +130,9 @@ impl Tab {
 
     /// Holds the most that the next answer can cost, as the conversation is now.
     pub(super) fn cover(&mut self) -> Room {
+        if let Err(rejection) = self.caller.check_again(self.gateway.ledger()) {
+            return self.without(Box::new(rejection));
+        }
         let snapshot = self.gateway.snapshot();
         let rules = snapshot.toll_rules();
         let bounds = self.bounds();
@@ -151,10 +154,12 @@ impl Tab {
             self.coming = Some(Box::pin(async move { Ok(stake.confirmed().await.ok()) }));
             return Room::Later;
         }
-        held.unwrap_or_else(|refused| match self.running.is_empty() {
-            true => Room::Over(self.reject(&refused)),
-            false => Room::Later,
-        })
+        held.unwrap_or_else(|refused| self.without(self.reject(&refused)))
+    }
+
+    /// There is no room: what runs is heard to its end.
+    fn without(&self, rejection: Box<Rejection>) -> Room {
+        if self.running.is_empty() { Room::Over(rejection) } else { Room::Later }
     }
 
     /// Whether the intent of the next answer has been written meanwhile.

@@ -1,7 +1,7 @@
 //! What sessions may cost and how much they may ask: each answer is held for before it can begin, and booked when it is over.
 
 use crate::realtime::{Caller, Played, connect, events, next, say};
-use crate::support::admin::{MASTER, key, seen};
+use crate::support::admin::{MASTER, key, made, rows, seen};
 use crate::support::{App, settle};
 use futures_util::{FutureExt, SinkExt, StreamExt};
 use serde_json::{Value, json};
@@ -62,19 +62,6 @@ async fn heard(provider: &mut Provider) -> Value {
 async fn spent(app: &App, key: &str) -> f64 {
     let info = seen(app, &format!("/key/info?key={key}")).await;
     info["info"]["spend"].as_f64().unwrap()
-}
-
-/// Waits until a key has so many rows, and returns them.
-async fn rows(app: &App, count: u64) -> Value {
-    let mut page = Value::Null;
-    for _ in 0..500 {
-        page = seen(app, "/spend/logs/v2").await;
-        if page["total"] == count {
-            return page["data"].clone();
-        }
-        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
-    }
-    panic!("{page}");
 }
 
 fn close_to(found: f64, expected: f64) -> bool {
@@ -216,6 +203,51 @@ async fn a_conversation_that_grows_is_held_for_as_long_as_it_is() {
     app.until("the session ends", |app| app.gateway.in_flight() == 0).await;
     assert!(close_to(spent(&app, &held).await, 0.0));
     app.stop().await;
+}
+
+/// A session in which an answer runs while its key is taken away, by this call: what the caller hears from then on.
+async fn taken_away(route: &str, body: fn(&str) -> Value) -> Vec<Value> {
+    let (played, app) = start().await;
+    let held = key(&app, json!({})).await;
+    let (mut caller, mut provider) = session(&played, &app, &held).await;
+    say(&mut caller, json!({"type": "response.create"})).await;
+    heard(&mut provider).await;
+    begin(&mut provider, "resp_0").await;
+    events(&mut caller, "response.created").await;
+    made(&app, route, body(&held)).await;
+    // What runs is heard to its end, and nothing more goes to the provider.
+    say(&mut caller, json!({"type": "response.create"})).await;
+    end(&mut provider, "resp_0", (10, 10)).await;
+    let (said, close) = events(&mut caller, "nothing").await;
+    assert_eq!(close.map(|(code, _)| code), Some(1_008));
+    assert_eq!(heard(&mut provider).await, json!(1_001));
+    drop(provider);
+    app.until("the session ends", |app| app.gateway.in_flight() == 0).await;
+    app.stop().await;
+    said
+}
+
+#[tokio::test]
+async fn a_session_whose_key_is_taken_away_ends_with_the_answer_that_runs() {
+    for (route, body, begins) in [
+        (
+            "/key/block",
+            (|key| json!({"key": key})) as fn(&str) -> Value,
+            "Authentication Error, Key is blocked.",
+        ),
+        (
+            "/key/delete",
+            |key| json!({"keys": [key]}),
+            "Authentication Error, Invalid proxy server token passed.",
+        ),
+    ] {
+        let said = taken_away(route, body).await;
+        let types: Vec<&str> = said.iter().map(|event| event["type"].as_str().unwrap()).collect();
+        assert_eq!(types, ["response.done", "error"], "{route}");
+        assert_eq!(said[1]["error"]["code"], "invalid_api_key", "{route}");
+        let message = said[1]["error"]["message"].as_str().unwrap();
+        assert!(message.starts_with(begins), "{route}: {message}");
+    }
 }
 
 #[tokio::test]

@@ -1,5 +1,6 @@
 //! What was spent, as every report tells it: a handful of requests by two keys of two teams, and the same sums everywhere.
 
+use crate::support::admin::rows;
 use crate::support::{Answer, App, Wire, advance, hello, model_list, post, seconds, streamed};
 use serde_json::{Value, json};
 use tollgate_simulator::{Behaviour, Fault, ResetPoint, Rule, Script, TokenCounts};
@@ -43,17 +44,6 @@ async fn key(app: &App, body: Value) -> String {
     made.json()["key"].as_str().unwrap().to_owned()
 }
 
-/// Waits until so many attempts are in the books.
-async fn settled(app: &App, attempts: u64) {
-    for _ in 0..500 {
-        if report(app, "/spend/logs/v2").await["total"] == attempts {
-            return;
-        }
-        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
-    }
-    panic!("{}", report(app, "/spend/logs/v2").await);
-}
-
 struct World {
     app: App,
     one: String,
@@ -78,7 +68,7 @@ async fn world() -> World {
         let answer = post_as(&app, key, "/v1/chat/completions", &body).await;
         assert_eq!(answer.status, 200, "{}", answer.text());
     }
-    settled(&app, 5).await;
+    rows(&app, 5).await;
     let rows = report(&app, "/spend/logs/v2").await;
     let today = rows["data"][0]["startTime"].as_str().unwrap()[..10].to_owned();
     World { app, one, two, today }
@@ -327,7 +317,7 @@ async fn budgets_of_providers_are_told_where_there_are_any() {
         "router_settings: {provider_budget_config: {openai: {budget_limit: 10, time_period: 1d}}}\n";
     let app = App::start(config(budgets), counted()).await;
     assert_eq!(post_as(&app, MASTER, "/v1/chat/completions", &hello("chat")).await.status, 200);
-    settled(&app, 1).await;
+    rows(&app, 1).await;
     let told = report(&app, "/provider/budgets").await;
     let openai = &told["providers"]["openai"];
     assert_eq!((&openai["budget_limit"], &openai["time_period"]), (&json!(10.0), &json!("1d")));
@@ -347,7 +337,7 @@ async fn a_refusal_by_a_budget_or_a_limit_and_a_failure_stand_in_the_logs_and_co
     assert_eq!(post_as(&app, &slow, "/v1/chat/completions", &body).await.status, 500);
     assert_eq!(post_as(&app, &slow, "/v1/chat/completions", &body).await.status, 429);
     assert_eq!(post_as(&app, "sk-nobody-has-this-key", "/v1/chat/completions", &body).await.status, 401);
-    settled(&app, 3).await;
+    rows(&app, 3).await;
     for (code, class) in [(422, "BudgetExceededError"), (500, "APIError"), (429, "RateLimitError")] {
         let found = report(&app, &format!("/spend/logs/v2?error_code={code}")).await;
         assert_eq!(found["total"], 1, "{code} {found}");
@@ -388,7 +378,7 @@ async fn what_was_left_at_work_is_the_gateways_own_and_what_broke_before_it_answ
         }
         let answer = connection.answer().await;
         assert!(answer.status >= 400, "{fault:?}");
-        settled(&app, if is_left { 2 } else { 1 }).await;
+        rows(&app, if is_left { 2 } else { 1 }).await;
         let page = report(&app, "/spend/logs/v2").await;
         let rows = page["data"].as_array().unwrap();
         let flags = |name: &str| rows.iter().filter(|row| row["metadata"][name] == true).count();
@@ -409,7 +399,7 @@ async fn a_row_says_whose_it_was_what_it_cost_and_what_the_caller_noted() {
     let mut body = hello("chat");
     body["metadata"] = json!({"spend_logs_metadata": {"project": "x"}});
     assert_eq!(post_as(&app, &key, "/v1/chat/completions", &body).await.status, 200);
-    settled(&app, 1).await;
+    rows(&app, 1).await;
     let row = report(&app, "/spend/logs/v2").await["data"][0].clone();
     let metadata = &row["metadata"];
     assert_eq!(
@@ -505,7 +495,7 @@ async fn an_answer_that_does_not_do_is_in_the_books_with_what_it_used_and_charge
         let own = key(&app, json!({"max_budget": 1})).await;
         let answer = post_as(&app, &own, "/v1/chat/completions", &body).await;
         assert_eq!((answer.status, app.sends(["a", "b"])), (200, [1, 1]), "{}", answer.text());
-        settled(&app, 2).await;
+        rows(&app, 2).await;
         let page = report(&app, "/spend/logs/v2").await;
         let rows = page["data"].as_array().unwrap();
         let (wasted, served): (Vec<_>, Vec<_>) =

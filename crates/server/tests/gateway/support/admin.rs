@@ -98,3 +98,16 @@ pub(crate) fn each(list: &Value, member: &str) -> Vec<String> {
 pub(crate) fn names(value: &Value) -> Vec<&str> {
     value.as_object().unwrap_or_else(|| panic!("an object, not {value}")).keys().map(String::as_str).collect()
 }
+
+/// Waits until there are so many rows of attempts, and returns them.
+pub(crate) async fn rows(app: &App, count: u64) -> Value {
+    let mut page = Value::Null;
+    for _ in 0..500 {
+        page = seen(app, "/spend/logs/v2").await;
+        if page["total"] == count {
+            return page["data"].clone();
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+    }
+    panic!("{page}");
+}
