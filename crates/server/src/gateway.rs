@@ -25,7 +25,7 @@ use tollgate_ledger::{Accounts, Ledger, Recovery, StartError};
 use tollgate_policy::accounts::{Kernel, Times};
 use tollgate_policy::clock::Wall;
 use tollgate_store::books::{Books, Changes, PostgresOptions};
-use tollgate_store::{LazyStore, Location, StoreOptions};
+use tollgate_store::{LazyStore, Location, StoreError, StoreOptions};
 
 /// Rows of one deletion of what has expired.
 const PURGE_BATCH: u32 = 1_000;
@@ -344,16 +344,8 @@ impl Gateway {
         if let Err(error) = store.overrides().purge_expired(now).await {
             tracing::warn!(%error, "expired words of operators could not be deleted");
         }
-        loop {
-            match store.responses().purge_expired(now, PURGE_BATCH).await {
-                Ok(purged) if purged == PURGE_BATCH => tokio::task::yield_now().await,
-                Ok(_) => return,
-                Err(error) => {
-                    tracing::warn!(%error, "expired responses could not be deleted");
-                    return;
-                }
-            }
-        }
+        in_batches("expired responses", async || store.responses().purge_expired(now, PURGE_BATCH).await)
+            .await;
     }
 
     /// Deletes the rows of requests that are older than the operator keeps them; their sums stay.
@@ -365,32 +357,15 @@ impl Gateway {
         let (Some(books), Some(kept)) = (self.ledger.books(), kept) else { return };
         let kept = i64::try_from(kept.as_micros()).unwrap_or(i64::MAX);
         let before = self.ledger.clock().wall().micros().saturating_sub(kept);
-        loop {
-            match books.purge_attempts(before, PURGE_BATCH).await {
-                Ok(purged) if purged == u64::from(PURGE_BATCH) => tokio::task::yield_now().await,
-                Ok(_) => return,
-                Err(error) => {
-                    tracing::warn!(%error, "old rows of requests could not be deleted");
-                    return;
-                }
-            }
-        }
+        in_batches("old rows of requests", async || books.purge_attempts(before, PURGE_BATCH).await).await;
     }
 
     /// Deletes what stood in budgets in periods that nobody asks of any more.
     async fn purge_accounts(&self) {
         let Some(books) = self.ledger.books() else { return };
         let told_before = self.ledger.clock().wall().micros().saturating_sub(TOLD_KEPT_MICROS);
-        loop {
-            match books.purge_accounts(told_before, PURGE_BATCH).await {
-                Ok(purged) if purged == u64::from(PURGE_BATCH) => tokio::task::yield_now().await,
-                Ok(_) => return,
-                Err(error) => {
-                    tracing::warn!(%error, "old periods of budgets could not be deleted");
-                    return;
-                }
-            }
-        }
+        let purge = async || books.purge_accounts(told_before, PURGE_BATCH).await;
+        in_batches("old periods of budgets", purge).await;
     }
 
     /// Looks once where budgets are going and who spends far more than is usual, and tells what is worth it.
@@ -510,6 +485,20 @@ impl Gateway {
 
     pub(crate) fn drain_handle(&self) -> Arc<Drain> {
         Arc::clone(&self.drain)
+    }
+}
+
+/// Deletes a batch after the other until none is left, and lets others go on in between.
+async fn in_batches<N: Into<u64> + Copy>(what: &str, mut delete: impl AsyncFnMut() -> Result<N, StoreError>) {
+    loop {
+        match delete().await {
+            Ok(deleted) if deleted.into() == u64::from(PURGE_BATCH) => tokio::task::yield_now().await,
+            Ok(_) => return,
+            Err(error) => {
+                tracing::warn!(%error, "{what} could not be deleted");
+                return;
+            }
+        }
     }
 }
 
