@@ -26,7 +26,7 @@ cargo xtask <command>
   setup                             only install what the tests need
   bench [--quick] [--peers]         measure the gateway beside nginx and no proxy at all; writes docs/benchmarks.md
         [--only ROW]...               rows: plain, stream, large, crossed, latency, pace, loss, hedge, routing, toll,
-                                      instructions, hot, keys, journal, memory, start
+                                      instructions, hot, noisy, keys, journal, memory, start
         [--no-write]                  print only; a quick run never writes, one of some rows their sections alone
         [--without-gateway]           nginx and the load alone: what the harness itself costs
   upstream --port N                 the provider stand-in that the benchmark measures against

@@ -4,10 +4,12 @@
 //!
 //! **Invariant**: what was not measured has no section and no aim.
 
+use super::arrivals::Seen;
 use super::durable::{self, Durable, Journal, JournalRow};
 use super::hot::{self, Hot, HotRow, Spread};
 use super::instructions::{self, InstructionsRow};
 use super::many::{ManyRow, SIZES};
+use super::noisy::{self, Noisy};
 use super::report::{Aim, line, megabytes};
 use super::stats::median;
 use super::threads::Threads;
@@ -20,6 +22,8 @@ pub(crate) struct Accounted {
     pub(crate) tolls: Vec<TollRow>,
     /// One key beside many.
     pub(crate) hot: Hot,
+    /// One that floods beside others.
+    pub(crate) noisy: Noisy,
     /// Databases of several sizes.
     pub(crate) many: Vec<ManyRow>,
     /// With a journal and without.
@@ -65,6 +69,20 @@ impl Accounted {
                 self.hot.row(Spread::Hot).map(|row| row.seen.errors as f64),
             ),
             Aim::most(
+                "one that floods: p99 of 20 others / without it",
+                "<= 1.10x",
+                1.1,
+                "x",
+                self.noisy.ratio(|seen| &seen.p99),
+            ),
+            Aim::most(
+                "one that floods: others' errors",
+                "0",
+                0.0,
+                "",
+                (self.noisy.rate > 0).then_some(self.noisy.beside.errors as f64),
+            ),
+            Aim::most(
                 "start with 100,000 keys",
                 "<= 3 s",
                 3.0,
@@ -101,6 +119,7 @@ impl Accounted {
             tolls(&self.tolls),
             instructions(&self.instructions),
             hot_key(&self.hot),
+            one_that_floods(&self.noisy),
             many(&self.many),
             journals(&self.durable),
         ]
@@ -209,6 +228,33 @@ fn hot_key(hot: &Hot) -> String {
     text
 }
 
+fn one_that_floods(noisy: &Noisy) -> String {
+    let Noisy { rate, alone, beside, refused, answered } = noisy;
+    if *rate == 0 {
+        return String::new();
+    }
+    let mut text = format!(
+        "\n## One that floods\n\n{} keys ask {rate} times a second together, three tenths of what the gateway can do on this \
+         machine, each request at its own moment, from which its time counts: by themselves, and beside one key that asks as \
+         often as all of them and may ask {} times a minute ({answered} of its requests were answered, {refused} refused). \
+         Milliseconds; what it is to the times by themselves, round by round, is in brackets.\n\n\
+         | the others | p50 | p99 | errors |\n|---|---|---|---|\n",
+        noisy::NORMAL,
+        noisy::A_MINUTE
+    );
+    let ms = |seen: &Seen, pick: fn(&Seen) -> &Vec<f64>| format!("{:.2}", median(pick(seen)));
+    let (p50, p99): (fn(&Seen) -> &Vec<f64>, fn(&Seen) -> &Vec<f64>) = (|seen| &seen.p50, |seen| &seen.p99);
+    text.push_str(&format!(
+        "| by themselves | {} | {} | {} |\n",
+        ms(alone, p50),
+        ms(alone, p99),
+        alone.errors
+    ));
+    let cell = |pick| format!("{} ({:.2}x)", ms(beside, pick), noisy.ratio(pick).unwrap_or(f64::NAN));
+    text.push_str(&format!("| beside it | {} | {} | {} |\n", cell(p50), cell(p99), beside.errors));
+    text
+}
+
 fn many(rows: &[ManyRow]) -> String {
     let Some(one) = rows.first() else { return String::new() };
     let mut text = String::from(
@@ -307,6 +353,20 @@ mod tests {
             "{text}"
         );
         assert!(text.contains("| 1000 keys | 5000 | 1.00 | 2.00 | 50.0 | 0 |"), "{text}");
+    }
+
+    #[test]
+    fn others_are_told_with_and_without_one_that_floods() {
+        let seen = |p50, p99| Seen { p50: vec![p50], p99: vec![p99], errors: 0 };
+        let (alone, beside) = (seen(1.0, 2.0), seen(1.0, 2.5));
+        let noisy = Noisy { rate: 700, alone, beside, refused: 9, answered: 3 };
+        let accounted = Accounted { noisy, ..Accounted::default() };
+        let values: Vec<f64> = accounted.aims().iter().filter_map(|aim| aim.value).collect();
+        assert_eq!(values, [1.25, 0.0]);
+        let text = accounted.sections();
+        assert!(text.contains("ask 700 times a second") && text.contains("(3 of its requests"), "{text}");
+        assert!(text.contains("| by themselves | 1.00 | 2.00 | 0 |"), "{text}");
+        assert!(text.contains("| beside it | 1.00 (1.00x) | 2.50 (1.25x) | 0 |"), "{text}");
     }
 
     #[test]

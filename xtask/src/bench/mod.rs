@@ -18,6 +18,7 @@ mod load;
 mod loss;
 mod machine;
 mod many;
+mod noisy;
 mod page;
 mod peers;
 mod people;
@@ -142,7 +143,7 @@ struct Options {
     only: Vec<String>,
 }
 
-const ROWS: [&str; 16] = [
+const ROWS: [&str; 17] = [
     "plain",
     "stream",
     "large",
@@ -155,6 +156,7 @@ const ROWS: [&str; 16] = [
     "toll",
     "instructions",
     "hot",
+    "noisy",
     "keys",
     "journal",
     "memory",
@@ -358,6 +360,9 @@ async fn accounted(
     }
     if options.wants("hot") {
         results.hot = hot::measure(place, upstream_port, rounds, window).await?;
+    }
+    if options.wants("noisy") {
+        results.noisy = noisy::measure(place, upstream_port, rounds, window).await?;
     }
     if options.wants("keys") {
         let plan = ManyPlan { starts: plan.many_starts, rounds, warm, window };

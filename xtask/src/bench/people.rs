@@ -122,7 +122,11 @@ pub(crate) async fn in_memory(
     Ok(gateway)
 }
 
-async fn call(gateway: &Contender, path: &str, body: &str) -> Result<(), String> {
+/// Has an operator's call made.
+///
+/// # Errors
+/// When it is refused.
+pub(crate) async fn call(gateway: &Contender, path: &str, body: &str) -> Result<(), String> {
     let target = gateway.admin(path, body);
     let mut client = Client::connect(target.port).await.map_err(|error| format!("{path}: {error}"))?;
     let mut reply = Vec::new();
