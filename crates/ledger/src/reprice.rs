@@ -76,7 +76,7 @@ pub fn reprice(row: &SpendRow, found: Option<(&Prices, &Adjustment)>) -> Result<
         return Err(Kept::Same);
     }
     let charged = row.charged.filter(|charged| *charged == 0 && row.overhead);
-    Ok(Repriced { attempt_id: row.attempt_id, cost, charged, prices: row.prices.clone() })
+    Ok(Repriced { attempt_id: row.attempt_id, cost, charged })
 }
 
 /// The sums of one day and one model before and after.

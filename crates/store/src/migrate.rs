@@ -33,6 +33,7 @@ pub(crate) const MIGRATIONS: &[Migration] = &[
     Migration { version: 4, name: "spend", sql: include_str!("migrations/0004_spend.sql") },
     Migration { version: 5, name: "told", sql: include_str!("migrations/0005_told.sql") },
     Migration { version: 6, name: "log", sql: include_str!("migrations/0006_log.sql") },
+    Migration { version: 7, name: "prices", sql: include_str!("migrations/0007_prices.sql") },
 ];
 
 /// Refuses files that are not ours or newer than this release. Reads only.

@@ -27,8 +27,6 @@ pub struct Repriced {
     pub cost: i128,
     /// What its accounts are charged, where that is not the cost.
     pub charged: Option<i128>,
-    /// The prices, JSON.
-    pub prices: String,
 }
 
 /// Whether what budgets stand at changes too.
@@ -42,11 +40,11 @@ pub enum Charging {
 
 fn update(dialect: Dialect) -> &'static str {
     dialect.pick(
-        "UPDATE attempts SET cost = k.cost, charged = k.charged, prices = k.prices, unpriced = 0 FROM \
-         (SELECT value ->> 'attempt_id' AS attempt_id, value ->> 'cost' AS cost, value ->> 'charged' AS charged, \
-         value ->> 'prices' AS prices FROM json_each($1)) AS k WHERE attempts.attempt_id = k.attempt_id",
-        "UPDATE attempts SET cost = k.cost, charged = k.charged, prices = k.prices, unpriced = 0 FROM \
-         json_to_recordset($1::json) AS k (attempt_id TEXT, cost BIGINT, charged BIGINT, prices TEXT) \
+        "UPDATE attempts SET cost = k.cost, charged = k.charged, unpriced = 0 FROM \
+         (SELECT value ->> 'attempt_id' AS attempt_id, value ->> 'cost' AS cost, value ->> 'charged' AS charged \
+         FROM json_each($1)) AS k WHERE attempts.attempt_id = k.attempt_id",
+        "UPDATE attempts SET cost = k.cost, charged = k.charged, unpriced = 0 FROM \
+         json_to_recordset($1::json) AS k (attempt_id TEXT, cost BIGINT, charged BIGINT) \
          WHERE attempts.attempt_id = k.attempt_id",
     )
 }
@@ -75,14 +73,13 @@ pub(super) fn reprice(
     let mut differences = Vec::with_capacity(found.len());
     for row in found {
         let Some(priced) = new.get(&row.attempt_id) else { continue };
-        let (cost, charged, prices) = (priced.cost, priced.charged, priced.prices.clone());
+        let (cost, charged) = (priced.cost, priced.charged);
         // As it is kept: what 64 bits do not hold is cut off, here as there.
-        let after = keepable(SpendRow { cost, charged, prices, ..row.clone() });
+        let after = keepable(SpendRow { cost, charged, ..row.clone() });
         changes.push(json!({
             "attempt_id": attempt_text(after.attempt_id),
             "cost": i64::try_from(after.cost).unwrap_or(i64::MAX),
             "charged": i64::try_from(after.charge()).unwrap_or(i64::MAX),
-            "prices": after.prices.as_str(),
         }));
         differences.push(difference(&row, &after));
     }

@@ -168,9 +168,6 @@ pub struct SpendRow {
     /// What its accounts were charged, where that is not the cost.
     #[serde(rename = "xc", with = "decimal_or_none", skip_serializing_if = "Option::is_none")]
     pub charged: Option<i128>,
-    /// The prices by which the cost was worked out, JSON.
-    #[serde(rename = "pr", with = "raw", skip_serializing_if = "String::is_empty")]
-    pub prices: String,
     /// The tokens are an estimate: the provider did not say.
     #[serde(rename = "fe", skip_serializing_if = "is_default")]
     pub estimated: bool,

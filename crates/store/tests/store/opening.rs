@@ -89,7 +89,7 @@ async fn a_file_of_a_newer_release_is_refused() {
         let connection = Connection::open(target.file()).unwrap();
         connection.execute_batch("INSERT INTO schema_version VALUES (99, 'later')").unwrap();
     };
-    check_refused(newer, "FILE: has schema version 99, and this release knows versions up to 6").await;
+    check_refused(newer, "FILE: has schema version 99, and this release knows versions up to 7").await;
 }
 
 #[tokio::test]

@@ -31,6 +31,7 @@ const MIGRATIONS: &[Migration] = &[
     },
     Migration { version: 3, name: "log", sql: include_str!("../../migrations/postgres/0003_log.sql") },
     Migration { version: 4, name: "holds", sql: include_str!("../../migrations/postgres/0004_holds.sql") },
+    Migration { version: 5, name: "prices", sql: include_str!("../../migrations/postgres/0005_prices.sql") },
 ];
 
 /// Whoever takes steps holds this lock: `TLGT`, twice.

@@ -151,7 +151,6 @@ pub(super) fn written(row: &SpendRow) -> Vec<u8> {
     if let Some(charged) = row.charged {
         object.decimal("xc", charged);
     }
-    object.raw("pr", &row.prices);
     object.flag("fe", row.estimated);
     object.flag("fr", row.recovered);
     object.flag("fu", row.unpriced);
@@ -252,7 +251,6 @@ mod tests {
             usage: "{ \"units\" : [1, 2.50, \"\\u00fc\"] }".to_owned(),
             cost: i128::MIN,
             charged: Some(0),
-            prices: " 17 ".to_owned(),
             estimated: true,
             recovered: true,
             unpriced: true,
@@ -295,7 +293,7 @@ mod tests {
         let read = SpendRow::from_json(&written(&row)).unwrap();
         // What is no JSON comes back as the JSON string that it was kept as, and spaces around a value are no part of it.
         let kept = |text: &str| serde_json::to_string(text).unwrap();
-        let expect = SpendRow { metadata: kept(&row.metadata), prices: "17".to_owned(), ..row };
+        let expect = SpendRow { metadata: kept(&row.metadata), ..row };
         assert!(read == expect, "{:?}", String::from_utf8(written(&expect)));
     }
 }

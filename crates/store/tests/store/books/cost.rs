@@ -49,7 +49,6 @@ fn usual(number: u64, ids: Ids, rng: &mut fastrand::Rng) -> SpendRow {
         api_base: "http://127.0.0.1:18080/v1".to_owned(),
         started_at: began_at,
         ended_at: began_at + 1_500,
-        prices: r#"{"input_cost_per_token":"0.0000025","output_cost_per_token":"0.00001"}"#.to_owned(),
         metadata:
             r#"{"user_api_key_alias":"one","tollgate_cost_parts":[102500000,22500000,80000000,0,0,0,0,0]}"#
                 .to_owned(),

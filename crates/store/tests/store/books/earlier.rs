@@ -16,22 +16,47 @@ use crate::folder::Folder;
 use crate::{NOW, owner, turn};
 
 /// The steps of the file: name, statements, and the mark of these (FNV-1a).
-const FILE_STEPS: [(&str, &str, u64); 6] = [
+const FILE_STEPS: [(&str, &str, u64); 7] = [
     ("responses", include_str!("../../../src/migrations/0001_responses.sql"), 0xD525_1F62_CF2C_23E1),
     ("overrides", include_str!("../../../src/migrations/0002_overrides.sql"), 0x1E24_E451_698A_514E),
     ("records", include_str!("../../../src/migrations/0003_records.sql"), 0x5B42_FCA8_B8CE_3141),
     ("spend", include_str!("../../../src/migrations/0004_spend.sql"), 0xDAB6_B101_E9BD_975F),
     ("told", include_str!("../../../src/migrations/0005_told.sql"), 0xA1DF_FA55_459E_C15E),
     ("log", include_str!("../../../src/migrations/0006_log.sql"), 0xA594_8FD0_BBBC_39BD),
+    ("prices", include_str!("../../../src/migrations/0007_prices.sql"), 0x1046_7C75_FD37_D186),
 ];
 
 /// The steps of PostgreSQL.
-const SERVER_STEPS: [(&str, &str, u64); 4] = [
+const SERVER_STEPS: [(&str, &str, u64); 5] = [
     ("books", include_str!("../../../src/migrations/postgres/0001_books.sql"), 0x09CD_347B_75D5_D24B),
     ("following", include_str!("../../../src/migrations/postgres/0002_following.sql"), 0xBFE8_E143_046B_AEEB),
     ("log", include_str!("../../../src/migrations/postgres/0003_log.sql"), 0xA594_8FD0_BBBC_39BD),
     ("holds", include_str!("../../../src/migrations/postgres/0004_holds.sql"), 0x7157_835B_F0A7_541F),
+    ("prices", include_str!("../../../src/migrations/postgres/0005_prices.sql"), 0x1046_7C75_FD37_D186),
 ];
+
+/// Columns that are gone, of which no row has ever had anything.
+const GONE: [(&str, &str); 1] = [("attempts", "prices")];
+
+/// How rows of a table with these columns, of an earlier release, are copied from today's.
+fn copy_of(table: &str, columns: &str, (to, from): (&str, &str)) -> String {
+    let is_gone = |column: &&str| GONE.contains(&(table, column));
+    let (gone, there): (Vec<&str>, Vec<&str>) = columns.split(", ").partition(is_gone);
+    let (into, values) = (there.iter().chain(&gone), there.iter().copied().chain(gone.iter().map(|_| "''")));
+    let list = |names: Vec<&str>| names.join(", ");
+    let (into, values) = (list(into.copied().collect()), list(values.collect()));
+    format!("INTO {to}{table} ({into}) SELECT {values} FROM {from}{table}; ")
+}
+
+/// Without the columns that are gone.
+fn kept(tables: Vec<(String, String)>) -> Vec<(String, String)> {
+    let keep = |(table, columns): (String, String)| {
+        let is_there = |column: &&str| !GONE.contains(&(table.as_str(), column));
+        let columns = columns.split(", ").filter(is_there).collect::<Vec<_>>().join(", ");
+        (table, columns)
+    };
+    tables.into_iter().map(keep).collect()
+}
 
 fn mark(text: &str) -> u64 {
     let step = |hash: u64, byte: u8| (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01B3);
@@ -167,9 +192,8 @@ fn file_of(version: usize, today: &Path) -> Folder {
     let attach = format!("ATTACH DATABASE '{}' AS today", today.display());
     connection.execute_batch(&attach).unwrap();
     for (table, columns) in file_tables(&connection, "main") {
-        let sql =
-            format!("INSERT OR REPLACE INTO main.{table} ({columns}) SELECT {columns} FROM today.{table}");
-        connection.execute_batch(&sql).unwrap();
+        let copy = copy_of(&table, &columns, ("main.", "today."));
+        connection.execute_batch(&format!("INSERT OR REPLACE {copy}")).unwrap();
     }
     folder
 }
@@ -193,7 +217,7 @@ async fn a_file_of_every_earlier_release_is_opened_with_everything_that_is_in_it
     }
     for version in 1..=FILE_STEPS.len() {
         let folder = file_of(version, &today.file());
-        let tables = file_tables(&Connection::open(folder.file()).unwrap(), "main");
+        let tables = kept(file_tables(&Connection::open(folder.file()).unwrap(), "main"));
         let before = file_rows(&folder.file(), &tables);
         assert_eq!(before, file_rows(&today.file(), &tables), "{version}");
         let store = Store::open(Location::File(folder.file()), &StoreOptions::default()).await.unwrap();
@@ -268,8 +292,8 @@ async fn schema_of(version: usize, today: &Schema) -> Schema {
     server::execute(&schema.url, &sql).await.unwrap();
     let mut copy = format!("SET search_path TO {}; DELETE FROM heads; ", schema.name);
     for (table, columns) in server_tables(&schema).await {
-        let from = &today.name;
-        copy.push_str(&format!("INSERT INTO {table} ({columns}) SELECT {columns} FROM {from}.{table}; "));
+        let from = format!("{}.", today.name);
+        copy.push_str(&format!("INSERT {}", copy_of(&table, &columns, ("", &from))));
     }
     server::execute(&schema.url, &copy).await.unwrap();
     schema
@@ -292,7 +316,7 @@ async fn a_schema_of_every_earlier_release_is_used_with_everything_that_is_in_it
     }
     for version in 1..=SERVER_STEPS.len() {
         let schema = schema_of(version, &today).await;
-        let tables = server_tables(&schema).await;
+        let tables = kept(server_tables(&schema).await);
         let before = server_rows(&schema, &tables).await;
         assert_eq!(before, server_rows(&today, &tables).await, "{version}");
         let books = books_of(&schema);

@@ -29,7 +29,6 @@ pub(crate) fn full() -> SpendRow {
         image_output_tokens: 8,
         usage: text(r#"{"seconds": 2.5}"#),
         charged: Some(-12),
-        prices: text(r#"{"input":"0.0000025"}"#),
         estimated: true,
         recovered: true,
         unpriced: true,
