@@ -6,6 +6,7 @@
 //!
 //! **Invariant:** no lock of this module is held across an await, but the one that puts changes of records in order.
 
+mod changing;
 mod health;
 
 use crate::accounts::Accounts;
@@ -14,11 +15,10 @@ use crate::charge::{Charge, Past, scope_of};
 use crate::clock::Clock;
 use crate::confirming::Confirming;
 use crate::feeder::{self, Feeder};
-use crate::following::{Follower, Following, alone_with};
+use crate::following::{Follower, Following};
 use crate::journal::{Journal, Options, Orphan, Position};
 use crate::rows::read_record;
 use crate::uses::LastUses;
-use std::collections::HashSet;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, OnceLock, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
@@ -28,10 +28,7 @@ use tollgate_identity::{Directory, Kind, Limits, Record, Scope, ScopeKind};
 use tollgate_policy::accounts::{Crossing, Reservation};
 use tollgate_policy::clock::Wall;
 use tollgate_store::StoreError;
-use tollgate_store::books::{
-    self, Batch, Books, Changes, Charging, Checkpoint, RecordChange, Records, Repriced, Settled, SpendRow,
-    Status,
-};
+use tollgate_store::books::{self, Batch, Books, Changes, Checkpoint, Records, SpendRow, Status};
 
 /// Records that are kept in memory while the journal's disk refuses. Beyond, nothing is sent any more.
 const BACKLOG_MAX: usize = 100_000;
@@ -367,80 +364,6 @@ impl Ledger {
 
     pub(crate) fn journal(&self) -> Option<&Arc<Journal>> {
         self.journal.get()
-    }
-
-    /// Makes a change of records: in the books, then in memory. Changes are made one after another.
-    ///
-    /// # Errors
-    /// Where the books do not take it; nothing has changed then.
-    pub async fn commit(&self, mut change: RecordChange) -> Result<i64, CommitError> {
-        let books = self.books.get().ok_or(CommitError::NoBooks)?;
-        let order = self.changing.lock().await;
-        let made = (change.puts.clone(), change.deletes.clone(), change.accounts.clone());
-        change.accounts.extend(self.emptied(&change.deletes));
-        let alone = alone_with(self, &change.accounts).await;
-        let revision = books.commit(change).await?;
-        let (puts, deletes, accounts) = made;
-        let written = puts.into_iter().map(|put| books::Record {
-            kind: put.kind,
-            id: put.id,
-            doc: put.doc,
-            version: revision,
-        });
-        let deleted = deletes.into_iter().map(|delete| (delete.kind, delete.id)).collect();
-        let own = Changes { written: written.collect(), deleted, revision };
-        self.take_over_own(books, &own).await;
-        for settled in accounts {
-            if let Some(charge) = Charge::from_account(&settled.account) {
-                self.accounts.set(&charge, PicoDollars(settled.amount));
-            }
-        }
-        drop((alone, order));
-        Ok(revision)
-    }
-
-    /// The accounts of what is deleted: whoever is made under the same id has spent nothing.
-    fn emptied(&self, deletes: &[books::Delete]) -> Vec<Settled> {
-        let directory = self.directory();
-        let records = deletes.iter().filter_map(|it| directory.get(Kind::from_word(&it.kind)?, &it.id));
-        // One that has a successor spends what that may spend.
-        let scopes = records.filter(|record| record.successor().is_none()).filter_map(|it| scope_of(it));
-        let gone: HashSet<Scope> = scopes.collect();
-        drop(directory);
-        if gone.is_empty() {
-            return Vec::new();
-        }
-        // With the accounts of its models.
-        let is_gone = |scope: &Scope| gone.contains(&Scope { model: None, ..scope.clone() });
-        let charges = self.accounts.charges_of(is_gone, self.clock.wall()).into_iter();
-        charges.map(|charge| Settled { account: charge.into_account(), amount: 0 }).collect()
-    }
-
-    /// Sets what attempts cost, in the books; with [`Charging::Correct`] the accounts in memory get what theirs got, and marks
-    /// that are passed by it are told. Says how many were changed. `rules` has the limits of those that have no record.
-    ///
-    /// # Errors
-    /// Where the books do not take it.
-    pub async fn reprice(
-        &self,
-        priced: Vec<Repriced>,
-        charging: Charging,
-        rules: &(dyn Fn(&Scope) -> Option<Limits> + Sync),
-    ) -> Result<u64, CommitError> {
-        let books = self.books.get().ok_or(CommitError::NoBooks)?;
-        let alone = self.following.order().lock_owned().await;
-        let done = books.reprice(priced, charging).await?;
-        let wall = self.clock.wall();
-        for settled in &done.differences {
-            let Some(charge) = Charge::from_account(&settled.account) else { continue };
-            let limits = self.limits_of(&charge.scope).or_else(|| rules(&charge.scope));
-            let difference = PicoDollars(settled.amount);
-            for (scope, crossing) in self.accounts.correct(&charge, limits.as_ref(), wall, difference) {
-                self.tell(&scope, &crossing);
-            }
-        }
-        drop(alone);
-        Ok(done.attempts)
     }
 
     /// The limits of a record.

@@ -1,6 +1,7 @@
 //! End users: made, held to what they may, blocked, changed and taken away.
 
 use crate::office::{COST, MASTER, Office, message, names, refused};
+use crate::support::admin::rows;
 use serde_json::{Value, json};
 
 #[tokio::test]
@@ -66,6 +67,27 @@ async fn an_end_users_budget_is_spent_by_the_body_and_by_the_header() {
     assert_eq!(office.chat(&key, "chat", user()).await.status, 200);
     let spent = office.good("GET", "/customer/info?end_user_id=c1", Value::Null).await;
     assert_eq!(spent["spend"], json!(0.0105));
+    office.0.stop().await;
+}
+
+#[tokio::test]
+async fn whoever_has_spent_before_a_record_is_made_of_them_has_spent_it_in_their_budget() {
+    let office = Office::open("").await;
+    let named = || json!({"user": "c1", "metadata": {"tags": ["t1"]}});
+    assert_eq!(office.chat(MASTER, "chat", named()).await.status, 200);
+    assert_eq!(office.chat(MASTER, "chat", named()).await.status, 200);
+    rows(&office.0, 2).await;
+    office.good("POST", "/customer/new", json!({"user_id": "c1", "max_budget": 0.005})).await;
+    let spent = office.good("GET", "/customer/info?end_user_id=c1", Value::Null).await;
+    assert_eq!(spent["spend"], json!(2.0 * COST));
+    let told = "ExceededBudget: End User=c1 over budget. Spend=0.007, Budget=0.005";
+    refused(&office.chat(MASTER, "chat", named()).await, 422, "budget_exceeded", told);
+    office.good("POST", "/customer/delete", json!({"user_ids": ["c1"]})).await;
+    office.good("POST", "/tag/new", json!({"name": "t1", "max_budget": 0.005})).await;
+    let refusal = office.chat(MASTER, "chat", named()).await;
+    assert_eq!(refusal.status, 422, "{}", refusal.text());
+    assert!(message(&refusal).contains("Tag=t1"), "{}", refusal.text());
+    assert_eq!(office.0.received().len(), 2);
     office.0.stop().await;
 }
 

@@ -6,6 +6,7 @@
 
 use std::collections::BTreeMap;
 
+use super::clauses::Clauses;
 use super::columns::{id_of, scope_id_of};
 use super::row::{Account, SpendRow};
 use super::session::{Dialect, Insert, Row, Session, Value, one};
@@ -92,6 +93,15 @@ pub(super) fn last_uses(session: &mut dyn Session) -> Result<Vec<(String, i64)>,
 /// The accounts whose period began at this moment or later, and those that never end.
 pub(super) fn load(session: &mut dyn Session, since: i64) -> Result<Vec<Settled>, Fault> {
     session.query(LOAD, &[since.into()])?.into_iter().map(settled).collect()
+}
+
+/// The accounts of these scopes of a kind, of all periods.
+pub(super) fn of(session: &mut dyn Session, kind: &str, ids: &[String]) -> Result<Vec<Settled>, Fault> {
+    let ids: Vec<String> = ids.iter().cloned().map(scope_id_of).collect();
+    let mut clauses = Clauses::new(session.dialect());
+    clauses.text("SELECT kind, id, model, cadence, start, CAST(settled AS TEXT) FROM accounts");
+    clauses.among("kind", &[kind.to_owned()]).among("id", &ids);
+    session.query(&clauses.sql, &clauses.values)?.into_iter().map(settled).collect()
 }
 
 /// An account and an amount, from their columns.

@@ -223,6 +223,14 @@ impl Books {
         self.read(move |session| accounts::load(session, since)).await
     }
 
+    /// The accounts of these scopes of a kind, of all periods.
+    ///
+    /// # Errors
+    /// Those of every read.
+    pub async fn accounts_of(&self, kind: String, ids: Vec<String>) -> Result<Vec<Settled>, StoreError> {
+        self.read(move |session| accounts::of(session, &kind, &ids)).await
+    }
+
     /// From where on [`others`](Self::others) is to be asked: of what is there now, and of nothing that is
     /// read after this, a change is missed.
     ///
