@@ -5,25 +5,36 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use tollgate_policy::accounts::Times;
 use tollgate_policy::clock::{Moment, Wall};
 
-type Read = Box<dyn Fn() -> Times + Send + Sync>;
+type Read<T> = Box<dyn Fn() -> T + Send + Sync>;
 
-/// Reads both clocks.
-pub struct Clock(Read);
+/// Reads both clocks, each by itself: most who ask want one of them.
+pub struct Clock {
+    now: Read<Moment>,
+    wall: Read<Wall>,
+}
 
 impl Clock {
     /// Reads them as the caller says.
-    pub fn new(read: impl Fn() -> Times + Send + Sync + 'static) -> Self {
-        Self(Box::new(read))
+    pub fn new(
+        now: impl Fn() -> Moment + Send + Sync + 'static,
+        wall: impl Fn() -> Wall + Send + Sync + 'static,
+    ) -> Self {
+        Self { now: Box::new(now), wall: Box::new(wall) }
     }
 
     /// What time it is.
     pub fn times(&self) -> Times {
-        (self.0)()
+        Times { now: self.now(), wall: self.wall() }
+    }
+
+    /// What time it is by the clock that only goes forward.
+    pub fn now(&self) -> Moment {
+        (self.now)()
     }
 
     /// What time it is on the wall.
     pub fn wall(&self) -> Wall {
-        self.times().wall
+        (self.wall)()
     }
 }
 
@@ -31,7 +42,7 @@ impl Default for Clock {
     /// The machine's.
     fn default() -> Self {
         let start = Instant::now();
-        Self::new(move || Times { now: Moment::ZERO.after(start.elapsed()), wall: wall_now() })
+        Self::new(move || Moment::ZERO.after(start.elapsed()), wall_now)
     }
 }
 

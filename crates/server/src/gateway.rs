@@ -22,7 +22,7 @@ use tollgate_config::{Config, Durability, LedgerSettings, Loaded};
 use tollgate_identity::Kind;
 use tollgate_ledger::journal::{Options, Sync as Outlives};
 use tollgate_ledger::{Accounts, Ledger, Recovery, StartError};
-use tollgate_policy::accounts::{Kernel, Times};
+use tollgate_policy::accounts::Kernel;
 use tollgate_policy::clock::Wall;
 use tollgate_store::books::{Books, Changes, PostgresOptions};
 use tollgate_store::{LazyStore, Location, StoreError, StoreOptions};
@@ -49,7 +49,7 @@ fn new_ledger(
     clock: crate::routing::Clock,
     wall: impl Fn() -> Wall + Send + Sync + 'static,
 ) -> Ledger {
-    let clock = tollgate_ledger::Clock::new(move || Times { now: clock.now(), wall: wall() });
+    let clock = tollgate_ledger::Clock::new(move || clock.now(), wall);
     let accounts = Accounts::new(Kernel::new(rules.zone()), rules.defaults());
     Ledger::new(clock, accounts)
 }

@@ -13,7 +13,7 @@ use tollgate_catalog::PicoDollars;
 use tollgate_identity::{Document, Limits, Scope, ScopeKind};
 use tollgate_ledger::journal::Options;
 use tollgate_ledger::{Accounts, Admission, Attempt, Charge, Clock, Defaults, Ledger, Touched};
-use tollgate_policy::accounts::{Kernel, Money, Threshold, Times};
+use tollgate_policy::accounts::{Kernel, Money, Threshold};
 use tollgate_policy::clock::{Moment, Wall};
 use tollgate_store::books::{
     Account, Books, Delete, Expected, PostgresOptions, Put, RecordChange, Settled, SpendRow,
@@ -73,10 +73,8 @@ pub(crate) struct Gateway {
 /// Noon of a day, and a clock that stands there but for what it is set ahead.
 fn clock(ahead: &Arc<AtomicI64>) -> Clock {
     let ahead = Arc::clone(ahead);
-    Clock::new(move || {
-        let wall = Wall::from_micros(20_000 * DAY + DAY / 2 + ahead.load(Ordering::Relaxed));
-        Times { now: Moment::ZERO, wall }
-    })
+    let wall = move || Wall::from_micros(20_000 * DAY + DAY / 2 + ahead.load(Ordering::Relaxed));
+    Clock::new(|| Moment::ZERO, wall)
 }
 
 pub(crate) fn key() -> Scope {

@@ -68,7 +68,7 @@ pub(super) fn ratelimits(ledger: &Ledger, accounts: &Touched, token_unit: Unit) 
 }
 
 fn of_rates(ledger: &Ledger, accounts: &Touched, token_unit: Unit, headers: &mut HeaderMap) {
-    let now = ledger.clock().times().now;
+    let now = ledger.clock().now();
     for (scope, rates) in ledger.accounts().rates(accounts, now) {
         let descriptor = scope.kind.descriptor(scope.model.is_some());
         for rate in rates.iter().filter(|rate| rate.rule.length == Length::MINUTE) {

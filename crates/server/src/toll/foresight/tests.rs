@@ -10,7 +10,7 @@ use tollgate_catalog::PicoDollars;
 use tollgate_config::Config;
 use tollgate_identity::Record;
 use tollgate_ledger::{Accounts, Clock, Defaults, Past, scope_of};
-use tollgate_policy::accounts::{Kernel, Times};
+use tollgate_policy::accounts::Kernel;
 use tollgate_policy::anomaly::AnomalyRule;
 use tollgate_policy::clock::Moment;
 use tollgate_store::books::{Batch, Checkpoint, Expected, Put, RecordChange, SpendRow};
@@ -44,10 +44,12 @@ impl World {
         let books = Books::of_store(store);
         let now = Arc::new(AtomicI64::new(now));
         let read = Arc::clone(&now);
-        let clock = Clock::new(move || {
-            let wall = read.load(Ordering::Relaxed);
-            Times { now: Moment::from_micros(wall.unsigned_abs()), wall: Wall::from_micros(wall) }
-        });
+        let micros = move || read.load(Ordering::Relaxed);
+        let moment = micros.clone();
+        let clock = Clock::new(
+            move || Moment::from_micros(moment().unsigned_abs()),
+            move || Wall::from_micros(micros()),
+        );
         let accounts = Accounts::new(Kernel::new(Kernel::utc()), Defaults::default());
         let ledger = Arc::new(Ledger::new(clock, accounts));
         ledger.begin(books.clone(), None).await.unwrap();
