@@ -31,6 +31,10 @@ use tollgate_identity::secret::Token;
 use tollgate_store::books::{Expected, Put, RecordChange};
 use tollgate_upstream::{Limits, Resolver, Shared};
 
+/// The binary's: what is measured is what runs.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// Requests that are on their way at the same time: the connections of the benchmark's closed loop.
 const TOGETHER: usize = 16;
 /// Requests of one measurement.
