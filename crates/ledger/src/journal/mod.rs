@@ -9,26 +9,31 @@
 //! carried, or is written once more.
 
 mod frame;
+mod queue;
 mod segment;
 mod syncer;
 #[cfg(test)]
 mod tests;
+mod told;
+#[cfg(test)]
+mod told_tests;
 mod writer;
 
 pub use frame::{Frame, Kind};
 pub use segment::{Damage, Position};
 
+use queue::Queue;
 use std::collections::HashMap;
 use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::sync::mpsc::{Sender, channel};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 use syncer::Disk;
-use tokio::sync::{oneshot, watch};
+use tokio::sync::watch;
+use told::Waiter;
 use writer::{Command, Health, Writer};
 
 /// What a record that is waited for has outlived when it is said to be written.
@@ -108,7 +113,7 @@ pub struct Batch {
 #[derive(Debug)]
 pub struct Journal {
     folder: PathBuf,
-    commands: Sender<Command>,
+    commands: Arc<Queue<Command>>,
     committed: watch::Receiver<Position>,
     health: Arc<Health>,
     thread: Option<JoinHandle<()>>,
@@ -136,7 +141,8 @@ impl Journal {
         recovered.first = Position { segment: numbers.first().copied().unwrap_or(next), offset: 0 };
         let (publish, committed) = watch::channel(Position::default());
         let health = Arc::new(Health::default());
-        let (commands, queue) = channel();
+        let commands = Arc::new(Queue::new());
+        let queue = Arc::clone(&commands);
         let place = (folder.to_path_buf(), options);
         let writer = Writer::new(place, next, (publish, Arc::clone(&health)), disk, &commands)?;
         let thread = thread::Builder::new().name("journal".to_owned()).spawn(move || writer.run(&queue))?;
@@ -160,11 +166,11 @@ impl Journal {
     /// # Errors
     /// [`Unwritten`]: it must not be sent then.
     pub async fn intend(&self, attempt: u128, payload: &[u8]) -> Result<(), Unwritten> {
-        let (waiter, written) = oneshot::channel();
+        let (waiter, written) = told::pair(thread::current().id());
         if !self.append(Kind::Intent, attempt, payload, Some(waiter)) {
             return Err(Unwritten);
         }
-        written.await.unwrap_or(Err(Unwritten))
+        written.await
     }
 
     /// The same, and does not wait: it is on the disk soon. False where it is larger than any record.
@@ -188,9 +194,9 @@ impl Journal {
     /// # Errors
     /// [`Unwritten`] where it is not.
     pub async fn flush(&self) -> Result<(), Unwritten> {
-        let (waiter, written) = oneshot::channel();
-        let _ = self.commands.send(Command::Flush(waiter));
-        written.await.unwrap_or(Err(Unwritten))
+        let (waiter, written) = told::pair(thread::current().id());
+        self.commands.give(Command::Flush(waiter));
+        written.await
     }
 
     /// Up to where it is written; changes as it grows.
@@ -242,13 +248,18 @@ impl Journal {
 
     /// Everything before this place was carried: files that end before it may go.
     pub fn free(&self, before: Position) {
-        let _ = self.commands.send(Command::Free { before: before.segment });
+        self.commands.leave(Command::Free { before: before.segment });
     }
 
-    fn append(&self, kind: Kind, attempt: u128, payload: &[u8], waiter: Option<writer::Waiter>) -> bool {
+    fn append(&self, kind: Kind, attempt: u128, payload: &[u8], waiter: Option<Waiter>) -> bool {
         let mut frame = Vec::with_capacity(payload.len() + 32);
         let is_written = frame::encode(&mut frame, Frame { kind, attempt, payload }).is_some();
-        is_written && self.commands.send(Command::Append { kind, attempt, frame, waiter }).is_ok()
+        if !is_written {
+            return false;
+        }
+        let is_waited_for = waiter.is_some();
+        let command = Command::Append { kind, attempt, frame, waiter };
+        if is_waited_for { self.commands.give(command) } else { self.commands.leave(command) }
     }
 }
 
@@ -258,7 +269,7 @@ const READ_BYTES: usize = 2 << 20;
 
 impl Drop for Journal {
     fn drop(&mut self) {
-        let _ = self.commands.send(Command::Stop);
+        self.commands.give(Command::Stop);
         if let Some(thread) = self.thread.take() {
             let _ = thread.join();
         }

@@ -3,6 +3,7 @@
 use super::*;
 use std::fs::OpenOptions;
 use std::io::Write as _;
+use std::sync::mpsc::{Receiver, Sender, channel};
 use std::task::{Context, Waker};
 
 /// A folder of its own, gone with the test.
@@ -336,7 +337,7 @@ async fn a_file_that_could_only_be_begun_is_finished_when_the_disk_takes_it() {
 }
 
 /// A disk that stands still until it is let go, and says when it is asked.
-fn slow_disk() -> (Disk, std::sync::mpsc::Receiver<()>, Sender<()>) {
+fn slow_disk() -> (Disk, Receiver<()>, Sender<()>) {
     let (begun, is_asked) = channel();
     let (release, released) = channel::<()>();
     let released = std::sync::Mutex::new(released);

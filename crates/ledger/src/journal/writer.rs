@@ -8,8 +8,10 @@
 //! disk refuses it, and written before anything that comes after it.
 
 use super::frame::Kind;
+use super::queue::{LINGER, Queue, Taker};
 use super::segment::{self, Position};
 use super::syncer::{Disk, Files, Syncer};
+use super::told::{Leaders, Waiter};
 use super::{Options, Sync, Unwritten};
 use std::collections::{HashMap, VecDeque};
 use std::fs::{self, File};
@@ -17,9 +19,8 @@ use std::io::{self, Write as _};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
 use std::time::{Duration, Instant};
-use tokio::sync::{oneshot, watch};
+use tokio::sync::watch;
 
 /// Records that are written in one piece at most.
 const GROUP_MAX: usize = 1_024;
@@ -28,10 +29,8 @@ const PIECE_BYTES: usize = 1 << 20;
 /// How soon a disk that has refused is asked again.
 const AGAIN_AFTER: Duration = Duration::from_millis(250);
 
-/// Told when a record is written, or cannot be.
-pub(super) type Waiter = oneshot::Sender<Result<(), Unwritten>>;
-
 /// What the thread is asked.
+#[derive(Debug)]
 pub(super) enum Command {
     /// Write a record.
     Append { kind: Kind, attempt: u128, frame: Vec<u8>, waiter: Option<Waiter> },
@@ -91,6 +90,8 @@ pub(super) struct Writer {
     /// Files before this one may go once what is written is synced.
     free_before: u64,
     syncing: Option<Syncing>,
+    /// Who was woken to wake others.
+    leaders: Leaders,
     /// None where this thread syncs by itself.
     syncer: Option<Syncer>,
     disk: Disk,
@@ -105,14 +106,14 @@ impl Writer {
         number: u64,
         (committed, health): (watch::Sender<Position>, Arc<Health>),
         disk: Disk,
-        commands: &Sender<Command>,
+        commands: &Arc<Queue<Command>>,
     ) -> io::Result<Self> {
         let (file, size) = segment::create(&folder, number, Sync::Always)?;
         let written = Position { segment: number, offset: size };
         committed.send_replace(written);
-        let commands = commands.clone();
+        let commands = Arc::clone(commands);
         let wake = move || {
-            let _ = commands.send(Command::Synced);
+            commands.give(Command::Synced);
         };
         let syncer = match options.sync {
             Sync::Always => None,
@@ -130,6 +131,7 @@ impl Writer {
             left: Files::default(),
             free_before: 0,
             syncing: None,
+            leaders: Leaders::default(),
             syncer,
             disk,
             committed,
@@ -137,17 +139,22 @@ impl Writer {
         })
     }
 
-    /// Writes until it is told to stop, or everybody who could tell it anything has gone.
-    pub(super) fn run(mut self, commands: &Receiver<Command>) {
+    /// Writes until it is told to stop.
+    pub(super) fn run(mut self, commands: &Queue<Command>) {
+        let taker = commands.taker();
+        let mut taken = Vec::new();
         loop {
-            let Some(first) = self.next(commands) else { break };
-            let mut group = Group::default();
-            let mut goes_on = self.sort(first, &mut group);
-            while goes_on && group.appends < GROUP_MAX {
-                let Ok(command) = commands.try_recv() else { break };
-                goes_on = self.sort(command, &mut group);
+            self.next(&taker, &mut taken);
+            let mut commands = taken.drain(..).peekable();
+            let mut goes_on = true;
+            while goes_on && commands.peek().is_some() {
+                let mut group = Group::default();
+                while goes_on && group.appends < GROUP_MAX {
+                    let Some(command) = commands.next() else { break };
+                    goes_on = self.sort(command, &mut group);
+                }
+                self.commit(group);
             }
-            self.commit(group);
             if !goes_on {
                 break;
             }
@@ -155,8 +162,8 @@ impl Writer {
         self.commit(Group { must_sync: true, ..Group::default() });
     }
 
-    /// The next command; meanwhile what is due is done.
-    fn next(&mut self, commands: &Receiver<Command>) -> Option<Command> {
+    /// The next commands; meanwhile what is due is done.
+    fn next(&mut self, commands: &Taker<'_, Command>, taken: &mut Vec<Command>) {
         loop {
             let due = match self.unsynced_since {
                 _ if !self.backlog.is_empty() => Some(AGAIN_AFTER),
@@ -165,15 +172,18 @@ impl Writer {
                 }
                 _ => None,
             };
-            let Some(due) = due else { return commands.recv().ok() };
-            match commands.recv_timeout(due) {
-                Ok(command) => return Some(command),
-                Err(RecvTimeoutError::Disconnected) => return None,
-                Err(RecvTimeoutError::Timeout) => {
-                    let must_sync = self.syncer.is_none();
-                    self.commit(Group { must_sync, ..Group::default() });
-                }
+            // Nobody waits long for whoever was to wake them.
+            let is_early = self.leaders.is_any() && due.is_none_or(|due| due > LINGER);
+            commands.take(taken, if is_early { Some(LINGER) } else { due });
+            self.leaders.relieve();
+            if !taken.is_empty() {
+                return;
             }
+            if is_early {
+                continue;
+            }
+            let must_sync = self.syncer.is_none();
+            self.commit(Group { must_sync, ..Group::default() });
         }
     }
 
@@ -222,6 +232,7 @@ impl Writer {
         let outcome = self.write(&waited_for, must_sync);
         let is_down = outcome.is_err();
         self.tell(outcome.as_ref());
+        let mut waiters = Vec::with_capacity(waited_for.len());
         for (attempt, _, waiter) in waited_for {
             if !is_down || self.written != before {
                 if let Some(open) = self.open.get_mut(&attempt) {
@@ -231,8 +242,10 @@ impl Writer {
                 // It is not sent and stands nowhere, so there is nothing to end.
                 self.open.remove(&attempt);
             }
-            let _ = waiter.send(outcome.as_ref().map_err(|_| Unwritten).copied());
+            waiters.push(waiter);
         }
+        let told = outcome.as_ref().map_err(|_| Unwritten).copied();
+        self.leaders.tell(waiters, told);
         self.health.open.store(self.open.len(), Ordering::Relaxed);
         if outcome.is_ok() {
             self.committed.send_if_modified(|committed| {
@@ -242,9 +255,7 @@ impl Writer {
             });
             self.free(free_before);
         }
-        for waiter in flushes {
-            let _ = waiter.send(outcome.as_ref().map_err(|_| Unwritten).copied());
-        }
+        self.leaders.tell(flushes, told);
     }
 
     /// Says how the disk is.

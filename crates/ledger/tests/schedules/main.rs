@@ -14,11 +14,17 @@ mod attempt;
 #[path = "../../src/charge.rs"]
 mod charge;
 mod ledger;
+#[path = "../../src/journal/told.rs"]
+mod told;
 
 /// The locks of these modules.
 mod sync {
     pub(crate) use shuttle::sync::{Arc, Mutex, MutexGuard, PoisonError, atomic};
 }
+
+/// A record was not written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Unwritten;
 
 use accounts::{Accounts, Defaults, Touched};
 use attempt::Admission;
@@ -162,4 +168,38 @@ fn in_every_order_each_attempt_has_one_end_and_what_it_held_is_given_back() {
     };
     shuttle::check_random(play, orders());
     shuttle::check_pct(play, orders(), 3);
+}
+
+/// Four who wait at two threads while a writer tells them, of whom `leaves` goes without hearing it.
+fn wait(leaves: usize) {
+    let places =
+        [std::thread::current().id(), std::thread::spawn(|| std::thread::current().id()).join().unwrap()];
+    let (mut waiters, mut waiting) = (Vec::new(), Vec::new());
+    for number in 0..4 {
+        let (waiter, mut written) = told::pair(places[number % 2]);
+        waiters.push(waiter);
+        waiting.push(thread::spawn(move || {
+            if number != leaves {
+                return block_on(written);
+            }
+            let once = std::future::poll_fn(|context| {
+                std::task::Poll::Ready(std::pin::Pin::new(&mut written).poll(context).is_ready())
+            });
+            block_on(once);
+            Ok(())
+        }));
+    }
+    let mut leaders = told::Leaders::default();
+    leaders.tell(waiters, Ok(()));
+    // Nobody relieves them here: whoever was to be woken by one that left is woken as it leaves.
+    for thread in waiting {
+        assert_eq!(thread.join().unwrap(), Ok(()));
+    }
+}
+
+#[test]
+fn whoever_waits_for_a_record_hears_of_it_whatever_order_they_look_in() {
+    for leaves in 0..=4 {
+        shuttle::check_random(move || wait(leaves), orders() / 4);
+    }
 }
