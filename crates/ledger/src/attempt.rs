@@ -108,7 +108,7 @@ impl Admission {
         let passage = if self.has_answered.swap(true, Ordering::Relaxed) {
             let money = Money { most: PicoDollars::ZERO, is_free: true, is_critical: self.is_critical };
             let ask = Ask { accounts: &self.accounts, input_tokens, output_tokens, money };
-            self.ledger.accounts().admit_again(self.ledger.clock().times().now, &ask)?
+            self.ledger.accounts().admit_again(self.ledger.clock().now(), &ask)?
         } else {
             let mut own = self.passage.lock().unwrap_or_else(PoisonError::into_inner);
             own.as_mut().map(Passage::take_rates).unwrap_or_default()
@@ -182,7 +182,7 @@ impl Drop for Admission {
     fn drop(&mut self) {
         let passage = self.passage.get_mut().unwrap_or_else(PoisonError::into_inner).take();
         let Some(passage) = passage else { return };
-        let now = self.ledger.clock().times().now;
+        let now = self.ledger.clock().now();
         if *self.was_sent.get_mut() {
             let (input, output) = (*self.input_tokens.get_mut(), *self.output_tokens.get_mut());
             self.ledger.accounts().finish(passage, now, Tokens { input, output });
@@ -324,13 +324,12 @@ impl Attempt {
     pub async fn intend(&mut self, mut row: SpendRow, killed: PicoDollars) -> Result<(), LedgerUnavailable> {
         row.attempt_id = self.id;
         let own = std::mem::take(&mut row.accounts);
-        self.accounts = self.reserved();
+        row.accounts = self.reserved();
+        let reserved = row.accounts.len();
         let also = &self.admission.also;
-        if also.is_empty() {
-            row.accounts.clone_from(&self.accounts);
-        } else {
+        if !also.is_empty() {
             let also = self.admission.ledger.accounts().periods(also, self.admission.ledger.clock().wall());
-            row.accounts = self.accounts.iter().cloned().chain(booked_in(also)).collect();
+            row.accounts.extend(booked_in(also));
         }
         row.accounts.extend(own.iter().cloned());
         let dropped = std::mem::replace(&mut row.cost, killed.0);
@@ -338,7 +337,9 @@ impl Attempt {
         self.stage = Stage::Intending;
         ledger.intend(&row, self.is_bound).await?;
         self.admission.was_sent.store(true, Ordering::Relaxed);
-        (row.cost, row.accounts) = (dropped, own);
+        self.accounts = std::mem::replace(&mut row.accounts, own);
+        self.accounts.truncate(reserved);
+        row.cost = dropped;
         self.stage = Stage::Intended(Box::new(row));
         Ok(())
     }
