@@ -228,6 +228,9 @@ fn hot_key(hot: &Hot) -> String {
     text
 }
 
+/// One of the times that were seen.
+type Pick = fn(&Seen) -> &Vec<f64>;
+
 fn one_that_floods(noisy: &Noisy) -> String {
     let Noisy { rate, alone, beside, refused, answered } = noisy;
     if *rate == 0 {
@@ -242,15 +245,15 @@ fn one_that_floods(noisy: &Noisy) -> String {
         noisy::NORMAL,
         noisy::A_MINUTE
     );
-    let ms = |seen: &Seen, pick: fn(&Seen) -> &Vec<f64>| format!("{:.2}", median(pick(seen)));
-    let (p50, p99): (fn(&Seen) -> &Vec<f64>, fn(&Seen) -> &Vec<f64>) = (|seen| &seen.p50, |seen| &seen.p99);
+    let time = |seen: &Seen, pick: Pick| format!("{:.2}", median(pick(seen)));
+    let (p50, p99): (Pick, Pick) = (|seen| &seen.p50, |seen| &seen.p99);
     text.push_str(&format!(
         "| by themselves | {} | {} | {} |\n",
-        ms(alone, p50),
-        ms(alone, p99),
+        time(alone, p50),
+        time(alone, p99),
         alone.errors
     ));
-    let cell = |pick| format!("{} ({:.2}x)", ms(beside, pick), noisy.ratio(pick).unwrap_or(f64::NAN));
+    let cell = |pick| format!("{} ({:.2}x)", time(beside, pick), noisy.ratio(pick).unwrap_or(f64::NAN));
     text.push_str(&format!("| beside it | {} | {} | {} |\n", cell(p50), cell(p99), beside.errors));
     text
 }
