@@ -6,6 +6,13 @@
 //! runtime's clock paused.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+#[path = "../../../store/tests/store/folder.rs"]
+#[allow(dead_code, reason = "the store's tests use all of it")]
+mod folder;
+#[path = "../../../store/tests/store/books/server.rs"]
+#[allow(dead_code, reason = "the store's tests use all of it")]
+mod server;
+
 mod notices;
 mod office;
 mod support;

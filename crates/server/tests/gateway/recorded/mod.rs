@@ -11,6 +11,7 @@ mod exchange;
 mod intended;
 mod session;
 
+use crate::server;
 use compare::{Difference, Names};
 use exchange::Exchange;
 use intended::{INTENDED, Intended};
@@ -24,9 +25,24 @@ const END: &str = "\n<!-- end of replies -->\n";
 
 #[tokio::test]
 async fn a_recorded_session_is_answered_as_litellm_answered_it() {
+    play(None).await;
+}
+
+#[tokio::test]
+async fn the_same_session_is_answered_in_the_same_way_on_postgresql() {
+    let shared = server::shared();
+    let name = format!("recorded_{}", std::process::id());
+    server::execute(&shared, &format!("CREATE DATABASE {name}")).await.unwrap();
+    let (address, _) = shared.rsplit_once('/').unwrap();
+    play(Some(&format!("{address}/{name}"))).await;
+    server::execute(&shared, &format!("DROP DATABASE {name} WITH (FORCE)")).await.unwrap();
+}
+
+/// Plays the session, and holds each answer against the recorded one.
+async fn play(database: Option<&str>) {
     let (mut unnamed, mut used) = (String::new(), vec![0_usize; INTENDED.len()]);
     let mut names = Names::default();
-    let mut play = session::Play::open().await;
+    let mut play = session::Play::open(database).await;
     for at in 0..session::STEPS.len() {
         let Some((theirs, ours)) = play.step(at, &mut names).await else { continue };
         let before = unnamed.len();

@@ -25,7 +25,7 @@ model_list:
     litellm_params: {model: openai/text-embedding-3-small, api_base: "http://{sim}/v1", api_key: sk-up}
   - model_name: m500
     litellm_params: {model: openai/gpt-4o, api_base: "http://{sim}/v1", api_key: sk-up}
-general_settings: {master_key: sk-1234, store_model_in_db: true}
+general_settings: {master_key: sk-1234, store_model_in_db: true{database}}
 litellm_settings: {timezone: UTC}
 "#;
 
@@ -221,18 +221,22 @@ pub(super) fn names() -> impl Iterator<Item = &'static str> {
 /// The gateway that the session is played to.
 pub(super) struct Play {
     app: App,
+    yaml: String,
     wall: Arc<AtomicI64>,
 }
 
 impl Play {
-    pub(super) async fn open() -> Self {
+    /// A gateway on this PostgreSQL, or on SQLite.
+    pub(super) async fn open(database: Option<&str>) -> Self {
+        let database = database.map(|url| format!(", database_url: \"{url}\"")).unwrap_or_default();
+        let yaml = YAML.replace("{database}", &database);
         let wall = Arc::new(AtomicI64::new(Exchange::read("key_generate").at.micros()));
         let read = Arc::clone(&wall);
         let tokens = TokenCounts { prompt: Some(12), completion: Some(75), ..TokenCounts::default() };
         let script = Script::new().rule(Rule::any(Behaviour::new().text("Hello").tokens(tokens)));
-        let setup = Setup::new(YAML).script(script);
+        let setup = Setup::new(&yaml).script(script);
         let app = setup.wall(move || Wall::from_micros(read.load(Ordering::Relaxed))).start().await;
-        Self { app, wall }
+        Self { app, yaml, wall }
     }
 
     pub(super) async fn close(self) {
@@ -269,7 +273,7 @@ impl Play {
                 assert!(names.bind(key, made["key"].as_str().unwrap()));
             }
             Booked(rows) => self.booked(*rows).await,
-            Prices => self.app.reload(&YAML.replace(PRICES, "")),
+            Prices => self.app.reload(&self.yaml.replace(PRICES, "")),
             Chat(key, more) => {
                 let mut body: Value = serde_json::from_str(more).unwrap();
                 body["model"] = "gpt-4o".into();
