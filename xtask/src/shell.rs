@@ -42,20 +42,32 @@ impl Workspace {
 
     /// Cargo itself, the one that runs this command.
     pub(crate) fn cargo(&self, args: &[&str]) -> Command {
-        let cargo = std::env::var("CARGO").unwrap_or_else(|_| "cargo".to_owned());
-        let mut command = self.command(&cargo, args);
-        // Variables that `cargo run` sets describe xtask's own package, not what is built next.
-        for (name, _) in std::env::vars_os() {
-            let name = name.to_string_lossy();
-            if name.starts_with("CARGO_PKG_")
-                || name.starts_with("CARGO_MANIFEST_")
-                || name == "CARGO_BIN_NAME"
-            {
-                command.env_remove(&*name);
-            }
-        }
-        command
+        without_own(self.command(&cargo(), args))
     }
+
+    /// The same on one core.
+    pub(crate) fn cargo_on(&self, core: usize, args: &[&str]) -> Command {
+        let mut command = self.command("taskset", &["--cpu-list", &core.to_string(), &cargo()]);
+        command.args(args);
+        without_own(command)
+    }
+}
+
+/// The cargo that runs this command.
+fn cargo() -> String {
+    std::env::var("CARGO").unwrap_or_else(|_| "cargo".to_owned())
+}
+
+/// Without the variables that `cargo run` sets: they describe xtask's own package, not what is built next, and whatever looks
+/// at them is built anew where they differ.
+fn without_own(mut command: Command) -> Command {
+    for (name, _) in std::env::vars_os() {
+        let name = name.to_string_lossy();
+        if name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_") || name == "CARGO_BIN_NAME" {
+            command.env_remove(&*name);
+        }
+    }
+    command
 }
 
 /// The command as a person would type it, without its environment.

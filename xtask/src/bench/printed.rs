@@ -12,9 +12,8 @@ use crate::shell::{self, Workspace};
 pub(crate) fn by_test(workspace: &Workspace, name: &str) -> Result<String, String> {
     let test = ["test", "--release", "--locked", "--package", "tollgate-server", "--lib"];
     shell::run(workspace.cargo(&test).arg("--no-run"))?;
-    let core = CORE.to_string();
-    let mut command = workspace.command("taskset", &["--cpu-list", &core, "cargo"]);
-    command.args(test).args(["--", "--ignored", "--exact", "--nocapture", name]);
+    let mut command = workspace.cargo_on(CORE, &test);
+    command.args(["--", "--ignored", "--exact", "--nocapture", name]);
     shell::output(&mut command)
 }
 
