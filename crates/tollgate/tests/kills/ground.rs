@@ -1,6 +1,7 @@
 //! A gateway with its books in a file, callers that outlive its death, and what the file says.
 
 use crate::support::{ANSWER_TOKENS, Site, hello, ms, open_ai, patiently, post, priced};
+use rusqlite::OptionalExtension as _;
 use serde_json::{Value, json};
 use std::collections::HashMap;
 use std::net::SocketAddr;
@@ -64,12 +65,12 @@ pub(crate) fn rows(folder: &Path) -> HashMap<String, Vec<Row>> {
     rows_by(folder, "call_id")
 }
 
-/// What the key's account without an end has.
+/// What the key's account without an end has; nothing where nothing was ever booked in it.
 pub(crate) fn settled(folder: &Path) -> i128 {
     let database = rusqlite::Connection::open(folder.join(DATABASE)).unwrap();
     let query = "SELECT settled FROM accounts WHERE kind = 'key' AND cadence = ''";
-    let settled: String = database.query_row(query, [], |row| row.get(0)).unwrap();
-    settled.parse().unwrap()
+    let settled = database.query_row(query, [], |row| row.get::<_, String>(0)).optional().unwrap();
+    settled.map_or(0, |settled| settled.parse().unwrap())
 }
 
 /// Waits until something is so of the books.
