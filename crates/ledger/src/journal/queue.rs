@@ -101,6 +101,8 @@ impl<T> Taker<'_, T> {
         }
         state.writer = Writer::Busy;
         drop(state);
+        // Whoever woke it has more to give as a rule, of other requests: on the same core it is let go on, so that one sync is
+        // for all of them.
         std::thread::yield_now();
         items.append(&mut self.0.lock().items);
     }

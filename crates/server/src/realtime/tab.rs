@@ -4,8 +4,9 @@
 //! long as the session lasts, and more as its conversation grows. Owns the holds. Leaves what an answer came to to the
 //! account, and waiting to the relay.
 //!
-//! **Invariant:** between two answers the next is held for, by a key that is good still, or the session ends. **Invariant:** while answers run, nothing
-//! from which one more can follow goes to the provider before that one is held for too, and its intent written.
+//! **Invariant:** between two answers the next is held for, by a key that is good still, or the session ends.
+//! **Invariant:** while answers run, nothing from which one more can follow goes to the provider before that one is held
+//! for too, and its intent written.
 //! **Invariant:** each answer is booked once, by itself.
 
 use super::context::{Conversation, Means};
