@@ -17,8 +17,8 @@ use std::thread;
 use std::time::Duration;
 use tokio::sync::{Notify, watch};
 use tokio::time::{sleep, timeout};
-use tollgate_store::StoreError;
 use tollgate_store::books::{Books, SpendRow};
+use tollgate_store::{StoreError, give_way};
 
 /// Rows that wait a moment for others, so that one transaction carries many.
 const GATHER: Duration = Duration::from_millis(20);
@@ -60,6 +60,7 @@ impl Feeder {
         let ledger = Arc::downgrade(ledger);
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let run = move || {
+            give_way();
             runtime.block_on(async {
                 let carried = async {
                     match from {

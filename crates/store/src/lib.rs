@@ -10,6 +10,7 @@
 //! [`Durability::Full`] the loss of power. **Invariant:** no runtime thread ever waits for the disk. **Invariant:** no
 //! error's text has SQL, bodies or keys in it.
 
+mod background;
 mod batch;
 pub mod books;
 mod error;
@@ -22,6 +23,7 @@ mod responses;
 mod store;
 mod threads;
 
+pub use background::give_way;
 pub use error::{StoreError, Trouble};
 pub use lazy::LazyStore;
 pub use options::{Durability, Location, StoreOptions};

@@ -12,6 +12,7 @@ use std::thread;
 use rusqlite::Connection;
 use tokio::sync::{mpsc, oneshot, watch};
 
+use crate::background::give_way;
 use crate::batch::{Entry, Write, Writer};
 use crate::error::{Fault, StoreError};
 use crate::open;
@@ -118,6 +119,7 @@ async fn spawn<C: 'static>(
 ) -> Result<(), StoreError> {
     let (opened, is_open) = oneshot::channel();
     let body = move || {
+        give_way();
         match open() {
             Ok(connection) => {
                 let _ = opened.send(Ok(()));

@@ -1,0 +1,37 @@
+//! Threads that work behind requests, and never before them.
+
+/// How far this thread stands behind the process's others: 10 is a tenth of their share, where both want the same core (Linux,
+/// `sched(7)`: each step is a factor of about 1.25), and all that it can use where nobody else wants it.
+#[cfg(target_os = "linux")]
+const FURTHER: i32 = 10;
+
+/// From here on this thread gives way to those that serve requests, where they want the same core.
+///
+/// What it does is late then, not lost, and it is never without its tenth of the core: whoever waits for one of its locks does
+/// not wait for long. Elsewhere than on Linux, where niceness is the whole process's, nothing happens.
+pub fn give_way() {
+    #[cfg(target_os = "linux")]
+    {
+        use rustix::process::{getpriority_process, setpriority_process};
+        let this = Some(rustix::thread::gettid());
+        // Never refused: less may always be asked for, and what is beyond the last step is the last step.
+        let _ = getpriority_process(this).and_then(|now| setpriority_process(this, now + FURTHER));
+    }
+}
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_thread_gives_way_and_the_others_do_not() {
+        let niceness = || rustix::process::getpriority_process(Some(rustix::thread::gettid())).unwrap();
+        let before = niceness();
+        let given = std::thread::spawn(move || {
+            give_way();
+            niceness()
+        });
+        assert_eq!(given.join().unwrap(), (before + FURTHER).min(19));
+        assert_eq!(niceness(), before);
+    }
+}
