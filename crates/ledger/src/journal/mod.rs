@@ -8,6 +8,7 @@
 //! **Invariant:** nothing is read that was not written whole. **Invariant:** a file goes only when everything in it was
 //! carried, or is written once more.
 
+mod deleter;
 mod frame;
 mod queue;
 mod segment;

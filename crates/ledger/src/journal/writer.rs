@@ -7,6 +7,7 @@
 //! [`Sync::Always`] after a loss of power too. **Invariant:** a record that nobody waits for is kept in memory while the
 //! disk refuses it, and written before anything that comes after it.
 
+use super::deleter::Deleter;
 use super::frame::Kind;
 use super::queue::{LINGER, Queue, Taker};
 use super::segment::{self, Position};
@@ -14,7 +15,7 @@ use super::syncer::{Disk, Files, Syncer};
 use super::told::{Leaders, Waiter};
 use super::{Options, Sync, Unwritten};
 use std::collections::{HashMap, VecDeque};
-use std::fs::{self, File};
+use std::fs::File;
 use std::io::{self, Write as _};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -94,6 +95,7 @@ pub(super) struct Writer {
     leaders: Leaders,
     /// None where this thread syncs by itself.
     syncer: Option<Syncer>,
+    deleter: Deleter,
     disk: Disk,
     committed: watch::Sender<Position>,
     health: Arc<Health>,
@@ -133,6 +135,7 @@ impl Writer {
             syncing: None,
             leaders: Leaders::default(),
             syncer,
+            deleter: Deleter::default(),
             disk,
             committed,
             health,
@@ -160,6 +163,7 @@ impl Writer {
             }
         }
         self.commit(Group { must_sync: true, ..Group::default() });
+        self.deleter.wait();
     }
 
     /// The next commands; meanwhile what is due is done.
@@ -255,6 +259,9 @@ impl Writer {
             });
             self.free(free_before);
         }
+        if !flushes.is_empty() {
+            self.deleter.wait();
+        }
         self.leaders.tell(flushes, told);
     }
 
@@ -348,7 +355,7 @@ impl Writer {
         self.unsynced_since = None;
         self.unsynced = 0;
         let free_before = std::mem::take(&mut self.free_before);
-        self.delete(free_before);
+        self.deleter.delete(&self.folder, free_before);
         Ok(())
     }
 
@@ -370,7 +377,7 @@ impl Writer {
     fn end_sync(&mut self, result: io::Result<()>) -> io::Result<()> {
         let Some(Syncing { records, free_before }) = self.syncing.take() else { return result };
         match &result {
-            Ok(()) => self.delete(free_before),
+            Ok(()) => self.deleter.delete(&self.folder, free_before),
             Err(_) => {
                 self.unsynced += records;
                 self.unsynced_since.get_or_insert_with(Instant::now);
@@ -436,19 +443,7 @@ impl Writer {
             // What they are kept by may be what was written last.
             self.free_before = self.free_before.max(before);
         } else {
-            self.delete(before);
-        }
-    }
-
-    fn delete(&self, before: u64) {
-        if before == 0 {
-            return;
-        }
-        let numbers = segment::list(&self.folder).unwrap_or_default();
-        for number in numbers.into_iter().filter(|number| *number < before) {
-            if let Err(error) = fs::remove_file(segment::path(&self.folder, number)) {
-                tracing::warn!(%error, number, "a file of the journal could not be deleted");
-            }
+            self.deleter.delete(&self.folder, before);
         }
     }
 }
