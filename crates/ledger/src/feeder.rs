@@ -18,7 +18,7 @@ use std::time::Duration;
 use tokio::sync::{Notify, watch};
 use tokio::time::{sleep, timeout};
 use tollgate_store::books::{Books, SpendRow};
-use tollgate_store::{StoreError, give_way};
+use tollgate_store::{StoreError, Turns, give_way};
 
 /// Rows that wait a moment for others, so that one transaction carries many.
 const GATHER: Duration = Duration::from_millis(20);
@@ -298,11 +298,15 @@ async fn pause_unless_closing(ledger: &Weak<Ledger>, pause: Duration) {
 
 fn read(journal: &Journal, at: Position) -> io::Result<(Vec<SpendRow>, Position)> {
     let batch = journal.read(at, ROWS_MAX)?;
-    let row = |(attempt, payload): &(u128, Vec<u8>)| match SpendRow::from_json(payload) {
-        Ok(row) => Some(row),
-        Err(error) => {
-            tracing::error!(%error, attempt = %format_args!("{attempt:032x}"), "a row of the journal cannot be read");
-            None
+    let mut turns = Turns::default();
+    let row = |(attempt, payload): &(u128, Vec<u8>)| {
+        turns.next();
+        match SpendRow::from_json(payload) {
+            Ok(row) => Some(row),
+            Err(error) => {
+                tracing::error!(%error, attempt = %format_args!("{attempt:032x}"), "a row of the journal cannot be read");
+                None
+            }
         }
     };
     Ok((batch.settled.iter().filter_map(row).collect(), batch.next))

@@ -5,6 +5,9 @@
 #[cfg(target_os = "linux")]
 const FURTHER: i32 = 10;
 
+/// Steps that are one turn.
+const STEPS: usize = 8;
+
 /// From here on this thread gives way to those that serve requests, where they want the same core.
 ///
 /// What it does is late then, not lost, and it is never without its tenth of the core: whoever waits for one of its locks does
@@ -16,6 +19,23 @@ pub fn give_way() {
         let this = Some(rustix::thread::gettid());
         // Never refused: less may always be asked for, and what is beyond the last step is the last step.
         let _ = getpriority_process(this).and_then(|now| setpriority_process(this, now + FURTHER));
+    }
+}
+
+/// Steps of long work, between which others have their turn.
+///
+/// The system lets a thread that has the core keep it for some milliseconds (Linux: `base_slice_ns`, 2.8 ms with two cores), also
+/// where one that stands before it has become ready. A request is not to wait for that.
+#[derive(Debug, Default)]
+pub struct Turns(usize);
+
+impl Turns {
+    /// After one step of some ten microseconds.
+    pub fn next(&mut self) {
+        self.0 += 1;
+        if self.0.is_multiple_of(STEPS) {
+            std::thread::yield_now();
+        }
     }
 }
 

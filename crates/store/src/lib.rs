@@ -23,7 +23,7 @@ mod responses;
 mod store;
 mod threads;
 
-pub use background::give_way;
+pub use background::{Turns, give_way};
 pub use error::{StoreError, Trouble};
 pub use lazy::LazyStore;
 pub use options::{Durability, Location, StoreOptions};

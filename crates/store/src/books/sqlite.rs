@@ -13,6 +13,7 @@ use rusqlite::types::{ToSqlOutput, ValueRef};
 use rusqlite::{Connection, ToSql};
 
 use super::session::{Dialect, Insert, Row, Session, Value};
+use crate::background::Turns;
 use crate::error::Fault;
 
 /// Statements that a connection keeps prepared.
@@ -168,7 +169,9 @@ impl Session for Transaction<'_> {
         );
         let mut statement = self.0.prepare_cached(&sql)?;
         let mut put = Vec::with_capacity(rows.len());
+        let mut turns = Turns::default();
         for (place, row) in rows.iter().enumerate() {
+            turns.next();
             if statement.execute(rusqlite::params_from_iter(row))? > 0 {
                 put.push(place);
             }
