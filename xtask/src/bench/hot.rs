@@ -10,7 +10,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::arrivals::{self, Reply, Seen};
-use super::load::{self, Target};
+use super::load::Target;
 use super::people::{self, Budgets};
 use super::stats::median;
 use super::threads::Threads;
@@ -24,14 +24,8 @@ const SHARE: f64 = 0.6;
 const STEP: u32 = 100;
 /// Keys of the load that is spread.
 pub(crate) const KEYS: usize = 1_000;
-/// Connections of the probe: enough that a disk that is slow to sync is not what limits it.
-const CONNECTIONS: usize = 64;
 /// Before what is measured: connections are opened.
 const WARM: Duration = Duration::from_millis(500);
-/// Length of the probe.
-const PROBE: Duration = Duration::from_secs(2);
-/// After the probe, what it left is carried into the database.
-const REST: Duration = Duration::from_secs(1);
 
 /// Whose requests they are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,7 +52,7 @@ pub(crate) struct HotRow {
 /// Both, at one rate.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Hot {
-    /// What the gateway did in a closed loop, requests a second.
+    /// What the gateway can do for as long as one likes, requests a second.
     pub(crate) most: f64,
     /// Requests a second.
     pub(crate) rate: u32,
@@ -84,11 +78,9 @@ pub(crate) async fn measure(
     };
     let targets = [of(Spread::Hot), of(Spread::Even)];
     let [_, even] = &targets;
-    let probe = load::saturate(even, CONNECTIONS, WARM, PROBE, || ()).await?;
-    let most = probe.requests as f64 / probe.seconds;
+    let most = people::sustained(&gateway, even).await?;
     let rate = rate(most);
     eprintln!("one hot key: {most:.0} requests/s at the most, {rate} are asked for");
-    tokio::time::sleep(REST).await;
     let empty = |spread| HotRow { spread, seen: Seen::default(), per_second: vec![], cpu_us: vec![] };
     let mut rows = [Spread::Hot, Spread::Even].map(empty);
     for round in 1..=rounds {

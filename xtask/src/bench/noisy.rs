@@ -9,7 +9,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::arrivals::{self, Seen};
-use super::load::{self, Target};
+use super::load::Target;
 use super::people::{self, Budgets};
 use super::stats::median;
 use crate::shell::Workspace;
@@ -20,10 +20,7 @@ pub(crate) const NORMAL: usize = 20;
 pub(crate) const A_MINUTE: usize = 60;
 /// Of what the machine can do, this much is asked for by the twenty.
 const SHARE: f64 = 0.3;
-const CONNECTIONS: usize = 64;
 const WARM: Duration = Duration::from_millis(500);
-const PROBE: Duration = Duration::from_secs(2);
-const REST: Duration = Duration::from_secs(1);
 
 /// What was seen of the twenty, one value a round.
 #[derive(Clone, Debug, Default)]
@@ -56,10 +53,8 @@ pub(crate) async fn measure(
     let target = |number| gateway.chat_as(Some(&people::key(number)), people::GROUP);
     let normal: Vec<Target> = (0..NORMAL).map(target).collect();
     let flood = [target(NORMAL)];
-    let probe = load::saturate(&normal, CONNECTIONS, WARM, PROBE, || ()).await?;
-    let most = probe.requests as f64 / probe.seconds;
+    let most = people::sustained(&gateway, &normal).await?;
     let mut noisy = Noisy { rate: (most * SHARE) as u32, ..Noisy::default() };
-    tokio::time::sleep(REST).await;
     for round in 1..=rounds {
         eprintln!("one that floods: round {round} of {rounds}, {} requests/s", noisy.rate);
         arrivals::within(&normal, noisy.rate, WARM).await;

@@ -6,15 +6,26 @@
 //! **Invariant**: key `n` is the same text in every run, of team `n / 10`, as far as there are teams.
 
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 use tollgate_identity::secret::Token;
 use tollgate_store::books::{Books, Expected, Put, RecordChange};
 use tollgate_store::{Location, Store, StoreOptions};
 
 use super::contender::{Contender, MASTER_KEY, deployment};
+use super::load::{self, Target};
 use super::wire::Client;
 use crate::shell::Workspace;
 
+/// Connections of a probe: enough that a disk that is slow to sync is not what limits it.
+const CONNECTIONS: usize = 64;
+/// Length of a probe.
+const PROBE: Duration = Duration::from_secs(2);
+/// After a probe, the gateway is looked at so often until it rests: it uses less than this share of its core.
+const LOOK: Duration = Duration::from_millis(500);
+const IDLE_SHARE: f64 = 0.03;
+/// The longest that is waited for that.
+const REST_MAX: Duration = Duration::from_secs(30);
 /// Keys of one team.
 const KEYS_OF_TEAM: usize = 10;
 /// Records of one transaction.
@@ -120,6 +131,30 @@ pub(crate) async fn in_memory(
         call(&gateway, path, &body).await?;
     }
     Ok(gateway)
+}
+
+/// How many requests a second the gateway can do for as long as one likes, on its one core: from the processor time of a closed
+/// loop and of carrying its rows into the database afterwards. The loop alone says more, since it leaves rows behind.
+///
+/// # Errors
+/// When a request fails, or the gateway does not come to rest.
+pub(crate) async fn sustained(gateway: &Contender, targets: &[Target]) -> Result<f64, String> {
+    let used = || gateway.server.as_ref().map_or(0.0, |server| server.cpu_seconds());
+    let before = used();
+    let burst = load::saturate(targets, CONNECTIONS, Duration::ZERO, PROBE, || ()).await?;
+    let begun = Instant::now();
+    let mut last = used();
+    loop {
+        tokio::time::sleep(LOOK).await;
+        let now = used();
+        if now - last < LOOK.as_secs_f64() * IDLE_SHARE {
+            return Ok(burst.requests as f64 / (now - before));
+        }
+        if begun.elapsed() > REST_MAX {
+            return Err(format!("the gateway is busy {} s after the last request", REST_MAX.as_secs()));
+        }
+        last = now;
+    }
 }
 
 /// Has an operator's call made.

@@ -33,7 +33,7 @@ impl Threads {
     /// Adds what the thread of a name has used.
     pub(crate) fn add(&mut self, name: &str, used: f64) {
         match name {
-            "journal" | "journal-sync" => self.journal += used,
+            "journal" | "journal-sync" | "journal-delete" => self.journal += used,
             "ledger" | "books" => self.database += used,
             name if name.starts_with("store-") => self.database += used,
             _ => self.road += used,
