@@ -15,10 +15,12 @@ const STEPS: usize = 8;
 pub fn give_way() {
     #[cfg(target_os = "linux")]
     {
-        use rustix::process::{getpriority_process, setpriority_process};
+        use rustix::process::{getpid, getpriority_process, setpriority_process};
         let this = Some(rustix::thread::gettid());
-        // Never refused: less may always be asked for, and what is beyond the last step is the last step.
-        let _ = getpriority_process(this).and_then(|now| setpriority_process(this, now + FURTHER));
+        // Behind the first thread, whose id is the process's: who starts this one may have given way before. Never refused: less
+        // may always be asked for, and what is beyond the last step is the last step.
+        let _ =
+            getpriority_process(Some(getpid())).and_then(|first| setpriority_process(this, first + FURTHER));
     }
 }
 
@@ -49,9 +51,14 @@ mod tests {
         let before = niceness();
         let given = std::thread::spawn(move || {
             give_way();
-            niceness()
+            let started_by_it = std::thread::spawn(move || {
+                give_way();
+                niceness()
+            });
+            (niceness(), started_by_it.join().unwrap())
         });
-        assert_eq!(given.join().unwrap(), (before + FURTHER).min(19));
+        let further = (before + FURTHER).min(19);
+        assert_eq!(given.join().unwrap(), (further, further));
         assert_eq!(niceness(), before);
     }
 }
