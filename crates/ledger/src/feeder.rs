@@ -300,7 +300,7 @@ fn read(journal: &Journal, at: Position) -> io::Result<(Vec<SpendRow>, Position)
     let batch = journal.read(at, ROWS_MAX)?;
     let mut turns = Turns::default();
     let row = |(attempt, payload): &(u128, Vec<u8>)| {
-        turns.next();
+        turns.step();
         match SpendRow::from_json(payload) {
             Ok(row) => Some(row),
             Err(error) => {

@@ -33,7 +33,7 @@ pub struct Turns(usize);
 
 impl Turns {
     /// After one step of some ten microseconds.
-    pub fn next(&mut self) {
+    pub fn step(&mut self) {
         self.0 += 1;
         if self.0.is_multiple_of(STEPS) {
             std::thread::yield_now();

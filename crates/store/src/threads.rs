@@ -85,7 +85,12 @@ async fn start_writer(location: &Location, options: &StoreOptions) -> Result<Que
         move || Ok(Writer::new(open::writer(&location, &options)?, location))
     };
     let batch_max = options.batch_max.max(1);
-    spawn(location, "store-write", witness, open, move |writer| write(writer, queue, batch_max)).await?;
+    let run = move |writer| {
+        // Nearly all that is written is rows. Those that read do not give way: requests wait for what they read.
+        give_way();
+        write(writer, queue, batch_max);
+    };
+    spawn(location, "store-write", witness, open, run).await?;
     Ok(Queue { jobs, alive })
 }
 
@@ -119,7 +124,6 @@ async fn spawn<C: 'static>(
 ) -> Result<(), StoreError> {
     let (opened, is_open) = oneshot::channel();
     let body = move || {
-        give_way();
         match open() {
             Ok(connection) => {
                 let _ = opened.send(Ok(()));

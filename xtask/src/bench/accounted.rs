@@ -203,9 +203,10 @@ fn hot_key(hot: &Hot) -> String {
     }
     let mut text = format!(
         "\n## One hot key\n\n{} requests a second, each at its own moment, from which its time counts: all of one key, \
-         or of {} keys in turns. That is three fifths of the {:.0} that the gateway can do on its one core for as long as one likes (from the processor \
-         time of a closed loop with these keys, and of carrying its rows into the database), or {} where that is more. Each key, its team, its user and all together have a budget; the journal is `strict`. \
-         Milliseconds; what it is to the keys in turns, round by round, is in brackets.\n\n\
+         or of {} keys in turns. That is three fifths of the {:.0} that the gateway can do on its one core for as \
+         long as one likes (from the processor time of a closed loop with these keys, and of carrying its rows into the \
+         database), or {} where that is more. Each key, its team, its user and all together have a budget; the journal is \
+         `strict`. Milliseconds; what it is to the keys in turns, round by round, is in brackets.\n\n\
          | requests of | answers/s | p50 | p99 | CPU us/request | errors |\n|---|---|---|---|---|---|\n",
         hot.rate,
         hot::KEYS,
@@ -245,8 +246,8 @@ fn one_that_floods(noisy: &Noisy) -> String {
         return String::new();
     }
     let mut text = format!(
-        "\n## One that floods\n\n{} keys ask {rate} times a second together, three tenths of what the gateway can do so, \
-         each request at its own moment, from which its time counts: by themselves, and beside one key that asks as \
+        "\n## One that floods\n\n{} keys ask {rate} times a second together, three tenths of what the gateway can do for as long as \
+         one likes, each request at its own moment, from which its time counts: by themselves, and beside one key that asks as \
          often as all of them and may ask {} times a minute ({answered} of its requests were answered, {refused} refused). \
          Milliseconds; what it is to the times by themselves, round by round, is in brackets.\n\n\
          | the others | p50 | p99 | errors |\n|---|---|---|---|\n",

@@ -171,7 +171,7 @@ impl Session for Transaction<'_> {
         let mut put = Vec::with_capacity(rows.len());
         let mut turns = Turns::default();
         for (place, row) in rows.iter().enumerate() {
-            turns.next();
+            turns.step();
             if statement.execute(rusqlite::params_from_iter(row))? > 0 {
                 put.push(place);
             }
