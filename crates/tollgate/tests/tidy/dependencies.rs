@@ -26,10 +26,16 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("oidc", &["upstream", "identity", "policy"]),
     ("alerts", &["upstream", "config", "catalog"]),
     ("simulator", &["dialect"]),
+    ("embedder", &[]),
+    ("similarity", &[]),
+    ("cache", &["similarity"]),
     (
         "server",
         &[
             "alerts",
+            "cache",
+            "embedder",
+            "similarity",
             "upstream",
             "credentials",
             "oidc",
@@ -47,6 +53,9 @@ const ARROWS: &[(&str, &[&str])] = &[
         &[
             "server",
             "simulator",
+            "cache",
+            "embedder",
+            "similarity",
             "upstream",
             "store",
             "ledger",

@@ -25,7 +25,7 @@ const FUNCTION_LINES_MAX: usize = 70;
 const TABLES: &[&str] = &["crates/catalog/src/provider/table.rs"];
 
 /// Crates without I/O, clock and randomness of their own.
-const PURE: &[&str] = &["catalog", "config", "dialect", "identity", "policy"];
+const PURE: &[&str] = &["catalog", "config", "dialect", "identity", "policy", "similarity"];
 
 /// The root of the workspace.
 fn root() -> PathBuf {

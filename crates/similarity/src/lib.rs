@@ -1,0 +1,1 @@
+//! Whether one question may be answered with the answer of another.
