@@ -15,6 +15,7 @@ use tollgate_catalog::providers;
 
 use crate::access::AccessSettings;
 use crate::budgets::BudgetSettings;
+use crate::caching::{self, Caching};
 use crate::canned::FaqFiles;
 use crate::changed::{Sources, laid_over};
 use crate::costs::Costs;
@@ -49,6 +50,8 @@ pub struct Config {
     pub router: Router,
     /// Defaults for every request.
     pub litellm: LitellmSettings,
+    /// Answers that are kept; `None` where none are.
+    pub cache: Option<Caching>,
     /// The gateway as a server.
     pub general: General,
     /// What only Tollgate has.
@@ -152,6 +155,7 @@ pub(crate) fn read_config(input: &Input<'_>, read: Reader<'_>, found: &mut Colle
     Some(Config {
         jwt: JwtSettings::resolve(&root, general.master_key.is_some(), &environment, found),
         litellm: settings::litellm(&root, found),
+        cache: caching::read(&root, found),
         general,
         costs: Costs::resolve(&root, found),
         budgets: BudgetSettings::resolve(&root, &groups, found),

@@ -8,8 +8,8 @@
 use std::fmt::Write as _;
 
 use crate::keys::{
-    Key, Kind, State, Table, access, alerts, budgets, credential, general, jwt, ledger, litellm, model,
-    passthrough, prices, records, router, rows, tiers, tollgate, top,
+    Key, Kind, State, Table, access, alerts, budgets, caching, credential, general, jwt, ledger, litellm,
+    model, passthrough, prices, records, router, rows, tiers, tollgate, top,
 };
 
 /// The generated part of docs/configuration.md.
@@ -28,7 +28,7 @@ pub fn reference() -> String {
         "The keys of `router_settings` are accepted here too.",
         litellm::OWN,
     );
-    section(&mut out, "`litellm_settings.cache_params`", "", litellm::CACHE_PARAMS);
+    section(&mut out, "`litellm_settings.cache_params`", "", caching::PARAMS);
     new_records(&mut out);
     section(&mut out, "`general_settings`", "", general::TABLE);
     section(&mut out, "`general_settings.service_account_settings`", "", access::SERVICE_ACCOUNT);
@@ -43,6 +43,13 @@ pub fn reference() -> String {
     section(&mut out, "`files_settings[]`, `finetune_settings[]`", "", passthrough::ACCOUNT);
     section(&mut out, "`tollgate_settings`", "", tollgate::TABLE);
     section(&mut out, "`tollgate_settings.log`", "", tollgate::LOG);
+    section(&mut out, "`tollgate_settings.cache`", "", caching::OWN);
+    section(
+        &mut out,
+        "`tollgate_settings.cache.only`, `tollgate_settings.cache.never`",
+        "A request is one of them if it meets any line.",
+        caching::WHICH,
+    );
     limits(&mut out);
     failover(&mut out);
     out

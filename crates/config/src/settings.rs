@@ -39,8 +39,6 @@ pub struct LitellmSettings {
     pub request_timeout: Option<Duration>,
     /// Names in `callbacks`, `success_callback` and the like; not active yet.
     pub callbacks: Vec<String>,
-    /// Whether a cache was asked for; not active yet.
-    pub cache: bool,
 }
 
 /// The resolved `general_settings`.
@@ -352,7 +350,6 @@ pub(crate) fn litellm(root: &Node, found: &mut Collector) -> LitellmSettings {
     LitellmSettings {
         drop_params: section.flag("drop_params").unwrap_or(false),
         request_timeout: section.seconds("request_timeout"),
-        cache: section.flag("cache").unwrap_or(false),
         callbacks,
     }
 }

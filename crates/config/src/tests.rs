@@ -6,8 +6,8 @@ use std::io;
 use std::path::Path;
 
 use crate::keys::{
-    Key, Kind, State, Table, access, alerts, budgets, costs, credential, general, jwt, ledger, litellm,
-    model, passthrough, prices, records, router, rows, tiers, tollgate, top,
+    Key, Kind, State, Table, access, alerts, budgets, caching, costs, credential, general, jwt, ledger,
+    litellm, model, passthrough, prices, records, router, rows, tiers, tollgate, top,
 };
 use crate::section::asked;
 use crate::{Config, Severity, load};
@@ -56,7 +56,7 @@ tollgate_settings:
 ";
 
 /// Every table of keys, as the test below names it.
-fn tables() -> [(&'static str, Table); 55] {
+fn tables() -> [(&'static str, Table); 58] {
     [
         ("credential_list[]", credential::TABLE),
         ("model_list[]", model::ENTRY),
@@ -112,6 +112,9 @@ fn tables() -> [(&'static str, Table); 55] {
         ("key_generation_settings", records::KEY_GENERATION),
         ("team_key_generation", records::TEAM_KEYS),
         ("personal_key_generation", records::PERSONAL_KEYS),
+        ("cache_params", caching::PARAMS),
+        ("cache", caching::OWN),
+        ("only", caching::WHICH),
         ("the file", top::TABLE),
     ]
 }

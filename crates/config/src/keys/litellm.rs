@@ -1,6 +1,6 @@
 //! The keys of `litellm_settings`.
 //!
-//! Owns: those that act, and the table of `cache_params`. Leaves to others: the keys that it shares with
+//! Owns: those that act. Leaves to others: the keys that it shares with
 //! `router_settings`.
 //!
 //! **Invariant:** the keys that act are here, the others in `litellm_later` and `litellm_never`.
@@ -8,7 +8,8 @@
 use super::litellm_later::LATER;
 use super::litellm_never::NEVER;
 use super::{
-    ANY_LIST, Key, Kind, TEXTS, Table, access, active, budgets, costs, later, passthrough, records, router,
+    ANY_LIST, Key, Kind, TEXTS, Table, access, active, budgets, caching, costs, later, passthrough, records,
+    router,
 };
 
 /// `litellm_settings`.
@@ -18,6 +19,7 @@ pub(crate) static TABLE: Table = &[
     budgets::LITELLM,
     records::LITELLM,
     access::LITELLM,
+    caching::LITELLM,
     CALLBACKS,
     LATER,
     NEVER,
@@ -26,8 +28,16 @@ pub(crate) static TABLE: Table = &[
 ];
 
 /// The rows that the configuration page prints whole.
-pub(crate) static OWN: Table =
-    &[ACTIVE, costs::LITELLM, budgets::LITELLM, records::LITELLM, access::LITELLM, CALLBACKS, LATER];
+pub(crate) static OWN: Table = &[
+    ACTIVE,
+    costs::LITELLM,
+    budgets::LITELLM,
+    records::LITELLM,
+    access::LITELLM,
+    caching::LITELLM,
+    CALLBACKS,
+    LATER,
+];
 
 const ACTIVE: &[Key] = &[
     active(
@@ -80,90 +90,3 @@ pub(crate) const CALLBACK_LISTS: &[&str] = &[
     "service_callback",
     "audit_log_callbacks",
 ];
-
-const CALL_TYPES: &[&str] = &[
-    "completion",
-    "acompletion",
-    "embedding",
-    "aembedding",
-    "atranscription",
-    "transcription",
-    "atext_completion",
-    "text_completion",
-    "arerank",
-    "rerank",
-    "responses",
-    "aresponses",
-    "anthropic_messages",
-    "aimage_generation",
-    "image_generation",
-];
-
-const CACHES: &[&str] = &[
-    "local",
-    "redis",
-    "redis-semantic",
-    "valkey-semantic",
-    "s3",
-    "disk",
-    "qdrant-semantic",
-    "azure-blob",
-    "gcs",
-];
-
-/// `cache_params`; what else is there goes to the cache's own client.
-pub(crate) static CACHE_PARAMS: Table = &[&[
-    later("type", Kind::Choice(CACHES), "local"),
-    later("mode", Kind::Choice(&["default_on", "default_off"]), "default_on"),
-    later("host", Kind::Text, ""),
-    later("port", Kind::Integer, ""),
-    later("password", Kind::Secret, ""),
-    later("url", Kind::Secret, ""),
-    later("namespace", Kind::Text, ""),
-    later("ttl", Kind::Seconds, ""),
-    later("default_in_memory_ttl", Kind::Seconds, ""),
-    later("default_in_redis_ttl", Kind::Seconds, ""),
-    later("similarity_threshold", Kind::Number, ""),
-    later("supported_call_types", Kind::List(&Kind::Choice(CALL_TYPES)), ""),
-    later("azure_account_url", Kind::Text, ""),
-    later("azure_blob_container", Kind::Text, ""),
-    later("s3_bucket_name", Kind::Text, ""),
-    later("s3_region_name", Kind::Text, ""),
-    later("s3_api_version", Kind::Text, ""),
-    later("s3_use_ssl", Kind::Bool, "true"),
-    later("s3_verify", Kind::Any, ""),
-    later("s3_endpoint_url", Kind::Text, ""),
-    later("s3_aws_access_key_id", Kind::Secret, ""),
-    later("s3_aws_secret_access_key", Kind::Secret, ""),
-    later("s3_aws_session_token", Kind::Secret, ""),
-    later("s3_config", Kind::Any, ""),
-    later("s3_path", Kind::Text, ""),
-    later("gcs_bucket_name", Kind::Text, ""),
-    later("gcs_path_service_account", Kind::Text, ""),
-    later("gcs_path", Kind::Text, ""),
-    later("redis_semantic_cache_embedding_model", Kind::Text, "text-embedding-ada-002"),
-    later("redis_semantic_cache_index_name", Kind::Text, ""),
-    later("valkey_semantic_cache_embedding_model", Kind::Text, "text-embedding-ada-002"),
-    later("valkey_semantic_cache_index_name", Kind::Text, ""),
-    later("redis_flush_size", Kind::Count, ""),
-    later("redis_startup_nodes", ANY_LIST, ""),
-    later("sentinel_nodes", ANY_LIST, ""),
-    later("sentinel_password", Kind::Secret, ""),
-    later("service_name", Kind::Text, ""),
-    later("ssl", Kind::Bool, ""),
-    later("disk_cache_dir", Kind::Text, ""),
-    later("qdrant_api_base", Kind::Text, ""),
-    later("qdrant_api_key", Kind::Secret, ""),
-    later("qdrant_collection_name", Kind::Text, ""),
-    later("qdrant_quantization_config", Kind::Text, ""),
-    later("qdrant_semantic_cache_embedding_model", Kind::Text, "text-embedding-ada-002"),
-    later("qdrant_semantic_cache_vector_size", Kind::Count, ""),
-    later("semantic_cache_embedding_max_input_tokens", Kind::Count, ""),
-    later("semantic_cache_embedding_timeout", Kind::Seconds, ""),
-    later("semantic_cache_scope", Kind::Choice(&["key", "end_user"]), "key"),
-    later("max_messages", Kind::Count, "4"),
-    later("gcp_service_account", Kind::Text, ""),
-    later("gcp_ssl_ca_certs", Kind::Text, ""),
-    later("socket_timeout", Kind::Seconds, ""),
-    later("max_connections", Kind::Count, ""),
-]];

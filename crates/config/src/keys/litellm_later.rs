@@ -34,8 +34,6 @@ pub(super) const LATER: &[Key] = &[
     later("blog_posts_url", Kind::Text, ""),
     later("budget_reset_time", Kind::Any, ""),
     later("bytez_key", Kind::Secret, ""),
-    later("cache", Kind::Bool, "false"),
-    later("cache_params", Kind::OpenSection(super::litellm::CACHE_PARAMS), ""),
     later("caching", Kind::Bool, "false"),
     later("caching_with_models", Kind::Bool, "false"),
     later("callback_settings", ANY_MAP, ""),

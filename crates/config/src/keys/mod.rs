@@ -9,6 +9,7 @@
 pub(crate) mod access;
 pub(crate) mod alerts;
 pub(crate) mod budgets;
+pub(crate) mod caching;
 pub(crate) mod costs;
 pub(crate) mod credential;
 pub(crate) mod general;

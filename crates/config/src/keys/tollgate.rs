@@ -6,11 +6,11 @@
 
 use super::model::UNSUPPORTED_PARAM;
 use super::{Key, Kind, TEXTS, Table, active, costs};
-use super::{access, alerts, budgets, ledger, tiers};
+use super::{access, alerts, budgets, caching, ledger, tiers};
 
 /// `tollgate_settings`.
 pub(crate) static TABLE: Table =
-    &[OWN, costs::TOLLGATE, budgets::TOLLGATE, ledger::TOLLGATE, access::TOLLGATE];
+    &[OWN, caching::TOLLGATE, costs::TOLLGATE, budgets::TOLLGATE, ledger::TOLLGATE, access::TOLLGATE];
 
 const OWN: &[Key] = &[
     active("body_bytes_max", Kind::Positive, "33554432", "Largest request body, in bytes."),
