@@ -87,7 +87,8 @@ fn what_does_not_act_yet_is_listed_with_its_line() {
     let all_acts = "The configuration can be used: 0 errors, 0 warnings in 1 file.\n\
                     It has 4 deployments in 3 model groups, 1 alias, a master key.\n";
     assert_eq!(check_summary(&example("teams.yaml")), all_acts);
-    let yaml = "model_list: []\nlitellm_settings:\n  callbacks: [a]\nrouter_settings: {cache_responses: true}\n";
+    let yaml =
+        "model_list: []\nlitellm_settings:\n  callbacks: [a]\nrouter_settings: {cache_responses: true}\n";
     let told = check_summary(&Config::from_yaml_text(yaml, &|_| None));
     assert!(
         told.ends_with(

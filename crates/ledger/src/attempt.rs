@@ -127,6 +127,11 @@ impl Admission {
         })
     }
 
+    /// It was answered without having been sent: it counts as a request of every rate, and takes no tokens.
+    pub fn note_served(&self) {
+        self.was_sent.store(true, Ordering::Relaxed);
+    }
+
     /// An attempt that is booked in the same accounts, and holds nothing: what it costs was held for another.
     ///
     /// # Errors

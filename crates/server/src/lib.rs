@@ -13,6 +13,7 @@ mod admin;
 mod auth;
 mod authorization;
 mod build;
+mod caching;
 mod chance;
 mod checks;
 mod counting;

@@ -9,6 +9,7 @@ mod callers;
 use crate::access::AccessRules;
 use crate::auth::Keys;
 use crate::build::{BuildError, Builder};
+use crate::caching::Answers;
 use crate::passthrough::Accounts;
 use crate::pipeline::attempt::CallLimits;
 use crate::pipeline::media::MediaRules;
@@ -77,6 +78,7 @@ pub(crate) struct Snapshot {
     chains: Arc<Chains>,
     sensitive: Sensitive,
     toll_rules: TollRules,
+    answers: Option<Arc<Answers>>,
     /// Made of the configuration and of the records, as of so many changes of those.
     access_groups: ArcSwapOption<(u64, Arc<AccessGroups>)>,
     team_models: TeamModels,
@@ -168,6 +170,7 @@ impl Snapshot {
             chains: Arc::new(Chains::of(&config)),
             sensitive: Sensitive::of(&config),
             toll_rules: TollRules::of(&config),
+            answers: Answers::of(&config, previous.and_then(|snapshot| snapshot.answers.as_ref())),
             access_groups: ArcSwapOption::empty(),
             team_models: TeamModels::of(&config),
             fleet: Arc::clone(fleet),
@@ -206,6 +209,11 @@ impl Snapshot {
     /// What the configuration says of limits and budgets.
     pub(crate) fn toll_rules(&self) -> &TollRules {
         &self.toll_rules
+    }
+
+    /// Answers that are kept; `None` where none are.
+    pub(crate) fn answers(&self) -> Option<&Arc<Answers>> {
+        self.answers.as_ref()
     }
 
     /// The group that answers to a name: an alias, a group, a deployment's id, or the most specific wildcard.

@@ -2,8 +2,9 @@
 //!
 //! Owns the grammar (RFC 8259), the limits on a body, edits of top-level members, readers that say where a wrong value
 //! stands (`read`), a writer without a tree (`write`), and the one form of a body that keys are made of
-//! ([`canonical`]). Leaves what members mean to the wires. **Invariant:** what the scan accepts, `serde_json` accepts with
-//! the same values, so the fast road and the decoders can never disagree about a body.
+//! ([`canonical`]). Leaves what members mean to the wires. **Invariant:** what
+//! the scan accepts, `serde_json` accepts with the same values, so the fast road and the decoders can never disagree
+//! about a body.
 
 pub mod canonical;
 pub(crate) mod read;

@@ -44,7 +44,7 @@ const OWN: &[Row] = &[
     Row::apart("auto_rotate", Want::Flag),
     Row::apart("rotation_interval", Want::Cadence),
     Row::stored("config", Want::Object),
-    Row::stored("allowed_cache_controls", Want::Texts),
+    Row::acts("allowed_cache_controls", Want::Texts),
     Row::stored("router_settings", Want::Object),
     Row::stored("rpm_limit_type", RATE_TYPES).in_metadata(),
     Row::stored("tpm_limit_type", RATE_TYPES).in_metadata(),

@@ -12,6 +12,7 @@ mod activity_sums;
 mod addresses;
 mod audit;
 mod budgets;
+mod cache;
 mod callbacks;
 mod change;
 mod config;
@@ -142,6 +143,7 @@ const AREAS: &[&[Served]] = &[
     router::ROUTES,
     addresses::ROUTES,
     callbacks::ROUTES,
+    cache::ROUTES,
     resealing::ROUTES,
     management::ROUTES,
 ];

@@ -26,6 +26,8 @@ pub(crate) enum Problem {
     Bad(&'static str, String),
     /// What LiteLLM says in a case of its own: the status, the type and the words.
     Said(StatusCode, &'static str, String),
+    /// The same, of a part that it names: the status, the type, the part and the words.
+    SaidOf(StatusCode, &'static str, &'static str, String),
     /// A value of the query is none that its parameter may have: the status, the words, and LiteLLM's `detail` of it.
     Query(StatusCode, String, Value),
     /// The books are away, or there are none.
@@ -150,6 +152,7 @@ impl Problem {
             Self::Conflict(what) => bad(StatusCode::CONFLICT, "bad_request_error", what, "None"),
             Self::Bad(member, reason) => bad(StatusCode::BAD_REQUEST, "bad_request_error", reason, member),
             Self::Said(status, kind, words) => Rejection::told(status, kind, words),
+            Self::SaidOf(status, kind, part, words) => bad(status, kind, words, part),
             Self::Query(status, words, detail) => Rejection::detailed(status, words, detail),
             Self::Unavailable => Rejection::keys_unavailable(),
             Self::Internal => Rejection::internal(),

@@ -19,6 +19,13 @@ impl Rejection {
         Self::new(status, denied.error_type(), denied.to_string()).at(denied.param())
     }
 
+    /// A cache control that the caller's key does not have.
+    pub(crate) fn cache_control_denied(name: &str) -> Self {
+        let message =
+            format!("Not allowed to set {name} as a cache control. Contact admin to change permissions.");
+        Self::new(StatusCode::FORBIDDEN, "permission_error", message).at("cache")
+    }
+
     /// A wrong key from where too many of them came of late. It says as little of the key as a refusal of it does.
     pub(crate) fn too_many_wrong_keys(wait: Duration) -> Self {
         let message = "Authentication Error, Invalid proxy server token passed. Too many wrong keys came from this address \

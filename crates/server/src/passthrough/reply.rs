@@ -173,6 +173,7 @@ fn stream(
         settlement,
         rescue: None,
         is_quiet: true,
+        memo: None,
         drain: passing.worker.gateway.drain_handle(),
     };
     response(status, map, GatewayBody::stream(StreamBody::new(parts)))

@@ -41,6 +41,11 @@ impl Arrival {
         (self.tier.clone(), self.fallbacks)
     }
 
+    /// The group that was asked for gave the answer, to the request as it was.
+    pub(super) fn is_as_asked(&self) -> bool {
+        self.fallbacks == 0 && self.stake.as_ref().is_none_or(|stake| stake.lowered().is_none())
+    }
+
     /// Says in the head how the request came to its deployment; what it holds is the settlement's.
     pub(super) fn tell(self, headers: &mut ReplyHeaders, target: &Target) -> (Place, Option<Stake>) {
         headers.attempts(self.retries, self.retries_max).fallbacks(self.fallbacks);

@@ -38,6 +38,7 @@ pub(crate) mod wasted;
 
 use crate::admin;
 use crate::auth::{Caller, Visit};
+use crate::caching::{Memo, Recalled, recall};
 use crate::counting;
 use crate::error::Rejection;
 use crate::gateway::Gateway;
@@ -394,6 +395,14 @@ async fn serve_call(
     if call.surface != Surface::Responses {
         enter(worker, snapshot, (call, &received), group)?;
     }
+    let errand = Errand { worker, snapshot, call, received: &received };
+    let mut memo = None;
+    if call.surface != Surface::Responses {
+        match recall(errand, group).await? {
+            Recalled::Hit(response) => return Ok(finish_headers(*response)),
+            Recalled::Miss(found) => memo = found,
+        }
+    }
     *place = Some(admit(worker, snapshot, call, received.wish.priority).await?);
     received.keeps_past = rescue::is_possible(snapshot, call, &received, group);
     let asked = Asked { worker, snapshot, call, headers: &head.headers, body: &body, thread: None };
@@ -401,9 +410,10 @@ async fn serve_call(
         return Ok(rehearsed(Errand { worker, snapshot, call, received: &received }, group).await);
     }
     if call.surface != Surface::Responses {
-        return match attempt::walk(worker, snapshot, call, &received, group).await? {
+        let walked = attempt::walk(worker, snapshot, call, &received, group).await;
+        return match or_give_up(walked, &mut memo)? {
             Walked::Answer(answered) => {
-                let answered = answered.with_lifeline(asked);
+                let answered = answered.with_memo(memo).with_lifeline(asked);
                 Ok(respond::respond(worker, call, &received, answered, None))
             }
             Walked::Canned(response) => Ok(finish_headers(*response)),
@@ -424,12 +434,17 @@ async fn serve_call(
     if received.keeps_past {
         received.keep_past();
     }
-    let answered = match attempt::walk(worker, snapshot, call, &received, group).await? {
+    match recall(Errand { worker, snapshot, call, received: &received }, group).await? {
+        Recalled::Hit(response) => return Ok(finish_headers(*response)),
+        Recalled::Miss(found) => memo = found,
+    }
+    let walked = attempt::walk(worker, snapshot, call, &received, group).await;
+    let answered = match or_give_up(walked, &mut memo)? {
         Walked::Answer(answered) => *answered,
         Walked::Canned(response) => return Ok(finish_headers(*response)),
     };
     let asked = Asked { thread: Some(thread.clone()), ..asked };
-    let answered = answered.with_lifeline(asked);
+    let answered = answered.with_memo(memo).with_lifeline(asked);
     let keeper = thread.keeper(&worker.gateway, call, &body, group.name());
     let keeper = keeper.map(|keeper| keeper.held_by(answered.holder()));
     if let (Some(keeper), Some(whole)) = (&keeper, answered.whole()) {
@@ -441,6 +456,16 @@ async fn serve_call(
         keeper.into_future().await;
     }
     Ok(respond::respond(worker, call, &received, answered, later))
+}
+
+/// What came of a walk; where it was no deployment's answer, whoever waits for it asks for itself.
+fn or_give_up(walked: Result<Walked, Rejection>, memo: &mut Option<Box<Memo>>) -> Result<Walked, Rejection> {
+    if !matches!(walked, Ok(Walked::Answer(_)))
+        && let Some(memo) = memo.take()
+    {
+        memo.give_up();
+    }
+    walked
 }
 
 /// The plan in place of the answer. Boxed: rare, and its state would be part of every request's.

@@ -3,6 +3,7 @@
 //! **Invariant:** nothing here can name a host, a credential or a file. The members that could ([`Meaning::Forbidden`]) are
 //! refused by name; any other unknown member goes to the provider as part of the request and is never interpreted.
 
+use crate::caching::Controls;
 use crate::error::Rejection;
 use crate::surface::Surface;
 use http::{HeaderMap, HeaderName, HeaderValue};
@@ -57,8 +58,8 @@ const MEMBERS: &[(&str, Meaning)] = &[
     ("azure_scope", Meaning::Forbidden),
     ("azure_username", Meaning::Forbidden),
     ("base_url", Meaning::Forbidden),
-    ("cache", Meaning::NotYetActive),
-    ("caching", Meaning::NotYetActive),
+    ("cache", Meaning::Active),
+    ("caching", Meaning::Active),
     ("callbacks", Meaning::Forbidden),
     ("client_id", Meaning::Forbidden),
     ("client_secret", Meaning::Forbidden),
@@ -140,6 +141,8 @@ pub(crate) struct Overrides {
     pub(crate) additional_drop_params: Vec<String>,
     /// Parameters that are sent whatever is known of the provider, beside those of the configuration.
     pub(crate) allowed_openai_params: Vec<String>,
+    /// What it says of the cache.
+    pub(crate) cache: Option<Box<Controls>>,
     /// Members that the provider must not see.
     pub(crate) remove: Vec<&'static str>,
     /// Of these, the ones whose feature is not active yet.
@@ -191,6 +194,7 @@ impl Overrides {
         overrides.timeout = duration(path, headers, &TIMEOUT, timeout)?;
         overrides.stream_timeout = duration(path, headers, &STREAM_TIMEOUT, stream_timeout)?;
         overrides.num_retries = retries(path, headers, num_retries)?;
+        overrides.cache = Controls::read(path, headers, object)?;
         Ok(overrides)
     }
 }
@@ -322,9 +326,10 @@ mod tests {
 
     #[test]
     fn what_is_not_active_yet_is_removed_and_named() {
-        let overrides = read(&[], r#"{"fallbacks":["a"],"cache":{},"tags":["x"],"temperature":1}"#).unwrap();
-        assert_eq!(overrides.remove, ["fallbacks", "cache", "tags"]);
-        assert_eq!(overrides.not_yet_active, ["cache"]);
+        let overrides =
+            read(&[], r#"{"fallbacks":["a"],"guardrails":[],"tags":["x"],"temperature":1}"#).unwrap();
+        assert_eq!(overrides.remove, ["fallbacks", "guardrails", "tags"]);
+        assert_eq!(overrides.not_yet_active, ["guardrails"]);
     }
 
     #[test]

@@ -17,7 +17,10 @@ use super::staged::X_TOLLGATE_FAULT;
 use super::thread::Keeper;
 use super::units::Units;
 use super::{Call, caller};
-use crate::reply::{GatewayBody, Keep, ReplyHeaders, StreamBody, StreamParts, Upstream};
+use crate::caching::{AnswerFacts, Memo};
+use crate::reply::{
+    GatewayBody, Keep, ReplyHeaders, SharedStream, StreamBody, StreamParts, Upstream, X_TOLLGATE_CACHE,
+};
 use crate::surface::Surface;
 use crate::target::Target;
 use crate::worker::Worker;
@@ -47,6 +50,8 @@ pub(crate) struct Answer {
     arrival: Option<Box<Arrival>>,
     /// For a stream that can go on from elsewhere.
     lifeline: Option<Box<Lifeline>>,
+    /// What is to be kept of it.
+    memo: Option<Box<Memo>>,
     /// The fault that the request has met on purpose.
     met: Option<HeaderValue>,
 }
@@ -60,6 +65,19 @@ impl Answer {
     /// With one that the request had met before, where it has met none itself.
     pub(super) fn met_before(self, fault: Option<HeaderValue>) -> Self {
         Self { met: self.met.or(fault), ..self }
+    }
+
+    /// With what is to be kept of it, where that is what was asked for; a request that met a fault on purpose is none to keep.
+    pub(super) fn with_memo(self, memo: Option<Box<Memo>>) -> Self {
+        let is_as_asked =
+            self.arrival.as_ref().is_some_and(|arrival| arrival.is_as_asked()) && self.met.is_none();
+        match memo {
+            Some(memo) if !is_as_asked => {
+                memo.give_up();
+                self
+            }
+            memo => Self { memo, ..self },
+        }
     }
 
     /// It is there only now.
@@ -151,7 +169,7 @@ pub(crate) struct Begun {
 }
 
 /// Where a stream's type is not that of server-sent events.
-pub(super) fn content_type(map: &mut HeaderMap, surface: Surface, received: &Received<'_>) {
+pub(crate) fn content_type(map: &mut HeaderMap, surface: Surface, received: &Received<'_>) {
     if received.stream
         && let Some(kind) = caller::stream_type(surface, received.as_array)
     {
@@ -167,7 +185,8 @@ pub(crate) fn respond(
     answer: Answer,
     keeper: Option<Keeper>,
 ) -> Response<GatewayBody> {
-    let Answer { target, provider_headers, body, lost, sent, answered, arrival, lifeline, met, .. } = answer;
+    let Answer { target, provider_headers, body, lost, sent, answered, arrival, lifeline, memo, met, .. } =
+        answer;
     let at_provider = answered.saturating_duration_since(sent);
     let total = call.started.elapsed();
     let mut headers = match &body {
@@ -175,6 +194,9 @@ pub(crate) fn respond(
         AnswerBody::Stream(_) => ReplyHeaders::stream(&target.reply_headers, &call.id),
     };
     headers.provider(&provider_headers, target.credential());
+    if memo.is_some() {
+        headers.add(X_TOLLGATE_CACHE, HeaderValue::from_static("miss"));
+    }
     let (tier, fallbacks) = arrival.as_ref().map(|arrival| arrival.way()).unwrap_or_default();
     let held = arrival.map(|arrival| arrival.tell(&mut headers, &target));
     if let Some(fault) = met {
@@ -192,7 +214,12 @@ pub(crate) fn respond(
     }
     match body {
         AnswerBody::Whole { segments, billing } => {
-            headers.bill(settlement.settle_plain(&billing).as_ref()).toll(call.toll.get());
+            let bill = settlement.settle_plain(&billing);
+            headers.bill(bill.as_ref()).toll(call.toll.get());
+            if let Some(memo) = memo {
+                let facts = AnswerFacts { usage: *billing.usage(), cost: bill.map(|bill| bill.total) };
+                memo.keep_whole(&segments, (&target.id, &facts), settlement.now());
+            }
             let map = with_type(headers.into_map(), call.surface, &provider_headers);
             reply(map, GatewayBody::segments(segments))
         }
@@ -218,11 +245,19 @@ pub(crate) fn respond(
                 keeping,
                 rescue: past.zip(lifeline),
                 is_quiet: !takes_comments(call.surface, received),
+                memo,
                 drain: worker.gateway.drain_handle(),
             };
             let mut map = with_type(headers.into_map(), call.surface, &provider_headers);
             content_type(&mut map, call.surface, received);
-            reply(map, GatewayBody::stream(StreamBody::new(parts)))
+            let is_led = parts.memo.as_ref().is_some_and(|memo| memo.is_led());
+            let body = StreamBody::new(parts);
+            if !is_led {
+                return reply(map, GatewayBody::stream(body));
+            }
+            let listener = SharedStream::begin(body, target, received.asks_usage);
+            listener.share();
+            reply(map, GatewayBody::listen(listener))
         }
     }
 }

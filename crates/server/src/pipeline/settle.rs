@@ -86,6 +86,11 @@ impl Billing {
     pub(crate) fn with_units(self, units: Units) -> Self {
         Self { units: Some(Box::new(units)), ..self }
     }
+
+    /// The tokens that it is for.
+    pub(super) fn usage(&self) -> &Usage {
+        &self.usage
+    }
 }
 
 /// What a session of many answers came to.
@@ -204,6 +209,16 @@ impl Settlement {
     /// Whose answer it is.
     pub(crate) fn target(&self) -> &Target {
         &self.target
+    }
+
+    /// What the caller was charged, once it is settled; none where there was no price.
+    pub(crate) fn charged(&self) -> Option<PicoDollars> {
+        self.detail.0.map(|bill| bill.total)
+    }
+
+    /// This moment, in microseconds since 1970.
+    pub(crate) fn now(&self) -> i64 {
+        self.gateway.ledger().clock().wall().micros()
     }
 
     /// Reading the stream panicked.
@@ -440,6 +455,7 @@ impl Settlement {
                 tier: self.detail.1,
                 has_units: self.detail.2,
                 fallbacks: self.way.1,
+                cache_key: None,
             });
         }
         let metrics = &self.target.metrics;

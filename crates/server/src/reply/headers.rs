@@ -69,6 +69,12 @@ pub(crate) const X_TOLLGATE_MAX_TOKENS_LOWERED: HeaderName =
     HeaderName::from_static("x-tollgate-max-tokens-lowered");
 /// What the caller's key has spent.
 pub(crate) const KEY_SPEND: HeaderName = HeaderName::from_static("x-litellm-key-spend");
+/// What the answer was kept under.
+pub(crate) const X_LITELLM_CACHE_KEY: HeaderName = HeaderName::from_static("x-litellm-cache-key");
+/// Whether the answer was kept: `exact`, or `miss` where it was looked for in vain.
+pub(crate) const X_TOLLGATE_CACHE: HeaderName = HeaderName::from_static("x-tollgate-cache");
+/// How long it has been kept, in seconds.
+pub(crate) const X_TOLLGATE_CACHE_AGE: HeaderName = HeaderName::from_static("x-tollgate-cache-age");
 /// Several deployments were asked at once.
 pub(crate) const X_TOLLGATE_HEDGED: HeaderName = HeaderName::from_static("x-tollgate-hedged");
 

@@ -1,12 +1,15 @@
 //! Replies to the caller: bodies, whole or streamed, and headers.
 
 mod headers;
+mod shared;
 mod stream;
 
 pub(crate) use headers::{
-    KEY_SPEND, ReplyHeaders, TargetFacts, TargetHeaders, X_TOLLGATE_HEDGED, X_TOLLGATE_MAX_TOKENS_LOWERED,
-    X_TOLLGATE_ROUTE, add_security_headers, header_number, header_text,
+    KEY_SPEND, ReplyHeaders, TargetFacts, TargetHeaders, X_LITELLM_CACHE_KEY, X_TOLLGATE_CACHE,
+    X_TOLLGATE_CACHE_AGE, X_TOLLGATE_HEDGED, X_TOLLGATE_MAX_TOKENS_LOWERED, X_TOLLGATE_ROUTE,
+    add_security_headers, header_number, header_text,
 };
+pub(crate) use shared::{Listener, SharedStream};
 pub(crate) use stream::{Keep, StreamBody, StreamParts, Upstream};
 
 use crate::drain::Drain;
@@ -24,6 +27,7 @@ pub struct GatewayBody(Inner);
 enum Inner {
     Whole { segments: VecDeque<Bytes>, left: u64 },
     Stream(Box<StreamBody>),
+    Shared(Listener),
 }
 
 impl GatewayBody {
@@ -41,9 +45,16 @@ impl GatewayBody {
 
     /// Keeps a request's place until a stream is over; a body that is there already needs none.
     pub(crate) fn hold(&mut self, place: Admitted) {
-        if let Inner::Stream(stream) = &mut self.0 {
-            stream.hold(place);
+        match &mut self.0 {
+            Inner::Stream(stream) => stream.hold(place),
+            Inner::Shared(listener) => listener.with_body(|stream| stream.hold(place)),
+            Inner::Whole { .. } => {}
         }
+    }
+
+    /// A body that comes piece by piece, for others too.
+    pub(crate) fn listen(listener: Listener) -> Self {
+        Self(Inner::Shared(listener))
     }
 
     /// A body that comes piece by piece.
@@ -67,6 +78,7 @@ impl Body for GatewayBody {
                 Poll::Ready(piece)
             }
             Inner::Stream(stream) => stream.poll_piece(context),
+            Inner::Shared(listener) => listener.poll_piece(context),
         };
         piece.map(|piece| piece.map(|piece| Ok(Frame::data(piece))))
     }
@@ -74,14 +86,14 @@ impl Body for GatewayBody {
     fn is_end_stream(&self) -> bool {
         match &self.0 {
             Inner::Whole { segments, .. } => segments.is_empty(),
-            Inner::Stream(_) => false,
+            Inner::Stream(_) | Inner::Shared(_) => false,
         }
     }
 
     fn size_hint(&self) -> SizeHint {
         match &self.0 {
             Inner::Whole { left, .. } => SizeHint::with_exact(*left),
-            Inner::Stream(_) => SizeHint::default(),
+            Inner::Stream(_) | Inner::Shared(_) => SizeHint::default(),
         }
     }
 }

@@ -6,7 +6,8 @@
 //! **Invariant:** however a provider's stream ends, its settlement happens once. **Invariant:** a stream that broke off
 //! and does not go on ends with an error event, never as if it were complete.
 
-use super::DrainHandle;
+use super::{DrainHandle, SharedStream};
+use crate::caching::{AnswerFacts, Memo};
 use crate::drain::Stage;
 use crate::error::strike_out;
 use crate::pipeline::caller::FinalSlot;
@@ -21,9 +22,11 @@ use bytes::{Bytes, BytesMut};
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
+use std::sync::Weak;
 use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::time::{Instant, Sleep, sleep_until};
+use tollgate_dialect::conversation::Usage;
 use tollgate_dialect::failure::FailureClass;
 use tollgate_dialect::wire::{CallerError, ReplyFault, Transducer};
 use tollgate_policy::failure::{FailureKind, Verdict};
@@ -84,6 +87,8 @@ pub(crate) struct StreamParts {
     pub(crate) rescue: Option<(Box<Past>, Box<Lifeline>)>,
     /// The caller's stream has no place for comments.
     pub(crate) is_quiet: bool,
+    /// What is to be kept of it.
+    pub(crate) memo: Option<Box<Memo>>,
     /// The gateway's end.
     pub(crate) drain: DrainHandle,
 }
@@ -174,6 +179,7 @@ pub(crate) struct StreamBody {
     rescue: Option<(Rescue, String)>,
     comments: Comments,
     drain: DrainHandle,
+    memo: Option<Box<Memo>>,
     /// The request's place among those that are served.
     admitted: Option<Admitted>,
 }
@@ -199,8 +205,12 @@ impl StreamBody {
             rescue: None,
             comments: Comments::new(parts.is_quiet),
             drain: parts.drain,
+            memo: parts.memo,
             admitted: None,
         };
+        if let Some(memo) = &mut body.memo {
+            memo.note(body.ready.make_contiguous());
+        }
         body.settlement.stream_opened();
         if parts.ended {
             body.settle(Ending::Complete);
@@ -398,6 +408,9 @@ impl StreamBody {
     ) -> Result<(), ReplyFault> {
         let (transducer, scratch) = (&mut self.transducer, &mut self.scratch);
         let turned = catch_unwind(AssertUnwindSafe(|| step(transducer.as_mut(), scratch)));
+        if let Some(memo) = &mut self.memo {
+            memo.note(&self.scratch);
+        }
         self.ready.extend(self.scratch.drain(..));
         turned.unwrap_or_else(|_| {
             self.settlement.note_bug();
@@ -434,6 +447,33 @@ impl StreamBody {
 
     fn settle(&mut self, ending: Ending) {
         self.settlement.settle_stream(self.transducer.progress(), ending);
+        match ending {
+            Ending::Complete => {
+                let usage = self.used().unwrap_or_default();
+                let Some(memo) = self.memo.take() else { return };
+                let facts = AnswerFacts { usage, cost: self.settlement.charged() };
+                memo.keep_stream((&self.settlement.target().id, &facts), self.settlement.now());
+            }
+            // Where it goes on from elsewhere, what came of it is its callers' alone.
+            Ending::Mended | Ending::Cut => {
+                if let Some(memo) = &mut self.memo {
+                    memo.forget_frames();
+                }
+            }
+            Ending::CallerGone => {}
+        }
+    }
+
+    /// What was used, where the provider has said so.
+    pub(super) fn used(&self) -> Option<Usage> {
+        self.transducer.progress().usage
+    }
+
+    /// Has others told that they may read it along.
+    pub(crate) fn share(&self, stream: Weak<SharedStream>) {
+        if let Some(memo) = &self.memo {
+            memo.share(stream);
+        }
     }
 }
 

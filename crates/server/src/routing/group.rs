@@ -10,7 +10,7 @@ use crate::target::Target;
 use http::HeaderMap;
 use http::header::USER_AGENT;
 use regex::{Regex, RegexBuilder};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 use tollgate_policy::affinity::Affinities;
 use tollgate_policy::ask::Ask;
@@ -30,6 +30,8 @@ pub(crate) struct Group {
     clock: Clock,
     /// The `tag_regex` of its deployments, as written and compiled.
     patterns: Vec<(String, Regex)>,
+    /// What answers of its deployments depend on, once somebody has asked.
+    fingerprint: OnceLock<String>,
 }
 
 /// A choice told in full.
@@ -60,12 +62,20 @@ impl Group {
     /// A group without deployments.
     pub(crate) fn new(name: String, rules: Arc<GroupRules>, fleet: &Fleet) -> Self {
         let state = fleet.group(&name, rules.budgets);
-        Self { name, targets: Vec::new(), rules, state, clock: fleet.clock(), patterns: Vec::new() }
+        Self {
+            name,
+            targets: Vec::new(),
+            rules,
+            state,
+            clock: fleet.clock(),
+            patterns: Vec::new(),
+            fingerprint: OnceLock::new(),
+        }
     }
 
     /// The same under another name.
     pub(crate) fn named(self, name: &str) -> Self {
-        Self { name: name.to_owned(), ..self }
+        Self { name: name.to_owned(), fingerprint: OnceLock::new(), ..self }
     }
 
     /// With one more deployment.
@@ -90,12 +100,18 @@ impl Group {
             state: Arc::clone(&self.state),
             clock: self.clock,
             patterns: Vec::new(),
+            fingerprint: OnceLock::new(),
         }
     }
 
     /// The name that callers use.
     pub(crate) fn name(&self) -> &str {
         &self.name
+    }
+
+    /// What is `made` of its deployments, once.
+    pub(crate) fn fingerprint(&self, made: impl FnOnce(&[Arc<Target>]) -> String) -> &str {
+        self.fingerprint.get_or_init(|| made(&self.targets))
     }
 
     /// Its deployments.

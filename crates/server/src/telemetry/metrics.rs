@@ -3,6 +3,7 @@
 //! Handles are resolved once per deployment and model, when it is first used; a request adds to them without a look-up.
 //! **Invariant:** label values come from the configuration, never from a request's free text, so their number is bounded.
 
+use super::cache::CacheMetrics;
 use super::ledger::{LedgerGauges, LedgerMetrics};
 use crate::surface::Surface;
 use prometheus_client::encoding::EncodeLabelSet;
@@ -157,6 +158,8 @@ pub(crate) struct Metrics {
     deployment_state: Family<TargetLabels, Gauge>,
     deployment_forced: Family<ForcedLabels, Gauge>,
     ledger: LedgerMetrics,
+    /// What is counted of the cache.
+    pub(crate) cache: CacheMetrics,
     /// Gauges that are set when they are read are read by one at a time.
     reading: Mutex<()>,
     /// Requests that are being answered.
@@ -245,6 +248,7 @@ impl Metrics {
             deployment_state: Family::default(),
             deployment_forced: Family::default(),
             ledger: LedgerMetrics::default(),
+            cache: CacheMetrics::default(),
             reading: Mutex::default(),
             in_flight: Gauge::default(),
             disconnects: Counter::default(),
@@ -332,6 +336,7 @@ impl Metrics {
         r.register("tollgate_memory_short", "1 while memory is short", self.memory_short.clone());
         r.register("tollgate_requests_shed", "Requests refused since memory was short", self.shed.clone());
         self.ledger.register(&mut self.registry);
+        self.cache.register(&mut self.registry);
     }
 
     /// The handles of one deployment.

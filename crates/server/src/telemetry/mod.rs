@@ -1,5 +1,6 @@
 //! What the gateway tells about itself. This stage: Prometheus metrics, under LiteLLM's names where it has them.
 
+mod cache;
 mod ledger;
 mod metrics;
 

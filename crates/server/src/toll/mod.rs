@@ -11,6 +11,7 @@ mod failed;
 mod foresight;
 mod gauges;
 mod headers;
+mod hit;
 mod refusal;
 mod row;
 mod rules;
@@ -24,6 +25,7 @@ pub(crate) use foresight::{
     Budgeted, Foresight, Outlook, SCOPE_KINDS, Sought, of_gateway, of_record, outlooks,
 };
 pub(crate) use gauges::gauges as ledger_gauges;
+pub(crate) use hit::Hit;
 pub(crate) use rules::TollRules;
 pub(crate) use stake::{Spent, Stake};
 pub(crate) use trouble::{Trouble, found_at_start};

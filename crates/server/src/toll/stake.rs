@@ -67,6 +67,8 @@ pub(crate) struct Spent {
     pub(crate) has_units: bool,
     /// The groups that were tried before.
     pub(crate) fallbacks: u32,
+    /// What the answer was kept under, where it came from the cache.
+    pub(crate) cache_key: Option<String>,
 }
 
 /// What a row's `usage` says of an attempt that was billed for something else than tokens.
@@ -223,6 +225,12 @@ fn lower_to(refused: &Refused) -> Option<PicoDollars> {
 }
 
 impl Stake {
+    /// The same, of what begins at this moment and is not sent.
+    pub(super) fn begun(self) -> Self {
+        let began_at = self.toll.ledger().clock().wall().micros();
+        Self { began_at, ..self }
+    }
+
     /// What is held.
     pub(crate) fn held(&self) -> PicoDollars {
         self.attempt.held()
@@ -338,7 +346,11 @@ impl Stake {
         row.usage = if spent.has_units { UNITS.to_owned() } else { String::new() };
         row.charged = is_overhead.then_some(0);
         row.status = if spent.is_cut || is_overhead { Status::Failure } else { Status::Success };
-        if !is_overhead {
+        if let Some(key) = &spent.cache_key {
+            (row.cache_hit, row.unpriced) = (true, false);
+            row.cache_key.clone_from(key);
+            attempt.admission().note_served();
+        } else if !is_overhead {
             let tokens = Tokens { input: spent.usage.input_tokens, output: spent.usage.output_tokens };
             attempt.admission().note_tokens(tokens);
         }

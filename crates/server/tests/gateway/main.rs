@@ -25,6 +25,7 @@ mod allowed;
 mod azure;
 mod bodies;
 mod budgets;
+mod cached;
 mod callbacks;
 mod called_groups;
 mod choosing;

@@ -77,6 +77,7 @@ fn answered(
         answered: Instant::now(),
         arrival: None,
         lifeline: None,
+        memo: None,
         met: None,
     }
 }

@@ -46,7 +46,7 @@ const ANY_ORDER: &str = "LiteLLM's order of those that are alike is any, or that
 
 const REFUSALS: &str = "err_key_model_denied|err_team_model_denied|err_budget_*|err_customer_blocked";
 const NOT_THERE: &str =
-    "cache_ping|guardrails_list|prompts_list|health_*|public_model_hub|model_metrics|model_streaming_metrics";
+    "guardrails_list|prompts_list|health_*|public_model_hub|model_metrics|model_streaming_metrics";
 const MODELS: &str = "model_new|model_update|model_patch";
 const ROWS: &str = "spend_logs_ui|spend_logs_v2";
 const LIMITS: &str = "err_429_*";
@@ -172,6 +172,4 @@ pub(super) const INTENDED: &[Intended] = &[
     row(NOT_THERE, "-body.*", OUTSIDE),
     row(NOT_THERE, "+body.error", OUTSIDE),
     row("public_model_hub", "~body", OUTSIDE),
-    row("cache_ping", "!body.error.*", OUTSIDE),
-    row("cache_ping", "~body.error.param", OUTSIDE),
 ];

@@ -1,0 +1,68 @@
+//! `/cache/*`: whether answers are kept, and forgetting them.
+//!
+//! Owns the words of LiteLLM's routes. Leaves keeping to `caching`.
+
+use super::{Desk, Outcome, Problem, Served, looks};
+use crate::caching::Answers;
+use http::StatusCode;
+use serde_json::{Value, json};
+use std::sync::Arc;
+use tollgate_cache::Key;
+
+/// The operator's.
+pub(super) const ROUTES: &[Served] = &[
+    looks("GET", "/cache/ping", ping, "Whether answers are kept, and how many"),
+    looks("POST", "/cache/delete", delete, "Forget kept answers by their keys"),
+    looks("POST", "/cache/flushall", flush, "Forget all kept answers"),
+];
+
+/// Most keys of one call.
+const KEYS_MAX: usize = 10_000;
+
+/// What LiteLLM says where there is no cache, as Python writes it.
+const NONE: &str = r#"{"message": "Cache not initialized. litellm.cache is None", "litellm_cache_params": "{}", "health_check_cache_params": "{}"}"#;
+
+fn answers<'a>(
+    desk: &'a Desk<'_>,
+    (kind, part): (&'static str, &'static str),
+) -> Result<&'a Arc<Answers>, Problem> {
+    let none = || Problem::SaidOf(StatusCode::SERVICE_UNAVAILABLE, kind, part, NONE.to_owned());
+    desk.snapshot.answers().ok_or_else(none)
+}
+
+fn ping(desk: &Desk<'_>) -> Outcome {
+    let answers = answers(desk, ("cache_ping_error", "cache_ping"))?;
+    let (entries, bytes) = answers.memory().room();
+    Ok(json!({
+        "status": "healthy",
+        "cache_type": answers.place(),
+        "ping_response": true,
+        "set_cache_response": "success",
+        "litellm_cache_params": "{}",
+        "health_check_cache_params": "{}",
+        "tollgate_entries": entries,
+        "tollgate_bytes": bytes,
+    }))
+}
+
+fn delete(desk: &Desk<'_>) -> Outcome {
+    let answers = answers(desk, ("cache_delete_error", "cache_delete"))?;
+    let wrong = || Problem::Bad("keys", "expected a list of at most 10000 cache keys".to_owned());
+    let keys = desk
+        .body
+        .get("keys")
+        .and_then(Value::as_array)
+        .filter(|keys| keys.len() <= KEYS_MAX)
+        .ok_or_else(wrong)?;
+    let keys: Vec<&str> = keys.iter().map(Value::as_str).collect::<Option<_>>().ok_or_else(wrong)?;
+    // A text that is no key is nobody's, as one that is not kept.
+    let deleted = keys.iter().filter_map(|key| Key::from_hex(key)).filter(|key| answers.forget(key)).count();
+    tracing::info!(asked = keys.len(), deleted, "kept answers were deleted");
+    Ok(json!({ "status": "success", "tollgate_deleted": deleted }))
+}
+
+fn flush(desk: &Desk<'_>) -> Outcome {
+    answers(desk, ("cache_flushall_error", "cache_flushall"))?.memory().clear();
+    tracing::info!("all kept answers were deleted");
+    Ok(json!({ "status": "success" }))
+}
