@@ -80,7 +80,7 @@ impl Controls {
                 "no-store" => controls.no_store = true,
                 _ => {
                     controls.max_age =
-                        seconds("s-maxage=").or(controls.max_age).or_else(|| seconds("max-age="))
+                        seconds("s-maxage=").or(controls.max_age).or_else(|| seconds("max-age="));
                 }
             }
         }

@@ -177,7 +177,7 @@ fn meets_metadata(wanted: &[(String, String)], object: &Object<'_>) -> bool {
 fn is_text(found: Value<'_>, wanted: &str) -> bool {
     match serde_json::from_str(found.text()) {
         Ok(Json::String(text)) => text == wanted,
-        Ok(other) => other.to_string() == wanted,
+        Ok(other) => other == wanted,
         Err(_) => false,
     }
 }
@@ -211,7 +211,7 @@ mod tests {
     #[test]
     fn stars_stand_for_any_text() {
         let check = |pattern: &str, name: &str, expect: bool| {
-            assert_eq!(matches(pattern, name), expect, "{pattern} {name}")
+            assert_eq!(matches(pattern, name), expect, "{pattern} {name}");
         };
         check("gpt", "gpt", true);
         check("gpt", "gpt-4", false);

@@ -27,7 +27,7 @@ pub struct GatewayBody(Inner);
 enum Inner {
     Whole { segments: VecDeque<Bytes>, left: u64 },
     Stream(Box<StreamBody>),
-    Shared(Listener),
+    Shared(Box<Listener>),
 }
 
 impl GatewayBody {
@@ -54,7 +54,7 @@ impl GatewayBody {
 
     /// A body that comes piece by piece, for others too.
     pub(crate) fn listen(listener: Listener) -> Self {
-        Self(Inner::Shared(listener))
+        Self(Inner::Shared(Box::new(listener)))
     }
 
     /// A body that comes piece by piece.
