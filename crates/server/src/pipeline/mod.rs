@@ -392,38 +392,46 @@ async fn serve_call(
     receive::require_content(&received, call.surface)?;
     let cheaper = downgrade(worker, snapshot, call, &mut received);
     let group = cheaper.as_ref().unwrap_or(group);
-    if call.surface != Surface::Responses {
-        enter(worker, snapshot, (call, &received), group)?;
+    let asked = Asked { worker, snapshot, call, headers: &head.headers, body: &body, thread: None };
+    if call.surface == Surface::Responses {
+        // Boxed: it would make the state of every other call larger.
+        return Box::pin(serve_response(asked, received, group, place)).await;
     }
-    let errand = Errand { worker, snapshot, call, received: &received };
-    let mut memo = None;
-    if call.surface != Surface::Responses {
-        match recall(errand, group).await? {
-            Recalled::Hit(response) => return Ok(finish_headers(*response)),
-            Recalled::Miss(found) => memo = found,
-        }
-    }
+    enter(worker, snapshot, (call, &received), group)?;
+    let mut memo = match recall(Errand { worker, snapshot, call, received: &received }, group).await? {
+        Recalled::Hit(response) => return Ok(finish_headers(*response)),
+        Recalled::Miss(memo) => memo,
+    };
     *place = Some(admit(worker, snapshot, call, received.wish.priority).await?);
     received.keeps_past = rescue::is_possible(snapshot, call, &received, group);
-    let asked = Asked { worker, snapshot, call, headers: &head.headers, body: &body, thread: None };
-    if received.wish.is_dry_run && call.surface != Surface::Responses {
+    if received.wish.is_dry_run {
         return Ok(rehearsed(Errand { worker, snapshot, call, received: &received }, group).await);
     }
-    if call.surface != Surface::Responses {
-        let walked = attempt::walk(worker, snapshot, call, &received, group).await;
-        return match or_give_up(walked, &mut memo)? {
-            Walked::Answer(answered) => {
-                let answered = answered.with_memo(memo).with_lifeline(asked);
-                Ok(respond::respond(worker, call, &received, answered, None))
-            }
-            Walked::Canned(response) => Ok(finish_headers(*response)),
-        };
+    let walked = attempt::walk(worker, snapshot, call, &received, group).await;
+    match or_give_up(walked, &mut memo)? {
+        Walked::Answer(answered) => {
+            let answered = answered.with_memo(memo).with_lifeline(asked);
+            Ok(respond::respond(worker, call, &received, answered, None))
+        }
+        Walked::Canned(response) => Ok(finish_headers(*response)),
     }
+}
+
+/// The rest of the road of a call of OpenAI's Responses, which may go on from what was stored before.
+async fn serve_response(
+    asked: Asked<'_>,
+    mut received: Received<'_>,
+    group: &Arc<Group>,
+    place: &mut Option<Admitted>,
+) -> Result<Response<GatewayBody>, Rejection> {
+    let Asked { worker, snapshot, call, headers, body, .. } = asked;
+    *place = Some(admit(worker, snapshot, call, received.wish.priority).await?);
+    received.keeps_past = rescue::is_possible(snapshot, call, &received, group);
     let owner = Owner::new(call.caller.owner());
-    let thread = Box::pin(Thread::open(&worker.gateway, owner, &body, &received.object)).await?;
+    let thread = Box::pin(Thread::open(&worker.gateway, owner, body, &received.object)).await?;
     let extended = thread.extended.clone().unwrap_or_default();
     if thread.extended.is_some() {
-        received.extended = Some(Box::new(receive::read(&extended, call, asked.headers)?));
+        received.extended = Some(Box::new(receive::read(&extended, call, headers)?));
     }
     received.follow(&thread);
     // Only now is it known how long it is.
@@ -434,10 +442,10 @@ async fn serve_call(
     if received.keeps_past {
         received.keep_past();
     }
-    match recall(Errand { worker, snapshot, call, received: &received }, group).await? {
+    let mut memo = match recall(Errand { worker, snapshot, call, received: &received }, group).await? {
         Recalled::Hit(response) => return Ok(finish_headers(*response)),
-        Recalled::Miss(found) => memo = found,
-    }
+        Recalled::Miss(memo) => memo,
+    };
     let walked = attempt::walk(worker, snapshot, call, &received, group).await;
     let answered = match or_give_up(walked, &mut memo)? {
         Walked::Answer(answered) => *answered,
@@ -445,7 +453,7 @@ async fn serve_call(
     };
     let asked = Asked { thread: Some(thread.clone()), ..asked };
     let answered = answered.with_memo(memo).with_lifeline(asked);
-    let keeper = thread.keeper(&worker.gateway, call, &body, group.name());
+    let keeper = thread.keeper(&worker.gateway, call, body, group.name());
     let keeper = keeper.map(|keeper| keeper.held_by(answered.holder()));
     if let (Some(keeper), Some(whole)) = (&keeper, answered.whole()) {
         let _ = keeper.slot().set(whole);

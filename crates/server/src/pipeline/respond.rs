@@ -177,6 +177,9 @@ pub(crate) fn content_type(map: &mut HeaderMap, surface: Surface, received: &Rec
     }
 }
 
+/// What is said of an answer that was looked for among those that are kept.
+const MISS: HeaderValue = HeaderValue::from_static("miss");
+
 /// Makes the caller's reply and settles, or hands the settlement to the stream.
 pub(crate) fn respond(
     worker: &Worker,
@@ -189,18 +192,14 @@ pub(crate) fn respond(
         answer;
     let at_provider = answered.saturating_duration_since(sent);
     let total = call.started.elapsed();
-    let mut headers = match &body {
-        AnswerBody::Whole { .. } => ReplyHeaders::plain(&target.reply_headers, &call.id),
-        AnswerBody::Stream(_) => ReplyHeaders::stream(&target.reply_headers, &call.id),
-    };
+    let mut headers = opening(&body, &target, call);
     headers.provider(&provider_headers, target.credential());
-    if memo.is_some() {
-        headers.add(X_TOLLGATE_CACHE, HeaderValue::from_static("miss"));
-    }
     let (tier, fallbacks) = arrival.as_ref().map(|arrival| arrival.way()).unwrap_or_default();
     let held = arrival.map(|arrival| arrival.tell(&mut headers, &target));
-    if let Some(fault) = met {
-        headers.add(X_TOLLGATE_FAULT, fault);
+    let labels =
+        [memo.is_some().then_some((X_TOLLGATE_CACHE, MISS)), met.map(|fault| (X_TOLLGATE_FAULT, fault))];
+    for (name, value) in labels.into_iter().flatten() {
+        headers.add(name, value);
     }
     headers.not_yet_active(&received.overrides.not_yet_active).lost(&lost);
     headers.durations(total, total.saturating_sub(at_provider)).toll(call.toll.get());
@@ -224,42 +223,52 @@ pub(crate) fn respond(
             reply(map, GatewayBody::segments(segments))
         }
         AnswerBody::Stream(begun) => {
-            let Begun { upstream, transducer, ready, ended, slot, is_opaque, past } = *begun;
             if call.surface.resource().is_some() {
                 settlement = settlement.with_units(Units::asked(call.surface, received, &target));
             }
-            if is_opaque && let Some(cost) = settlement.foretell() {
+            if begun.is_opaque
+                && let Some(cost) = settlement.foretell()
+            {
                 headers.bill(Some(&cost));
             }
-            let keeping = keeper.zip(slot).map(|(keeper, slot)| {
-                let kept = Arc::clone(&slot);
-                Keep::new(slot, keeper.with_slot(kept))
-            });
             settlement.first_token(total);
+            let mut map = with_type(headers.into_map(), call.surface, &provider_headers);
+            content_type(&mut map, call.surface, received);
+            let Begun { upstream, transducer, ready, ended, slot, past, .. } = *begun;
             let parts = StreamParts {
                 upstream,
                 transducer,
                 ready,
                 ended,
                 settlement,
-                keeping,
+                keeping: keeper.zip(slot).map(|(keeper, slot)| Keep::new(slot, keeper)),
                 rescue: past.zip(lifeline),
                 is_quiet: !takes_comments(call.surface, received),
                 memo,
                 drain: worker.gateway.drain_handle(),
             };
-            let mut map = with_type(headers.into_map(), call.surface, &provider_headers);
-            content_type(&mut map, call.surface, received);
-            let is_led = parts.memo.as_ref().is_some_and(|memo| memo.is_led());
-            let body = StreamBody::new(parts);
-            if !is_led {
-                return reply(map, GatewayBody::stream(body));
-            }
-            let listener = SharedStream::begin(body, target, received.asks_usage);
-            listener.share();
-            reply(map, GatewayBody::listen(listener))
+            reply(map, begin(parts, target, received.asks_usage))
         }
     }
+}
+
+fn opening(body: &AnswerBody, target: &Target, call: &Call) -> ReplyHeaders {
+    match body {
+        AnswerBody::Whole { .. } => ReplyHeaders::plain(&target.reply_headers, &call.id),
+        AnswerBody::Stream(_) => ReplyHeaders::stream(&target.reply_headers, &call.id),
+    }
+}
+
+/// A stream's body for its caller; where others may wait for it, one that they can read along.
+fn begin(parts: StreamParts, target: Arc<Target>, tells_usage: bool) -> GatewayBody {
+    let is_led = parts.memo.as_ref().is_some_and(|memo| memo.is_led());
+    let body = StreamBody::new(parts);
+    if !is_led {
+        return GatewayBody::stream(body);
+    }
+    let listener = SharedStream::begin(body, target, tells_usage);
+    listener.share();
+    GatewayBody::listen(listener)
 }
 
 /// Whether a caller's stream takes comments: one of server-sent events that is written here, and not Google's, whose Python

@@ -106,7 +106,8 @@ pub(crate) struct Keep {
 impl Keep {
     /// Keeps what will be in the slot.
     pub(crate) fn new(slot: FinalSlot, keeper: Keeper) -> Self {
-        Self { slot, keeper: Some(keeper), keeping: None }
+        let keeper = Some(keeper.with_slot(slot.clone()));
+        Self { slot, keeper, keeping: None }
     }
 
     /// No single provider has the whole answer any more.
