@@ -117,6 +117,7 @@ model_list:
   - {{model_name: third, litellm_params: {{model: openai/sim-error-500, api_base: "{url}/v1", api_key: sk-simulated-three}}}}
   - {{model_name: fourth, litellm_params: {{model: openai/sim-error-501, api_base: "{url}/v1", api_key: sk-simulated-four}}}}
 router_settings: {{num_retries: 0, fallbacks: [{{third: [fourth]}}]}}
+litellm_settings: {{cache: true}}
 tollgate_settings: {{database_file: ":memory:", tiers: [first, second]}}
 """
 
@@ -321,8 +322,10 @@ def test_the_page_of_metrics_lists_exactly_the_metrics_and_their_labels(open_gat
     assert chat(open_gateway, "simulated/gpt-4o-mini", stream=True).status_code == 200
     assert chat(open_gateway, "simulated/sim-error-500", num_retries=0).status_code == 500
     text = httpx.get(open_gateway.url + "/metrics", trust_env=False).text
-    # Some count only what a configuration of more than one group has.
+    # Some count only what a configuration of more than one group has, or one with a cache.
     assert chat(tiered_gateway, "first").status_code == 200
+    told = [chat(tiered_gateway, "second").headers["x-tollgate-cache"] for _ in range(2)]
+    assert told == ["miss", "exact"]
     assert chat(tiered_gateway, "third").status_code >= 500
     text += httpx.get(tiered_gateway.url + "/metrics", trust_env=False).text
     kinds = dict(re.findall(r"^# TYPE (\w+) (\w+)$", text, re.M))

@@ -20,7 +20,7 @@ use tollgate_config::{Caching, Sharing};
 use tollgate_dialect::json::canonical::write_canonical;
 
 /// Members of a request that do not change its answer: how it is delivered, routed again, waited for, described and told
-/// apart. The model's name gives way to its group's.
+/// apart. The model's name is in the key by itself, beside its group's.
 const NEUTRAL: [&str; 33] = [
     "cache",
     "caching",
@@ -78,10 +78,12 @@ pub(super) fn of(maker: &KeyMaker, rules: &Caching, asked: &Asked<'_>) -> Key {
     let deployments = group.fingerprint(fingerprint);
     // What is said whole and what is a stream are kept apart.
     let form: &[u8] = if received.stream { b"stream" } else { b"whole" };
-    let parts: [&[u8]; 9] = [
+    let parts: [&[u8]; 10] = [
         namespace.as_bytes(),
         surface.path().as_bytes(),
         group.name().as_bytes(),
+        // By which of its names the group was asked for: a reply says it.
+        received.model.as_bytes(),
         deployments.as_bytes(),
         demands.as_bytes(),
         beta,

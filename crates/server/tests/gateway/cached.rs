@@ -265,6 +265,19 @@ async fn teams_never_see_each_others_answers_and_a_hit_costs_nothing() {
 }
 
 #[tokio::test]
+async fn a_reply_names_the_model_by_which_it_was_asked_for() {
+    let alias = "router_settings: {model_group_alias: {other: chat}}\n";
+    let app = App::start(config(&format!("{ON}{alias}")), counted()).await;
+    for name in ["chat", "other"] {
+        for expect in ["miss", "exact"] {
+            let answer = ask_as(&app, MASTER, "/v1/chat/completions", &hello(name)).await;
+            assert_eq!((said(&answer), &answer.json()["model"]), (expect, &json!(name)));
+        }
+    }
+    app.stop().await;
+}
+
+#[tokio::test]
 async fn an_operator_sees_whether_answers_are_kept_and_has_them_forgotten() {
     let none = App::start(config(""), counted()).await;
     let absent = get_as(&none, MASTER, "/cache/ping").await;
