@@ -1,0 +1,342 @@
+//! Whether the answer to one question may be served for another.
+//!
+//! Owns: the findings on two questions, and what they make of a cosine. Leaves to others: reading the questions (`facts`),
+//! and which likeness is enough (`accept`, `calibration`).
+//!
+//! **Invariant:** symmetric, and a question is always served its own answer.
+
+use crate::align::{Alignment, align, weight};
+use crate::facts::{Facts, Role, Term};
+use crate::lexicon::{LEXICON, Side, Weight};
+use crate::question::Kind;
+
+/// Why an answer is not served, or asks for more likeness.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Reason {
+    /// One of the questions is too long to be read whole.
+    Unread,
+    /// Different languages.
+    Language,
+    /// Different numbers, amounts or clock times.
+    Number,
+    /// A number in one of them only.
+    NumberMissing,
+    /// Different codes: letters with digits, addresses, signs.
+    Code,
+    /// A code in one of them only.
+    CodeMissing,
+    /// Different names.
+    Name,
+    /// A name in one of them only.
+    NameMissing,
+    /// The same thing affirmed and denied.
+    Negation,
+    /// One denies something and the other does not.
+    Polarity,
+    /// Words that mean the opposite.
+    Opposite,
+    /// Words that exclude each other: other days, colours, countries, persons.
+    Exclusive,
+    /// Words that often exclude each other.
+    Contrast,
+    /// From here to there against from there to here.
+    Direction,
+    /// A reason asked for against a place, a price against a time.
+    Question,
+    /// Duty against permission, past against present, "only" and "all", oneself against others.
+    Mood,
+    /// Words of matter in each that the other does not have.
+    Substituted,
+    /// Words of matter in one of them only.
+    Added,
+    /// The same words in an order that may turn the meaning round.
+    Order,
+    /// Words that are taken for the same, misspelt.
+    Misspelt,
+}
+
+impl Reason {
+    /// All of them, in the order in which they are looked for.
+    pub const ALL: [Reason; 20] = [
+        Reason::Unread,
+        Reason::Language,
+        Reason::Number,
+        Reason::NumberMissing,
+        Reason::Code,
+        Reason::CodeMissing,
+        Reason::Name,
+        Reason::NameMissing,
+        Reason::Negation,
+        Reason::Polarity,
+        Reason::Opposite,
+        Reason::Exclusive,
+        Reason::Contrast,
+        Reason::Direction,
+        Reason::Question,
+        Reason::Mood,
+        Reason::Substituted,
+        Reason::Added,
+        Reason::Order,
+        Reason::Misspelt,
+    ];
+
+    /// The name in metrics, reports and replies.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Reason::Unread => "unread",
+            Reason::Language => "language",
+            Reason::Number => "number",
+            Reason::NumberMissing => "number_missing",
+            Reason::Code => "code",
+            Reason::CodeMissing => "code_missing",
+            Reason::Name => "name",
+            Reason::NameMissing => "name_missing",
+            Reason::Negation => "negation",
+            Reason::Polarity => "polarity",
+            Reason::Opposite => "opposite",
+            Reason::Exclusive => "exclusive",
+            Reason::Contrast => "contrast",
+            Reason::Direction => "direction",
+            Reason::Question => "question",
+            Reason::Mood => "mood",
+            Reason::Substituted => "substituted",
+            Reason::Added => "added",
+            Reason::Order => "order",
+            Reason::Misspelt => "misspelt",
+        }
+    }
+}
+
+/// How much a reason weighs.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Weighs {
+    /// Never served.
+    Veto,
+    /// So much more cosine is asked for.
+    Doubt(f32),
+}
+
+/// A reason and its weight.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Finding {
+    /// What was found.
+    pub reason: Reason,
+    /// What it does.
+    pub weighs: Weighs,
+}
+
+/// All that speaks against serving one question's answer for another, and what speaks for it.
+#[derive(Clone, Debug, Default)]
+pub struct Findings {
+    list: Vec<Finding>,
+    /// The questions differ in nothing that was read.
+    same: bool,
+    pub shared: f32, pub left: (f32, f32), pub full: (f32,f32),
+}
+
+impl Findings {
+    pub fn list(&self) -> &[Finding] { &self.list }
+    pub fn same(&self) -> bool { self.same }
+    fn veto(&mut self, reason: Reason) {
+        self.list.push(Finding { reason, weighs: Weighs::Veto });
+    }
+    fn doubt(&mut self, reason: Reason, strength: f32) {
+        self.list.push(Finding { reason, weighs: Weighs::Doubt(strength) });
+    }
+}
+
+/// Compares two questions.
+#[must_use]
+pub fn compare(a: &Facts, b: &Facts) -> Findings {
+    let mut findings = Findings::default();
+    if !(a.is_whole && b.is_whole) {
+        findings.veto(Reason::Unread);
+        return findings;
+    }
+    if a.plain == b.plain {
+        findings.same = true;
+        return findings;
+    }
+    if a.language.differs_from(b.language) {
+        findings.veto(Reason::Language);
+    }
+    let alignment = align(&a.terms, &b.terms);
+    numbers(a, b, &mut findings);
+    codes(a, b, &mut findings);
+    names(&alignment, a, b, &mut findings);
+    let mood_differs = moods(a, b, &mut findings);
+    polarity(&alignment, a, b, &mut findings);
+    axes(a, b, &mut findings);
+    direction(a, b, &mut findings);
+    words_left(&alignment, &mut findings);
+    findings.same = findings.list.is_empty() && !mood_differs;
+    findings
+}
+
+fn numbers(a: &Facts, b: &Facts, findings: &mut Findings) {
+    let left = |from: &Facts, to: &Facts| {
+        from.values.iter().filter(|value| !to.values.iter().any(|other| value.agrees(other))).cloned().collect::<Vec<_>>()
+    };
+    let (left_a, left_b) = (left(a, b), left(b, a));
+    let clash = left_a.iter().any(|one| {
+        left_b.iter().any(|other| {
+            let counts_same = !one.of.is_empty() && one.of == other.of || !one.unit.is_empty() && one.unit == other.unit;
+            !(one.is_weak || other.is_weak) || counts_same
+        })
+    });
+    let missing = left_a.iter().chain(&left_b).any(|value| !value.is_weak);
+    if clash {
+        findings.veto(Reason::Number);
+    } else if missing {
+        findings.doubt(Reason::NumberMissing, 0.08);
+    }
+}
+
+fn codes(a: &Facts, b: &Facts, findings: &mut Findings) {
+    let left = |from: &Facts, to: &Facts| from.codes.iter().filter(|code| !to.codes.contains(code)).count();
+    match (left(a, b), left(b, a)) {
+        (0, 0) => {}
+        (0, _) | (_, 0) => findings.doubt(Reason::CodeMissing, 0.08),
+        _ => findings.veto(Reason::Code),
+    }
+}
+
+fn names(alignment: &Alignment<'_>, a: &Facts, b: &Facts, findings: &mut Findings) {
+    let left = |left: &[&Term], other: &Facts| {
+        left.iter().filter(|term| term.is_name && !is_initials(&term.stem, other)).count()
+    };
+    match (left(&alignment.left_a, b), left(&alignment.left_b, a)) {
+        (0, 0) => {}
+        (0, _) | (_, 0) => findings.doubt(Reason::NameMissing, 0.06),
+        _ => findings.veto(Reason::Name),
+    }
+}
+
+/// Whether a name is the initials of words that follow each other in the other question.
+fn is_initials(name: &str, other: &Facts) -> bool {
+    let length = name.chars().count();
+    let initials = |terms: &[Term]| terms.iter().filter_map(|term| term.stem.chars().next()).collect::<String>();
+    (2..=5).contains(&length) && other.terms.windows(length).any(|terms| initials(terms) == name)
+}
+
+fn moods(a: &Facts, b: &Facts, findings: &mut Findings) -> bool {
+    let (one, other) = (a.mood, b.mood);
+    if one.kind.conflicts(other.kind) {
+        findings.doubt(Reason::Question, 0.06);
+    }
+    let quantifiers = one.quantifiers != other.quantifiers;
+    let person = one.is_third_person != other.is_third_person;
+    let duty = one.is_duty != other.is_duty;
+    let past = one.is_past != other.is_past;
+    let differences = u8::from(quantifiers) + u8::from(person) + u8::from(duty) + u8::from(past);
+    if quantifiers || person || (past && one.kind == other.kind) {
+        findings.doubt(Reason::Mood, 0.02 * f32::from(differences));
+    }
+    differences > 0
+}
+
+fn polarity(alignment: &Alignment<'_>, a: &Facts, b: &Facts, findings: &mut Findings) {
+    let full = |term: &Term| term.weight == Weight::Full;
+    let flips = alignment.pairs.iter().filter(|(x, y)| full(x) && full(y) && x.is_negated != y.is_negated).count();
+    let turned = alignment.opposites % 2 == 1 && flips == 0;
+    if turned {
+        findings.veto(Reason::Opposite);
+    }
+    let excused = alignment.opposites > 0 && flips > 0 || axes_agree_turned(a, b);
+    if a.negations % 2 != b.negations % 2 && !excused {
+        let same_mood = a.mood.kind == b.mood.kind || matches!((a.mood.kind, b.mood.kind), (Kind::What | Kind::Procedure, Kind::What | Kind::Procedure));
+        if flips > 0 && same_mood {
+            findings.veto(Reason::Negation);
+        } else {
+            findings.doubt(Reason::Polarity, 0.05);
+        }
+    }
+}
+
+/// The sides of pairs in which a question stands, negation counted in; the sides of sets as they are.
+fn stands(facts: &Facts) -> Vec<Side> {
+    let mut stands = Vec::new();
+    for term in &facts.terms {
+        for side in term.sides {
+            let is_pair = LEXICON.axis(*side).is_some_and(|axis| axis.is_pair);
+            let turned = is_pair && term.is_negated;
+            stands.push(Side { axis: side.axis, side: if turned { 1 - side.side.min(1) } else { side.side } });
+        }
+    }
+    stands
+}
+
+/// Whether a negation in one question is said by an opposite word in the other ("not open", "closed").
+fn axes_agree_turned(a: &Facts, b: &Facts) -> bool {
+    let (one, other) = (stands(a), stands(b));
+    let turns = |facts: &Facts, stands: &[Side]| {
+        facts.terms.iter().filter(|term| term.is_negated).flat_map(|term| term.sides).any(|side| {
+            LEXICON.axis(*side).is_some_and(|axis| axis.is_pair)
+                && stands.iter().any(|stand| stand.axis == side.axis && stand.side != side.side)
+        })
+    };
+    turns(a, &other) || turns(b, &one)
+}
+
+fn axes(a: &Facts, b: &Facts, findings: &mut Findings) {
+    let (one, other) = (stands(a), stands(b));
+    let mut seen = Vec::new();
+    for side in &one {
+        let axis = side.axis;
+        if seen.contains(&axis) {
+            continue;
+        }
+        seen.push(axis);
+        let mut others = other.iter().filter(|stand| stand.axis == axis).peekable();
+        if others.peek().is_none() {
+            continue;
+        }
+        let meets = others.any(|stand| one.contains(stand));
+        let Some(axis) = LEXICON.axis(*side).filter(|_| !meets) else { continue };
+        match (axis.is_strict, axis.is_pair) {
+            (true, true) => findings.veto(Reason::Opposite),
+            (true, false) => findings.veto(Reason::Exclusive),
+            (false, _) => findings.doubt(Reason::Contrast, 0.05),
+        }
+    }
+}
+
+/// "From X to Y" against "from Y to X": what one goes to, the other has but does not go to, and the reverse.
+fn direction<'a>(a: &'a Facts, b: &'a Facts, findings: &mut Findings) {
+    let at = |facts: &'a Facts, role: Role| {
+        let of_role = move |term: &&Term| term.role == role && term.weight == Weight::Full;
+        facts.terms.iter().filter(of_role).map(|term| term.head.as_str()).collect::<Vec<_>>()
+    };
+    let has = |facts: &Facts, head: &str| facts.terms.iter().any(|term| term.head == head);
+    let swapped = |role: Role| {
+        let (one, other) = (at(a, role), at(b, role));
+        let apart = !one.iter().any(|head| other.contains(head));
+        apart && one.iter().any(|head| has(b, head)) && other.iter().any(|head| has(a, head))
+    };
+    // One end is enough where it is a name; "to" stands before verbs too.
+    let crossed = |from: &'a Facts, to: &'a Facts| {
+        let (sources, targets) = (at(from, Role::Source), at(to, Role::Target));
+        let named = |head: &str| from.terms.iter().any(|term| term.head == head && (term.is_name || !term.sides.is_empty()));
+        sources.iter().any(|head| {
+            targets.contains(head) && named(head) && !at(to, Role::Source).contains(head) && !at(from, Role::Target).contains(head)
+        })
+    };
+    let both_ways = [a, b].iter().any(|facts| !at(facts, Role::Source).is_empty());
+    let moved = both_ways && (swapped(Role::Target) || swapped(Role::Source) || crossed(a, b) || crossed(b, a));
+    if moved {
+        findings.veto(Reason::Direction);
+    }
+}
+
+fn words_left(alignment: &Alignment<'_>, findings: &mut Findings) {
+    let shared = weight(alignment.pairs.iter().map(|(a, _)| *a));
+    let (left_a, left_b) = (weight(alignment.left_a.iter().copied()), weight(alignment.left_b.iter().copied()));
+    findings.shared = shared;
+    findings.left = (left_a, left_b);
+    let full = |l: &[&Term]| l.iter().filter(|t| t.weight == Weight::Full).count() as f32;
+    findings.full = (full(&alignment.left_a), full(&alignment.left_b));
+    if alignment.slips > 0 {
+        findings.doubt(Reason::Misspelt, 0.01);
+    }
+}
