@@ -39,6 +39,8 @@ pub(crate) struct Term {
     pub(crate) is_negated: bool,
     pub(crate) is_name: bool,
     pub(crate) role: Role,
+    /// The word at which it stands.
+    pub(crate) at: usize,
 }
 
 /// What a question says, as far as it decides whether another one's answer will do.
@@ -292,6 +294,7 @@ impl<'a> Reader<'a> {
             is_negated,
             is_name,
             role,
+            at: self.at,
         });
     }
 

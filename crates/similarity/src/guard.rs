@@ -126,24 +126,116 @@ pub struct Finding {
     pub weighs: Weighs,
 }
 
-/// All that speaks against serving one question's answer for another, and what speaks for it.
-#[derive(Clone, Debug, Default)]
+/// All that speaks against serving one question's answer for another, and whether nothing does.
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Findings {
     list: Vec<Finding>,
-    /// The questions differ in nothing that was read.
+    /// The questions have the same words of matter, and their grammar differs in nothing that was read.
     same: bool,
-    pub shared: f32, pub left: (f32, f32), pub full: (f32,f32),
+}
+
+/// What is made of a candidate.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Verdict {
+    /// Nothing differs that was read: the answer fits, whatever the vectors say.
+    Serve,
+    /// The answer must not be served.
+    Veto(Reason),
+    /// The answer may be served where the cosine less `strength` is still enough. No reason and no strength: the words differ in
+    /// nothing that is held against them, but they do differ.
+    Doubt {
+        /// The heaviest reason.
+        reason: Option<Reason>,
+        /// What all reasons together take off the cosine.
+        strength: f32,
+    },
 }
 
 impl Findings {
-    pub fn list(&self) -> &[Finding] { &self.list }
-    pub fn same(&self) -> bool { self.same }
+    /// What was found, in the order of [`Reason::ALL`].
+    #[must_use]
+    pub fn list(&self) -> &[Finding] {
+        &self.list
+    }
+
+    /// Whether the questions say the same in the same words.
+    #[must_use]
+    pub fn is_same(&self) -> bool {
+        self.same
+    }
+
+    /// The findings without those of one guard: for measuring what it adds and costs.
+    #[must_use]
+    pub fn without(&self, reason: Reason) -> Findings {
+        let list = self.list.iter().copied().filter(|finding| finding.reason != reason).collect();
+        Findings { list, same: self.same }
+    }
+
+    /// What the findings make of a candidate with this cosine.
+    #[must_use]
+    pub fn verdict(&self, cosine: f32) -> Verdict {
+        if let Some(veto) = self.list.iter().find(|finding| finding.weighs == Weighs::Veto) {
+            return Verdict::Veto(veto.reason);
+        }
+        if self.same && cosine >= SAME_COSINE_MIN {
+            return Verdict::Serve;
+        }
+        let mut strength = 0.0;
+        let mut heaviest: Option<(Reason, f32)> = None;
+        for finding in &self.list {
+            let Weighs::Doubt(doubt) = finding.weighs else { continue };
+            strength += doubt;
+            if heaviest.is_none_or(|(_, most)| doubt > most) {
+                heaviest = Some((finding.reason, doubt));
+            }
+        }
+        Verdict::Doubt { reason: heaviest.map(|(reason, _)| reason), strength }
+    }
+
+    /// The cosine as the findings see it, in -1 to 1: less by the doubts, lifted to [`SAME_SCORE`] for the same words;
+    /// none after a veto. This is what thresholds and calibration work on.
+    #[must_use]
+    pub fn score(&self, cosine: f32) -> Option<f32> {
+        match self.verdict(cosine) {
+            Verdict::Veto(_) => None,
+            Verdict::Serve => Some(cosine.max(SAME_SCORE)),
+            Verdict::Doubt { strength, .. } => Some(cosine - strength),
+        }
+    }
+
     fn veto(&mut self, reason: Reason) {
         self.list.push(Finding { reason, weighs: Weighs::Veto });
     }
+
     fn doubt(&mut self, reason: Reason, strength: f32) {
         self.list.push(Finding { reason, weighs: Weighs::Doubt(strength) });
     }
+}
+
+// What each doubt takes off the cosine. Set on half of the trap pairs and held against the other half, so that they order pairs of
+// which most traps are vetoed already; none was fitted to more than two digits.
+const NUMBER_MISSING: f32 = 0.08;
+const CODE_MISSING: f32 = 0.08;
+const NAME_MISSING: f32 = 0.06;
+const POLARITY: f32 = 0.05;
+const CONTRAST: f32 = 0.05;
+const QUESTION: f32 = 0.06;
+const MOOD: f32 = 0.02;
+const SUBSTITUTED: f32 = 0.10;
+const ADDED: f32 = 0.04;
+const ORDER: f32 = 0.06;
+const MISSPELT: f32 = 0.01;
+
+/// Below this cosine the same words are not believed to mean the same: a slip in each of them leaves more than that.
+pub const SAME_COSINE_MIN: f32 = 0.4;
+
+/// The score of questions that say the same in the same words.
+pub const SAME_SCORE: f32 = 0.98;
+
+/// What is made of the answer to `b` as an answer to `a`, the cosine of their vectors given.
+#[must_use]
+pub fn judge(a: &Facts, b: &Facts, cosine: f32) -> Verdict {
+    compare(a, b).verdict(cosine)
 }
 
 /// Compares two questions.
@@ -170,7 +262,9 @@ pub fn compare(a: &Facts, b: &Facts) -> Findings {
     axes(a, b, &mut findings);
     direction(a, b, &mut findings);
     words_left(&alignment, &mut findings);
-    findings.same = findings.list.is_empty() && !mood_differs;
+    let only_slips = findings.list.iter().all(|finding| finding.reason == Reason::Misspelt);
+    let shares = !(a.terms.is_empty() && a.values.is_empty() && a.codes.is_empty());
+    findings.same = only_slips && !mood_differs && shares;
     findings
 }
 
@@ -189,7 +283,7 @@ fn numbers(a: &Facts, b: &Facts, findings: &mut Findings) {
     if clash {
         findings.veto(Reason::Number);
     } else if missing {
-        findings.doubt(Reason::NumberMissing, 0.08);
+        findings.doubt(Reason::NumberMissing, NUMBER_MISSING);
     }
 }
 
@@ -197,7 +291,7 @@ fn codes(a: &Facts, b: &Facts, findings: &mut Findings) {
     let left = |from: &Facts, to: &Facts| from.codes.iter().filter(|code| !to.codes.contains(code)).count();
     match (left(a, b), left(b, a)) {
         (0, 0) => {}
-        (0, _) | (_, 0) => findings.doubt(Reason::CodeMissing, 0.08),
+        (0, _) | (_, 0) => findings.doubt(Reason::CodeMissing, CODE_MISSING),
         _ => findings.veto(Reason::Code),
     }
 }
@@ -208,7 +302,7 @@ fn names(alignment: &Alignment<'_>, a: &Facts, b: &Facts, findings: &mut Finding
     };
     match (left(&alignment.left_a, b), left(&alignment.left_b, a)) {
         (0, 0) => {}
-        (0, _) | (_, 0) => findings.doubt(Reason::NameMissing, 0.06),
+        (0, _) | (_, 0) => findings.doubt(Reason::NameMissing, NAME_MISSING),
         _ => findings.veto(Reason::Name),
     }
 }
@@ -223,7 +317,7 @@ fn is_initials(name: &str, other: &Facts) -> bool {
 fn moods(a: &Facts, b: &Facts, findings: &mut Findings) -> bool {
     let (one, other) = (a.mood, b.mood);
     if one.kind.conflicts(other.kind) {
-        findings.doubt(Reason::Question, 0.06);
+        findings.doubt(Reason::Question, QUESTION);
     }
     let quantifiers = one.quantifiers != other.quantifiers;
     let person = one.is_third_person != other.is_third_person;
@@ -231,7 +325,7 @@ fn moods(a: &Facts, b: &Facts, findings: &mut Findings) -> bool {
     let past = one.is_past != other.is_past;
     let differences = u8::from(quantifiers) + u8::from(person) + u8::from(duty) + u8::from(past);
     if quantifiers || person || (past && one.kind == other.kind) {
-        findings.doubt(Reason::Mood, 0.02 * f32::from(differences));
+        findings.doubt(Reason::Mood, MOOD * f32::from(differences));
     }
     differences > 0
 }
@@ -249,7 +343,7 @@ fn polarity(alignment: &Alignment<'_>, a: &Facts, b: &Facts, findings: &mut Find
         if flips > 0 && same_mood {
             findings.veto(Reason::Negation);
         } else {
-            findings.doubt(Reason::Polarity, 0.05);
+            findings.doubt(Reason::Polarity, POLARITY);
         }
     }
 }
@@ -297,7 +391,7 @@ fn axes(a: &Facts, b: &Facts, findings: &mut Findings) {
         match (axis.is_strict, axis.is_pair) {
             (true, true) => findings.veto(Reason::Opposite),
             (true, false) => findings.veto(Reason::Exclusive),
-            (false, _) => findings.doubt(Reason::Contrast, 0.05),
+            (false, _) => findings.doubt(Reason::Contrast, CONTRAST),
         }
     }
 }
@@ -329,14 +423,34 @@ fn direction<'a>(a: &'a Facts, b: &'a Facts, findings: &mut Findings) {
     }
 }
 
+/// Words that the other question does not have. A sentence that is the same but for one word has a high cosine whatever the
+/// word, so the more words are shared, the more a word that is not is held against the pair.
 fn words_left(alignment: &Alignment<'_>, findings: &mut Findings) {
+    let full = |left: &[&Term]| left.iter().filter(|term| term.weight == Weight::Full).count();
+    let most = weight(alignment.left_a.iter().copied()).max(weight(alignment.left_b.iter().copied()));
     let shared = weight(alignment.pairs.iter().map(|(a, _)| *a));
-    let (left_a, left_b) = (weight(alignment.left_a.iter().copied()), weight(alignment.left_b.iter().copied()));
-    findings.shared = shared;
-    findings.left = (left_a, left_b);
-    let full = |l: &[&Term]| l.iter().filter(|t| t.weight == Weight::Full).count() as f32;
-    findings.full = (full(&alignment.left_a), full(&alignment.left_b));
-    if alignment.slips > 0 {
-        findings.doubt(Reason::Misspelt, 0.01);
+    let likeness = shared / (shared + most).max(1.0);
+    match (full(&alignment.left_a), full(&alignment.left_b)) {
+        (0, 0) => {}
+        (0, _) | (_, 0) => findings.doubt(Reason::Added, ADDED * likeness),
+        _ => findings.doubt(Reason::Substituted, SUBSTITUTED * likeness),
     }
+    if is_turned(alignment) {
+        findings.doubt(Reason::Order, ORDER);
+    }
+    if alignment.slips > 0 {
+        findings.doubt(Reason::Misspelt, MISSPELT);
+    }
+}
+
+/// Whether the same words stand in an order that is not the old one with its parts moved round ("in the shower, why ..."), as
+/// when the one who does and the one to whom it is done change places.
+fn is_turned(alignment: &Alignment<'_>) -> bool {
+    if !(alignment.left_a.is_empty() && alignment.left_b.is_empty()) || alignment.pairs.len() < 3 {
+        return false;
+    }
+    let mut pairs: Vec<_> = alignment.pairs.iter().filter(|(a, _)| a.weight == Weight::Full).map(|(a, b)| (a.at, b.at)).collect();
+    pairs.sort_unstable();
+    let falls = pairs.windows(2).filter(|pair| matches!(pair, [one, next] if one.1 > next.1)).count();
+    falls > 1
 }
