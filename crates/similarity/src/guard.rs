@@ -132,6 +132,8 @@ pub struct Findings {
     list: Vec<Finding>,
     /// The questions have the same words of matter, and their grammar differs in nothing that was read.
     same: bool,
+    /// They are one text but for capitals, marks and courtesies.
+    identical: bool,
 }
 
 /// What is made of a candidate.
@@ -168,7 +170,7 @@ impl Findings {
     #[must_use]
     pub fn without(&self, reason: Reason) -> Findings {
         let list = self.list.iter().copied().filter(|finding| finding.reason != reason).collect();
-        Findings { list, same: self.same }
+        Findings { list, ..*self }
     }
 
     /// What the findings make of a candidate with this cosine.
@@ -177,7 +179,7 @@ impl Findings {
         if let Some(veto) = self.list.iter().find(|finding| finding.weighs == Weighs::Veto) {
             return Verdict::Veto(veto.reason);
         }
-        if self.same && cosine >= SAME_COSINE_MIN {
+        if self.identical || self.same && cosine >= SAME_COSINE_MIN {
             return Verdict::Serve;
         }
         let mut strength = 0.0;
@@ -192,13 +194,14 @@ impl Findings {
         Verdict::Doubt { reason: heaviest.map(|(reason, _)| reason), strength }
     }
 
-    /// The cosine as the findings see it, in -1 to 1: less by the doubts, lifted to [`SAME_SCORE`] for the same words;
+    /// The cosine as the findings see it, in -1 to 1: less by the doubts; nearer to one for the same words, one for the same text;
     /// none after a veto. This is what thresholds and calibration work on.
     #[must_use]
     pub fn score(&self, cosine: f32) -> Option<f32> {
         match self.verdict(cosine) {
             Verdict::Veto(_) => None,
-            Verdict::Serve => Some(cosine.max(SAME_SCORE)),
+            Verdict::Serve if self.identical => Some(1.0),
+            Verdict::Serve => Some(1.0 - (1.0 - cosine) * SAME_DISTANCE),
             Verdict::Doubt { strength, .. } => Some(cosine - strength),
         }
     }
@@ -227,10 +230,10 @@ const ORDER: f32 = 0.06;
 const MISSPELT: f32 = 0.01;
 
 /// Below this cosine the same words are not believed to mean the same: a slip in each of them leaves more than that.
-pub const SAME_COSINE_MIN: f32 = 0.4;
+pub const SAME_COSINE_MIN: f32 = 0.55;
 
-/// The score of questions that say the same in the same words.
-pub const SAME_SCORE: f32 = 0.98;
+/// What is left of the distance of questions that say the same in the same words.
+pub const SAME_DISTANCE: f32 = 0.3;
 
 /// What is made of the answer to `b` as an answer to `a`, the cosine of their vectors given.
 #[must_use]
@@ -248,6 +251,7 @@ pub fn compare(a: &Facts, b: &Facts) -> Findings {
     }
     if a.plain == b.plain {
         findings.same = true;
+        findings.identical = true;
         return findings;
     }
     if a.language.differs_from(b.language) {
@@ -263,8 +267,7 @@ pub fn compare(a: &Facts, b: &Facts) -> Findings {
     direction(a, b, &mut findings);
     words_left(&alignment, &mut findings);
     let only_slips = findings.list.iter().all(|finding| finding.reason == Reason::Misspelt);
-    let shares = !(a.terms.is_empty() && a.values.is_empty() && a.codes.is_empty());
-    findings.same = only_slips && !mood_differs && shares;
+    findings.same = only_slips && !mood_differs && says_the_same(&alignment);
     findings
 }
 
@@ -323,8 +326,9 @@ fn moods(a: &Facts, b: &Facts, findings: &mut Findings) -> bool {
     let person = one.is_third_person != other.is_third_person;
     let duty = one.is_duty != other.is_duty;
     let past = one.is_past != other.is_past;
-    let differences = u8::from(quantifiers) + u8::from(person) + u8::from(duty) + u8::from(past);
-    if quantifiers || person || (past && one.kind == other.kind) {
+    let owner = one.owner.is_some() && other.owner.is_some() && one.owner != other.owner;
+    let differences = u8::from(owner) + u8::from(quantifiers) + u8::from(person) + u8::from(duty) + u8::from(past);
+    if owner || quantifiers || person || (past && one.kind == other.kind) {
         findings.doubt(Reason::Mood, MOOD * f32::from(differences));
     }
     differences > 0
@@ -422,6 +426,18 @@ fn direction<'a>(a: &'a Facts, b: &'a Facts, findings: &mut Findings) {
         findings.veto(Reason::Direction);
     }
 }
+
+/// Whether all that the questions say is said in both: two words of matter at least, and nothing left over but what asks politely.
+fn says_the_same(alignment: &Alignment<'_>) -> bool {
+    let full = alignment.pairs.iter().filter(|(a, _)| a.weight == Weight::Full).count();
+    let left = alignment.left_a.iter().chain(&alignment.left_b);
+    full >= 2 && left.into_iter().all(|term| FRAME.contains(&term.stem.as_str()))
+}
+
+/// Stems of words that only frame a question.
+const FRAME: [&str; 18] = [
+    "get", "do", "want", "lik", "tel", "possibl", "abl", "way", "step", "proces", "procedur", "help", "let", "need", "wish", "go", "try", "look",
+];
 
 /// Words that the other question does not have. A sentence that is the same but for one word has a high cosine whatever the
 /// word, so the more words are shared, the more a word that is not is held against the pair.

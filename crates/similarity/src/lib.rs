@@ -1,12 +1,21 @@
 //! Whether one question may be answered with the answer of another.
 pub mod language;
+mod accept;
 mod align;
+mod calibration;
+mod eligible;
+pub mod evaluate;
 mod facts;
 mod guard;
 mod lexicon;
 mod question;
+mod statistics;
 mod values;
 mod words;
+pub use accept::{Choice, Closed, ClosedError, PHRASINGS_MAX, Phrasing};
+pub use calibration::*;
+pub use statistics::*;
+pub use eligible::{Allowed, Ineligible, Request, eligible};
 pub use facts::Facts;
 pub use guard::*;
 pub use words::{TEXT_BYTES_MAX, WORDS_MAX};

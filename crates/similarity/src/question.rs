@@ -58,10 +58,21 @@ pub(crate) struct Mood {
     pub(crate) quantifiers: u8,
     /// "he", "she", "they", "someone": not the one who asks.
     pub(crate) is_third_person: bool,
+    /// Whose: "my" or "your", where only one of them is said.
+    pub(crate) owner: Option<Owner>,
 }
 
-const QUANTIFIERS: [&[&str]; 6] =
-    [&["only", "solely"], &["all", "every", "each", "everything"], &["both"], &["either"], &["most"], &["half"]];
+/// Whose something is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Owner {
+    /// Of the one who asks.
+    Mine,
+    /// Of the one who is asked.
+    Yours,
+}
+
+const QUANTIFIERS: [&[&str]; 7] =
+    [&["another", "second", "extra", "additional"], &["only", "solely"], &["all", "every", "each", "everything"], &["both"], &["either"], &["most"], &["half"]];
 
 /// Reads the mood of a question.
 pub(crate) fn mood(words: &[Word]) -> Mood {
@@ -79,6 +90,11 @@ pub(crate) fn mood(words: &[Word]) -> Mood {
             || follows(&["have", "has", "need", "needs", "got"], "to"),
         is_past: has(&["did", "was", "were", "had"]),
         quantifiers,
+        owner: match (has(&["my", "our"]), has(&["your"])) {
+            (true, false) => Some(Owner::Mine),
+            (false, true) => Some(Owner::Yours),
+            _ => None,
+        },
         is_third_person: has(&["he", "she", "his", "her", "they", "their", "them", "someone", "somebody", "him"]),
     }
 }
