@@ -116,10 +116,15 @@ impl Closed {
         }
         let mut mean = vec![0.0; dimensions];
         for phrasing in phrasings {
-            mean.iter_mut().zip(phrasing.vector).for_each(|(sum, value)| *sum += value / phrasings.len() as f32);
+            mean.iter_mut()
+                .zip(phrasing.vector)
+                .for_each(|(sum, value)| *sum += value / phrasings.len() as f32);
         }
         // One answer, or phrasings that are all alike, leave nothing around the mean.
-        if phrasings.iter().all(|phrasing| phrasing.answer == phrasings.first().map_or(0, |first| first.answer)) {
+        if phrasings
+            .iter()
+            .all(|phrasing| phrasing.answer == phrasings.first().map_or(0, |first| first.answer))
+        {
             mean.fill(0.0);
         }
         let rarity = rarity(phrasings);
@@ -144,7 +149,8 @@ impl Closed {
         let words = words_length(facts, &self.rarity);
         let mut answers: BTreeMap<u32, Standing> = BTreeMap::new();
         for (at, kept) in self.phrasings.iter().enumerate() {
-            let likeness = dot(&centred, &kept.centred) + WORDS_SHARE * self.words_in_common(facts, words, kept);
+            let likeness =
+                dot(&centred, &kept.centred) + WORDS_SHARE * self.words_in_common(facts, words, kept);
             let cosine = dot(vector, &kept.vector);
             answers.entry(kept.answer).or_default().add(at, likeness, cosine);
         }
@@ -153,8 +159,11 @@ impl Closed {
         ranked.sort_by(|one, other| other.1.total_cmp(&one.1).then(one.0.cmp(&other.0)));
         let (answer, likeness, standing) = *ranked.first()?;
         let rival = ranked.iter().skip(1).map(|(_, _, standing)| standing.cosine).fold(0.0_f32, f32::max);
-        let contest: f32 =
-            ranked.iter().take(RIVALS).map(|(_, other, _)| ((other - likeness) * ANSWER_SHARPNESS).exp()).sum();
+        let contest: f32 = ranked
+            .iter()
+            .take(RIVALS)
+            .map(|(_, other, _)| ((other - likeness) * ANSWER_SHARPNESS).exp())
+            .sum();
         Some(Choice {
             answer,
             phrasing: standing.nearest,
@@ -173,7 +182,10 @@ impl Closed {
             return findings;
         }
         let others = self.phrasings.iter().filter(|kept| kept.answer == answer);
-        others.map(|kept| compare(facts, &kept.facts)).find(|other| other.score(1.0).is_some()).unwrap_or(findings)
+        others
+            .map(|kept| compare(facts, &kept.facts))
+            .find(|other| other.score(1.0).is_some())
+            .unwrap_or(findings)
     }
 
     /// The cosine of two questions' words, each weighted by its rarity.
@@ -223,7 +235,11 @@ impl Standing {
 fn distinct(facts: &Facts) -> impl Iterator<Item = &str> {
     let terms = &facts.terms;
     let first = |at: usize, head: &str| !terms.iter().take(at).any(|term| term.head == head);
-    terms.iter().enumerate().filter(move |(at, term)| first(*at, &term.head)).map(|(_, term)| term.head.as_str())
+    terms
+        .iter()
+        .enumerate()
+        .filter(move |(at, term)| first(*at, &term.head))
+        .map(|(_, term)| term.head.as_str())
 }
 
 /// The weight of each word: the logarithm of one over the share of phrasings that have it, smoothed.

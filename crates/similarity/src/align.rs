@@ -31,14 +31,18 @@ pub(crate) fn weight<'a>(terms: impl IntoIterator<Item = &'a Term>) -> f32 {
 
 /// Pairs the terms of two questions.
 pub(crate) fn align<'a>(a: &'a [Term], b: &'a [Term]) -> Alignment<'a> {
-    let mut alignment = Alignment { left_a: a.iter().collect(), left_b: b.iter().collect(), ..Alignment::default() };
+    let mut alignment =
+        Alignment { left_a: a.iter().collect(), left_b: b.iter().collect(), ..Alignment::default() };
     alignment.pair(|a, b| a.stem == b.stem && a.is_negated == b.is_negated);
     alignment.pair(|a, b| a.stem == b.stem);
     alignment.pair(|a, b| a.head == b.head && a.is_negated == b.is_negated);
     alignment.pair(|a, b| a.head == b.head);
     alignment.pair(|a, b| a.sides.iter().any(|side| b.sides.contains(side)));
-    alignment.opposites = alignment.pair(|a, b| is_opposite(&a.stem, &b.stem) || is_opposite(&b.stem, &a.stem));
-    alignment.slips = alignment.pair(|a, b| a.sides.is_empty() && b.sides.is_empty() && is_slip(&a.stem, &b.stem));
+    alignment.opposites =
+        alignment.pair(|a, b| is_opposite(&a.stem, &b.stem) || is_opposite(&b.stem, &a.stem));
+    alignment.slips = alignment.pair(|a, b| {
+        a.sides.is_empty() && b.sides.is_empty() && !(a.is_name && b.is_name) && is_slip(&a.stem, &b.stem)
+    });
     alignment.drop_repeats();
     alignment
 }
@@ -61,8 +65,12 @@ impl<'a> Alignment<'a> {
     /// A word said twice is no more than a word said once.
     fn drop_repeats(&mut self) {
         let Alignment { pairs, left_a, left_b, .. } = self;
-        left_a.retain(|term| !pairs.iter().any(|(a, _)| a.head == term.head && a.is_negated == term.is_negated));
-        left_b.retain(|term| !pairs.iter().any(|(_, b)| b.head == term.head && b.is_negated == term.is_negated));
+        left_a.retain(|term| {
+            !pairs.iter().any(|(a, _)| a.head == term.head && a.is_negated == term.is_negated)
+        });
+        left_b.retain(|term| {
+            !pairs.iter().any(|(_, b)| b.head == term.head && b.is_negated == term.is_negated)
+        });
     }
 }
 

@@ -82,7 +82,9 @@ impl TryFrom<Stored> for Calibration {
     type Error = BadCalibration;
 
     fn try_from(stored: Stored) -> Result<Calibration, BadCalibration> {
-        let sound = |counts: &[f64]| counts.iter().all(|count| count.is_finite() && (0.0..=LABELS_MAX).contains(count));
+        let sound = |counts: &[f64]| {
+            counts.iter().all(|count| count.is_finite() && (0.0..=LABELS_MAX).contains(count))
+        };
         if !(sound(&stored.right) && sound(&stored.wrong)) {
             return Err(BadCalibration);
         }
@@ -159,7 +161,8 @@ impl Calibration {
         let step = |change: f64, most: f64| change.clamp(-most, most);
         Curve {
             level: at.level + step((gradient_level * slope - gradient_slope * cross) / determinant, 2.0),
-            slope: (at.slope + step((gradient_slope * level - gradient_level * cross) / determinant, 10.0)).max(1.0),
+            slope: (at.slope + step((gradient_slope * level - gradient_level * cross) / determinant, 10.0))
+                .max(1.0),
         }
     }
 
@@ -175,8 +178,11 @@ impl Calibration {
             wrong += known_wrong;
             chances += curve.chance(middle(bin));
             let chance = chances / (BINS - bin) as f64;
-            let bound =
-                beta_quantile(wrong + PSEUDO_LABELS * (1.0 - chance), right + PSEUDO_LABELS * chance, CONFIDENCE);
+            let bound = beta_quantile(
+                wrong + PSEUDO_LABELS * (1.0 - chance),
+                right + PSEUDO_LABELS * chance,
+                CONFIDENCE,
+            );
             if bound <= error_rate {
                 threshold = SCORE_MIN + bin as f32 / (2 * BINS) as f32;
             }

@@ -5,6 +5,7 @@
 //!
 //! **Invariant:** where a rule does not apply the request is eligible; every refusal has a name.
 
+use crate::question::{Kind, mood};
 use crate::values;
 use crate::words::{Shape, Word, words};
 
@@ -98,10 +99,14 @@ pub fn eligible(request: Request<'_>, allowed: Allowed) -> Result<(), Ineligible
     if is_personal(&words, &text) {
         return Err(Ineligible::Personal);
     }
-    if says(OWN_STATE) {
+    let kind = mood(&words).kind;
+    let asks_how = matches!(kind, Kind::Procedure | Kind::Reason);
+    if !asks_how && (says(OWN_STATE) || says(OWN_THINGS) && asks_what(kind, &words)) {
         return Err(Ineligible::OwnState);
     }
-    if !allowed.time_dependent && says(TIME_DEPENDENT) {
+    let is_latest_of_kind = text.contains(" latest version ");
+    let past = says(PAST) && matches!(kind, Kind::What | Kind::Person | Kind::Count | Kind::YesNo);
+    if !allowed.time_dependent && (says(TIME_DEPENDENT) && !is_latest_of_kind || past) {
         return Err(Ineligible::TimeDependent);
     }
     if says(CREATIVE) || is_making(&words) {
@@ -115,30 +120,133 @@ pub fn eligible(request: Request<'_>, allowed: Allowed) -> Result<(), Ineligible
 
 /// Words after which the answer is another one later.
 const TIME_DEPENDENT: &[&str] = &[
-    "today", "tonight", "tomorrow", "yesterday", "now", "right now", "currently", "at the moment", "this week", "this month",
-    "this year", "this morning", "this afternoon", "this evening", "this weekend", "next week", "next month", "last week",
-    "last month", "last night", "latest", "newest", "most recent", "recent", "recently", "so far", "up to date", "live score",
-    "the weather", "weather in", "forecast", "stock price", "share price", "exchange rate", "news", "what time is it", "the time in",
-    "what day is it", "what is the date", "the current", "still open", "open yet", "trending", "as of", "these days", "ago", "heute",
-    "jetzt", "morgen", "gestern", "aktuell", "aujourd'hui", "maintenant", "demain", "hoy", "ahora", "mañana", "ayer", "oggi", "adesso",
-    "hoje", "agora", "vandaag",
+    "today",
+    "tonight",
+    "tomorrow",
+    "right now",
+    "open now",
+    "available now",
+    "at the moment",
+    "this week",
+    "this month",
+    "this year",
+    "this afternoon",
+    "this evening",
+    "this weekend",
+    "next week",
+    "next month",
+    "latest",
+    "newest",
+    "most recent",
+    "so far",
+    "live score",
+    "the weather",
+    "weather in",
+    "forecast",
+    "stock price",
+    "share price",
+    "current exchange rate",
+    "current price",
+    "the news",
+    "in the news",
+    "what time is it",
+    "the time in",
+    "what day is it",
+    "what is the date",
+    "still open",
+    "open yet",
+    "trending",
+    "these days",
+    "heute",
+    "jetzt",
+    "aktuell",
+    "aujourd'hui",
+    "maintenant",
+    "demain",
+    "hoy",
+    "ahora",
+    "oggi",
+    "adesso",
+    "hoje",
+    "agora",
+    "vandaag",
 ];
 
-/// Words that ask for the state of the asker's own things.
+/// Words of the past, which ask for what happened where a question asks what, who or whether; in a report ("I lost it yesterday") they do not.
+const PAST: &[&str] = &["yesterday", "last night", "last week", "last month", "this morning"];
+
+/// Words that ask for the state of the asker's own things, whatever stands before them.
 const OWN_STATE: &[&str] = &[
-    "my balance", "my account balance", "my bank balance", "my last payment", "my last transaction", "my last order", "my recent transactions",
-    "my order status", "status of my", "where is my order", "where is my parcel", "where is my package", "where is my refund", "track my",
-    "my usage", "my next payment", "my next bill", "my current bill", "my appointments", "my calendar", "my schedule", "remind me",
-    "how much do i owe", "do i owe", "did i spend", "have i spent", "how much have i", "what did i", "when did i", "my points",
+    "status of my",
+    "my order status",
+    "where is my order",
+    "where is my parcel",
+    "where is my package",
+    "track my",
+    "remind me",
+    "do i owe",
+    "did i spend",
+    "have i spent",
+    "on my calendar",
+    "on my schedule",
+    "my recent transactions",
+];
+
+/// The asker's own things whose state changes; asked for where a question asks what they are, not how or why.
+const OWN_THINGS: &[&str] = &[
+    "my balance",
+    "my account balance",
+    "my bank balance",
     "my credit score",
+    "my points",
+    "my next payment",
+    "my last payment",
+    "my last transaction",
+    "my next bill",
+    "my current bill",
+    "my appointments",
+    "my calendar",
+    "my schedule",
+    "my last order",
 ];
 
 /// Words that ask for variety.
 const CREATIVE: &[&str] = &[
-    "surprise me", "random", "randomly", "another one", "a different one", "one more", "again but", "something else", "something new",
-    "brainstorm", "be creative", "make up", "roll a dice", "roll a die", "flip a coin", "pick a number", "tell me a joke", "a joke",
-    "joke about", "tell me a story", "a story about", "come up with", "give me ideas", "some ideas", "roleplay", "role play", "imagine",
+    "surprise me",
+    "random",
+    "randomly",
+    "another one",
+    "a different one",
+    "one more",
+    "again but",
+    "something else",
+    "something new",
+    "brainstorm",
+    "be creative",
+    "make up",
+    "roll a dice",
+    "roll a die",
+    "flip a coin",
+    "pick a number",
+    "tell me a joke",
+    "a joke",
+    "joke about",
+    "tell me a story",
+    "a story about",
+    "come up with",
+    "give me ideas",
+    "some ideas",
+    "roleplay",
+    "role play",
+    "imagine",
 ];
+
+/// Whether a state is asked for: "what is", "how much", "show me", "check".
+fn asks_what(kind: Kind, words: &[Word]) -> bool {
+    let shows = ["show", "check", "tell", "give", "see", "view", "read", "display"];
+    let orders = words.iter().take(6).any(|word| shows.contains(&word.text.as_str()));
+    orders || matches!(kind, Kind::What | Kind::Amount | Kind::Count | Kind::Time)
+}
 
 fn is_code(question: &str) -> bool {
     let marks = ["```", "};", "();", "=> {", ") {", "</", "#include", "def ", "SELECT * ", "import "];
@@ -155,25 +263,48 @@ fn is_personal(words: &[Word], text: &str) -> bool {
         run = if word.shape == Shape::Number { run + digits(word) } else { 0 };
         longest = longest.max(run);
     }
-    let names_number = ["order", "card", "account", "ticket", "booking", "invoice", "reference", "case", "tracking", "parcel", "policy"]
-        .iter()
-        .any(|of| text.contains(&format!(" {of} ")));
+    let names_number = [
+        "order",
+        "card",
+        "account",
+        "ticket",
+        "booking",
+        "invoice",
+        "reference",
+        "case",
+        "tracking",
+        "parcel",
+        "policy",
+    ]
+    .iter()
+    .any(|of| text.contains(&format!(" {of} ")));
     let has_number = words.iter().any(|word| {
-        digits(word) >= 5 && matches!(word.shape, Shape::Number | Shape::Code) && !word.text.contains([',', '.', ':'])
+        digits(word) >= 5
+            && matches!(word.shape, Shape::Number | Shape::Code)
+            && !word.text.contains([',', '.', ':'])
     });
-    let introduces = ["my name is ", "i am called ", "my date of birth", "my social security", "my passport number is"];
-    addresses || longest >= 9 || (names_number && has_number) || introduces.iter().any(|words| text.contains(words))
+    let introduces =
+        ["my name is ", "i am called ", "my date of birth", "my social security", "my passport number is"];
+    addresses
+        || longest >= 9
+        || (names_number && has_number)
+        || introduces.iter().any(|words| text.contains(words))
 }
 
 /// "Write a poem", "compose", "draft me a letter".
 fn is_making(words: &[Word]) -> bool {
-    const MAKING: [&str; 8] = ["write", "compose", "draft", "invent", "generate", "create", "design", "paint"];
+    const MAKING: [&str; 8] =
+        ["write", "compose", "draft", "invent", "generate", "create", "design", "paint"];
     const MADE: [&str; 24] = [
-        "poem", "story", "song", "lyrics", "haiku", "joke", "limerick", "essay", "letter", "slogan", "tagline", "names", "name", "caption",
-        "tweet", "post", "email", "speech", "script", "rap", "novel", "article", "blog", "picture",
+        "poem", "story", "song", "lyrics", "haiku", "joke", "limerick", "essay", "letter", "slogan",
+        "tagline", "names", "name", "caption", "tweet", "post", "email", "speech", "script", "rap", "novel",
+        "article", "blog", "picture",
     ];
     let Some(at) = words.iter().position(|word| MAKING.contains(&word.text.as_str())) else { return false };
-    let asks_how = words.iter().take(at).any(|word| matches!(word.text.as_str(), "how" | "where" | "why" | "when" | "who"));
+    let asks_how = words
+        .iter()
+        .take(at)
+        .any(|word| matches!(word.text.as_str(), "how" | "where" | "why" | "when" | "who" | "i"));
     !asks_how && words.iter().skip(at + 1).take(6).any(|word| MADE.contains(&word.text.as_str()))
 }
 
@@ -182,12 +313,16 @@ fn is_dangling(words: &[Word]) -> bool {
     const POINTING: [&str; 10] = ["it", "that", "this", "them", "those", "these", "one", "he", "she", "ones"];
     const OPENING: [&str; 5] = ["and", "or", "but", "also", "then"];
     const EMPTY: [&str; 24] = [
-        "yes", "no", "ok", "okay", "sure", "please", "thanks", "what", "about", "how", "why", "the", "is", "a", "do", "can", "you", "i", "not",
-        "go", "more", "continue", "on", "for",
+        "yes", "no", "ok", "okay", "sure", "please", "thanks", "what", "about", "how", "why", "the", "is",
+        "a", "do", "can", "you", "i", "not", "go", "more", "continue", "on", "for",
     ];
     let text = |word: &Word| word.text.clone();
-    let opens = words.first().is_some_and(|first| OPENING.contains(&text(first).as_str())) && words.len() <= 5;
-    let matter = words.iter().filter(|word| !EMPTY.contains(&text(word).as_str()) && !POINTING.contains(&text(word).as_str())).count();
+    let opens =
+        words.first().is_some_and(|first| OPENING.contains(&text(first).as_str())) && words.len() <= 5;
+    let matter = words
+        .iter()
+        .filter(|word| !EMPTY.contains(&text(word).as_str()) && !POINTING.contains(&text(word).as_str()))
+        .count();
     let points = words.iter().any(|word| POINTING.contains(&text(word).as_str()));
     let counts = (0..words.len()).any(|at| values::read(words, at).is_some_and(|(value, _)| !value.is_weak));
     opens || (matter == 0 && !counts) || (points && matter <= 1 && words.len() <= 5 && !counts)

@@ -83,7 +83,9 @@ pub fn sweep(samples: &[Sample], guards: Guards, thresholds: &[f32]) -> Vec<Row>
 
 fn row(scored: &[(Option<f32>, bool, u64)], threshold: f32) -> Row {
     let (mut right, mut wrong, mut saved) = (0, 0, 0);
-    for (_, is_right, cost) in scored.iter().filter(|(score, ..)| score.is_some_and(|score| score >= threshold)) {
+    for (_, is_right, cost) in
+        scored.iter().filter(|(score, ..)| score.is_some_and(|score| score >= threshold))
+    {
         if *is_right {
             right += 1;
             saved += u128::from(*cost);
@@ -93,7 +95,15 @@ fn row(scored: &[(Option<f32>, bool, u64)], threshold: f32) -> Row {
     }
     let hits = right + wrong;
     let wrong_share = if hits == 0 { 0.0 } else { wrong as f64 / hits as f64 };
-    Row { threshold, asked: scored.len() as u64, right, wrong, wrong_share, wrong_interval: wilson(wrong, hits), saved }
+    Row {
+        threshold,
+        asked: scored.len() as u64,
+        right,
+        wrong,
+        wrong_share,
+        wrong_interval: wilson(wrong, hits),
+        saved,
+    }
 }
 
 /// What one guard does at a threshold, all others in place: the difference to the same guards without it.
@@ -114,7 +124,8 @@ pub struct GuardRow {
 /// What each guard adds and costs at a threshold, in the order of [`Reason::ALL`]; guards that found nothing are left out.
 #[must_use]
 pub fn guards(samples: &[Sample], threshold: f32) -> Vec<GuardRow> {
-    let served = |findings: &Findings, cosine: f32| findings.score(cosine).is_some_and(|score| score >= threshold);
+    let served =
+        |findings: &Findings, cosine: f32| findings.score(cosine).is_some_and(|score| score >= threshold);
     let mut rows = Vec::new();
     for reason in Reason::ALL {
         let mut row = GuardRow { reason, found: 0, vetoed: 0, wrong_stopped: 0, right_lost: 0 };
@@ -125,8 +136,8 @@ pub fn guards(samples: &[Sample], threshold: f32) -> Vec<GuardRow> {
             }
             row.found += 1;
             row.vetoed += u64::from(own.any(|finding| finding.weighs == Weighs::Veto));
-            let stopped =
-                !served(&sample.findings, sample.cosine) && served(&sample.findings.without(reason), sample.cosine);
+            let stopped = !served(&sample.findings, sample.cosine)
+                && served(&sample.findings.without(reason), sample.cosine);
             match (stopped, sample.right) {
                 (true, true) => row.right_lost += 1,
                 (true, false) => row.wrong_stopped += 1,

@@ -90,7 +90,21 @@ impl Facts {
 fn is_courtesy(word: &str) -> bool {
     matches!(
         word,
-        "please" | "thanks" | "thank" | "cheers" | "hi" | "hello" | "hey" | "um" | "uh" | "er" | "erm" | "hmm" | "yeah" | "okay" | "kindly"
+        "please"
+            | "thanks"
+            | "thank"
+            | "cheers"
+            | "hi"
+            | "hello"
+            | "hey"
+            | "um"
+            | "uh"
+            | "er"
+            | "erm"
+            | "hmm"
+            | "yeah"
+            | "okay"
+            | "kindly"
     )
 }
 
@@ -112,7 +126,8 @@ struct Reader<'a> {
 impl<'a> Reader<'a> {
     fn new(words: &'a [Word]) -> Reader<'a> {
         let lettered = words.iter().filter(|word| word.text.chars().any(char::is_alphabetic)).count();
-        let capitals = words.iter().filter(|word| matches!(word.shape, Shape::Capital | Shape::Capitals)).count();
+        let capitals =
+            words.iter().filter(|word| matches!(word.shape, Shape::Capital | Shape::Capitals)).count();
         Reader {
             words,
             at: 0,
@@ -223,7 +238,10 @@ impl<'a> Reader<'a> {
         let before = self.at.checked_sub(1).map_or("", |at| self.text(at));
         let named = word.shape == Shape::Capital && !word.opens_sentence;
         named
-            || matches!(before, "in" | "by" | "since" | "until" | "from" | "last" | "next" | "of" | "early" | "late")
+            || matches!(
+                before,
+                "in" | "by" | "since" | "until" | "from" | "last" | "next" | "of" | "early" | "late"
+            )
             || before.starts_with(|c: char| c.is_ascii_digit())
     }
 
@@ -263,11 +281,13 @@ impl<'a> Reader<'a> {
         let negates = match word.text.as_str() {
             "not" => next != "only" && !is_knowing(next) && !(self.at > 0 && self.text(self.at - 1) == "or"),
             "no" => next != "idea" && !word.ends_clause && self.at + 1 < self.words.len(),
-            "never" | "without" | "nor" | "neither" | "none" | "nobody" | "nothing" | "unable" | "avoid" | "avoiding" | "cannot" => true,
+            "never" | "without" | "nor" | "neither" | "none" | "nobody" | "nothing" | "unable" | "avoid"
+            | "avoiding" | "cannot" => true,
             "non" => self.word(self.at + 1).is_some_and(|next| next.tied),
             "stop" | "quit" => next.ends_with("ing"),
             "failed" | "fails" | "fail" => next == "to",
-            "nicht" | "kein" | "keine" | "keinen" | "pas" | "nunca" | "non-" | "não" | "niet" | "geen" | "sin" | "ohne" | "sans" => true,
+            "nicht" | "kein" | "keine" | "keinen" | "pas" | "nunca" | "non-" | "não" | "niet" | "geen"
+            | "sin" | "ohne" | "sans" => true,
             _ => false,
         };
         if negates {
@@ -306,7 +326,14 @@ impl<'a> Reader<'a> {
             match before.text.as_str() {
                 "from" | "leaving" | "leave" => return Role::Source,
                 "to" | "into" | "onto" | "towards" => return Role::Target,
-                "for" if self.words.iter().any(|word| matches!(word.text.as_str(), "leave" | "leaving" | "left")) => return Role::Target,
+                "for"
+                    if self
+                        .words
+                        .iter()
+                        .any(|word| matches!(word.text.as_str(), "leave" | "leaving" | "left")) =>
+                {
+                    return Role::Target;
+                }
                 "the" | "my" | "your" | "our" | "a" | "an" => {}
                 _ if matches!(before.shape, Shape::Capital | Shape::Capitals) && !before.opens_sentence => {}
                 _ => break,
@@ -317,5 +344,18 @@ impl<'a> Reader<'a> {
 }
 
 fn is_knowing(word: &str) -> bool {
-    matches!(word, "know" | "sure" | "understand" | "see" | "clear" | "certain" | "think" | "believe" | "remember" | "mind" | "find")
+    matches!(
+        word,
+        "know"
+            | "sure"
+            | "understand"
+            | "see"
+            | "clear"
+            | "certain"
+            | "think"
+            | "believe"
+            | "remember"
+            | "mind"
+            | "find"
+    )
 }

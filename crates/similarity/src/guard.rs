@@ -226,6 +226,8 @@ const QUESTION: f32 = 0.06;
 const MOOD: f32 = 0.02;
 const SUBSTITUTED: f32 = 0.10;
 const ADDED: f32 = 0.04;
+// A word that others exclude ("joint", "child") narrows the question more than any word does.
+const ADDED_NARROWING: f32 = 0.10;
 const ORDER: f32 = 0.06;
 const MISSPELT: f32 = 0.01;
 
@@ -273,12 +275,17 @@ pub fn compare(a: &Facts, b: &Facts) -> Findings {
 
 fn numbers(a: &Facts, b: &Facts, findings: &mut Findings) {
     let left = |from: &Facts, to: &Facts| {
-        from.values.iter().filter(|value| !to.values.iter().any(|other| value.agrees(other))).cloned().collect::<Vec<_>>()
+        from.values
+            .iter()
+            .filter(|value| !to.values.iter().any(|other| value.agrees(other)))
+            .cloned()
+            .collect::<Vec<_>>()
     };
     let (left_a, left_b) = (left(a, b), left(b, a));
     let clash = left_a.iter().any(|one| {
         left_b.iter().any(|other| {
-            let counts_same = !one.of.is_empty() && one.of == other.of || !one.unit.is_empty() && one.unit == other.unit;
+            let counts_same =
+                !one.of.is_empty() && one.of == other.of || !one.unit.is_empty() && one.unit == other.unit;
             !(one.is_weak || other.is_weak) || counts_same
         })
     });
@@ -300,8 +307,15 @@ fn codes(a: &Facts, b: &Facts, findings: &mut Findings) {
 }
 
 fn names(alignment: &Alignment<'_>, a: &Facts, b: &Facts, findings: &mut Findings) {
+    // Names on an axis that the other question stands on too (days, countries) are that axis's matter.
+    let on_axis = |term: &Term, other: &Facts| {
+        let mut others = other.terms.iter().flat_map(|term| term.sides);
+        others.any(|stand| term.sides.iter().any(|side| side.axis == stand.axis))
+    };
     let left = |left: &[&Term], other: &Facts| {
-        left.iter().filter(|term| term.is_name && !is_initials(&term.stem, other)).count()
+        left.iter()
+            .filter(|term| term.is_name && !on_axis(term, other) && !is_initials(&term.stem, other))
+            .count()
     };
     match (left(&alignment.left_a, b), left(&alignment.left_b, a)) {
         (0, 0) => {}
@@ -313,7 +327,8 @@ fn names(alignment: &Alignment<'_>, a: &Facts, b: &Facts, findings: &mut Finding
 /// Whether a name is the initials of words that follow each other in the other question.
 fn is_initials(name: &str, other: &Facts) -> bool {
     let length = name.chars().count();
-    let initials = |terms: &[Term]| terms.iter().filter_map(|term| term.stem.chars().next()).collect::<String>();
+    let initials =
+        |terms: &[Term]| terms.iter().filter_map(|term| term.stem.chars().next()).collect::<String>();
     (2..=5).contains(&length) && other.terms.windows(length).any(|terms| initials(terms) == name)
 }
 
@@ -327,7 +342,8 @@ fn moods(a: &Facts, b: &Facts, findings: &mut Findings) -> bool {
     let duty = one.is_duty != other.is_duty;
     let past = one.is_past != other.is_past;
     let owner = one.owner.is_some() && other.owner.is_some() && one.owner != other.owner;
-    let differences = u8::from(owner) + u8::from(quantifiers) + u8::from(person) + u8::from(duty) + u8::from(past);
+    let differences =
+        u8::from(owner) + u8::from(quantifiers) + u8::from(person) + u8::from(duty) + u8::from(past);
     if owner || quantifiers || person || (past && one.kind == other.kind) {
         findings.doubt(Reason::Mood, MOOD * f32::from(differences));
     }
@@ -336,14 +352,19 @@ fn moods(a: &Facts, b: &Facts, findings: &mut Findings) -> bool {
 
 fn polarity(alignment: &Alignment<'_>, a: &Facts, b: &Facts, findings: &mut Findings) {
     let full = |term: &Term| term.weight == Weight::Full;
-    let flips = alignment.pairs.iter().filter(|(x, y)| full(x) && full(y) && x.is_negated != y.is_negated).count();
+    let flips =
+        alignment.pairs.iter().filter(|(x, y)| full(x) && full(y) && x.is_negated != y.is_negated).count();
     let turned = alignment.opposites % 2 == 1 && flips == 0;
     if turned {
         findings.veto(Reason::Opposite);
     }
     let excused = alignment.opposites > 0 && flips > 0 || axes_agree_turned(a, b);
     if a.negations % 2 != b.negations % 2 && !excused {
-        let same_mood = a.mood.kind == b.mood.kind || matches!((a.mood.kind, b.mood.kind), (Kind::What | Kind::Procedure, Kind::What | Kind::Procedure));
+        let same_mood = a.mood.kind == b.mood.kind
+            || matches!(
+                (a.mood.kind, b.mood.kind),
+                (Kind::What | Kind::Procedure, Kind::What | Kind::Procedure)
+            );
         if flips > 0 && same_mood {
             findings.veto(Reason::Negation);
         } else {
@@ -359,7 +380,8 @@ fn stands(facts: &Facts) -> Vec<Side> {
         for side in term.sides {
             let is_pair = LEXICON.axis(*side).is_some_and(|axis| axis.is_pair);
             let turned = is_pair && term.is_negated;
-            stands.push(Side { axis: side.axis, side: if turned { 1 - side.side.min(1) } else { side.side } });
+            stands
+                .push(Side { axis: side.axis, side: if turned { 1 - side.side.min(1) } else { side.side } });
         }
     }
     stands
@@ -386,12 +408,20 @@ fn axes(a: &Facts, b: &Facts, findings: &mut Findings) {
             continue;
         }
         seen.push(axis);
-        let mut others = other.iter().filter(|stand| stand.axis == axis).peekable();
-        if others.peek().is_none() {
+        if !other.iter().any(|stand| stand.axis == axis) {
             continue;
         }
-        let meets = others.any(|stand| one.contains(stand));
-        let Some(axis) = LEXICON.axis(*side).filter(|_| !meets) else { continue };
+        let Some(kind) = LEXICON.axis(*side) else { continue };
+        let lone =
+            |from: &[Side], to: &[Side]| from.iter().any(|stand| stand.axis == axis && !to.contains(stand));
+        let (lone_a, lone_b) = (lone(&one, &other), lone(&other, &one));
+        let meets = one.iter().any(|stand| stand.axis == axis && other.contains(stand));
+        // Of two sides, one that both have is enough ("open" in a question about closing too); of many, each may have its own.
+        let clashes = if kind.is_pair { !meets } else { lone_a && lone_b };
+        if !clashes {
+            continue;
+        }
+        let axis = kind;
         match (axis.is_strict, axis.is_pair) {
             (true, true) => findings.veto(Reason::Opposite),
             (true, false) => findings.veto(Reason::Exclusive),
@@ -415,13 +445,19 @@ fn direction<'a>(a: &'a Facts, b: &'a Facts, findings: &mut Findings) {
     // One end is enough where it is a name; "to" stands before verbs too.
     let crossed = |from: &'a Facts, to: &'a Facts| {
         let (sources, targets) = (at(from, Role::Source), at(to, Role::Target));
-        let named = |head: &str| from.terms.iter().any(|term| term.head == head && (term.is_name || !term.sides.is_empty()));
+        let named = |head: &str| {
+            from.terms.iter().any(|term| term.head == head && (term.is_name || !term.sides.is_empty()))
+        };
         sources.iter().any(|head| {
-            targets.contains(head) && named(head) && !at(to, Role::Source).contains(head) && !at(from, Role::Target).contains(head)
+            targets.contains(head)
+                && named(head)
+                && !at(to, Role::Source).contains(head)
+                && !at(from, Role::Target).contains(head)
         })
     };
     let both_ways = [a, b].iter().any(|facts| !at(facts, Role::Source).is_empty());
-    let moved = both_ways && (swapped(Role::Target) || swapped(Role::Source) || crossed(a, b) || crossed(b, a));
+    let moved =
+        both_ways && (swapped(Role::Target) || swapped(Role::Source) || crossed(a, b) || crossed(b, a));
     if moved {
         findings.veto(Reason::Direction);
     }
@@ -436,7 +472,8 @@ fn says_the_same(alignment: &Alignment<'_>) -> bool {
 
 /// Stems of words that only frame a question.
 const FRAME: [&str; 18] = [
-    "get", "do", "want", "lik", "tel", "possibl", "abl", "way", "step", "proces", "procedur", "help", "let", "need", "wish", "go", "try", "look",
+    "get", "do", "want", "lik", "tel", "possibl", "abl", "way", "step", "proces", "procedur", "help", "let",
+    "need", "wish", "go", "try", "look",
 ];
 
 /// Words that the other question does not have. A sentence that is the same but for one word has a high cosine whatever the
@@ -445,10 +482,14 @@ fn words_left(alignment: &Alignment<'_>, findings: &mut Findings) {
     let full = |left: &[&Term]| left.iter().filter(|term| term.weight == Weight::Full).count();
     let most = weight(alignment.left_a.iter().copied()).max(weight(alignment.left_b.iter().copied()));
     let shared = weight(alignment.pairs.iter().map(|(a, _)| *a));
-    let likeness = shared / (shared + most).max(1.0);
+    let likeness = (shared / (shared + most).max(1.0)).max(0.0);
     match (full(&alignment.left_a), full(&alignment.left_b)) {
         (0, 0) => {}
-        (0, _) | (_, 0) => findings.doubt(Reason::Added, ADDED * likeness),
+        (0, _) | (_, 0) => {
+            let left = alignment.left_a.iter().chain(&alignment.left_b);
+            let narrows = left.into_iter().any(|term| term.weight == Weight::Full && !term.sides.is_empty());
+            findings.doubt(Reason::Added, if narrows { ADDED_NARROWING } else { ADDED } * likeness);
+        }
         _ => findings.doubt(Reason::Substituted, SUBSTITUTED * likeness),
     }
     if is_turned(alignment) {
@@ -465,7 +506,8 @@ fn is_turned(alignment: &Alignment<'_>) -> bool {
     if !(alignment.left_a.is_empty() && alignment.left_b.is_empty()) || alignment.pairs.len() < 3 {
         return false;
     }
-    let mut pairs: Vec<_> = alignment.pairs.iter().filter(|(a, _)| a.weight == Weight::Full).map(|(a, b)| (a.at, b.at)).collect();
+    let mut pairs: Vec<_> =
+        alignment.pairs.iter().filter(|(a, _)| a.weight == Weight::Full).map(|(a, b)| (a.at, b.at)).collect();
     pairs.sort_unstable();
     let falls = pairs.windows(2).filter(|pair| matches!(pair, [one, next] if one.1 > next.1)).count();
     falls > 1

@@ -141,7 +141,8 @@ fn of_words(words: &[Word]) -> Language {
     let mut counts: Vec<(usize, Language)> = COMMON
         .iter()
         .map(|(language, common)| {
-            let known = words.iter().filter(|word| common.split_ascii_whitespace().any(|c| c == word.text)).count();
+            let known =
+                words.iter().filter(|word| common.split_ascii_whitespace().any(|c| c == word.text)).count();
             (known, *language)
         })
         .collect();

@@ -31,7 +31,6 @@ pub(crate) struct Side {
 /// Words that exclude each other.
 #[derive(Debug)]
 pub(crate) struct Axis {
-    pub(crate) name: &'static str,
     /// A negation turns one side into the other.
     pub(crate) is_pair: bool,
     /// A clash is a veto, not only a doubt.
@@ -56,11 +55,14 @@ pub(crate) static LEXICON: LazyLock<Lexicon> = LazyLock::new(Lexicon::read);
 
 impl Lexicon {
     fn read() -> Lexicon {
-        let mut lexicon = Lexicon::default();
-        lexicon.stop = lines(include_str!("tables/stop.txt")).flat_map(str::split_whitespace).collect();
-        lexicon.weak = lines(include_str!("tables/weak.txt")).flat_map(str::split_whitespace).map(stem).collect();
+        let mut lexicon = Lexicon {
+            stop: lines(include_str!("tables/stop.txt")).flat_map(str::split_whitespace).collect(),
+            weak: lines(include_str!("tables/weak.txt")).flat_map(str::split_whitespace).map(stem).collect(),
+            ..Lexicon::default()
+        };
         for line in lines(include_str!("tables/synonyms.txt")) {
-            let mut words = line.split_whitespace().map(|word| lexicon.key(word)).collect::<Vec<_>>().into_iter();
+            let mut words =
+                line.split_whitespace().map(|word| lexicon.key(word)).collect::<Vec<_>>().into_iter();
             let Some(head) = words.next() else { continue };
             for word in words {
                 lexicon.heads.entry(word).or_insert_with(|| head.clone());
@@ -74,7 +76,7 @@ impl Lexicon {
 
     fn read_axis(&mut self, line: &'static str) {
         let Some((head, sides)) = line.split_once(':') else { return };
-        let Some((kind, name)) = head.split_once(' ') else { return };
+        let Some((kind, _name)) = head.split_once(' ') else { return };
         let Ok(axis) = u16::try_from(self.axes.len()) else { return };
         for (side, words) in sides.split('|').enumerate() {
             for word in words.split_whitespace() {
@@ -86,7 +88,7 @@ impl Lexicon {
                 }
             }
         }
-        self.axes.push(Axis { name, is_pair: kind.ends_with("pair"), is_strict: !kind.starts_with('~') });
+        self.axes.push(Axis { is_pair: kind.ends_with("pair"), is_strict: !kind.starts_with('~') });
     }
 
     /// The stems of a table's word, phrases with a blank between.

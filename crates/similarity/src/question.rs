@@ -42,7 +42,11 @@ impl Kind {
         let strict = [Amount, Count, Duration, Time, Place, Person, Reason];
         let narrow = |kind: Kind| strict.contains(&kind);
         let apart = self != other && (narrow(self) && narrow(other));
-        apart || matches!((self, other), (Procedure, Reason | Time | Place | Person) | (Reason | Time | Place | Person, Procedure))
+        apart
+            || matches!(
+                (self, other),
+                (Procedure, Reason | Time | Place | Person) | (Reason | Time | Place | Person, Procedure)
+            )
     }
 }
 
@@ -71,14 +75,23 @@ pub(crate) enum Owner {
     Yours,
 }
 
-const QUANTIFIERS: [&[&str]; 7] =
-    [&["another", "second", "extra", "additional"], &["only", "solely"], &["all", "every", "each", "everything"], &["both"], &["either"], &["most"], &["half"]];
+const QUANTIFIERS: [&[&str]; 7] = [
+    &["another", "second", "extra", "additional"],
+    &["only", "solely"],
+    &["all", "every", "each", "everything"],
+    &["both"],
+    &["either"],
+    &["most"],
+    &["half"],
+];
 
 /// Reads the mood of a question.
 pub(crate) fn mood(words: &[Word]) -> Mood {
     let has = |list: &[&str]| words.iter().any(|word| list.contains(&word.text.as_str()));
     let follows = |first: &[&str], next: &str| {
-        words.windows(2).any(|pair| matches!(pair, [a, b] if first.contains(&a.text.as_str()) && b.text == next))
+        words
+            .windows(2)
+            .any(|pair| matches!(pair, [a, b] if first.contains(&a.text.as_str()) && b.text == next))
     };
     let mut quantifiers = 0;
     for (bit, list) in QUANTIFIERS.iter().enumerate() {
@@ -95,7 +108,9 @@ pub(crate) fn mood(words: &[Word]) -> Mood {
             (false, true) => Some(Owner::Yours),
             _ => None,
         },
-        is_third_person: has(&["he", "she", "his", "her", "they", "their", "them", "someone", "somebody", "him"]),
+        is_third_person: has(&[
+            "he", "she", "his", "her", "they", "their", "them", "someone", "somebody", "him",
+        ]),
     }
 }
 
@@ -103,7 +118,8 @@ fn kind(words: &[Word]) -> Kind {
     let text = |at: usize| words.get(at).map_or("", |word| word.text.as_str());
     // "Do not cancel it" is an order, no question.
     let opens = words.iter().position(|word| !is_filler(&word.text));
-    let opens_yes_no = opens.is_some_and(|at| is_auxiliary(text(at)) && !(text(at) == "do" && text(at + 1) == "not"));
+    let opens_yes_no =
+        opens.is_some_and(|at| is_auxiliary(text(at)) && !(text(at) == "do" && text(at + 1) == "not"));
     for at in 0..words.len().min(48) {
         let free = !opens_yes_no || at > 0 && is_asking(text(at - 1));
         if !free {
@@ -122,13 +138,17 @@ fn at_word(word: &str, next: &str, third: &str) -> Option<Kind> {
         ("how", "many" | "often" | "frequently") => Kind::Count,
         ("how", "long" | "soon" | "quickly" | "fast") => Kind::Duration,
         ("how", "come") | ("why", _) => Kind::Reason,
-        ("how", "do" | "can" | "to" | "could" | "would" | "should" | "might" | "does" | "i" | "you" | "we" | "is" | "are") => {
-            Kind::Procedure
-        }
+        (
+            "how",
+            "do" | "can" | "to" | "could" | "would" | "should" | "might" | "does" | "i" | "you" | "we" | "is"
+            | "are",
+        ) => Kind::Procedure,
         ("how", _) => Kind::What,
         ("when", _) => Kind::Time,
         ("what" | "which", "time" | "date" | "day") => Kind::Time,
-        ("what", "is" | "" | "are" | "was" | "does" | "will" | "would" | "do") | ("what", _) => what(next, third),
+        ("what", "is" | "" | "are" | "was" | "does" | "will" | "would" | "do") | ("what", _) => {
+            what(next, third)
+        }
         ("where", _) => Kind::Place,
         ("who" | "whom", _) => Kind::Person,
         ("which", _) => Kind::What,
@@ -149,22 +169,68 @@ fn what(next: &str, third: &str) -> Kind {
 fn is_asking(word: &str) -> bool {
     matches!(
         word,
-        "tell" | "me" | "know" | "ask" | "wonder" | "wondering" | "explain" | "show" | "see" | "out" | "understand" | "about" | "say"
+        "tell"
+            | "me"
+            | "know"
+            | "ask"
+            | "wonder"
+            | "wondering"
+            | "explain"
+            | "show"
+            | "see"
+            | "out"
+            | "understand"
+            | "about"
+            | "say"
     )
 }
 
 fn is_filler(word: &str) -> bool {
     matches!(
         word,
-        "hi" | "hello" | "hey" | "please" | "so" | "um" | "uh" | "er" | "erm" | "and" | "ok" | "okay" | "well" | "yeah" | "but"
-            | "team" | "there" | "quick" | "question"
+        "hi" | "hello"
+            | "hey"
+            | "please"
+            | "so"
+            | "um"
+            | "uh"
+            | "er"
+            | "erm"
+            | "and"
+            | "ok"
+            | "okay"
+            | "well"
+            | "yeah"
+            | "but"
+            | "team"
+            | "there"
+            | "quick"
+            | "question"
     )
 }
 
 fn is_auxiliary(word: &str) -> bool {
     matches!(
         word,
-        "can" | "could" | "is" | "are" | "am" | "was" | "were" | "do" | "does" | "did" | "will" | "would" | "should" | "shall"
-            | "may" | "might" | "must" | "have" | "has" | "had"
+        "can"
+            | "could"
+            | "is"
+            | "are"
+            | "am"
+            | "was"
+            | "were"
+            | "do"
+            | "does"
+            | "did"
+            | "will"
+            | "would"
+            | "should"
+            | "shall"
+            | "may"
+            | "might"
+            | "must"
+            | "have"
+            | "has"
+            | "had"
     )
 }

@@ -56,17 +56,18 @@ fn read_plain(words: &[Word], at: usize) -> Option<(Value, usize)> {
         Shape::Plain | Shape::Capital | Shape::Capitals => in_words(words, at)?,
         Shape::Sign => return None,
     };
-    if let Some(factor) = words.get(at + read).and_then(|next| multiplier(&next.text)).filter(|_| value.unit.is_empty()) {
+    if let Some(factor) =
+        words.get(at + read).and_then(|next| multiplier(&next.text)).filter(|_| value.unit.is_empty())
+    {
         value.amount *= factor;
         value.written = value.amount;
         read += 1;
     }
-    if value.unit.is_empty() {
-        if let Some((unit, factor)) = words.get(at + read).and_then(|next| unit(&next.text)) {
-            value.unit = unit;
-            value.amount *= factor;
-            read += 1;
-        }
+    let next = words.get(at + read).and_then(|next| unit(&next.text));
+    if let Some((unit, factor)) = next.filter(|_| value.unit.is_empty()) {
+        value.unit = unit;
+        value.amount *= factor;
+        read += 1;
     }
     Some((value, read))
 }
@@ -85,7 +86,8 @@ fn in_digits(text: &str) -> Option<Value> {
 
 /// A number with its thousands apart or not: `2,700`, `10.99`, `1.234.567`.
 fn decimal(text: &str) -> Option<f64> {
-    let groups = text.split(',').skip(1).all(|group| group.split('.').next().is_some_and(|whole| whole.len() == 3));
+    let groups =
+        text.split(',').skip(1).all(|group| group.split('.').next().is_some_and(|whole| whole.len() == 3));
     let joined = if groups { text.replace(',', "") } else { text.replace(',', ".") };
     if joined.matches('.').count() > 1 {
         return joined.replace('.', "").parse().ok();
@@ -97,13 +99,14 @@ fn decimal(text: &str) -> Option<f64> {
 fn with_suffix(text: &str) -> Option<Value> {
     let end = text.find(|c: char| !(c.is_ascii_digit() || matches!(c, '.' | ',' | ':')))?;
     let (digits, suffix) = text.split_at_checked(end)?;
-    let amount = digits.chars().next().filter(char::is_ascii_digit).and(decimal(&digits.replace(':', ".")))?;
+    let amount =
+        digits.chars().next().filter(char::is_ascii_digit).and(decimal(&digits.replace(':', ".")))?;
     match suffix {
         "st" | "nd" | "rd" | "th" => Some(Value { unit: "ordinal", ..plain(amount) }),
         "am" | "pm" => {
             let minutes = amount.trunc() % 12.0 * 60.0 + (amount.fract() * 100.0).round();
             let afternoon = if suffix == "pm" { 720.0 } else { 0.0 };
-            Some(Value { unit: "clock", ..plain(minutes + afternoon) })
+            Some(Value { unit: "clock", amount: minutes + afternoon, ..plain(amount.trunc()) })
         }
         "k" => Some(plain(amount * 1e3)),
         "m" if digits.len() > 3 => None,
@@ -125,7 +128,9 @@ fn in_words(words: &[Word], at: usize) -> Option<(Value, usize)> {
     let (mut total, mut part, mut read) = (0.0, 0.0, 0);
     while let Some(word) = words.get(at + read).filter(|_| read < 12) {
         if let Some(digit) = numeral(&word.text) {
-            let fits = part == 0.0 || (digit < 10.0 && part % 10.0 == 0.0 && part % 100.0 != 10.0) || part % 100.0 == 0.0;
+            let fits = part == 0.0
+                || (digit < 10.0 && part % 10.0 == 0.0 && part % 100.0 != 10.0)
+                || part % 100.0 == 0.0;
             if !fits {
                 break;
             }
@@ -155,8 +160,26 @@ fn follows_numeral(words: &[Word], and: usize) -> bool {
 
 fn numeral(word: &str) -> Option<f64> {
     const NUMERALS: &[&str] = &[
-        "zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve",
-        "thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen",
+        "zero",
+        "one",
+        "two",
+        "three",
+        "four",
+        "five",
+        "six",
+        "seven",
+        "eight",
+        "nine",
+        "ten",
+        "eleven",
+        "twelve",
+        "thirteen",
+        "fourteen",
+        "fifteen",
+        "sixteen",
+        "seventeen",
+        "eighteen",
+        "nineteen",
     ];
     const TENS: &[&str] = &["twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety"];
     let small = NUMERALS.iter().position(|numeral| *numeral == word).map(|at| at as f64);

@@ -92,16 +92,18 @@ fn mark(rest: &str, found: &mut Vec<Word>, opens: bool) -> bool {
         return false;
     }
     let ends_sentence = matches!(mark, '.' | '!' | '?' | ':' | '\n' | '。' | '？' | '！');
-    if ends_sentence || matches!(mark, ',' | ';' | '(' | ')' | '，' | '、') {
-        if let Some(last) = found.last_mut() {
-            last.ends_clause = true;
-        }
+    let ends_clause = ends_sentence || matches!(mark, ',' | ';' | '(' | ')' | '，' | '、');
+    if let Some(last) = found.last_mut().filter(|_| ends_clause) {
+        last.ends_clause = true;
     }
     ends_sentence || (opens && !mark.is_alphanumeric())
 }
 
 fn is_sign(mark: char) -> bool {
-    matches!(mark, '%' | '$' | '€' | '£' | '¥' | '₹' | '₽' | '₩' | '+' | '*' | '=' | '<' | '>' | '^' | '×' | '÷')
+    matches!(
+        mark,
+        '%' | '$' | '€' | '£' | '¥' | '₹' | '₽' | '₩' | '+' | '*' | '=' | '<' | '>' | '^' | '×' | '÷'
+    )
 }
 
 /// Whether a hyphen is a minus: a digit stands behind it (and, as the caller has seen, no word right before it).
@@ -118,7 +120,8 @@ fn length_of_word(rest: &str) -> usize {
     if is_ideograph(first) {
         return first.len_utf8();
     }
-    let blank = rest.find(|c: char| c.is_whitespace() || matches!(c, '"' | ',' | ')' | '(' | '<' | '>' | ';'));
+    let blank =
+        rest.find(|c: char| c.is_whitespace() || matches!(c, '"' | ',' | ')' | '(' | '<' | '>' | ';'));
     let run = rest.get(..blank.unwrap_or(rest.len())).unwrap_or_default();
     if is_address(run) {
         return run.trim_end_matches(['.', '?', '!', ':', ',', '\'']).len();
@@ -127,9 +130,8 @@ fn length_of_word(rest: &str) -> usize {
     let mut before = first;
     for (at, here) in rest.char_indices() {
         let next = rest.get(at + here.len_utf8()..).and_then(|after| after.chars().next());
-        let within = here.is_alphanumeric() && !is_ideograph(here)
-            || is_combining(here)
-            || joins(before, here, next);
+        let within =
+            here.is_alphanumeric() && !is_ideograph(here) || is_combining(here) || joins(before, here, next);
         if !within {
             break;
         }
@@ -182,7 +184,13 @@ fn push(raw: &str, opens: bool, tied: bool, found: &mut Vec<Word>) {
     found.push(word);
     if negated {
         let text = "not".to_owned();
-        found.push(Word { text, shape: Shape::Plain, opens_sentence: false, ends_clause: false, tied: false });
+        found.push(Word {
+            text,
+            shape: Shape::Plain,
+            opens_sentence: false,
+            ends_clause: false,
+            tied: false,
+        });
     }
 }
 
@@ -207,8 +215,8 @@ fn shape(raw: &str) -> Shape {
 /// The word without what an apostrophe adds to it, and whether that was a negation.
 fn contraction(small: &str) -> Option<(String, bool)> {
     const WITHOUT_APOSTROPHE: &[&str] = &[
-        "dont", "doesnt", "didnt", "isnt", "arent", "wasnt", "werent", "havent", "hasnt", "hadnt", "wouldnt", "couldnt",
-        "shouldnt", "mustnt", "neednt", "aint",
+        "dont", "doesnt", "didnt", "isnt", "arent", "wasnt", "werent", "havent", "hasnt", "hadnt", "wouldnt",
+        "couldnt", "shouldnt", "mustnt", "neednt", "aint",
     ];
     match small {
         "can't" | "cant" | "cannot" => return Some(("can".to_owned(), true)),
@@ -222,7 +230,8 @@ fn contraction(small: &str) -> Option<(String, bool)> {
     if WITHOUT_APOSTROPHE.contains(&small) {
         return Some((small.trim_end_matches("nt").to_owned(), true));
     }
-    let (stem, _) = small.split_once('\'').filter(|(_, end)| matches!(*end, "s" | "re" | "ve" | "ll" | "d" | "m"))?;
+    let (stem, _) =
+        small.split_once('\'').filter(|(_, end)| matches!(*end, "s" | "re" | "ve" | "ll" | "d" | "m"))?;
     Some((stem.to_owned(), false))
 }
 
@@ -258,11 +267,11 @@ fn fold_end(mut stem: String) -> String {
     if stem.len() > 3 && stem.ends_with('e') {
         stem.pop();
     }
-    let mut last_two = stem.chars().rev();
-    if let (Some(last), Some(before)) = (last_two.next(), last_two.next()) {
-        if last == before && !is_vowel(last) && stem.len() > 3 {
-            stem.pop();
-        }
+    let mut ends = stem.chars().rev();
+    let doubled =
+        ends.next().zip(ends.next()).is_some_and(|(last, before)| last == before && !is_vowel(last));
+    if doubled && stem.len() > 3 {
+        stem.pop();
     }
     if stem.ends_with('y') {
         stem.pop();
