@@ -224,8 +224,8 @@ const POLARITY: f32 = 0.05;
 const CONTRAST: f32 = 0.05;
 const QUESTION: f32 = 0.06;
 const MOOD: f32 = 0.02;
-const SUBSTITUTED: f32 = 0.10;
-const ADDED: f32 = 0.04;
+const SUBSTITUTED: f32 = 0.06;
+const ADDED: f32 = 0.03;
 // A word that others exclude ("joint", "child") narrows the question more than any word does.
 const ADDED_NARROWING: f32 = 0.10;
 const ORDER: f32 = 0.06;
@@ -235,7 +235,7 @@ const MISSPELT: f32 = 0.01;
 pub const SAME_COSINE_MIN: f32 = 0.55;
 
 /// What is left of the distance of questions that say the same in the same words.
-pub const SAME_DISTANCE: f32 = 0.3;
+pub const SAME_DISTANCE: f32 = 0.5;
 
 /// What is made of the answer to `b` as an answer to `a`, the cosine of their vectors given.
 #[must_use]
@@ -269,7 +269,8 @@ pub fn compare(a: &Facts, b: &Facts) -> Findings {
     direction(a, b, &mut findings);
     words_left(&alignment, &mut findings);
     let only_slips = findings.list.iter().all(|finding| finding.reason == Reason::Misspelt);
-    findings.same = only_slips && !mood_differs && says_the_same(&alignment);
+    findings.same =
+        only_slips && !mood_differs && a.mood.kind.agrees(b.mood.kind) && says_the_same(&alignment);
     findings
 }
 

@@ -35,6 +35,12 @@ pub(crate) enum Kind {
 }
 
 impl Kind {
+    /// Whether both may ask for the same thing, the other words being the same.
+    pub(crate) fn agrees(self, other: Kind) -> bool {
+        let wide = |kind: Kind| matches!(kind, Kind::Procedure | Kind::YesNo | Kind::What | Kind::Other);
+        self == other || wide(self) && wide(other)
+    }
+
     /// Whether an answer to one is no answer to the other. What may be worded either way ("how do I", "can I", "what is the way")
     /// conflicts with nothing.
     pub(crate) fn conflicts(self, other: Kind) -> bool {

@@ -211,6 +211,7 @@ fn the_same_words_are_served_whatever_the_vector_says() {
 fn the_same_words_with_another_owner_or_order_are_not_the_same() {
     for (a, b) in [
         ("Can I order a new card?", "Can I order another new card?"),
+        ("What must be done to verify my identity?", "Why must I verify my identity?"),
         ("Did the train arrive in London?", "Will the train arrive in London?"),
         ("What is my account name?", "What is your account name?"),
     ] {
