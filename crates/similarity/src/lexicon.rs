@@ -136,3 +136,51 @@ impl Lexicon {
 fn lines(table: &'static str) -> impl Iterator<Item = &'static str> {
     table.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_axis_has_a_kind_a_name_of_its_own_and_two_sides_or_more() {
+        let mut names = HashSet::new();
+        for line in lines(include_str!("tables/axes.txt")) {
+            let (head, sides) = line.split_once(':').unwrap_or_else(|| panic!("{line}"));
+            let (kind, name) = head.split_once(' ').unwrap_or_else(|| panic!("{line}"));
+            let count = sides.split('|').filter(|side| !side.trim().is_empty()).count();
+            assert!(["pair", "set", "~set", "~pair"].contains(&kind), "{line}");
+            assert!(count >= 2 && (count == 2 || kind.ends_with("set")), "{line}");
+            assert!(names.insert(name), "{name} is there twice");
+        }
+        assert_eq!(names.len(), LEXICON.axes.len());
+    }
+
+    #[test]
+    fn no_word_stands_on_two_sides_of_one_axis() {
+        for (word, sides) in &LEXICON.sides {
+            for (at, side) in sides.iter().enumerate() {
+                assert!(!sides.iter().skip(at + 1).any(|other| other.axis == side.axis), "{word}");
+            }
+        }
+    }
+
+    #[test]
+    fn words_of_one_meaning_do_not_exclude_each_other() {
+        for line in lines(include_str!("tables/synonyms.txt")) {
+            let stems: Vec<String> = line
+                .split_whitespace()
+                .map(|word| word.split('_').map(stem).collect::<Vec<_>>().join(" "))
+                .collect();
+            assert!(stems.len() >= 2, "{line}");
+            for (at, one) in stems.iter().enumerate() {
+                for other in stems.iter().skip(at + 1) {
+                    let apart = LEXICON.sides(one).iter().any(|side| {
+                        let mut others = LEXICON.sides(other).iter().filter(|stand| stand.axis == side.axis);
+                        others.any(|stand| stand.side != side.side)
+                    });
+                    assert!(!apart, "{one} and {other} in: {line}");
+                }
+            }
+        }
+    }
+}
