@@ -26,7 +26,6 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("oidc", &["upstream", "identity", "policy"]),
     ("alerts", &["upstream", "config", "catalog"]),
     ("simulator", &["dialect"]),
-    ("embedder", &[]),
     ("similarity", &[]),
     ("cache", &["similarity"]),
     (
@@ -34,7 +33,6 @@ const ARROWS: &[(&str, &[&str])] = &[
         &[
             "alerts",
             "cache",
-            "embedder",
             "similarity",
             "upstream",
             "credentials",
@@ -54,7 +52,6 @@ const ARROWS: &[(&str, &[&str])] = &[
             "server",
             "simulator",
             "cache",
-            "embedder",
             "similarity",
             "upstream",
             "store",

@@ -1,1 +1,0 @@
-//! Sentences into vectors.
