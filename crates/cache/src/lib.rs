@@ -7,11 +7,13 @@
 //! **Invariant**: nothing is looked up or kept without a key, and no key is made without a [`Scope`].
 
 mod entry;
+mod far;
 mod flight;
 mod key;
 mod memory;
 
 pub use entry::{Entry, Form};
+pub use far::{DiskPlace, Event, Far, FarError, FarRules, Info, Told};
 pub use flight::{Flights, Follower, Joined, Lead};
 pub use key::{KEY_BYTES, Key, KeyMaker, Scope};
 pub use memory::Memory;
