@@ -4,6 +4,7 @@
 //!
 //! **Invariant:** whose answers are shared is always said: nobody's but a team's where the operator says nothing.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::keys;
@@ -13,6 +14,13 @@ use crate::yaml::Node;
 
 /// LiteLLM's time that an answer stays in memory, where no setting says so.
 pub const TTL_DEFAULT: Duration = Duration::from_secs(600);
+
+/// Where answers on the disk are, where no setting says so.
+const DISK_FOLDER: &str = "tollgate_cache";
+/// Bytes that they may take there.
+const DISK_BYTES_MAX: u64 = 1 << 30;
+/// The longest that a request waits for a look outside of the process: a provider takes longer for most answers.
+const LOOKUP_TIMEOUT: Duration = Duration::from_millis(100);
 
 /// Whose answers are given to whom.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -72,13 +80,38 @@ impl Which {
     }
 }
 
+/// A place for answers outside of the process.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum FarPlace {
+    /// A folder.
+    Disk {
+        /// Where it is; from the folder in which the gateway was started, where it does not begin with `/`.
+        folder: PathBuf,
+        /// Bytes that answers may take there.
+        bytes_max: u64,
+    },
+}
+
+/// Answers outside of the process.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FarCaching {
+    /// Where they are.
+    pub place: FarPlace,
+    /// The longest that a request waits for a look.
+    pub lookup_timeout: Duration,
+}
+
 /// The cache of answers.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Caching {
+    /// Where answers are kept besides memory.
+    pub far: Option<FarCaching>,
     /// It is on for requests that say nothing else.
     pub is_default_on: bool,
     /// How long an answer is kept where its request names no time.
     pub ttl: Duration,
+    /// How long it stays in memory at most, where another place has it too.
+    pub memory_ttl: Duration,
     /// The namespace of requests that name none.
     pub namespace: Option<String>,
     /// LiteLLM's names of the kinds of calls that are kept; `None` for all.
@@ -112,7 +145,7 @@ pub(crate) fn read(root: &Node, found: &mut Collector) -> Option<Caching> {
     let is_on = litellm.flag("cache").unwrap_or(false);
     let kind = params.text("type");
     if let (true, Some(kind), Some(place)) = (is_on, kind.as_deref(), params.place("type"))
-        && kind != "local"
+        && !matches!(kind, "local" | "disk")
     {
         let message =
             format!("'{kind}' is not yet active: answers are kept in memory, for the same requests");
@@ -122,9 +155,17 @@ pub(crate) fn read(root: &Node, found: &mut Collector) -> Option<Caching> {
         let message = "has no effect without litellm_settings.cache: true";
         found.warning(place, &tollgate.path_of("cache"), message);
     }
+    let far = far(kind.as_deref(), &params, &own);
+    let memory_ttl = params.seconds("ttl").or(params.seconds("default_in_memory_ttl")).unwrap_or(TTL_DEFAULT);
     let caching = Caching {
         is_default_on: params.text("mode").is_none_or(|mode| mode != "default_off"),
-        ttl: params.seconds("ttl").or(params.seconds("default_in_memory_ttl")).unwrap_or(TTL_DEFAULT),
+        ttl: match far {
+            // What memory does not have any more is still there.
+            Some(_) => params.seconds("ttl").unwrap_or(TTL_DEFAULT),
+            None => memory_ttl,
+        },
+        memory_ttl,
+        far,
         namespace: params.text("namespace"),
         call_types: params.node("supported_call_types").map(|_| params.texts("supported_call_types")),
         sharing: own.text("scope").map_or(Sharing::Team, |word| sharing(&word)),
@@ -144,6 +185,18 @@ pub(crate) fn read(root: &Node, found: &mut Collector) -> Option<Caching> {
         never: Which::read(&own.section("never", keys::caching::WHICH)),
     };
     is_on.then_some(caching)
+}
+
+/// The place outside of the process that a type of cache means.
+fn far(kind: Option<&str>, params: &Section<'_>, own: &Section<'_>) -> Option<FarCaching> {
+    let folder = params.text("disk_cache_dir").unwrap_or_else(|| DISK_FOLDER.to_owned());
+    let bytes_max = own.count("disk_bytes_max").unwrap_or(DISK_BYTES_MAX);
+    let lookup_timeout = own.seconds("lookup_timeout").unwrap_or(LOOKUP_TIMEOUT);
+    let place = match kind {
+        Some("disk") => FarPlace::Disk { folder: folder.into(), bytes_max },
+        _ => return None,
+    };
+    Some(FarCaching { place, lookup_timeout })
 }
 
 fn sharing(word: &str) -> Sharing {
@@ -210,7 +263,9 @@ mod tests {
             caching.unwrap(),
             Caching {
                 is_default_on: false,
+                far: None,
                 ttl: Duration::from_secs(60),
+                memory_ttl: Duration::from_secs(60),
                 namespace: Some("n".to_owned()),
                 call_types: Some(texts(&["acompletion"])),
                 sharing: Sharing::EndUser,
@@ -233,5 +288,24 @@ mod tests {
                 .as_secs(),
             30
         );
+    }
+
+    #[test]
+    fn a_disk_keeps_longer_than_memory() {
+        let (caching, report) =
+            read("litellm_settings: {cache: true, cache_params: {type: disk, default_in_memory_ttl: 30}}\n");
+        let caching = caching.unwrap();
+        let place = FarPlace::Disk { folder: "tollgate_cache".into(), bytes_max: 1 << 30 };
+        assert_eq!(caching.far, Some(FarCaching { place, lookup_timeout: Duration::from_millis(100) }));
+        assert_eq!((caching.ttl, caching.memory_ttl), (TTL_DEFAULT, Duration::from_secs(30)));
+        assert!(!report.contains("not yet active"), "{report}");
+        let caching = read(
+            "litellm_settings: {cache: true, cache_params: {type: disk, ttl: 5, default_in_memory_ttl: 30, disk_cache_dir: /a}}\n\
+             tollgate_settings: {cache: {disk_bytes_max: 7, lookup_timeout: 2}}\n",
+        );
+        let caching = caching.0.unwrap();
+        let place = FarPlace::Disk { folder: "/a".into(), bytes_max: 7 };
+        assert_eq!(caching.far, Some(FarCaching { place, lookup_timeout: Duration::from_secs(2) }));
+        assert_eq!((caching.ttl, caching.memory_ttl), (Duration::from_secs(5), Duration::from_secs(5)));
     }
 }

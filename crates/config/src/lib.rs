@@ -61,7 +61,7 @@ pub use budgets::{
     AnomalySettings, BUDGET_EXCEEDED_STATUS_DEFAULT, BUDGET_MAXIMUM_FLOOR_DEFAULT, BudgetLimit,
     BudgetMaximum, BudgetSettings, BudgetTiers, EndUserLimit, KeyRates, ScopeLimit,
 };
-pub use caching::{Caching, Sharing, TTL_DEFAULT, ToolRule, Which};
+pub use caching::{Caching, FarCaching, FarPlace, Sharing, TTL_DEFAULT, ToolRule, Which};
 pub use canned::{Canned, FaqEntry};
 pub use changed::{CHANGEABLE, Unchangeable, changeable, keys_of, map_secrets, masked, stands_before};
 pub use classes::{AllowedFailsPolicy, RetryPolicy};

@@ -411,6 +411,10 @@ impl Gateway {
             books.close().await;
         }
         self.alerts.close().await;
+        let snapshot = self.snapshot();
+        if let Some(answers) = snapshot.answers() {
+            answers.settle().await;
+        }
         self.store.close().await;
     }
 

@@ -170,7 +170,7 @@ impl Snapshot {
             chains: Arc::new(Chains::of(&config)),
             sensitive: Sensitive::of(&config),
             toll_rules: TollRules::of(&config),
-            answers: Answers::of(&config, previous.and_then(|snapshot| snapshot.answers.as_ref())),
+            answers: Answers::of(&config, previous.and_then(|snapshot| snapshot.answers.as_ref()), metrics),
             access_groups: ArcSwapOption::empty(),
             team_models: TeamModels::of(&config),
             fleet: Arc::clone(fleet),

@@ -40,6 +40,18 @@ pub(crate) static OWN: Table = &[&[
         "Who shares answers: `team` those of a team (a key without one: its user, or itself alone), `organization`, `user`, `key`, `end_user` each alone, within that; `shared` everybody.",
     ),
     active("memory_bytes_max", Kind::Positive, "67108864", "Memory for kept answers, in bytes."),
+    active(
+        "disk_bytes_max",
+        Kind::Positive,
+        "1073741824",
+        "Room for answers on the disk (`cache_params.type: disk`), in bytes; what was written first goes first.",
+    ),
+    active(
+        "lookup_timeout",
+        Kind::Timeout,
+        "0.1",
+        "The longest that a request waits for a look outside of the process.",
+    ),
     active("entry_bytes_max", Kind::Positive, "1048576", "A longer answer is not kept, in bytes."),
     active(
         "single_flight",
@@ -122,7 +134,7 @@ pub(crate) static PARAMS: Table = &[&[
         "type",
         Kind::Choice(CACHES),
         "local",
-        "Where answers are kept. `local`: in memory. Others are kept in memory too until their place is active.",
+        "Where answers are kept. `local`: in memory. `disk`: in a folder too, from where they come after a restart. Others are kept in memory until their place is active.",
     ),
     active(
         "mode",
@@ -176,7 +188,7 @@ pub(crate) static PARAMS: Table = &[&[
     later("sentinel_password", Kind::Secret, ""),
     later("service_name", Kind::Text, ""),
     later("ssl", Kind::Bool, ""),
-    later("disk_cache_dir", Kind::Text, ""),
+    active("disk_cache_dir", Kind::Text, "tollgate_cache", "The folder of `type: disk`."),
     later("qdrant_api_base", Kind::Text, ""),
     later("qdrant_api_key", Kind::Secret, ""),
     later("qdrant_collection_name", Kind::Text, ""),

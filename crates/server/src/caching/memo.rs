@@ -96,8 +96,7 @@ impl Memo {
         if ttl == 0 || !super::replay::is_good(self.surface, &entry) {
             return self.give_up();
         }
-        let entry = Arc::new(entry);
-        self.answers.memory.put(self.key, Arc::clone(&entry));
+        let entry = self.answers.keep(self.key, entry, now);
         self.tell(News::Kept(entry));
     }
 

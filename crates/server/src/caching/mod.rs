@@ -10,6 +10,7 @@
 mod controls;
 mod eligible;
 mod facts;
+mod far;
 mod key;
 mod memo;
 mod recall;
@@ -21,9 +22,10 @@ pub(crate) use memo::Memo;
 pub(crate) use recall::{Recalled, recall};
 
 use crate::reply::SharedStream;
+use crate::telemetry::Metrics;
 use sha2::{Digest, Sha256};
 use std::sync::{Arc, Weak};
-use tollgate_cache::{Entry, Flights, Key, KeyMaker, Memory};
+use tollgate_cache::{Entry, Far, FarError, Flights, Key, KeyMaker, Memory};
 use tollgate_config::{Caching, Config, Secret};
 
 /// What those who wait for the same answer are told by the one who asks for it.
@@ -43,17 +45,26 @@ pub(crate) struct Answers {
     maker: KeyMaker,
     secret: [u8; 32],
     memory: Arc<Memory>,
+    /// Where they outlive this process.
+    far: Option<Arc<Far>>,
+    /// Counts what came from there and is no answer.
+    damaged: Box<dyn Fn() + Send + Sync>,
     flights: Arc<Flights<News>>,
 }
 
 impl Answers {
     /// As the configuration wants them; `None` where it wants none. What `previous` has is kept where it may be.
-    pub(crate) fn of(config: &Config, previous: Option<&Arc<Self>>) -> Option<Arc<Self>> {
+    pub(crate) fn of(config: &Config, previous: Option<&Arc<Self>>, metrics: &Metrics) -> Option<Arc<Self>> {
         let rules = config.cache.clone()?;
         let secret = secret(config);
         let same = previous.filter(|previous| previous.secret == secret);
         let lends = same.filter(|previous| previous.rules.memory_bytes_max == rules.memory_bytes_max);
+        // Keys of another secret are other keys: the place may be the same.
+        let reached = previous.filter(|previous| previous.rules.far == rules.far);
+        let far = reached.map_or_else(|| far::open(&rules, metrics), |it| it.far.clone());
         Some(Arc::new(Self {
+            far,
+            damaged: metrics.cache.counts_damaged(),
             memory: lends
                 .map_or_else(|| Arc::new(Memory::new(rules.memory_bytes_max)), |it| Arc::clone(&it.memory)),
             flights: same.map(|it| Arc::clone(&it.flights)).unwrap_or_default(),
@@ -68,14 +79,38 @@ impl Answers {
         &self.memory
     }
 
-    /// Forgets one; whether there was one.
-    pub(crate) fn forget(&self, key: &Key) -> bool {
-        self.memory.remove(key)
+    /// Where they outlive this process.
+    pub(crate) fn far(&self) -> Option<&Far> {
+        self.far.as_deref()
+    }
+
+    /// Forgets some; how many there were, in memory or where they outlive this process.
+    ///
+    /// # Errors
+    /// Where that place fails. They are not in memory any more.
+    pub(crate) async fn forget(&self, keys: Vec<Key>) -> Result<u64, FarError> {
+        let removed = keys.iter().filter(|key| self.memory.remove(key)).count() as u64;
+        match &self.far {
+            Some(far) => Ok(far.remove(keys).await?.max(removed)),
+            None => Ok(removed),
+        }
+    }
+
+    /// Forgets all.
+    ///
+    /// # Errors
+    /// Where the place in which they outlive this process fails. They are not in memory any more.
+    pub(crate) async fn forget_all(&self) -> Result<(), FarError> {
+        self.memory.clear();
+        match &self.far {
+            Some(far) => far.clear().await,
+            None => Ok(()),
+        }
     }
 
     /// What is told of it to an operator: LiteLLM's name of the place.
     pub(crate) fn place(&self) -> &'static str {
-        "local"
+        self.far.as_ref().map_or("local", |far| far.kind())
     }
 }
 

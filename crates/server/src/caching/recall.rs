@@ -75,6 +75,9 @@ impl Look<'_> {
             return Ok(hit);
         }
         if self.controls.no_store || !self.answers.rules.single_flight {
+            if let Some(hit) = self.fetched(None).await? {
+                return Ok(hit);
+            }
             return Ok(self.miss(None));
         }
         for _ in 0..WAITS_MAX {
@@ -82,6 +85,9 @@ impl Look<'_> {
                 Joined::Leads(lead) => {
                     // It may have come between the look and the lead.
                     if let Some(hit) = self.kept().await? {
+                        return Ok(hit);
+                    }
+                    if let Some(hit) = self.fetched(Some(&lead)).await? {
                         return Ok(hit);
                     }
                     return Ok(self.miss(Some(lead)));
@@ -122,6 +128,18 @@ impl Look<'_> {
         match entry.filter(|entry| self.is_fresh(entry)) {
             Some(entry) => self.hit(&entry).await,
             None => Ok(None),
+        }
+    }
+
+    /// What is kept outside of this process: whoever leads asks there for all who follow.
+    async fn fetched(&self, lead: Option<&Lead<News>>) -> Result<Option<Recalled>, Rejection> {
+        let Some(entry) = self.answers.fetch(self.key, self.now()).await else { return Ok(None) };
+        if let Some(lead) = lead {
+            lead.tell(News::Kept(Arc::clone(&entry)));
+        }
+        match self.is_fresh(&entry) {
+            true => self.hit(&entry).await,
+            false => Ok(None),
         }
     }
 
