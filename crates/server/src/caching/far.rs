@@ -9,8 +9,13 @@
 use super::Answers;
 use crate::telemetry::Metrics;
 use std::sync::Arc;
+use std::time::Duration;
+use tokio::time::timeout;
 use tollgate_cache::{DiskPlace, Entry, Far, FarRules, Key};
 use tollgate_config::{Caching, FarPlace};
+
+/// How long the end of the process waits for the last answers: it can do without them.
+const SETTLE_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The place outside of this process that the rules name.
 pub(super) fn open(rules: &Caching, metrics: &Metrics) -> Option<Arc<Far>> {
@@ -57,8 +62,8 @@ impl Answers {
     /// Waits until what is kept is also where it outlives this process.
     pub(crate) async fn settle(&self) {
         let Some(far) = &self.far else { return };
-        if let Err(error) = far.settle().await {
-            tracing::warn!(place = far.kind(), %error, "the last answers were perhaps not kept");
+        if !matches!(timeout(SETTLE_TIMEOUT, far.settle()).await, Ok(Ok(()))) {
+            tracing::warn!(place = far.kind(), "the last answers were perhaps not kept");
         }
     }
 }

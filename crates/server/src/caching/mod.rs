@@ -89,11 +89,13 @@ impl Answers {
     /// # Errors
     /// Where that place fails. They are not in memory any more.
     pub(crate) async fn forget(&self, keys: Vec<Key>) -> Result<u64, FarError> {
+        // Memory comes last: what is looked up meanwhile may come from there.
+        let beyond = match &self.far {
+            Some(far) => far.remove(keys.clone()).await,
+            None => Ok(0),
+        };
         let removed = keys.iter().filter(|key| self.memory.remove(key)).count() as u64;
-        match &self.far {
-            Some(far) => Ok(far.remove(keys).await?.max(removed)),
-            None => Ok(removed),
-        }
+        Ok(beyond?.max(removed))
     }
 
     /// Forgets all.
@@ -101,11 +103,12 @@ impl Answers {
     /// # Errors
     /// Where the place in which they outlive this process fails. They are not in memory any more.
     pub(crate) async fn forget_all(&self) -> Result<(), FarError> {
-        self.memory.clear();
-        match &self.far {
+        let beyond = match &self.far {
             Some(far) => far.clear().await,
             None => Ok(()),
-        }
+        };
+        self.memory.clear();
+        beyond
     }
 
     /// What is told of it to an operator: LiteLLM's name of the place.
