@@ -25,6 +25,7 @@ pub mod ollama;
 pub mod openai;
 mod prompt;
 pub mod relay;
+pub mod replay;
 pub mod replicate;
 pub mod rerank;
 pub mod responses;

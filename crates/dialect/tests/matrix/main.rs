@@ -13,6 +13,7 @@ mod feed;
 mod forms;
 mod goldens;
 mod page;
+mod replays;
 mod replies;
 mod requests;
 mod surface;

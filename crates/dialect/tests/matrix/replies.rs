@@ -19,7 +19,7 @@ use tollgate_dialect::wire::{EventDecoder, Losses, Transducer};
 const BASE: &str = include_str!("replies/base.json");
 
 /// Groups of features by the heading of their table.
-const GROUPS: &[(&str, &str)] = &[
+pub(crate) const GROUPS: &[(&str, &str)] = &[
     ("Content of answers", include_str!("replies/content.json")),
     ("Why an answer ended", include_str!("replies/stops.json")),
     ("Usage and service tier", include_str!("replies/usage.json")),
@@ -29,13 +29,13 @@ const GROUPS: &[(&str, &str)] = &[
 const CUTS: [(usize, &[usize]); 2] = [(3, &[7, 64]), (1_000, &[1])];
 
 /// The body that a provider of this dialect sends.
-fn body(provider: &Surface, members: &Value) -> Value {
+pub(crate) fn body(provider: &Surface, members: &Value) -> Value {
     let base: Value = serde_json::from_str(BASE).unwrap();
     goldens::merge(&base[provider.dialect.name()], members)
 }
 
 /// A provider's body, read.
-fn read(provider: &Surface, feature: &str, body: &Value) -> ChatReply {
+pub(crate) fn read(provider: &Surface, feature: &str, body: &Value) -> ChatReply {
     let read = (provider.decode_reply)(body.to_string().as_bytes(), &surface::reading(provider));
     read.unwrap_or_else(|fault| panic!("{feature}: {}: {fault:?}", provider.title))
 }
