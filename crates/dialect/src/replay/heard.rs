@@ -19,7 +19,9 @@ const SAMPLES: (&str, &str) = ("audio/L16;rate=24000", "pcm16");
 
 /// The whole answer that a stream told; `None` where it is not whole.
 ///
-/// See [`Heard`] for what is not whole and for what events do not say.
+/// See [`Heard::into_reply`] for what is not whole and [`Heard`] for what is not carried. The events are to be those of a
+/// stream that came to its end ([`EventDecoder::is_complete`](crate::wire::EventDecoder::is_complete)): that a further
+/// answer never began, no event tells.
 pub fn reply_of(events: &[StreamEvent]) -> Option<ChatReply> {
     let mut heard = Heard::default();
     for event in events {
