@@ -23,7 +23,8 @@ pub(crate) use error::in_place_of_answer;
 pub use error::{decode_error, encode_error, error_frame};
 pub use params::{CAPABILITIES, CHAT_PARAMS};
 pub use reply::{
-    VectorForm, decode_embedding_reply, decode_reply, encode_completion, encode_embeddings, encode_reply,
+    VectorForm, decode_completion, decode_embedding_reply, decode_reply, encode_completion,
+    encode_embeddings, encode_reply,
 };
 pub use request::{
     CHAT_PATH, Extensions, decode_chat, decode_completions, decode_embeddings, encode_chat,

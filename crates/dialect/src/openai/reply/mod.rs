@@ -2,10 +2,12 @@
 //!
 //! Owns the form of whole answers and the words of `finish_reason`. Leaves chunks to [`super::stream`].
 
+mod completion;
 mod decode;
 mod embeddings;
 mod encode;
 
+pub use completion::decode_completion;
 pub use decode::decode_reply;
 pub use embeddings::{VectorForm, decode_embedding_reply, encode_embeddings};
 pub use encode::{encode_completion, encode_reply};
