@@ -293,7 +293,8 @@ fn any_part() -> impl Strategy<Value = Part> {
         2 => (any_words(), prop::option::of(any_signature()))
             .prop_map(|(text, signature)| Part::Reasoning { text, signature }),
         1 => any_signature().prop_map(|data| Part::RedactedReasoning { data }),
-        1 => any_words().prop_map(Part::Refusal),
+        // Words that no text before it has.
+        1 => any_words().prop_map(|words| Part::Refusal(format!("No: {words}"))),
         2 => call,
         1 => sound,
         1 => picture.prop_map(|source| Part::Image { source, detail: None, cache_control: None }),

@@ -32,8 +32,8 @@ pub fn reply_of(events: &[StreamEvent]) -> Option<ChatReply> {
 
 /// What a stream has told so far.
 ///
-/// Not carried, since an answer's parts have no place for it: the id of a sound at its provider, and which of a call's
-/// arguments came between which words. A source whose text spans several parts is one of the part that it begins in. When
+/// Not carried, since an answer's parts have no place for it: the id of a sound at its provider, which of a call's
+/// arguments came between which words, and a text that is the refusal behind it word by word. A source whose text spans several parts is one of the part that it begins in. When
 /// the answer was made and by which configuration no event says.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Heard {
@@ -307,10 +307,28 @@ impl Answer {
                 *data = joined(&pieces)?;
             }
         }
-        let choice =
-            Choice { index, parts: self.parts, stop: Some(stop), stop_sequence, logprobs: self.logprobs };
+        let choice = Choice {
+            index,
+            parts: refused_once(self.parts),
+            stop: Some(stop),
+            stop_sequence,
+            logprobs: self.logprobs,
+        };
         (!self.is_broken).then_some(choice)
     }
+}
+
+/// The parts without a text that only gives the words of the refusal behind it: Anthropic's streams say them as both, for
+/// those who show nothing else.
+fn refused_once(parts: Vec<Part>) -> Vec<Part> {
+    let mut once: Vec<Part> = Vec::with_capacity(parts.len());
+    for part in parts {
+        if let Part::Refusal(words) = &part {
+            once.pop_if(|before| matches!(before, Part::Text { text, .. } if text == words));
+        }
+        once.push(part);
+    }
+    once
 }
 
 /// Arguments that a dialect can write as what they are; a call without any has none.

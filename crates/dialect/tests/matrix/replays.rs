@@ -5,7 +5,9 @@ use crate::replies::{self, GROUPS};
 use crate::surface::{self, SURFACES, Surface};
 use crate::{feed, forms, goldens, view};
 use serde_json::Value;
-use tollgate_dialect::conversation::{ChatReply, MediaSource, Part, StreamEvent};
+use tollgate_dialect::conversation::{
+    ChatReply, Choice, Citation, Issuer, MediaSource, Part, Signature, StopReason, StreamEvent,
+};
 use tollgate_dialect::replay::{events_of, reply_of};
 use tollgate_dialect::wire::{Dialect, Losses};
 
@@ -97,4 +99,111 @@ fn a_stream_is_the_same_when_it_is_given_out_whole() {
         }
     }
     require_none(&differing);
+}
+
+/// Answers that say one thing each, by its name.
+fn said() -> Vec<(&'static str, Choice)> {
+    let text = |text: &str| Part::text(text);
+    let thought = |text: &str, signature: Option<&str>| Part::Reasoning {
+        text: text.to_owned(),
+        signature: signature.map(|text| Signature::new(Issuer::Anthropic, text)),
+    };
+    let call = |id: &str, is_custom: bool| Part::ToolCall {
+        id: id.to_owned(),
+        name: "f".to_owned(),
+        arguments: if is_custom { "words".to_owned() } else { r#"{"a":1}"#.to_owned() },
+        is_custom,
+        signature: None,
+    };
+    let source = |span| Citation { url: Some("https://a.example".to_owned()), span, ..Citation::default() };
+    let cited = |span| Part::Text {
+        text: "It is twelve degrees in Oslo.".to_owned(),
+        cache_control: None,
+        citations: vec![source(span)],
+    };
+    let sealed = Part::RedactedReasoning { data: Signature::new(Issuer::Anthropic, "sealed") };
+    let data = "iVBORw0KGgo=".to_owned();
+    let picture = MediaSource::Base64 { media_type: "image/png".to_owned(), data };
+    let sound = MediaSource::Base64 { media_type: "audio/wav".to_owned(), data: "UklGRg==".to_owned() };
+    let entry = serde_json::json!({"token": "Hello", "logprob": -0.5, "bytes": [72, 101, 108, 108, 111],
+        "top_logprobs": [{"token": "Hi", "logprob": -1.5, "bytes": [72, 105]}]});
+    let parts = |parts: Vec<Part>| Choice { parts, stop: Some(StopReason::Stop), ..Choice::default() };
+    let probable = serde_json::json!({"content": [entry], "refusal": null});
+    vec![
+        ("text", parts(vec![text("Hello there, this is a somewhat longer text.")])),
+        ("two texts", parts(vec![text("Hello"), text(" again")])),
+        ("a source of a text", parts(vec![cited(None)])),
+        ("a source of a part of a text", parts(vec![cited(Some((6, 12)))])),
+        ("reasoning", parts(vec![thought("Hm.", None), text("Hello")])),
+        ("signed reasoning", parts(vec![thought("Hm.", Some("s")), text("Hello")])),
+        ("sealed reasoning", parts(vec![sealed, text("Hello")])),
+        ("reasoning between texts", parts(vec![text("a"), thought("Hm.", Some("s")), text("b")])),
+        ("a call", parts(vec![text("Hello"), call("c1", false)])),
+        ("two calls", parts(vec![call("c1", false), call("c2", false)])),
+        ("a custom tool's call", parts(vec![call("c1", true)])),
+        ("text behind a call", parts(vec![call("c1", false), text("Hello")])),
+        ("a refusal", parts(vec![Part::Refusal("I will not.".to_owned())])),
+        ("a picture", parts(vec![Part::Image { source: picture, detail: None, cache_control: None }])),
+        ("a sound", {
+            let (format, transcript) = ("wav".to_owned(), Some("Hello".to_owned()));
+            parts(vec![Part::Audio { source: sound, format, transcript }])
+        }),
+        ("log probabilities", Choice { logprobs: Some(probable), ..parts(vec![text("Hello")]) }),
+        (
+            "a stop text",
+            Choice {
+                stop: Some(StopReason::StopSequence),
+                stop_sequence: Some("END".to_owned()),
+                ..parts(vec![text("Hello")])
+            },
+        ),
+    ]
+}
+
+/// The order that a dialect's whole form does not keep: the answer, and the dialect.
+const UNORDERED: &[(&str, Dialect)] = &[
+    ("reasoning between texts", Dialect::OpenAi),
+    ("text behind a call", Dialect::OpenAi),
+    ("text behind a call", Dialect::Cohere),
+];
+
+/// Part by part, with nothing evened out but what [`meant`] leaves out, and that a source of all of a text has no span.
+fn exact(reply: &ChatReply) -> Vec<Choice> {
+    let mut choices = reply.choices.clone();
+    for part in choices.iter_mut().flat_map(|choice| &mut choice.parts) {
+        match part {
+            Part::Audio { source: MediaSource::Base64 { media_type, .. }, format, .. } => {
+                media_type.clear();
+                format.clear();
+            }
+            Part::Text { text, citations, .. } => {
+                let whole = Some((0, text.chars().count() as u64));
+                citations
+                    .iter_mut()
+                    .for_each(|citation| citation.span = citation.span.filter(|_| citation.span != whole));
+            }
+            _ => {}
+        }
+    }
+    choices
+}
+
+#[test]
+fn what_a_dialect_can_say_it_says_part_by_part_in_both_forms() {
+    for (name, choice) in said() {
+        let reply = ChatReply { choices: vec![choice], ..ChatReply::default() };
+        for surface in SURFACES {
+            let through = |reply: &ChatReply| {
+                let events = replies::events(surface, &streamed(surface, &events_of(reply)));
+                reply_of(&events).unwrap_or_else(|| panic!("{name}: {}: not whole", surface.title))
+            };
+            // What the form keeps of it at all, and that again by way of the other form.
+            let whole = plain(surface, &reply);
+            assert_eq!(exact(&through(&whole)), exact(&whole), "{name}: {}: streamed", surface.title);
+            let heard = through(&reply);
+            let is_kept = exact(&plain(surface, &heard)) == exact(&heard);
+            let is_known = UNORDERED.contains(&(name, surface.dialect));
+            assert_eq!(is_kept, !is_known, "{name}: {}: given out whole", surface.title);
+        }
+    }
 }
