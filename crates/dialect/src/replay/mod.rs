@@ -4,7 +4,8 @@
 //! [`StreamEvent`](crate::conversation::StreamEvent)s. Leaves bytes to each dialect's decoders and encoders, and which
 //! answers are kept to others.
 //!
-//! **Invariant:** `reply_of(&events_of(&reply))` is `Some(reply)`, but for what [`events_of`] names as not carried.
+//! **Invariant:** `reply_of(&events_of(&reply))` is `Some(reply)` where every call's arguments can be read, but for what
+//! [`events_of`] and [`Heard`] name as not carried, and that a source of all of a text has no span.
 //! **Invariant:** the same answer gives the same events, whenever it is asked for.
 
 mod events;
