@@ -15,6 +15,7 @@ mod services;
 mod setup;
 mod shell;
 mod test;
+mod weights;
 
 use std::process::ExitCode;
 
@@ -29,6 +30,7 @@ cargo xtask <command>
                                       instructions, hot, noisy, keys, journal, memory, start
         [--no-write]                  print only; a quick run never writes, one of some rows their sections alone
         [--without-gateway]           nginx and the load alone: what the harness itself costs
+  weights [--write]                 make the embedder's model again and compare it with the committed one
   upstream --port N                 the provider stand-in that the benchmark measures against
 ";
 
@@ -39,6 +41,7 @@ fn main() -> ExitCode {
         Some("test") => test::run(rest),
         Some("setup") => setup::everything(&shell::Workspace::find()).map(|_| true),
         Some("bench") => bench::run(rest),
+        Some("weights") => weights::run(rest),
         Some("upstream") => bench::upstream::run(rest),
         None | Some("help" | "--help" | "-h") => {
             print!("{HELP}");

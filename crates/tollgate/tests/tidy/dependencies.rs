@@ -27,6 +27,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("alerts", &["upstream", "config", "catalog"]),
     ("simulator", &["dialect"]),
     ("similarity", &[]),
+    ("embedder", &[]),
     ("cache", &["similarity"]),
     (
         "server",
