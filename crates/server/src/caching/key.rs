@@ -8,6 +8,7 @@
 //! where those who could have given it are the same.
 
 use super::controls::Controls;
+use super::replay;
 use crate::auth::Caller;
 use crate::pipeline::receive::Received;
 use crate::routing::Group;
@@ -76,8 +77,12 @@ pub(super) fn of(maker: &KeyMaker, rules: &Caching, asked: &Asked<'_>) -> Key {
     let versions = [&received.anthropic_beta, &received.anthropic_version];
     let [beta, version] = versions.map(|value| value.as_ref().map(|it| it.as_bytes()).unwrap_or_default());
     let deployments = group.fingerprint(fingerprint);
-    // What is said whole and what is a stream are kept apart.
-    let form: &[u8] = if received.stream { b"stream" } else { b"whole" };
+    // One answer for both forms, but where its dialect cannot say it in the other.
+    let form: &[u8] = match (replay::crosses(*surface), received.stream) {
+        (true, _) => b"any",
+        (false, true) => b"stream",
+        (false, false) => b"whole",
+    };
     let parts: [&[u8]; 10] = [
         namespace.as_bytes(),
         surface.path().as_bytes(),

@@ -177,14 +177,14 @@ impl Look<'_> {
 
     /// The reply of what is kept; `None` where it cannot be said as it is asked for.
     async fn hit(&self, entry: &Entry) -> Result<Option<Recalled>, Rejection> {
-        let Errand { worker, snapshot, call, received } = self.errand;
+        let Errand { worker, snapshot, call, .. } = self.errand;
         if *entry.kind != *call.surface.path() {
             return Ok(None);
         }
         let (Some(facts), Some(target)) = (AnswerFacts::of_text(&entry.facts), self.target(entry)) else {
             return Ok(None);
         };
-        let Some(body) = replay::body(received, entry) else { return Ok(None) };
+        let Some(body) = replay::body(self.errand, entry, &facts.usage) else { return Ok(None) };
         let charge = share(facts.cost, self.answers.rules.hit_cost_millionths);
         if let Some(toll) = call.toll.get() {
             let rules = snapshot.toll_rules();

@@ -1,17 +1,19 @@
 //! An answer that is kept, held against what may be kept, and said again.
 //!
-//! **Invariant:** it is said byte for byte as it was, and in no other form.
+//! **Invariant:** where it was said in the form that is asked for, it comes byte for byte; else its caller's dialect says the same
+//! answer in the other form, or it is not said at all.
 
-use crate::pipeline::receive::Received;
 use crate::pipeline::speech::Speech;
+use crate::pipeline::{caller, respond, walk::Errand};
 use crate::surface::Surface;
 use bytes::Bytes;
 use tollgate_cache::{Entry, Form};
 use tollgate_dialect::anthropic::Host;
-use tollgate_dialect::conversation::{ChatReply, StopReason, StreamEvent};
+use tollgate_dialect::conversation::{ChatReply, StopReason, StreamEvent, Usage};
 use tollgate_dialect::gemini;
 use tollgate_dialect::json::{Limits, scan};
-use tollgate_dialect::wire::Reading;
+use tollgate_dialect::replay::{events_of, reply_of};
+use tollgate_dialect::wire::{Losses, Reading};
 
 /// The wire that a caller's dialect is, where its answers can be read.
 fn speech(surface: Surface) -> Option<Speech> {
@@ -78,12 +80,44 @@ fn may_stop(stop: StopReason) -> bool {
     }
 }
 
-/// The body for a request that wants it whole or as a stream; `None` where it was not said so.
-pub(super) fn body(received: &Received<'_>, entry: &Entry) -> Option<Bytes> {
+/// Whether what was said whole can be said as a stream, and the other way round.
+pub(super) fn crosses(surface: Surface) -> bool {
+    speech(surface).is_some()
+}
+
+/// The body for a request that wants it whole or as a stream; `None` where it cannot be said so.
+pub(super) fn body(errand: Errand<'_>, entry: &Entry, usage: &Usage) -> Option<Bytes> {
+    let received = errand.received;
     let wanted = match received.stream {
-        true if received.as_array => return None,
         true => Form::Stream { tells_usage: received.asks_usage },
         false => Form::Whole,
     };
-    (entry.form == wanted).then(|| entry.body.clone())
+    match entry.form == wanted && !received.as_array {
+        true => Some(entry.body.clone()),
+        false => crossed(errand, entry, usage),
+    }
+}
+
+/// It, said in the form that it is asked for in and was not kept in.
+fn crossed(Errand { call, received, .. }: Errand<'_>, entry: &Entry, usage: &Usage) -> Option<Bytes> {
+    let speech = speech(call.surface)?;
+    let mut events = match entry.form {
+        Form::Whole => events_of(&speech.decode_reply(&entry.body, &Reading::default()).ok()?),
+        Form::Stream { .. } => events(speech, &entry.body)?,
+    };
+    // A stream whose caller did not ask for it does not say what was used.
+    if matches!(entry.form, Form::Stream { tells_usage: false }) {
+        events.push(StreamEvent::Usage(*usage));
+    }
+    let facts = respond::facts(call, received);
+    if received.stream {
+        let (mut encoder, _) = caller::stream_encoder(call.surface, facts, received);
+        let mut out = Vec::new();
+        encoder.encode(&events, &mut out);
+        encoder.finish(&mut out);
+        return Some(Bytes::from(out));
+    }
+    let reply = reply_of(&events)?;
+    let said = caller::encode_reply((call.surface, received), &reply, &facts, &mut Losses::default());
+    Some(Bytes::from(said))
 }

@@ -5,8 +5,7 @@
 
 mod reading;
 
-pub(super) use reading::facts;
-pub(crate) use reading::{read_reply, read_several, read_stream};
+pub(crate) use reading::{facts, read_reply, read_several, read_stream};
 
 use super::arrival::Arrival;
 use super::caller::FinalSlot;

@@ -2,7 +2,7 @@
 
 use crate::folder::Folder;
 use crate::support::admin::{MASTER, admin, ask_as, config, counted, get_as, key, made, seen};
-use crate::support::{Answer, App, Setup, Wire, hello, model_list, sum_of};
+use crate::support::{Answer, App, Setup, Wire, hello, model_list, streamed, sum_of};
 use serde_json::json;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -54,14 +54,17 @@ async fn an_answer_is_there_after_a_restart_whole_or_as_a_stream() {
     let yaml = open_yaml(&folder, "");
     let first = App::start(&*yaml, Script::new()).await;
     let whole = first.hello("m").await;
-    let events = first.hello_stream("m").await.rest().await;
+    // Another request: the same one would have the whole answer, said as a stream.
+    let mut other = streamed(hello("m"));
+    other["seed"] = json!(7);
+    let events = first.stream(&other).await.rest().await;
     first.gateway.close().await;
     assert_eq!((outcome(&first, WRITES, "written").await, outcome(&first, LOOKS, "absent").await), (2, 2));
     let second = beside(&first, &yaml).start().await;
     for _ in 0..3 {
         let again = second.hello("m").await;
         assert_eq!((said(&again), &again.body), ("exact", &whole.body));
-        let mut stream = second.hello_stream("m").await;
+        let mut stream = second.stream(&other).await;
         assert_eq!(
             (said(&stream.head).to_owned(), stream.rest().await),
             ("exact".to_owned(), events.clone())

@@ -26,6 +26,7 @@ mod azure;
 mod bodies;
 mod budgets;
 mod cached;
+mod cached_crossed;
 mod cached_far;
 mod callbacks;
 mod called_groups;

@@ -343,7 +343,7 @@ fn continuing(
     (Box::new(Translator::new(framing, decoder, encoder)), slot)
 }
 
-pub(in crate::pipeline) fn facts(call: &Call, received: &Received<'_>) -> ReplyFacts {
+pub(crate) fn facts(call: &Call, received: &Received<'_>) -> ReplyFacts {
     ReplyFacts {
         client_model: received.model.clone(),
         created: now_seconds(),
