@@ -117,7 +117,7 @@ model_list:
   - {{model_name: third, litellm_params: {{model: openai/sim-error-500, api_base: "{url}/v1", api_key: sk-simulated-three}}}}
   - {{model_name: fourth, litellm_params: {{model: openai/sim-error-501, api_base: "{url}/v1", api_key: sk-simulated-four}}}}
 router_settings: {{num_retries: 0, fallbacks: [{{third: [fourth]}}]}}
-litellm_settings: {{cache: true}}
+litellm_settings: {{cache: true, cache_params: {{type: disk, disk_cache_dir: "{folder}"}}}}
 tollgate_settings: {{database_file: ":memory:", tiers: [first, second]}}
 """
 
@@ -126,7 +126,7 @@ tollgate_settings: {{database_file: ":memory:", tiers: [first, second]}}
 def tiered_gateway(tmp_path_factory, simulator):
     """Two tiers, of which the first fails, and a chain that fails to its end."""
     folder = tmp_path_factory.mktemp("tiered")
-    with servers.gateway(folder, TIERED.format(url=simulator.url), name="docs-tiered") as server:
+    with servers.gateway(folder, TIERED.format(url=simulator.url, folder=folder / "answers"), name="docs-tiered") as server:
         yield server
 
 
